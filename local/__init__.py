@@ -1,0 +1,1 @@
+"""A whole Azure on loopback, for `make run`, the tests and `func start`."""

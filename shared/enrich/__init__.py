@@ -1,0 +1,1 @@
+"""Exported record -> row -> table, losing nothing."""

@@ -1,0 +1,1 @@
+"""What should be exported: export files, their rule sets, linter, compiler and store."""

@@ -1,0 +1,1 @@
+"""Desired exports against live automations: discover, plan, apply, report."""

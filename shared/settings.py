@@ -1,0 +1,346 @@
+"""App settings, read once into one frozen value.
+
+Every setting is declared here and only here: its name, default and meaning.  `local.settings.sample.json`,
+`docs/settings.md` and `infra/` are tested against this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any
+
+
+class SettingsError(ValueError):
+    """One or more app settings are missing or wrong; the message names each and says what would be right."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """How one setting is read: its app-setting name, default as text, meaning, and parser."""
+
+    name: str
+    default: str
+    meaning: str
+    parse: Callable[[str], Any]
+    section: str
+    secret: bool = False
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not minimum <= number <= maximum:
+            message = f"must lie between {minimum} and {maximum}"
+            raise ValueError(message)
+        return number
+
+    return parse
+
+
+def _flag(value: str) -> bool:
+    lowered = value.lower()
+    if lowered in {"true", "1", "yes", "on"}:
+        return True
+    if lowered in {"false", "0", "no", "off"}:
+        return False
+    message = "must be true or false"
+    raise ValueError(message)
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        for choice in allowed:
+            if choice.lower() == value.lower():
+                return choice
+        message = f"must be one of {', '.join(allowed)}"
+        raise ValueError(message)
+
+    return parse
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _seconds(value: str) -> timedelta:
+    number = float(value)
+    if not 0 <= number <= 10**8:
+        message = "must be a number of seconds"
+        raise ValueError(message)
+    return timedelta(seconds=number)
+
+
+def _setting(  # noqa: PLR0913 - a declaration is one flat record
+    name: str,
+    default: str,
+    meaning: str,
+    parse: Callable[[str], Any] = _text,
+    *,
+    section: str,
+    secret: bool = False,
+) -> Any:
+    return field(metadata={"declaration": Declaration(name, default, meaning, parse, section, secret)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the app reads from its environment; see each declaration for unit and meaning."""
+
+    instance_id: str = _setting(
+        "INSTANCE_ID",
+        "default",
+        "Names this deployment in the ownership tags; two apps in one tenant need two names.",
+        section="Identity and cloud",
+    )
+    cloud: str = _setting(
+        "AZURE_CLOUD",
+        "AzureCloud",
+        "AzureCloud, AzureUSGovernment or AzureChinaCloud: picks ARM, audiences and suffixes.",
+        _choice("AzureCloud", "AzureUSGovernment", "AzureChinaCloud"),
+        section="Identity and cloud",
+    )
+    tenant_id: str = _setting(
+        "TENANT_ID",
+        "",
+        "The app's home tenant; empty means the tenant of its identity.",
+        section="Identity and cloud",
+    )
+    arm_endpoint: str = _setting(
+        "ARM_ENDPOINT", "", "Overrides the cloud's Azure Resource Manager endpoint.", section="Identity and cloud"
+    )
+    arm_audience: str = _setting(
+        "ARM_AUDIENCE", "", "Overrides the token audience for Azure Resource Manager.", section="Identity and cloud"
+    )
+    authority_host: str = _setting(
+        "CROSS_TENANT_AUTHORITY",
+        "",
+        "Overrides the authority that issues tokens of other tenants; with one set, instance discovery is off.",
+        section="Other tenants",
+    )
+    cross_tenant_client_id: str = _setting(
+        "CROSS_TENANT_CLIENT_ID",
+        "",
+        "Client id of the multi-tenant app registration that reaches other tenants.",
+        section="Other tenants",
+    )
+    cross_tenant_credential: str = _setting(
+        "CROSS_TENANT_CREDENTIAL",
+        "none",
+        "How that app proves itself: none, federated (the managed identity's token), certificate or secret.",
+        _choice("none", "federated", "certificate", "secret"),
+        section="Other tenants",
+    )
+    cross_tenant_secret: str = _setting(
+        "CROSS_TENANT_CLIENT_SECRET",
+        "",
+        "Its client secret; use a Key Vault reference.",
+        section="Other tenants",
+        secret=True,
+    )
+    cross_tenant_certificate: str = _setting(
+        "CROSS_TENANT_CERTIFICATE",
+        "",
+        "Its PEM certificate with private key; use a Key Vault reference.",
+        section="Other tenants",
+        secret=True,
+    )
+    reconcile_schedule: str = _setting(
+        "RECONCILE_SCHEDULE", "0 */15 * * * *", "NCRONTAB schedule (UTC) of reconcile_exports.", section="Reconcile"
+    )
+    reconcile_mode: str = _setting(
+        "RECONCILE_MODE",
+        "plan",
+        "plan only shows what would change; apply writes.",
+        _choice("plan", "apply"),
+        section="Reconcile",
+    )
+    inventory: str = _setting(
+        "INVENTORY",
+        "graph",
+        "graph discovers live automations through Resource Graph; list asks each subscription.",
+        _choice("graph", "list"),
+        section="Reconcile",
+    )
+    max_deletes: int = _setting(
+        "MAX_DELETES",
+        "10",
+        "Guard: a run that would delete more automations than this deletes none.",
+        _integer(0, 100_000),
+        section="Reconcile",
+    )
+    max_change_percent: int = _setting(
+        "MAX_CHANGE_PERCENT",
+        "20",
+        "Guard: a run that would update more than this share of the owned automations updates none. 100 turns it off.",
+        _integer(0, 100),
+        section="Reconcile",
+    )
+    apply_concurrency: int = _setting(
+        "APPLY_CONCURRENCY",
+        "32",
+        "Subscriptions worked on at the same time during apply.",
+        _integer(1, 256),
+        section="Reconcile",
+    )
+    apply_budget: timedelta = _setting(
+        "APPLY_BUDGET_SECONDS",
+        "480",
+        "Seconds a run may spend; what is not reached is left to the next run. Keep it below functionTimeout.",
+        _seconds,
+        section="Reconcile",
+    )
+    register_provider: bool = _setting(
+        "REGISTER_PROVIDER",
+        "false",
+        "Whether a subscription where Microsoft.Security is not registered is registered (needs the right to).",
+        _flag,
+        section="Reconcile",
+    )
+    report_retention_days: int = _setting(
+        "REPORT_RETENTION_DAYS",
+        "90",
+        "Days that run reports are kept in Blob Storage.",
+        _integer(1, 3650),
+        section="Reconcile",
+    )
+    event_hub_name: str = _setting(
+        "EVENT_HUB_NAME", "defender-export", "The hub that exports send to and enrich_records reads.", section="Event Hub"
+    )
+    event_hub_consumer_group: str = _setting(
+        "EVENT_HUB_CONSUMER_GROUP", "$Default", "Consumer group of enrich_records.", section="Event Hub"
+    )
+    event_hub_connection: str = _setting(
+        "EventHubConnection",
+        "",
+        "Connection string of the namespace; leave empty and set EventHubConnection__fullyQualifiedNamespace for identity.",
+        section="Event Hub",
+        secret=True,
+    )
+    event_hub_namespace: str = _setting(
+        "EventHubConnection__fullyQualifiedNamespace",
+        "",
+        "Namespace host name, for identity-based connections.",
+        section="Event Hub",
+    )
+    forward_event_hub: str = _setting(
+        "FORWARD_EVENT_HUB", "", "Name of an output hub that enriched rows also go to; empty means none.", section="Event Hub"
+    )
+    forward_connection: str = _setting(
+        "ForwardConnection",
+        "",
+        "Connection string of the output hub's namespace; empty means the input's, or identity.",
+        section="Event Hub",
+        secret=True,
+    )
+    forward_namespace: str = _setting(
+        "ForwardConnection__fullyQualifiedNamespace", "", "The output hub's namespace, for identity.", section="Event Hub"
+    )
+    ingestion_endpoint: str = _setting(
+        "LOGS_INGESTION_ENDPOINT",
+        "",
+        "logsIngestion endpoint of the data collection rule (kind Direct) or of a data collection endpoint.",
+        section="Delivery",
+    )
+    ingestion_rule_id: str = _setting(
+        "LOGS_INGESTION_RULE_ID", "", "Immutable id of the data collection rule (dcr-...).", section="Delivery"
+    )
+    ingestion_audience: str = _setting(
+        "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion.", section="Delivery"
+    )
+    delivery_concurrency: int = _setting(
+        "DELIVERY_CONCURRENCY", "8", "Uploads at the same time inside one invocation.", _integer(1, 64), section="Delivery"
+    )
+    function_timeout: timedelta = _setting(
+        "FUNCTION_TIMEOUT_SECONDS",
+        "600",
+        "The functionTimeout of host.json, in seconds; deadlines derive from it.",
+        _seconds,
+        section="Delivery",
+    )
+    delivery_deadline_percent: int = _setting(
+        "DELIVERY_DEADLINE_PERCENT",
+        "60",
+        "Share of the function timeout after which an invocation stops uploading and spills to the dead letters.",
+        _integer(1, 90),
+        section="Delivery",
+    )
+    workspace_id: str = _setting(
+        "WORKSPACE_ID", "", "Log Analytics workspace (customer) id, to compare rows uploaded with rows stored.", section="Watch"
+    )
+    logs_query_endpoint: str = _setting(
+        "LOGS_QUERY_ENDPOINT", "", "Overrides the cloud's Log Analytics query endpoint.", section="Watch"
+    )
+    logs_query_audience: str = _setting(
+        "LOGS_QUERY_AUDIENCE", "", "Overrides the token audience for Log Analytics queries.", section="Watch"
+    )
+    storage_connection: str = _setting(
+        "AzureWebJobsStorage",
+        "",
+        "Storage connection string; leave empty and set the three service addresses for identity.",
+        section="Storage",
+        secret=True,
+    )
+    storage_blob_uri: str = _setting(
+        "AzureWebJobsStorage__blobServiceUri", "", "Blob service address, for identity.", section="Storage"
+    )
+    storage_queue_uri: str = _setting(
+        "AzureWebJobsStorage__queueServiceUri", "", "Queue service address, for identity.", section="Storage"
+    )
+    storage_table_uri: str = _setting(
+        "AzureWebJobsStorage__tableServiceUri", "", "Table service address, for identity.", section="Storage"
+    )
+    exports_container: str = _setting(
+        "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth.", section="Storage"
+    )
+    reports_container: str = _setting("REPORTS_CONTAINER", "run-reports", "Container of run reports.", section="Storage")
+    dead_letters_container: str = _setting(
+        "DEAD_LETTERS_CONTAINER", "dead-letters", "Container of what could not be delivered.", section="Storage"
+    )
+    oversize_container: str = _setting(
+        "OVERSIZE_CONTAINER", "oversize-records", "Container of whole records whose row had to be cut.", section="Storage"
+    )
+    jobs_queue: str = _setting("JOBS_QUEUE", "jobs", "Queue of on-demand jobs.", section="Storage")
+    jobs_table: str = _setting("JOBS_TABLE", "jobs", "Table of job states.", section="Storage")
+    freshness_table: str = _setting(
+        "FRESHNESS_TABLE", "freshness", "Table of when each subscription last sent each kind.", section="Storage"
+    )
+    auth_mode: str = _setting(
+        "AUTH_MODE",
+        "key",
+        "key: function keys; entra: Easy Auth with the app roles Exports.Read and Exports.Write.",
+        _choice("key", "entra"),
+        section="HTTP",
+    )
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read settings from `env` (the process environment when left out).
+
+        Raises:
+            SettingsError: one or more values can't be read; every one is named.
+        """
+        source = os.environ if env is None else env
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for attribute, declaration in declarations().items():
+            raw = source.get(declaration.name, "").strip() or declaration.default
+            try:
+                values[attribute] = declaration.parse(raw)
+            except ValueError as error:
+                shown = "its value" if declaration.secret else repr(raw)
+                problems.append(f"{declaration.name}: {shown} {error}")
+        if problems:
+            raise SettingsError("; ".join(problems))
+        return cls(**values)
+
+
+def declarations() -> dict[str, Declaration]:
+    """Every setting's declaration by attribute name, in the order of this file."""
+    return {f.name: f.metadata["declaration"] for f in fields(Settings)}

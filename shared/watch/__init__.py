@@ -1,0 +1,1 @@
+"""Is everything exported, and does it really arrive?"""

@@ -1,0 +1,1 @@
+"""Checks and generators that developers run; not part of the published package."""
