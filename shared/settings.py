@@ -77,7 +77,7 @@ def _seconds(value: str) -> timedelta:
     return timedelta(seconds=number)
 
 
-def _setting(  # noqa: PLR0913 - a declaration is one flat record
+def _setting(
     name: str,
     default: str,
     meaning: str,
@@ -211,7 +211,10 @@ class Settings:
         section="Reconcile",
     )
     event_hub_name: str = _setting(
-        "EVENT_HUB_NAME", "defender-export", "The hub that exports send to and enrich_records reads.", section="Event Hub"
+        "EVENT_HUB_NAME",
+        "defender-export",
+        "The hub that exports send to and enrich_records reads.",
+        section="Event Hub",
     )
     event_hub_consumer_group: str = _setting(
         "EVENT_HUB_CONSUMER_GROUP", "$Default", "Consumer group of enrich_records.", section="Event Hub"
@@ -219,7 +222,7 @@ class Settings:
     event_hub_connection: str = _setting(
         "EventHubConnection",
         "",
-        "Connection string of the namespace; leave empty and set EventHubConnection__fullyQualifiedNamespace for identity.",
+        "Connection string of the namespace; for identity leave it empty and name the namespace instead.",
         section="Event Hub",
         secret=True,
     )
@@ -230,7 +233,10 @@ class Settings:
         section="Event Hub",
     )
     forward_event_hub: str = _setting(
-        "FORWARD_EVENT_HUB", "", "Name of an output hub that enriched rows also go to; empty means none.", section="Event Hub"
+        "FORWARD_EVENT_HUB",
+        "",
+        "Name of an output hub that enriched rows also go to; empty means none.",
+        section="Event Hub",
     )
     forward_connection: str = _setting(
         "ForwardConnection",
@@ -240,7 +246,10 @@ class Settings:
         secret=True,
     )
     forward_namespace: str = _setting(
-        "ForwardConnection__fullyQualifiedNamespace", "", "The output hub's namespace, for identity.", section="Event Hub"
+        "ForwardConnection__fullyQualifiedNamespace",
+        "",
+        "The output hub's namespace, for identity.",
+        section="Event Hub",
     )
     ingestion_endpoint: str = _setting(
         "LOGS_INGESTION_ENDPOINT",
@@ -255,7 +264,11 @@ class Settings:
         "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion.", section="Delivery"
     )
     delivery_concurrency: int = _setting(
-        "DELIVERY_CONCURRENCY", "8", "Uploads at the same time inside one invocation.", _integer(1, 64), section="Delivery"
+        "DELIVERY_CONCURRENCY",
+        "8",
+        "Uploads at the same time inside one invocation.",
+        _integer(1, 64),
+        section="Delivery",
     )
     function_timeout: timedelta = _setting(
         "FUNCTION_TIMEOUT_SECONDS",
@@ -272,7 +285,10 @@ class Settings:
         section="Delivery",
     )
     workspace_id: str = _setting(
-        "WORKSPACE_ID", "", "Log Analytics workspace (customer) id, to compare rows uploaded with rows stored.", section="Watch"
+        "WORKSPACE_ID",
+        "",
+        "Log Analytics workspace (customer) id, to compare rows uploaded with rows stored.",
+        section="Watch",
     )
     logs_query_endpoint: str = _setting(
         "LOGS_QUERY_ENDPOINT", "", "Overrides the cloud's Log Analytics query endpoint.", section="Watch"
@@ -299,12 +315,17 @@ class Settings:
     exports_container: str = _setting(
         "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth.", section="Storage"
     )
-    reports_container: str = _setting("REPORTS_CONTAINER", "run-reports", "Container of run reports.", section="Storage")
+    reports_container: str = _setting(
+        "REPORTS_CONTAINER", "run-reports", "Container of run reports.", section="Storage"
+    )
     dead_letters_container: str = _setting(
         "DEAD_LETTERS_CONTAINER", "dead-letters", "Container of what could not be delivered.", section="Storage"
     )
     oversize_container: str = _setting(
-        "OVERSIZE_CONTAINER", "oversize-records", "Container of whole records whose row had to be cut.", section="Storage"
+        "OVERSIZE_CONTAINER",
+        "oversize-records",
+        "Container of whole records whose row had to be cut.",
+        section="Storage",
     )
     jobs_queue: str = _setting("JOBS_QUEUE", "jobs", "Queue of on-demand jobs.", section="Storage")
     jobs_table: str = _setting("JOBS_TABLE", "jobs", "Table of job states.", section="Storage")
