@@ -1,0 +1,51 @@
+# Two commands set everything up: `make run` and `make test`.  Both create what they need once and reuse it.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
+
+.PHONY: run up test lint bench soak format docs clean
+
+run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
+	@$(BIN)/python -m local run
+
+up: $(VENV)/.installed node_modules/.installed ## the local Azure, until Ctrl-C
+	@$(BIN)/python -m local
+
+test: lint ## all checks
+	@$(BIN)/pytest -n 2 --dist loadgroup -q
+
+lint: $(VENV)/.installed node_modules/.installed
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/bandit -q -r shared function_app.py
+
+format: $(VENV)/.installed
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side by side
+	@$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.installed node_modules/.installed ## the long runs: many seeds
+	@$(BIN)/pytest -m soak --timeout 3600 -q
+
+clean: ## forget every environment
+	rm -rf .venv .venv-* node_modules .local
+
+$(VENV)/.installed: $(REQUIREMENTS) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none was found on PATH."; exit 1; }
+	@echo "Installing Python packages into $(VENV) (the first time takes two to three minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt --editable .
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed, and none was found on PATH."; exit 1; }
+	@echo "Installing Node packages into node_modules"
+	@npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@

@@ -1,0 +1,34 @@
+"""The composition root: each service is built once per process, from settings and clients, on first use."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+
+from shared.clients import Clients
+from shared.settings import Settings
+
+
+class Services:
+    """What the triggers, the HTTP side and the command line call; `await close()` when the process is done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def clients(self) -> Clients:
+        """Credentials and SDK clients, made on first use."""
+        return Clients(self.settings)
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        await self.clients.close()
+
+
+@cache
+def services() -> Services:
+    """This process's services, from its environment.
+
+    Raises:
+        shared.settings.SettingsError: a setting can't be read; the message names every one.
+    """
+    return Services(Settings.load())
