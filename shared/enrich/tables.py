@@ -302,7 +302,12 @@ TABLES: tuple[Table, ...] = (
     Table("DefenderSubAssessments_CL", SPINE + _SUB_ASSESSMENT, "SubAssessment", "Findings below recommendations."),
     Table("DefenderSecureScores_CL", SPINE + _SECURE_SCORE, "SecureScore", "Secure score per subscription."),
     Table("DefenderSecureScoreControls_CL", SPINE + _SECURE_SCORE_CONTROL, "SecureScoreControl", "Score per control."),
-    Table("DefenderRegulatoryCompliance_CL", SPINE + _REGULATORY, "RegulatoryCompliance", "State per standard and control."),
+    Table(
+        "DefenderRegulatoryCompliance_CL",
+        SPINE + _REGULATORY,
+        "RegulatoryCompliance",
+        "State per control.",
+    ),
     Table("DefenderAttackPaths_CL", SPINE + _ATTACK_PATH, "AttackPath", "Attack paths."),
     Table("DefenderOther_CL", SPINE + _OTHER, "Other", "Records of unknown kinds, whole in Raw."),
     Table("DefenderExportRuns_CL", _RUNS, "Run", "One row per reconcile run."),
