@@ -1,0 +1,43 @@
+"""Fixtures that several areas share: the local certificate, storage, and the Event Hubs broker."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.certs import Certificates
+
+# aiohttp builds its TLS context when it is imported, so trust must be in place before any test module is read.
+_CERTIFICATES = Certificates(Path(tempfile.mkdtemp(prefix="defender-export-tests-")))
+os.environ.update(_CERTIFICATES.environment())
+
+from local.azurite import Azurite, StorageAccount  # noqa: E402 - see above
+
+_SPARE_ACCOUNTS = tuple(f"test{number:04}" for number in range(1000))
+_spares = iter(_SPARE_ACCOUNTS)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_CERTIFICATES.ca_file.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def local_certs() -> Certificates:
+    """The authority that this process, and children with its environment, already trust."""
+    return _CERTIFICATES
+
+
+@pytest.fixture(scope="session")
+def azurite(local_certs: Certificates) -> Iterator[Azurite]:
+    """One storage emulator for the whole run; take `storage` for an account of the test's own."""
+    with Azurite(local_certs, accounts=_SPARE_ACCOUNTS) as running:
+        yield running
+
+
+@pytest.fixture
+def storage(azurite: Azurite) -> StorageAccount:
+    """An empty storage account that no other test uses."""
+    return azurite.account(next(_spares))
