@@ -1,0 +1,1 @@
+"""On-demand work: plan, reconcile, preview, backfill and replay; queue in, report out."""

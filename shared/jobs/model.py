@@ -1,0 +1,61 @@
+"""What a job is, and what may happen to it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+KINDS = ("plan", "reconcile", "preview", "backfill", "replay")
+FINAL = frozenset({"succeeded", "failed", "dead"})
+
+# A worker renews its heartbeat several times within STALE_AFTER; one that misses it is gone, and the queue's next
+# delivery may take the job over.  A job nobody took over by DEAD_AFTER is said dead.
+HEARTBEAT = timedelta(seconds=20)
+STALE_AFTER = timedelta(seconds=90)
+DEAD_AFTER = timedelta(minutes=30)
+MAX_ATTEMPTS = 5
+
+_END_OF_TIME_MS = 10**13
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work: what was asked, by whom, and how far it is.
+
+    `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.
+    """
+
+    id: str
+    kind: str
+    arguments: Mapping[str, Any]
+    actor: str
+    created: datetime
+    state: str = "queued"
+    attempt: int = 0
+    started: datetime | None = None
+    heartbeat: datetime | None = None
+    finished: datetime | None = None
+    progress: str = ""
+    cursor: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] | None = None
+    error: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL
+
+    def quiet_for(self, now: datetime) -> timedelta:
+        """How long its worker has given no sign of life; zero unless it is running."""
+        if self.state != "running" or self.heartbeat is None:
+            return timedelta()
+        return now - self.heartbeat
+
+
+def new_id(now: datetime) -> str:
+    """An id that sorts newest first, as Table Storage lists rows by key."""
+    elapsed = int(now.astimezone(UTC).timestamp() * 1000)
+    return f"{_END_OF_TIME_MS - elapsed:013d}-{secrets.token_hex(4)}"

@@ -1,0 +1,77 @@
+"""Who calls, and may they: function keys, or Entra app roles behind Easy Auth.
+
+Under `AUTH_MODE=key` the platform has checked the function key before the app runs.  Under `AUTH_MODE=entra` Easy
+Auth has checked the token and writes `X-MS-CLIENT-PRINCIPAL`, replacing whatever the caller sent; without Easy Auth in
+front that header is only a claim, which is why `ready` looks for the platform's marker of it.
+Source: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, ApiError
+
+READ = "Exports.Read"
+WRITE = "Exports.Write"
+PRINCIPAL_HEADER = "x-ms-client-principal"
+EASY_AUTH_MARKER = "WEBSITE_AUTH_ENABLED"
+
+_OBJECT_ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
+_ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
+_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Whoever asked: an Entra object id, or the caller's address under keys."""
+
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
+    """The caller, provided they hold `role`; Exports.Write includes Exports.Read.
+
+    Raises:
+        ApiError: 401 without a readable principal, 403 without the role (`entra` only).
+    """
+    if mode == "key":
+        return Actor("key", _address(headers))
+    principal = _principal(headers.get(PRINCIPAL_HEADER, ""))
+    claims = [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]
+    actor = next((value for kind, value in claims if kind in _OBJECT_ID and value), "")
+    if not actor:
+        raise ApiError(UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.")
+    roles = {value for kind, value in claims if kind in _ROLES}
+    if role not in roles and not (role == READ and WRITE in roles):
+        raise ApiError(FORBIDDEN, f"Assign the app role {role} to the caller in the app's enterprise application.")
+    return Actor("entra", actor[:_SHOWN])
+
+
+def _address(headers: Mapping[str, str]) -> str:
+    # App Service appends the address it saw itself; earlier entries are whatever the caller wrote.
+    last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    printable = "".join(character for character in last if character.isalnum() or character in ".:[]")
+    return printable[:_SHOWN] or "unknown"
+
+
+def _principal(header: str) -> list[dict[str, object]]:
+    challenge = {"WWW-Authenticate": "Bearer"}
+    if not header:
+        raise ApiError(UNAUTHENTICATED, "Send an access token for this app's API.", headers=challenge)
+    try:
+        document = json.loads(base64.b64decode(header, validate=True))
+    except (binascii.Error, ValueError):
+        document = None
+    claims = document.get("claims") if isinstance(document, dict) else None
+    if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):
+        raise ApiError(UNAUTHENTICATED, "The platform's principal header can't be read.", headers=challenge)
+    return claims
