@@ -1,0 +1,44 @@
+"""What is wrong with an export, as data: shown on a terminal, in an HTTP answer and in a report alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, where, and what to do about it.
+
+    `code` is stable and can be waived in a file; `where` names the file, line and path as far as they are known.
+    """
+
+    code: str
+    severity: Severity
+    where: str
+    sentence: str
+    fix: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding as JSON-ready data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        fix = f" {self.fix}" if self.fix else ""
+        return f"{self.where}: {self.severity} {self.code}: {self.sentence}{fix}"
+
+
+class InvalidExport(ValueError):
+    """An export file can't be accepted; `findings` says why, with at least one error among them."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings: tuple[Finding, ...] = tuple(findings)
+        super().__init__("\n".join(map(str, self.findings)))
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Those of `findings` that make an export unacceptable."""
+    return [finding for finding in findings if finding.severity == "error"]

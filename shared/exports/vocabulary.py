@@ -1,0 +1,248 @@
+"""What Defender for Cloud exports: the event sources, the records each carries, and the fields of those records.
+
+Field names and value sets come from the published automations API, the built-in policies' rule sets and the record
+schemas of exported events.  Keys of records vary in casing, so every look-up here ignores it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+SNAPSHOT: Final = "Snapshot"
+ALERT_SEVERITIES: Final = ("High", "Medium", "Low", "Informational")
+RECOMMENDATION_SEVERITIES: Final = ("High", "Medium", "Low")
+RISK_LEVELS: Final = ("Critical", "High", "Medium", "Low")
+_STATUS: Final = ("Healthy", "Unhealthy", "NotApplicable")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record: its path, JSON type, the words for it, and the closed set of its values if there is one.
+
+    `type` is String, Number, Boolean, or Open for an object or array whose content is not fixed.
+    """
+
+    path: str
+    type: str = "String"
+    label: str = ""
+    values: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record, named after its streaming event source; `fields` is keyed by lower-cased path."""
+
+    name: str
+    noun: str
+    record_type: str
+    parent: str | None
+    has_snapshot: bool
+    fields: Mapping[str, Field]
+
+    def field(self, path: str) -> Field | None:
+        """The field at `path` (bare, any casing), or the open field above it; None when no record has it."""
+        lowered = path.lower()
+        if lowered in self.fields:
+            return self.fields[lowered]
+        while "." in lowered:
+            lowered = lowered.rpartition(".")[0]
+            above = self.fields.get(lowered)
+            if above is not None and above.type == "Open":
+                return above
+        return None
+
+
+def _kind(name: str, noun: str, record_type: str, parent: str | None, *fields: Field, snapshot: bool = True) -> Kind:
+    return Kind(name, noun, record_type, parent, snapshot, {field.path.lower(): field for field in fields})
+
+
+def _texts(*paths: str) -> tuple[Field, ...]:
+    return tuple(Field(path) for path in paths)
+
+
+def _open(*paths: str) -> tuple[Field, ...]:
+    return tuple(Field(path, "Open") for path in paths)
+
+
+def _numbers(*paths: str) -> tuple[Field, ...]:
+    return tuple(Field(path, "Number") for path in paths)
+
+
+_ENVELOPE = (
+    Field("id", label="id"),
+    Field("name", label="name"),
+    Field("type", label="type"),
+    *_texts("tenantId", "kind", "location"),
+    *_open("tags", "securityEventDataEnrichment"),
+)
+_SCORE = (
+    *_texts("properties.displayName"),
+    *_open("properties.definition"),
+    *_numbers("properties.score.max", "properties.score.current", "properties.weight"),
+    Field("properties.score.percentage", "Number", "percentage", bounds=(0, 1)),
+)
+
+_ALERTS = _kind(
+    "Alerts",
+    "alerts",
+    "",
+    None,
+    Field("Severity", label="severity", values=ALERT_SEVERITIES),
+    Field("ProductComponentName", label="plan"),
+    Field("AlertType", label="type"),
+    Field("AlertDisplayName", label="display name"),
+    Field("Status", label="status"),
+    Field("Intent", label="intent"),
+    Field("IsIncident", "Boolean", "incident flag"),
+    *_texts("VendorName", "ProductName", "StartTimeUtc", "EndTimeUtc", "TimeGenerated", "ProcessingEndTime"),
+    *_texts("ProviderAlertStatus", "ConfidenceLevel", "ConfidenceReasons", "SystemAlertId", "CorrelationKey"),
+    *_texts("AzureResourceId", "AzureResourceSubscriptionId", "WorkspaceId", "WorkspaceSubscriptionId"),
+    *_texts("WorkspaceResourceGroup", "AgentId", "CompromisedEntity", "Description", "RemediationSteps", "AlertUri"),
+    *_texts("Version"),
+    *_numbers("ConfidenceScore"),
+    *_open("Entities", "ExtendedLinks", "ExtendedProperties", "ResourceIdentifiers"),
+    snapshot=False,
+)
+_ASSESSMENTS = _kind(
+    "Assessments",
+    "recommendations",
+    "microsoft.security/assessments",
+    None,
+    *_ENVELOPE,
+    Field("properties.metadata.severity", label="severity", values=RECOMMENDATION_SEVERITIES),
+    Field("properties.status.code", label="status", values=_STATUS),
+    Field("properties.metadata.assessmentType", label="assessment type"),
+    Field("properties.displayName", label="display name"),
+    *_texts("properties.status.cause", "properties.status.description", "properties.status.statusChangeDate"),
+    *_texts("properties.status.firstEvaluationDate", "properties.metadata.displayName"),
+    *_texts("properties.metadata.policyDefinitionId", "properties.metadata.description"),
+    *_texts("properties.metadata.remediationDescription", "properties.metadata.categories"),
+    *_texts("properties.metadata.userImpact", "properties.metadata.implementationEffort"),
+    *_texts("properties.metadata.threats", "properties.links.azurePortal", "properties.risk.level"),
+    *_open("properties.resourceDetails", "properties.additionalData", "properties.risk.attackPathsReferences"),
+    *_open("assessmentEventDataEnrichment"),
+)
+_SUB_ASSESSMENTS = _kind(
+    "SubAssessments",
+    "findings",
+    "microsoft.security/assessments/subassessments",
+    "Assessments",
+    *_ENVELOPE,
+    Field("properties.status.severity", label="severity", values=RECOMMENDATION_SEVERITIES),
+    Field("properties.status.code", label="status", values=_STATUS),
+    Field("properties.id", label="vulnerability id"),
+    Field("properties.category", label="category"),
+    *_texts("properties.displayName", "properties.status.cause", "properties.status.description"),
+    *_texts("properties.remediation", "properties.impact", "properties.description", "properties.timeGenerated"),
+    *_open("properties.resourceDetails", "properties.additionalData", "subAssessmentEventDataEnrichment"),
+)
+_SECURE_SCORES = _kind("SecureScores", "secure scores", "microsoft.security/securescores", None, *_ENVELOPE, *_SCORE)
+_SECURE_SCORE_CONTROLS = _kind(
+    "SecureScoreControls",
+    "secure score controls",
+    "microsoft.security/securescores/securescorecontrols",
+    "SecureScores",
+    *_ENVELOPE,
+    *_SCORE,
+    *_numbers("properties.healthyResourceCount", "properties.unhealthyResourceCount"),
+    *_numbers("properties.notApplicableResourceCount"),
+)
+_REGULATORY = _kind(
+    "RegulatoryComplianceAssessment",
+    "regulatory compliance states",
+    "microsoft.security/regulatorycompliancestandards/regulatorycompliancecontrols/regulatorycomplianceassessments",
+    None,
+    *_ENVELOPE,
+    Field("properties.state", label="state", values=("Passed", "Failed", "Skipped", "Unsupported")),
+    *_texts("properties.description", "properties.scope", "properties.assessmentType"),
+    *_texts("properties.assessmentDetailsLink"),
+    *_numbers("properties.passedResources", "properties.failedResources", "properties.skippedResources"),
+)
+_ATTACK_PATHS = _kind(
+    "AttackPaths",
+    "attack paths",
+    "microsoft.security/attackpaths",
+    None,
+    *_ENVELOPE,
+    Field("attackPath.riskLevel", label="risk level", values=RISK_LEVELS),
+    *_open("attackPath", "properties"),  # the published schema stops at the risk level
+)
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        _ASSESSMENTS,
+        _SUB_ASSESSMENTS,
+        _ALERTS,
+        _SECURE_SCORES,
+        _SECURE_SCORE_CONTROLS,
+        _REGULATORY,
+        _ATTACK_PATHS,
+    )
+}
+EVENT_SOURCES: Final[tuple[str, ...]] = tuple(
+    name for kind in KINDS.values() for name in ((kind.name, kind.name + SNAPSHOT) if kind.has_snapshot else (kind.name,))
+)
+# The portal and published policies filter alerts by plan on ProductComponentName; exported alerts carry that
+# field among their extended properties.
+ALIASES: Final[Mapping[str, str]] = {"productcomponentname": "ExtendedProperties.ProductComponentName"}
+
+_BY_TYPE: Final = {kind.record_type: kind.name for kind in KINDS.values() if kind.record_type}
+_ENRICHMENTS: Final = (
+    "securityEventDataEnrichment",
+    "assessmentEventDataEnrichment",
+    "subAssessmentEventDataEnrichment",
+)
+_ABSENT: Final = object()
+
+
+def kind_of_source(event_source: str) -> Kind | None:
+    """The kind of record that an event source carries; None for a source that does not exist."""
+    return KINDS.get(event_source.removesuffix(SNAPSHOT)) if event_source in EVENT_SOURCES else None
+
+
+def is_snapshot_source(event_source: str) -> bool:
+    """Whether the source sends weekly snapshots rather than changes."""
+    return event_source.endswith(SNAPSHOT)
+
+
+def member(record: Mapping[str, Any], key: str) -> Any:
+    """The value of `key` in `record` without regard to case, None when absent; an exact spelling wins."""
+    value = record.get(key, _ABSENT)
+    if value is not _ABSENT:
+        return value
+    lowered = key.lower()
+    for name, candidate in record.items():
+        if len(name) == len(key) and name.lower() == lowered:
+            return candidate
+    return None
+
+
+def kind_of_record(record: Mapping[str, Any]) -> str | None:
+    """The kind of an exported record in any casing, as the name of its streaming event source; None when unknown."""
+    if member(record, "SystemAlertId") is not None:
+        return "Alerts"
+    record_type = member(record, "type")
+    if isinstance(record_type, str) and (kind := _BY_TYPE.get(record_type.lower())):
+        return kind
+    return "AttackPaths" if isinstance(member(record, "attackPath"), Mapping) else None
+
+
+def snapshot_flag(record: Mapping[str, Any]) -> bool | None:
+    """Whether a record says that it belongs to a snapshot; None when it does not say."""
+    for name in _ENRICHMENTS:
+        enrichment = member(record, name)
+        if isinstance(enrichment, Mapping) and (flag := member(enrichment, "isSnapshot")) is not None:
+            return flag is True or str(flag).lower() == "true"
+    return None
+
+
+def event_source_of(record: Mapping[str, Any]) -> str | None:
+    """The event source that sent `record`: its kind, with Snapshot when it says so; None when unknown."""
+    kind = kind_of_record(record)
+    if kind is None:
+        return None
+    return kind + SNAPSHOT if KINDS[kind].has_snapshot and snapshot_flag(record) else kind
