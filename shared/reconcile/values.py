@@ -1,0 +1,122 @@
+"""What a reconcile run knows about the tenant and about the declaration, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+# PastDue subscriptions still take writes; Warned and Disabled ones are read-only, Deleted ones nearly gone.
+WRITABLE_STATES = frozenset({"enabled", "pastdue"})
+
+
+class ResourceId(NamedTuple):
+    """Where an automation lives; `key` is the same for every spelling of it."""
+
+    subscription_id: str
+    resource_group: str
+    name: str
+
+    def __str__(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.Security/automations/{self.name}"
+        )
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The id without regard to case."""
+        return (self.subscription_id.lower(), self.resource_group.lower(), self.name.lower())
+
+    @classmethod
+    def parse(cls, text: str) -> ResourceId:
+        """Read an ARM id in any casing.
+
+        Raises:
+            ValueError: the text is no id of an automation.
+        """
+        parts = text.strip("/").split("/")
+        if len(parts) != 8 or parts[0].lower() != "subscriptions" or parts[6].lower() != "automations":  # noqa: PLR2004
+            raise ValueError(f"not the id of an automation: {text!r}")
+        return cls(parts[1], parts[3], parts[7])
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription as discovery saw it; `ancestors` are its management groups in lower case, nearest first."""
+
+    id: str
+    name: str = ""
+    tenant_id: str = ""
+    state: str = "Enabled"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    ancestors: tuple[str, ...] = ()
+
+    @property
+    def writable(self) -> bool:
+        """Whether its state lets resources be written."""
+        return self.state.lower() in WRITABLE_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An automation as it is; its properties stay encoded until somebody asks, since most runs compare 10,000s."""
+
+    id: ResourceId
+    location: str
+    tags: Mapping[str, str]
+    encoded: bytes
+    etag: str = ""
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The automation's properties, decoded anew at each call."""
+        decoded: dict[str, Any] = json.loads(self.encoded)
+        return decoded
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Live:
+        """An automation from an ARM answer or a Resource Graph row.
+
+        Raises:
+            ValueError: the body carries no automation's id.
+        """
+        return cls(
+            ResourceId.parse(str(body.get("id", ""))),
+            str(body.get("location") or ""),
+            {str(name): str(value) for name, value in (body.get("tags") or {}).items()},
+            json.dumps(body.get("properties") or {}, separators=(",", ":")).encode(),
+            str(body.get("etag") or ""),
+        )
+
+    def body(self) -> dict[str, Any]:
+        """The automation as a request body."""
+        return {"location": self.location, "tags": dict(self.tags), "properties": self.properties}
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """An automation as an export declares it; `body` holds no secret, destinations add theirs at write time."""
+
+    export: str
+    id: ResourceId
+    body: Mapping[str, Any]
+    adopt: bool = False
+    enabled: bool = True
+    create_group: bool = True
+    group_tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What discovery saw. `reasons` say why it may be incomplete; then nothing is deleted."""
+
+    subscriptions: Sequence[Subscription]
+    automations: Sequence[Live]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything there is was seen."""
+        return not self.reasons
