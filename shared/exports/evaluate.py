@@ -57,8 +57,7 @@ def accepts(source: Source, record: Mapping[str, Any]) -> bool:
     A record that does not say whether it belongs to a snapshot is taken for either.
     """
     return _wrong_kind(source, record) is None and (
-        not source.rule_sets
-        or any(all(rule_holds(rule, record) for rule in rule_set) for rule_set in source.rule_sets)
+        not source.rule_sets or any(all(rule_holds(rule, record) for rule in rule_set) for rule_set in source.rule_sets)
     )
 
 

@@ -31,7 +31,7 @@ class Finding:
         return f"{self.where}: {self.severity} {self.code}: {self.sentence}{fix}"
 
 
-class InvalidExport(ValueError):
+class InvalidExport(ValueError):  # noqa: N818 - names the state of the file, as callers read it
     """An export file can't be accepted; `findings` says why, with at least one error among them."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:

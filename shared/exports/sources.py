@@ -19,7 +19,7 @@ _CANONICAL: Final = {name.lower(): name for name in (*TYPES, *OPERATORS, *EVENT_
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", re.IGNORECASE)
 
 
-class MalformedRules(ValueError):
+class MalformedRules(ValueError):  # noqa: N818 - names the state of the rules
     """Something that is no list of sources with rule sets; the message names the place."""
 
 
@@ -69,7 +69,7 @@ def _parse_source(item: Any, where: str) -> Source:
         )
         for i, rule_set in enumerate(_sequence(member(item, "ruleSets"), f"{where}.ruleSets"))
     )
-    return Source(_canonical(_text(_get(item, "eventSource", where), f"{where}.eventSource")), rule_sets)
+    return Source(canonical(_text(_get(item, "eventSource", where), f"{where}.eventSource")), rule_sets)
 
 
 def _parse_rule(item: Any, where: str) -> Rule:
@@ -77,7 +77,7 @@ def _parse_rule(item: Any, where: str) -> Rule:
         return _text(_get(item, name, where), f"{where}.{name}")
 
     return Rule(
-        part("propertyJPath"), _canonical(part("propertyType")), _canonical(part("operator")), part("expectedValue")
+        part("propertyJPath"), canonical(part("propertyType")), canonical(part("operator")), part("expectedValue")
     )
 
 
@@ -104,8 +104,9 @@ def _text(value: Any, where: str) -> str:
     return text
 
 
-def _canonical(name: str) -> str:
-    return _CANONICAL.get(name.lower(), name)
+def canonical(name: Any) -> Any:
+    """An event source, type or operator in its own casing; anything else as it is."""
+    return _CANONICAL.get(name.lower(), name) if isinstance(name, str) else name
 
 
 def build_sources(sources: Iterable[Source]) -> list[dict[str, Any]]:
@@ -136,7 +137,7 @@ def normalise(sources: Iterable[Source]) -> tuple[Source, ...]:
     """
     merged: dict[str, set[RuleSet] | None] = {}
     for source in sources:
-        name = _canonical(source.event_source)
+        name = canonical(source.event_source)
         rule_sets = {tuple(sorted({_normalise_rule(rule) for rule in rule_set})) for rule_set in source.rule_sets}
         known = merged.get(name, set())
         merged[name] = None if known is None or not rule_sets or () in rule_sets else known | rule_sets
@@ -144,12 +145,12 @@ def normalise(sources: Iterable[Source]) -> tuple[Source, ...]:
 
 
 def _normalise_rule(rule: Rule) -> Rule:
-    kind = _canonical(rule.type)
+    kind = canonical(rule.type)
     value = read(kind, rule.value)
     return Rule(
         bare_path(rule.path).lower(),
         kind,
-        _canonical(rule.operator),
+        canonical(rule.operator),
         rule.value.casefold() if value is None else str(value.normalize() if isinstance(value, Decimal) else value),
     )
 
@@ -160,6 +161,7 @@ def bare_path(path: str) -> str:
 
 
 def as_text(value: Any) -> str | None:
+    """A scalar as the API writes it; None for what is no scalar."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

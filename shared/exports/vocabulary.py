@@ -184,7 +184,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     )
 }
 EVENT_SOURCES: Final[tuple[str, ...]] = tuple(
-    name for kind in KINDS.values() for name in ((kind.name, kind.name + SNAPSHOT) if kind.has_snapshot else (kind.name,))
+    name
+    for kind in KINDS.values()
+    for name in ((kind.name, kind.name + SNAPSHOT) if kind.has_snapshot else (kind.name,))
 )
 # The portal and published policies filter alerts by plan on ProductComponentName; exported alerts carry that
 # field among their extended properties.
