@@ -50,6 +50,10 @@ class TokenAuthority:
         self._clock = clock
         self._not_before = 0.0
 
+    def now(self) -> float:
+        """Epoch seconds by this authority's clock."""
+        return self._clock()
+
     def mint(self, principal: Principal, audience: str, lifetime: float = LIFETIME_SECONDS) -> tuple[str, int]:
         """A token for `audience` and the second it expires."""
         now = self._clock()
