@@ -108,6 +108,11 @@ class Clients:
         )
         return self._keep(client)  # type: ignore[no-any-return] # _keep hands back what it was given
 
+    @property
+    def arm_pipeline(self) -> Any:
+        """The pipeline of `arm`, for generated clients to share: they take one as `pipeline=`, but offer none."""
+        return self.arm._pipeline  # noqa: SLF001 - azure-core has no public name for it
+
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """Blob Storage of the function app's own account."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from shared.exports.rules import MalformedRules, Source, explain, normalise, parse_sources
 from shared.reconcile.values import Live
 
-OWN_TAG_PREFIX = "defender-export"
+OWN_TAG_PREFIX = "defender-export-"
 _KNOWN = ("description", "isEnabled", "scopes", "sources", "actions")
 _TARGETS = {"eventhub": "eventHubResourceId", "workspace": "workspaceResourceId", "logicapp": "logicAppResourceId"}
 _NAMES = {"eventhub": "event hub", "workspace": "workspace", "logicapp": "logic app"}

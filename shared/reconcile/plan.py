@@ -12,12 +12,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from shared.exports.compile import FINGERPRINT_TAG, INSTANCE_TAG, MANAGED_BY, MANAGED_BY_TAG, NAME_TAG
 from shared.reconcile.diff import Change, diff, same_location
 from shared.reconcile.values import Desired, Inventory, Live, ResourceId, Subscription
 
-MANAGED_BY_TAG, MANAGED_BY = "managed-by", "defender-export"
-INSTANCE_TAG = "defender-export-instance"
-EXPORT_TAG = "defender-export-name"
 # A handful of repairs is never held back by the percentage: in a small tenant one drifted export is a third of them.
 ALWAYS_ALLOWED_CHANGES = 3
 
@@ -121,7 +119,8 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
     if live is None:
         if not desired.enabled:
             return None
-        return Item(Action.CREATE, desired.id, desired.export, desired=desired)
+        item = Item(Action.CREATE, desired.id, desired.export, reason=desired.warning, desired=desired)
+        return item.blocked(desired.blocked) if desired.blocked else item
     ours = owned(live.tags, instance_id)
     if not ours and managed(live.tags):
         reason = f"it belongs to the deployment {tag(live.tags, INSTANCE_TAG) or '(unnamed)'}; choose another name"
@@ -130,11 +129,14 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
         reason = "an automation of others has this name; choose another, or set `adopt: true` to take it over"
         return Item(Action.FOREIGN, live.id, desired.export, reason=reason)
     changes = diff(live, desired.body)
-    stays = "" if same_location(live.location, str(desired.body.get("location"))) else _stays(live, desired)
+    if desired.blocked:  # then the key's fingerprint is not known, and its tag says nothing
+        changes = tuple(change for change in changes if change.path != f"tags.{FINGERPRINT_TAG}")
+    moved = not same_location(live.location, str(desired.body.get("location")))
+    notes = "; ".join(filter(None, (_stays(live, desired) if moved else "", desired.warning)))
     if not changes:
-        return Item(Action.UNCHANGED, live.id, desired.export, reason=stays)
-    action = Action.UPDATE if ours else Action.ADOPT
-    return Item(action, live.id, desired.export, changes, stays, desired=desired)
+        return Item(Action.UNCHANGED, live.id, desired.export, reason=desired.blocked or notes)
+    item = Item(Action.UPDATE if ours else Action.ADOPT, live.id, desired.export, changes, notes, desired=desired)
+    return item.blocked(desired.blocked) if desired.blocked else item
 
 
 def make_plan(declaration: Declaration, inventory: Inventory, instance_id: str, guards: Guards) -> Plan:
@@ -189,7 +191,7 @@ def _undeclared(
     """What happens to an automation that no export declares at this place."""
     if not owned(automation.tags, instance_id):
         return Item(Action.FOREIGN, automation.id)
-    export = tag(automation.tags, EXPORT_TAG)
+    export = tag(automation.tags, NAME_TAG)
     item = Item(Action.DELETE, automation.id, export)
     if export in declaration.unreadable:
         return item.blocked(f"the file of {export} can't be read: {declaration.unreadable[export]}")

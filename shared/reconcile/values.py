@@ -97,7 +97,10 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """An automation as an export declares it; `body` holds no secret, destinations add theirs at write time."""
+    """An automation as an export declares it; `body` holds no secret, destinations add theirs at write time.
+
+    `blocked` is the sentence that says why it can't be written, `warning` one that is only worth knowing.
+    """
 
     export: str
     id: ResourceId
@@ -106,6 +109,8 @@ class Desired:
     enabled: bool = True
     create_group: bool = True
     group_tags: Mapping[str, str] = field(default_factory=dict)
+    blocked: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
