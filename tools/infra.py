@@ -1,0 +1,184 @@
+"""Writes what `infra/` takes from the code: tables, streams, app settings, saved functions and queries.
+
+`python -m tools.infra` writes; `python -m tools.infra --check` only says what is out of date (exit code 1).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from shared.enrich.tables import TABLES, Table, stream_declarations, table_schema
+from shared.settings import declarations
+from tools.kql.binder import Function
+
+ROOT = Path(__file__).parents[1]
+INFRA = ROOT / "infra"
+
+# Settings that are not given to the deployed app, each with its reason.
+NOT_DEPLOYED = {
+    "AzureWebJobsStorage": "the app reaches storage by identity; a key would be a secret",
+    "EventHubConnection": "the app reaches Event Hubs by identity; a key would be a secret",
+    "ForwardConnection": "the output hub is reached by identity",
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One `.kql` file: its first comment line, the further ones, the `Parameters:` line, and the text."""
+
+    name: str
+    title: str
+    description: str
+    parameters: str
+    text: str
+
+
+def read_query(path: Path) -> Query:
+    """Read a `.kql` file whose leading comments say what it answers."""
+    lines = path.read_text().splitlines()
+    comments = []
+    for line in lines:
+        if not line.startswith("//"):
+            break
+        comments.append(line.removeprefix("//").strip())
+    body = "\n".join(lines[len(comments) :]).strip()
+    parameters = next((line.partition(":")[2].strip() for line in comments if line.startswith("Parameters:")), "")
+    said = [line for line in comments if not line.startswith("Parameters:")]
+    return Query(path.stem, said[0].rstrip("."), " ".join(said[1:]) or said[0], parameters, body)
+
+
+def distinct(table: Table) -> Query:
+    """The function that leaves one row per RecordKey, so that duplicates disappear whatever caused them."""
+    name = table.name.removesuffix("_CL") + "_Distinct"
+    text = f"{table.name}\n| summarize arg_min(EnqueuedTime, *) by RecordKey"
+    return Query(name, name, f"{table.name} with one row per RecordKey: no duplicates.", "", text)
+
+
+def current(table: Table) -> Query:
+    """The function that leaves the newest row per RecordId, by EventTime and then EnqueuedTime, without deletes."""
+    name = table.name.removesuffix("_CL") + "_Current"
+    text = (
+        f"{table.name}\n"
+        "| summarize arg_max(EnqueuedTime, *) by RecordId, EventTime\n"
+        "| summarize arg_max(EventTime, *) by RecordId\n"
+        "| where Action != 'Delete'"
+    )
+    return Query(name, name, f"{table.name} with the newest row per RecordId: what holds now.", "", text)
+
+
+def saved_functions() -> list[Query]:
+    """Every function that the workspace gets: two per table of records, and those of `infra/functions/`."""
+    generated = [make(table) for table in TABLES if table.holds_records for make in (distinct, current)]
+    return generated + [read_query(path) for path in sorted((INFRA / "functions").glob("*.kql"))]
+
+
+def kql_functions() -> tuple[Function, ...]:
+    """The saved functions as the KQL binder takes them."""
+    return tuple(Function(query.name, query.parameters, query.text) for query in saved_functions())
+
+
+def library() -> list[Query]:
+    """The queries of `infra/queries/`."""
+    return [read_query(path) for path in sorted((INFRA / "queries").glob("*.kql"))]
+
+
+def settings_defaults() -> dict[str, str]:
+    """Settings with a default worth showing: not empty, no secret."""
+    return {
+        declared.name: declared.default
+        for declared in declarations().values()
+        if declared.default and not declared.secret and declared.name not in NOT_DEPLOYED
+    }
+
+
+def generated() -> dict[Path, str]:
+    """Content by path of every generated file."""
+    folder = INFRA / "generated"
+    return {
+        folder / "tables.json": _json({"tables": [_table(table) for table in TABLES]}),
+        folder / "streams.json": _json(stream_declarations()),
+        folder / "settings.json": _json(settings_defaults()),
+        folder / "functions.json": _json({"functions": [_function(query) for query in saved_functions()]}),
+        folder / "queries.json": _json({"queries": [_library_entry(query) for query in library()]}),
+        ROOT / "docs" / "queries" / "README.md": queries_page(),
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "stream": table.stream,
+        "holdsRecords": table.holds_records,
+        "schema": {**table_schema(table), "description": table.description},
+    }
+
+
+def _function(query: Query) -> dict[str, str]:
+    return {
+        "name": query.name,
+        "description": query.description,
+        "parameters": query.parameters.replace(": ", ":").replace(" = ", "="),
+        "query": query.text,
+    }
+
+
+def _library_entry(query: Query) -> Mapping[str, str]:
+    # Queries of a pack are named by a GUID; this one stays the same from deployment to deployment.
+    identity = str(uuid5(NAMESPACE_URL, f"https://defender-export/queries/{query.name}"))
+    return {"id": identity, "title": query.title, "description": query.description, "query": query.text}
+
+
+def queries_page() -> str:
+    """The index of functions and queries, in Markdown."""
+    parts = [
+        "# Queries",
+        "",
+        "Generated by `python -m tools.infra` from `infra/functions/`, `infra/queries/` and the table schemas.",
+        "The deployment saves the functions in the workspace and the queries in a query pack; every text is bound",
+        "against the table schemas by Microsoft's KQL language service in the tests.",
+        "",
+        "## Functions",
+        "",
+        "Rows arrive at least once and each change is a row of its own, so ask the functions rather than the tables:",
+        "`..._Distinct` leaves one row per change (`RecordKey`), `..._Current` the newest row per record (`RecordId`)",
+        "without deleted ones.",
+        "",
+        "| function | parameters | gives |",
+        "| --- | --- | --- |",
+        *(f"| `{query.name}` | {_code(query.parameters)} | {query.description} |" for query in saved_functions()),
+        "",
+        "## Library",
+        "",
+    ]
+    for query in library():
+        parts += [f"### {query.title}", "", query.description, "", "```kusto", query.text, "```", ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def main(argv: list[str]) -> int:
+    """Write the generated files, or with `--check` name those that are out of date."""
+    stale = [path for path, content in generated().items() if not path.is_file() or path.read_text() != content]
+    for path in stale:
+        print(path.relative_to(ROOT))
+        if "--check" not in argv:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(generated()[path])
+    return 1 if stale and "--check" in argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
