@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from shared.clients import Clients
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.jobs.store import JobStore
 
 
 class Services:
@@ -18,6 +22,18 @@ class Services:
     def clients(self) -> Clients:
         """Credentials and SDK clients, made on first use."""
         return Clients(self.settings)
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """The states of on-demand jobs."""
+        from shared.jobs.store import JobStore
+
+        settings = self.settings
+        return JobStore(
+            self.clients.tables.get_table_client(settings.jobs_table),
+            self.clients.blobs.get_container_client(settings.reports_container),
+            self.clients.queues.get_queue_client(settings.jobs_queue),
+        )
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -1,0 +1,103 @@
+"""What may be asked of each kind of job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.exports.vocabulary import KINDS as RECORD_KINDS
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MAX_ITEMS = 10_000
+_MAX_REPLAY = 1_000_000
+_MAX_TEXT = 2_000
+
+
+def _list_of(check: Callable[[str], bool], right: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> list[str]:
+        if not isinstance(value, list) or len(value) > _MAX_ITEMS:
+            raise ValueError(f"must be a list of {right}, at most {_MAX_ITEMS:,}")
+        if not all(isinstance(item, str) and check(item) for item in value):
+            raise ValueError(f"must hold only {right}")
+        return sorted(set(value))
+
+    return read
+
+
+def _one(pattern: re.Pattern[str], right: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(f"must be {right}")
+        return value
+
+    return read
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 - every refusal here is a ValueError with its sentence
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_REPLAY:
+        raise ValueError(f"must be a whole number from 1 to {_MAX_REPLAY:,}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        raise ValueError(f"must be text of at most {_MAX_TEXT:,} characters")
+    return value
+
+
+_SUBSCRIPTIONS = _list_of(lambda item: _GUID.fullmatch(item) is not None, "subscription ids")
+_GROUPS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "management group ids")
+_EXPORTS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "export names")
+_KINDS = _list_of(lambda item: item in RECORD_KINDS, f"kinds of record ({', '.join(RECORD_KINDS)})")
+
+_SCOPE: Mapping[str, Callable[[Any], Any]] = {"subscriptions": _SUBSCRIPTIONS, "managementGroups": _GROUPS}
+
+ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "plan": {**_SCOPE, "exports": _EXPORTS, "reason": _text},
+    "reconcile": {**_SCOPE, "exports": _EXPORTS, "reason": _text},
+    "preview": {"export": _one(_NAME, "an export's name"), **_SCOPE},
+    "backfill": {**_SCOPE, "kinds": _KINDS, "export": _one(_NAME, "an export's name")},
+    "replay": {
+        "day": _one(_DAY, "a day as YYYY-MM-DD"),
+        "reason": _one(_NAME, "a dead letter's reason"),
+        "table": _one(_NAME, "a table's name"),
+        "parked": _flag,
+        "limit": _count,
+    },
+}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",)}
+
+
+def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The kind and the checked arguments of a request such as `{"kind": "plan", "subscriptions": [...]}`.
+
+    Raises:
+        ValueError: an unknown kind or argument, or a wrong value; the message says what would be right.
+    """
+    kind = document.get("kind")
+    if not isinstance(kind, str) or kind not in ARGUMENTS:
+        raise ValueError(f"'kind' must be one of {', '.join(ARGUMENTS)}")
+    allowed = ARGUMENTS[kind]
+    arguments: dict[str, Any] = {}
+    for name, value in document.items():
+        if name == "kind":
+            continue
+        if name not in allowed:
+            raise ValueError(f"a {kind} job takes only {', '.join(allowed)}")
+        try:
+            arguments[name] = allowed[name](value)
+        except ValueError as error:
+            raise ValueError(f"'{name}' {error}") from None
+    for name in REQUIRED.get(kind, ()):
+        if name not in arguments:
+            raise ValueError(f"a {kind} job needs '{name}'")
+    return kind, arguments

@@ -1,0 +1,98 @@
+"""Jobs over HTTP: start one, wait for it or come back for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.jobs.arguments import read_arguments
+from shared.jobs.model import Job
+from shared.jobs.store import JobConflictError, JobNotFoundError
+from shared.web import wire
+from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, ApiError
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.web.api import Call
+
+_POLL_SECONDS = (0.2, 0.5, 1, 2)
+_RETRY_AFTER_SECONDS = "5"
+_MAX_KEY = 200
+
+
+async def start_job(call: Call) -> func.HttpResponse:
+    """Queue a job: 202 with its address, or, with `?wait=`, 200 once it is finished in time."""
+    document = wire.json_body(call.request)
+    try:
+        kind, arguments = read_arguments(document)
+    except ValueError as error:
+        raise ApiError(BAD_REQUEST, str(error)) from None
+    wait = wire.wait_seconds(call.request)
+    key = call.request.headers.get("idempotency-key", "")
+    if len(key) > _MAX_KEY:
+        raise ApiError(BAD_REQUEST, f"Idempotency-Key: at most {_MAX_KEY} characters.")
+    try:
+        job = await call.services.jobs.submit(kind, arguments, str(call.actor), now=datetime.now(UTC), key=key)
+    except JobConflictError:
+        raise ApiError(
+            CONFLICT, "This Idempotency-Key was used for a different job; take a new key for a new request."
+        ) from None
+    return await _answer(call, job.id, wait)
+
+
+async def get_job(call: Call) -> func.HttpResponse:
+    """One job with its result; `?wait=` waits for it to finish."""
+    return await _answer(call, call.request.route_params["id"], wire.wait_seconds(call.request), status=200)
+
+
+async def list_jobs(call: Call) -> func.HttpResponse:
+    """Jobs, newest first, without their results."""
+    size = wire.number(call.request, "limit", 50, 200) or 50
+    try:
+        found = await call.services.jobs.page(continuation=call.request.params.get("continuation", ""), size=size)
+    except ValueError as error:
+        raise ApiError(BAD_REQUEST, f"{error}; start without one.") from None
+    return wire.answer({"value": [shown(job) for job in found.jobs], "continuation": found.continuation})
+
+
+async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func.HttpResponse:
+    deadline = time.monotonic() + wait
+    pauses = iter(_POLL_SECONDS)
+    while True:
+        try:
+            job = await call.services.jobs.settled(job_id, datetime.now(UTC))
+        except (JobNotFoundError, ValueError):
+            raise ApiError(NOT_FOUND, "There is no job of this id.") from None
+        left = deadline - time.monotonic()
+        if job.final or left <= 0:
+            break
+        await asyncio.sleep(min(next(pauses, _POLL_SECONDS[-1]), left))
+    headers = {"Location": f"/api/jobs/{job.id}"}
+    if job.final:
+        return wire.answer(shown(job), headers=headers)
+    return wire.answer(shown(job), status=status, headers={**headers, "Retry-After": _RETRY_AFTER_SECONDS})
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """A job as the API gives it."""
+    document = {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "arguments": job.arguments,
+        "actor": job.actor,
+        "attempt": job.attempt,
+        "progress": job.progress,
+        "error": job.error,
+        "created": _time(job.created),
+        "started": _time(job.started),
+        "finished": _time(job.finished),
+    }
+    return document if job.result is None else {**document, "result": job.result}
+
+
+def _time(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds")
