@@ -6,6 +6,7 @@ asynchronous and belongs to the event loop that first used it.
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -147,6 +148,21 @@ class Clients:
         message = "no storage: set AzureWebJobsStorage__blobServiceUri, __queueServiceUri and __tableServiceUri"
         raise SettingsError(message)
 
+    @property
+    def ingestion_scope(self) -> str:
+        """The token scope for Logs Ingestion; the audience itself ends in a slash, hence the two."""
+        audience = self._settings.ingestion_audience or self._cloud.ingestion_audience
+        return f"{audience.rstrip('/')}//.default"
+
+    async def renew_ingestion_token(self) -> None:
+        """Replace the credential's cached token for Logs Ingestion by one issued from now on.
+
+        A claim makes credentials go past their cache, which a refused token would otherwise come out of again
+        (the form is that of continuous access evaluation: "not before", in epoch seconds).
+        """
+        claims = f'{{"access_token": {{"nbf": {{"essential": true, "value": "{int(time.time())}"}}}}}}'
+        await self.credential.get_token(self.ingestion_scope, claims=claims)
+
     @cached_property
     def ingestion(self) -> LogsIngestionClient:
         """The Logs Ingestion API; retries are the caller's (`retry_total=0`)."""
@@ -156,12 +172,11 @@ class Clients:
         if not settings.ingestion_endpoint:
             message = "LOGS_INGESTION_ENDPOINT is not set: give the data collection rule's logsIngestion endpoint"
             raise SettingsError(message)
-        audience = settings.ingestion_audience or self._cloud.ingestion_audience
         client: LogsIngestionClient = self._keep(
             LogsIngestionClient(
                 settings.ingestion_endpoint,
                 self.credential,
-                credential_scopes=[f"{audience.rstrip('/')}//.default"],
+                credential_scopes=[self.ingestion_scope],
                 retry_total=0,
             )
         )

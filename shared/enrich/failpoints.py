@@ -1,0 +1,43 @@
+"""Named points at which a test can stop the process: one around each touch of the outside world.
+
+The app only announces where it is.  Nobody listens unless a test arms the module from outside, so in production a
+touch costs one comparison, and no setting or environment variable can change that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+POINTS = (
+    "ingestion.upload",  # a body to the Logs Ingestion API
+    "ingestion.token",  # a fresh token for it
+    "blob.put",  # a dead letter, or the whole of a record that was cut
+    "blob.replace",  # what remains of a dead letter after a replay
+    "blob.list",
+    "blob.get",
+    "blob.lease",
+    "blob.delete",  # a dead letter that was delivered
+    "blob.container",  # the container, when it is not there yet
+    "hub.partitions",  # the output hub's partitions
+    "hub.batch",  # an empty batch, whose size the link decides
+    "hub.send",  # enriched rows to the output hub
+)
+
+_listener: Callable[[str], None] | None = None
+
+
+def listen(listener: Callable[[str], None] | None) -> None:
+    """Call `listener` with "point:before" and "point:after" at each touch; None stops it.  For tests only."""
+    global _listener  # noqa: PLW0603 # one process, one listener
+    _listener = listener
+
+
+@contextmanager
+def touching(point: str) -> Iterator[None]:
+    """Announce that the outside world is touched here; the after-point is reached only on success."""
+    if _listener is not None:
+        _listener(f"{point}:before")
+    yield
+    if _listener is not None:
+        _listener(f"{point}:after")
