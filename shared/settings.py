@@ -284,6 +284,29 @@ class Settings:
         _integer(1, 90),
         section="Delivery",
     )
+    event_hub_resource_id: str = _setting(
+        "EVENT_HUB_RESOURCE_ID",
+        "",
+        "ARM id of the hub that enrich_records reads: freshness expects data from the exports that send to it.",
+        section="Watch",
+    )
+    freshness_schedule: str = _setting(
+        "FRESHNESS_SCHEDULE", "0 20 * * * *", "NCRONTAB schedule (UTC) of check_freshness.", section="Watch"
+    )
+    freshness_interval: timedelta = _setting(
+        "FRESHNESS_INTERVAL_SECONDS",
+        "900",
+        "A subscription and kind is noted as seen at most once per this many seconds.",
+        _seconds,
+        section="Watch",
+    )
+    snapshot_due_days: int = _setting(
+        "SNAPSHOT_DUE_DAYS",
+        "9",
+        "Days after which a weekly snapshot counts as missing.",
+        _integer(1, 60),
+        section="Watch",
+    )
     workspace_id: str = _setting(
         "WORKSPACE_ID",
         "",
