@@ -42,18 +42,23 @@ class LastSeen:
         """Take note of one invocation's records; writes only what an interval has passed for."""
         for key, rows in uploads.items():
             self._uploads[key] = self._uploads.get(key, 0) + rows
+        new = {
+            (subscription_id.lower(), kind, snapshot): seen
+            for (subscription_id, kind, snapshot), seen in sightings.items()
+            if self._is_due((subscription_id.lower(), kind, snapshot), seen)
+        }
         due: dict[str, dict[str, dict[str, Any]]] = {}
-        for (subscription_id, kind, snapshot), seen in sightings.items():
-            key3 = (subscription_id.lower(), kind, snapshot)
-            before = self._written.get(key3)
-            if before is None or seen - before >= self._interval:
-                column = "snapshot" if snapshot else "streaming"
-                due.setdefault(key3[0], {}).setdefault(kind, {})[column] = seen
-                self._written[key3] = seen
+        for (subscription_id, kind, snapshot), seen in new.items():
+            due.setdefault(subscription_id, {}).setdefault(kind, {})["snapshot" if snapshot else "streaming"] = seen
         await self._write(due)
+        self._written.update(new)
         if uploads and (self._uploads_due is None or now >= self._uploads_due):
             self._uploads_due = now + self._interval
             await self.flush()
+
+    def _is_due(self, key: tuple[str, str, bool], seen: datetime) -> bool:
+        before = self._written.get(key)
+        return before is None or seen - before >= self._interval
 
     async def flush(self) -> None:
         """Write the rows added up so far."""
@@ -110,7 +115,7 @@ class LastSeen:
                 for kind, columns in kinds.items()
             ]
             async with turns:
-                await self._table.submit_transaction(operations)  # type: ignore[arg-type] # a valid operation form
+                await self._table.submit_transaction(operations)
 
         await asyncio.gather(*(write(subscription_id, kinds) for subscription_id, kinds in due.items()))
 
