@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -109,10 +109,15 @@ def _shown(rule: Rule, record: Mapping[str, Any]) -> str:
 
 def rule_holds(rule: Rule, record: Mapping[str, Any]) -> bool:
     """Whether one rule holds for `record`; a rule whose parts don't fit together never does."""
+    return meets(rule, _values(record, rule.path))
+
+
+def meets(rule: Rule, values: Iterable[Any]) -> bool:
+    """Whether any of the scalars at a rule's path satisfies it (for NotEquals: none equals)."""
     expected = read(rule.type, rule.value)
     if expected is None or not operator_fits(rule.type, rule.operator):
         return False
-    found = [value for raw in _values(record, rule.path) if (value := read(rule.type, raw)) is not None]
+    found = [value for raw in values if (value := read(rule.type, raw)) is not None]
     if rule.operator == "NotEquals":
         return expected not in found
     compare = _COMPARE[rule.operator]

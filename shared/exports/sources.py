@@ -138,21 +138,27 @@ def normalise(sources: Iterable[Source]) -> tuple[Source, ...]:
     merged: dict[str, set[RuleSet] | None] = {}
     for source in sources:
         name = canonical(source.event_source)
-        rule_sets = {tuple(sorted({_normalise_rule(rule) for rule in rule_set})) for rule_set in source.rule_sets}
+        rule_sets = {tuple(sorted({normalise_rule(rule) for rule in rule_set})) for rule_set in source.rule_sets}
         known = merged.get(name, set())
         merged[name] = None if known is None or not rule_sets or () in rule_sets else known | rule_sets
     return tuple(Source(name, tuple(sorted(rule_sets or ()))) for name, rule_sets in sorted(merged.items()))
 
 
-def _normalise_rule(rule: Rule) -> Rule:
+def normalise_rule(rule: Rule) -> Rule:
+    """One form for all rules that mean the same."""
     kind = canonical(rule.type)
     value = read(kind, rule.value)
     return Rule(
         bare_path(rule.path).lower(),
         kind,
         canonical(rule.operator),
-        rule.value.casefold() if value is None else str(value.normalize() if isinstance(value, Decimal) else value),
+        _plain(value) if isinstance(value, Decimal) else rule.value.casefold(),
     )
+
+
+def _plain(number: Decimal) -> str:
+    digits = format(number, "f")
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def bare_path(path: str) -> str:
@@ -191,8 +197,3 @@ def read(kind: str, value: Any) -> str | Decimal | None:
         return None
     number = Decimal(text.strip())
     return None if kind == "Integer" and number != number.to_integral_value() else number
-
-
-def readable(kind: str, value: str) -> bool:
-    """Whether `value` is a value of the property type."""
-    return kind in TYPES and read(kind, value) is not None

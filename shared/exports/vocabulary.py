@@ -21,7 +21,8 @@ _STATUS: Final = ("Healthy", "Unhealthy", "NotApplicable")
 class Field:
     """One field of a record: its path, JSON type, the words for it, and the closed set of its values if there is one.
 
-    `type` is String, Number, Boolean, or Open for an object or array whose content is not fixed.
+    `type` is String, Number, Boolean, or Open for an object or array whose content is not fixed; `many` marks an
+    array, or an object that may hold some, so that several values can stand at one path.
     """
 
     path: str
@@ -29,6 +30,7 @@ class Field:
     label: str = ""
     values: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,12 @@ def _texts(*paths: str) -> tuple[Field, ...]:
     return tuple(Field(path) for path in paths)
 
 
-def _open(*paths: str) -> tuple[Field, ...]:
-    return tuple(Field(path, "Open") for path in paths)
+def _open(*paths: str, many: bool = False) -> tuple[Field, ...]:
+    return tuple(Field(path, "Open", many=many) for path in paths)
+
+
+def _lists(*paths: str) -> tuple[Field, ...]:
+    return tuple(Field(path, many=True) for path in paths)
 
 
 def _numbers(*paths: str) -> tuple[Field, ...]:
@@ -80,7 +86,7 @@ _ENVELOPE = (
 )
 _SCORE = (
     *_texts("properties.displayName"),
-    *_open("properties.definition"),
+    *_open("properties.definition", many=True),
     *_numbers("properties.score.max", "properties.score.current", "properties.weight"),
     Field("properties.score.percentage", "Number", "percentage", bounds=(0, 1)),
 )
@@ -100,10 +106,11 @@ _ALERTS = _kind(
     *_texts("VendorName", "ProductName", "StartTimeUtc", "EndTimeUtc", "TimeGenerated", "ProcessingEndTime"),
     *_texts("ProviderAlertStatus", "ConfidenceLevel", "ConfidenceReasons", "SystemAlertId", "CorrelationKey"),
     *_texts("AzureResourceId", "AzureResourceSubscriptionId", "WorkspaceId", "WorkspaceSubscriptionId"),
-    *_texts("WorkspaceResourceGroup", "AgentId", "CompromisedEntity", "Description", "RemediationSteps", "AlertUri"),
-    *_texts("Version"),
+    *_texts("WorkspaceResourceGroup", "AgentId", "CompromisedEntity", "Description", "Version", "AlertUri"),
+    *_lists("RemediationSteps"),
     *_numbers("ConfidenceScore"),
-    *_open("Entities", "ExtendedLinks", "ExtendedProperties", "ResourceIdentifiers"),
+    *_open("ExtendedProperties"),
+    *_open("Entities", "ExtendedLinks", "ResourceIdentifiers", many=True),
     snapshot=False,
 )
 _ASSESSMENTS = _kind(
@@ -119,11 +126,12 @@ _ASSESSMENTS = _kind(
     *_texts("properties.status.cause", "properties.status.description", "properties.status.statusChangeDate"),
     *_texts("properties.status.firstEvaluationDate", "properties.metadata.displayName"),
     *_texts("properties.metadata.policyDefinitionId", "properties.metadata.description"),
-    *_texts("properties.metadata.remediationDescription", "properties.metadata.categories"),
+    *_texts("properties.metadata.remediationDescription", "properties.risk.level"),
     *_texts("properties.metadata.userImpact", "properties.metadata.implementationEffort"),
-    *_texts("properties.metadata.threats", "properties.links.azurePortal", "properties.risk.level"),
-    *_open("properties.resourceDetails", "properties.additionalData", "properties.risk.attackPathsReferences"),
-    *_open("assessmentEventDataEnrichment"),
+    *_texts("properties.links.azurePortal"),
+    *_lists("properties.metadata.categories", "properties.metadata.threats"),
+    *_open("properties.resourceDetails", "assessmentEventDataEnrichment"),
+    *_open("properties.additionalData", "properties.risk.attackPathsReferences", many=True),
 )
 _SUB_ASSESSMENTS = _kind(
     "SubAssessments",
@@ -137,7 +145,8 @@ _SUB_ASSESSMENTS = _kind(
     Field("properties.category", label="category"),
     *_texts("properties.displayName", "properties.status.cause", "properties.status.description"),
     *_texts("properties.remediation", "properties.impact", "properties.description", "properties.timeGenerated"),
-    *_open("properties.resourceDetails", "properties.additionalData", "subAssessmentEventDataEnrichment"),
+    *_open("properties.resourceDetails", "subAssessmentEventDataEnrichment"),
+    *_open("properties.additionalData", many=True),
 )
 _SECURE_SCORES = _kind("SecureScores", "secure scores", "microsoft.security/securescores", None, *_ENVELOPE, *_SCORE)
 _SECURE_SCORE_CONTROLS = _kind(
@@ -168,7 +177,7 @@ _ATTACK_PATHS = _kind(
     None,
     *_ENVELOPE,
     Field("attackPath.riskLevel", label="risk level", values=RISK_LEVELS),
-    *_open("attackPath", "properties"),  # the published schema stops at the risk level
+    *_open("attackPath", "properties", many=True),  # the published schema stops at the risk level
 )
 
 KINDS: Final[Mapping[str, Kind]] = {
