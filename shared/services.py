@@ -9,6 +9,7 @@ from shared.clients import Clients
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
 
 
@@ -22,6 +23,13 @@ class Services:
     def clients(self) -> Clients:
         """Credentials and SDK clients, made on first use."""
         return Clients(self.settings)
+
+    @cached_property
+    def exports(self) -> ExportStore:
+        """Export files, the only source of truth."""
+        from shared.exports.store import ExportStore
+
+        return ExportStore(self.clients.blobs.get_container_client(self.settings.exports_container))
 
     @cached_property
     def jobs(self) -> JobStore:

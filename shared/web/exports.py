@@ -1,0 +1,158 @@
+"""Export files over HTTP: list, read, write with ETags, delete, validate."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from shared.exports.check import Checked, check_text, run_tests
+from shared.exports.compile import compile_automation, compile_sources
+from shared.exports.findings import Finding, InvalidExport
+from shared.exports.rules import explain
+from shared.exports.store import ExportConflict, ExportNotFound
+from shared.web import wire
+from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, ApiError
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.exports.model import ExportConfig
+    from shared.web.api import Call
+
+_COLUMNS = ("name", "etag", "size", "modified")
+# Compiled bodies differ between subscriptions only in this id.
+_EXAMPLE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+
+
+async def list_exports(call: Call) -> func.HttpResponse:
+    """Every stored export with its ETag, and what is wrong with those that are not valid."""
+    rows = [
+        {"name": entry.name, "etag": entry.etag, "size": entry.size, "modified": entry.modified.isoformat()}
+        for entry in await call.services.exports.list()
+    ]
+    loaded = await call.services.exports.load_all()
+    problems = [
+        {"name": problem.name, "inForce": problem.in_force, "findings": shown(problem.findings)}
+        for problem in loaded.problems
+    ]
+    return wire.table(call.request, rows, _COLUMNS, problems=problems, warnings=shown(loaded.warnings))
+
+
+async def get_export(call: Call) -> func.HttpResponse:
+    """One export as YAML, as it was put, or as JSON by `Accept`, with its ETag."""
+    kind = wire.accepted(call.request, wire.YAML, wire.JSON)
+    stored = await _existing(call)
+    headers = {"ETag": stored.etag}
+    if kind == wire.YAML:
+        return wire.answer(stored.text.decode("utf-8", "replace"), kind=wire.YAML, headers=headers)
+    checked = check_text(stored.text, stored.name)
+    if checked.config is None:
+        raise _invalid(checked.findings)
+    return wire.answer(_document(checked.config), headers=headers)
+
+
+async def put_export(call: Call) -> func.HttpResponse:
+    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` only checks."""
+    name = call.request.route_params["name"]
+    text = _text(call)
+    if _flag(call, "dryRun"):
+        checked = check_text(text, name)
+        if not checked.valid:
+            raise _invalid(checked.findings)
+        return wire.answer(_validation(checked, call.services.settings.instance_id))
+    if_match = call.request.headers.get("if-match")
+    if_none_match = call.request.headers.get("if-none-match")
+    if if_none_match not in {None, "*"}:
+        raise ApiError(BAD_REQUEST, "If-None-Match takes only *, which means: create, never replace.")
+    existed = name in {entry.name for entry in await call.services.exports.list()}
+    try:
+        etag = await call.services.exports.put(name, text, if_match=if_match, if_none_match=if_none_match)
+    except InvalidExport as error:
+        raise _invalid(error.findings) from None
+    except ExportNotFound:
+        raise ApiError(
+            BAD_REQUEST, "An export's name has 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end."
+        ) from None
+    except ExportConflict:
+        raise _changed() from None
+    headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
+    return wire.answer({"name": name, "etag": etag}, status=200 if existed else 201, headers=headers)
+
+
+async def delete_export(call: Call) -> func.HttpResponse:
+    """Take an export out of the store; the next run removes its automations, within the guards."""
+    import azure.functions as func
+
+    from shared.web.problems import SECURITY_HEADERS
+
+    try:
+        await call.services.exports.delete(
+            call.request.route_params["name"], if_match=call.request.headers.get("if-match")
+        )
+    except ExportNotFound:
+        raise _missing() from None
+    except ExportConflict:
+        raise _changed() from None
+    return func.HttpResponse(status_code=204, headers=SECURITY_HEADERS)
+
+
+async def validate_export(call: Call) -> func.HttpResponse:
+    """Check an export without storing it: findings, what it sends in words, the compiled body, its own tests."""
+    checked = check_text(_text(call), "export")
+    return wire.answer(_validation(checked, call.services.settings.instance_id))
+
+
+def _text(call: Call) -> bytes:
+    # YAML is a superset of JSON, so one reader serves both.
+    return wire.body(call.request, wire.YAML, wire.JSON, "application/x-yaml", "text/yaml")
+
+
+def _flag(call: Call, name: str) -> bool:
+    value = call.request.params.get(name, "false").lower()
+    if value not in {"true", "false"}:
+        raise ApiError(BAD_REQUEST, f"'{name}' must be true or false.")
+    return value == "true"
+
+
+async def _existing(call: Call) -> Any:
+    try:
+        return await call.services.exports.get(call.request.route_params["name"])
+    except ExportNotFound:
+        raise _missing() from None
+
+
+def _document(config: ExportConfig) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(config.model_dump_json(by_alias=True, exclude_unset=True))
+    return document
+
+
+def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
+    config = checked.config
+    answer: dict[str, Any] = {"valid": checked.valid, "findings": shown(checked.findings)}
+    if config is None:
+        return answer
+    answer["sentences"] = [explain(source) for source in compile_sources(config)]
+    answer["tests"] = [
+        {"name": outcome.label, "passed": outcome.passed, "expected": outcome.expected, "reason": outcome.reason}
+        for outcome in run_tests(config)
+    ]
+    if checked.valid:
+        answer["compiled"] = compile_automation(config, _EXAMPLE_SUBSCRIPTION, instance_id)
+    return answer
+
+
+def shown(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
+    """Findings as the API gives them."""
+    return [finding.as_dict() for finding in findings]
+
+
+def _invalid(findings: tuple[Finding, ...]) -> ApiError:
+    return ApiError(INVALID_EXPORT, "Mend the findings of severity error and send it again.", findings=shown(findings))
+
+
+def _missing() -> ApiError:
+    return ApiError(NOT_FOUND, "There is no export of this name; `GET /api/exports` lists them.")
+
+
+def _changed() -> ApiError:
+    return ApiError(CHANGED, "The export is not the version you named: read it again, and repeat your change on it.")
