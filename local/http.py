@@ -59,7 +59,13 @@ class Emulator:
         return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
 
     async def __aenter__(self) -> Self:
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.2, handle_signals=False)
+        self._runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            shutdown_timeout=0.2,
+            handle_signals=False,
+            auto_decompress=False,  # limits are about bytes on the wire
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()

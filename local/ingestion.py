@@ -1,0 +1,247 @@
+"""The Logs Ingestion API: one data collection rule with the streams of `shared/enrich/tables.py`.
+
+Documented: the address, audience, limits and status codes.  Of the error codes inside the body the documentation names
+few; the others follow answers seen in public threads.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from isal import isal_zlib
+
+from local.certs import Certificates
+from local.faults import Fault
+from local.http import CONTROL, RECORDED, Emulator
+from local.streams import BodyError, Loss, Losses, Stream
+from local.tokens import HOME_TENANT, TokenAuthority, TokenRejectedError
+from local.workspace import Workspace
+
+AUDIENCES = ("https://monitor.azure.com",)
+API_VERSIONS = ("2023-01-01", "2021-11-01-preview")
+RULE_ID = "dcr-0123456789abcdef0123456789abcdef"
+MAX_BODY_BYTES = 1_048_576  # "1 MB, both compressed and uncompressed": 1048576 in the service's own error message
+REQUESTS_PER_MINUTE = 12_000
+BYTES_PER_MINUTE = 2 * 1024**3
+GZIP_OR_ZLIB = 47  # the window bits that make zlib find out which
+
+
+@dataclass(frozen=True)
+class StoredBody:
+    """A body that was accepted: when, for which stream, as sent and counted; `body` is the raw JSON, compressed."""
+
+    arrived: datetime
+    stream: str
+    rows: int
+    raw_bytes: int
+    wire_bytes: int
+    compressed: bytes = field(repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The JSON array as it was before compression."""
+        return zlib.decompress(self.compressed, GZIP_OR_ZLIB)
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not an error
+    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.response = _error(status, code, message, headers)
+
+
+@dataclass
+class RateLimit:
+    """The requests and bytes that a rule takes in each minute of its clock."""
+
+    requests: int = REQUESTS_PER_MINUTE
+    bytes: int = BYTES_PER_MINUTE
+    _minute: int = -1
+    _requests: int = 0
+    _bytes: int = 0
+
+    def take(self, size: int, now: float) -> int:
+        """Count a request; 0 when it fits, else the seconds until it may be sent again."""
+        if int(now // 60) != self._minute:
+            self._minute, self._requests, self._bytes = int(now // 60), 0, 0
+        if self._requests + 1 > self.requests or self._bytes + size > self.bytes:
+            return 60 - int(now % 60)
+        self._requests += 1
+        self._bytes += size
+        return 0
+
+
+class Ingestion(Emulator):
+    """The data collection rule's endpoint, over TLS, storing into `workspace`.
+
+    `publishers` are the object ids that hold Monitoring Metrics Publisher on the rule; taking one away makes its
+    requests 403.  `drop_share` of the rows is lost after the 204.  `losses` says what a 204 did not: it is complete
+    after `await workspace.flush()`.  Both switches are also at `PUT /_local/behaviour`.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        tokens: TokenAuthority,
+        certificates: Certificates,
+        *,
+        publishers: Iterable[str] = (),
+        rule_id: str = RULE_ID,
+        tenant_id: str = HOME_TENANT,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__(certificates.server_context())
+        self.workspace = workspace
+        self.rule_id = rule_id
+        self.publishers = set(publishers)
+        self.drop_share = 0.0
+        self.limit = RateLimit()
+        self.stored: list[StoredBody] = []
+        self._answering: Losses = Counter()  # counted on the event loop
+        self._storing: Losses = Counter()  # counted in the workspace's thread
+        self._tokens = tokens
+        self._tenant_id = tenant_id
+        self._now = now
+        self._random = random.Random(0)
+        self._streams = {table.stream: Stream(table) for table in workspace.tables.values()}
+        self.app.router.add_post("/dataCollectionRules/{rule}/streams/{stream}", self._upload)
+        self.app.router.add_put(CONTROL + "/behaviour", self._control_behaviour)
+        self.app.router.add_get(CONTROL + "/losses", self._control_losses)
+
+    @property
+    def losses(self) -> Losses:
+        """What was lost behind a 204, counted by table, column and reason."""
+        return self._answering + self._storing
+
+    @property
+    def rows(self) -> int:
+        """Rows accepted so far, lost or not."""
+        return sum(stored.rows for stored in self.stored)
+
+    def fault_response(self, fault: Fault) -> web.Response:
+        """As the base's, with the request ids that this service adds."""
+        return _with_ids(super().fault_response(fault))
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        try:
+            stream = self._admit(request)
+            wire = await self._body(request)
+            raw = _unpacked(request, wire)
+            self._pace(len(raw))
+            rows = self._read(stream, raw)
+        except _Refused as refused:
+            return refused.response
+        arrived = self._now()
+        compressed = wire if len(wire) < len(raw) else isal_zlib.compress(raw, 1)
+        self.stored.append(StoredBody(arrived, stream.table.stream, len(rows), len(raw), len(wire), compressed))
+        kept = self._kept(stream, rows)
+        make = partial(stream.columns, kept, arrived, self._storing)
+        await self.workspace.append(stream.table.name, make, arrived)
+        return _with_ids(web.Response(status=204))
+
+    def _admit(self, request: web.Request) -> Stream:
+        """Check everything but the body."""
+        version = request.query.get("api-version", "")
+        if version not in API_VERSIONS:
+            code = "UnsupportedApiVersion" if version else "MissingApiVersionParameter"
+            raise _Refused(400, code, f"The api-version '{version}' is not supported; use {API_VERSIONS[0]}.")
+        try:
+            claims = self._tokens.verify(request.headers.get("Authorization"), *AUDIENCES)
+        except TokenRejectedError as rejected:
+            raise _Refused(401, rejected.code, str(rejected)) from rejected
+        request[RECORDED].principal = claims.object_id
+        rule, name = request.match_info["rule"], request.match_info["stream"]
+        if rule != self.rule_id:
+            raise _Refused(404, "NotFound", f"Data collection rule with immutable Id '{rule}' not found.")
+        if claims.tenant_id != self._tenant_id or claims.object_id not in self.publishers:
+            message = (
+                "The authentication token provided does not have access to ingest data for the data collection rule "
+                f"with immutable Id '{rule}'."
+            )
+            raise _Refused(403, "OperationFailed", message)
+        if name not in self._streams:
+            message = f"The stream {name} was not configured in the Data collection rule with immutable Id {rule}."
+            raise _Refused(400, "InvalidStream", message)
+        if request.content_type != "application/json":
+            raise _Refused(415, "UnsupportedMediaType", "The Content-Type must be application/json.")
+        return self._streams[name]
+
+    async def _body(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise _too_large(request.content_length or 0)
+        body = await request.read()
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large(len(body))
+        return body
+
+    def _pace(self, size: int) -> None:
+        seconds = self.limit.take(size, self._now().timestamp())
+        if seconds:
+            message = "The rate limit of the data collection rule was exceeded. Retry later."
+            raise _Refused(429, "TooManyRequests", message, **{"Retry-After": str(seconds)})
+
+    def _read(self, stream: Stream, raw: bytes) -> list[Any]:
+        try:
+            return stream.read(raw, self._answering)
+        except BodyError as error:
+            message = f"The request body is not a JSON array of objects: {error}"
+            raise _Refused(400, "InvalidRequestContent", message) from error
+
+    def _kept(self, stream: Stream, rows: list[Any]) -> list[Any]:
+        if not self.drop_share:
+            return rows
+        kept = [row for row in rows if self._random.random() >= self.drop_share]
+        self._answering[Loss(stream.table.name, "", "dropped row")] += len(rows) - len(kept)
+        return kept
+
+    async def _control_behaviour(self, request: web.Request) -> web.Response:
+        wanted = await request.json()
+        self.drop_share = float(wanted.get("dropShare", self.drop_share))
+        self.publishers = set(wanted.get("publishers", self.publishers))
+        return web.json_response({"dropShare": self.drop_share, "publishers": sorted(self.publishers)})
+
+    async def _control_losses(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp passes it
+        await self.workspace.flush()
+        return web.json_response([{**loss._asdict(), "count": count} for loss, count in self.losses.items()])
+
+
+def _unpacked(request: web.Request, wire: bytes) -> bytes:
+    """The raw body; at most one byte more than the limit is ever unpacked."""
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding == "identity":
+        return wire
+    if encoding != "gzip":
+        raise _Refused(415, "UnsupportedMediaType", f"The Content-Encoding '{encoding}' is not supported; use gzip.")
+    unpacker = isal_zlib.decompressobj(31)
+    try:
+        raw: bytes = unpacker.decompress(wire, MAX_BODY_BYTES + 1)
+    except isal_zlib.error as error:  # type: ignore[misc] # typed as a variable, is a class
+        raise _Refused(400, "InvalidRequestContent", f"The body is not gzip: {error}") from error
+    if len(raw) > MAX_BODY_BYTES:
+        raise _too_large(len(raw))
+    if not unpacker.eof:
+        raise _Refused(400, "InvalidRequestContent", "The gzip body ends too early.")
+    return raw
+
+
+def _too_large(size: int) -> _Refused:
+    message = f"Maximum allowed content length: {MAX_BODY_BYTES} bytes (1 MB). Provided content length: {size} bytes."
+    return _Refused(413, "ContentLengthLimitExceeded", message)
+
+
+def _error(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
+    body = {"error": {"code": code, "message": message}}
+    return _with_ids(web.json_response(body, status=status, headers=headers))
+
+
+def _with_ids(response: web.Response) -> web.Response:
+    response.headers["x-ms-request-id"] = str(uuid.uuid4())
+    return response

@@ -1,0 +1,144 @@
+"""The Log Analytics query API over the local workspace, in KQL, and a control route for SQL.
+
+KQL is translated by duckdb-kql; what it cannot translate is refused with 400, as a wrong query is.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import msgspec
+from aiohttp import web
+
+from local.certs import Certificates
+from local.http import CONTROL, RECORDED, Emulator
+from local.tokens import HOME_TENANT, TokenAuthority, TokenRejectedError
+from local.workspace import Result, Workspace
+
+AUDIENCES = ("https://api.loganalytics.io", "https://api.loganalytics.azure.com")
+KQL_TYPES = {
+    "TIMESTAMP": "datetime",
+    "TIMESTAMP WITH TIME ZONE": "datetime",
+    "DATE": "datetime",
+    "VARCHAR": "string",
+    "JSON": "dynamic",
+    "DOUBLE": "real",
+    "FLOAT": "real",
+    "BOOLEAN": "bool",
+    "INTEGER": "int",
+    "BIGINT": "long",
+    "HUGEINT": "long",
+    "INTERVAL": "timespan",
+    "UUID": "guid",
+}
+
+
+class LogsQuery(Emulator):
+    """The query endpoint, over TLS; `readers` are the object ids that may read the workspace."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        tokens: TokenAuthority,
+        certificates: Certificates,
+        *,
+        readers: Iterable[str] = (),
+        tenant_id: str = HOME_TENANT,
+    ) -> None:
+        super().__init__(certificates.server_context())
+        self.workspace = workspace
+        self.readers = set(readers)
+        self._tokens = tokens
+        self._tenant_id = tenant_id
+        self.app.router.add_post("/v1/workspaces/{workspace}/query", self._query)
+        self.app.router.add_post(CONTROL + "/sql", self._control_sql)
+
+    async def _query(self, request: web.Request) -> web.Response:
+        try:
+            claims = self._tokens.verify(request.headers.get("Authorization"), *AUDIENCES)
+        except TokenRejectedError as rejected:
+            return _error(401, rejected.code, str(rejected))
+        request[RECORDED].principal = claims.object_id
+        if request.match_info["workspace"].lower() != self.workspace.workspace_id:
+            return _error(404, "WorkspaceNotFoundError", "The workspace could not be found")
+        if claims.tenant_id != self._tenant_id or claims.object_id not in self.readers:
+            message = "The provided credentials have insufficient access to perform the requested operation"
+            return _error(403, "InsufficientAccessError", message)
+        try:
+            asked = await request.json()
+            query, timespan = str(asked["query"]), _interval(asked.get("timespan"))
+        except (ValueError, KeyError, TypeError) as error:
+            return _bad_request("InvalidRequest", f"The request is not understood: {error}")
+        return await self._run(query, timespan)
+
+    async def _run(self, query: str, timespan: tuple[datetime | None, datetime | None]) -> web.Response:
+        from duckdb_kql import KqlError, KqlSyntaxError
+
+        try:
+            result = await self.workspace.kql(query, timespan)
+        except KqlSyntaxError as error:
+            return _bad_request("SyntaxError", str(error))
+        except (KqlError, duckdb.Error) as error:
+            return _bad_request("SemanticError", str(error))
+        return web.json_response({"tables": [_table(result)]})
+
+    async def _control_sql(self, request: web.Request) -> web.Response:
+        try:
+            result = await self.workspace.sql(await request.text())
+        except duckdb.Error as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response(result._asdict(), dumps=lambda value: json.dumps(value, default=str))
+
+
+def _table(result: Result) -> dict[str, Any]:
+    types = [KQL_TYPES.get(kind, "decimal" if kind.startswith("DECIMAL") else "string") for kind in result.types]
+    columns = [{"name": name, "type": kind} for name, kind in zip(result.columns, types, strict=True)]
+    rows = [[_value(value) for value in row] for row in result.rows]
+    return {"name": "PrimaryResult", "columns": columns, "rows": rows}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return aware.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        clock = f"{value.seconds // 3600:02}:{value.seconds % 3600 // 60:02}:{value.seconds % 60:02}"
+        ticks = f".{value.microseconds * 10:07}" if value.microseconds else ""
+        return f"{value.days}.{clock}{ticks}" if value.days else clock + ticks
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _interval(timespan: str | None) -> tuple[datetime | None, datetime | None]:
+    """The start and end of an ISO 8601 interval: start/end, start/duration, duration/end, or a duration until now."""
+    if not timespan:
+        return None, None
+    head, _, tail = timespan.partition("/")
+    end = datetime.now(UTC) if not tail or tail.startswith("P") else _utc(tail)
+    if head.startswith("P"):
+        return end - _duration(head), end
+    start = _utc(head)
+    return start, start + _duration(tail) if tail.startswith("P") else end
+
+
+def _duration(text: str) -> timedelta:
+    return msgspec.convert(text, timedelta)
+
+
+def _utc(text: str) -> datetime:
+    moment = msgspec.convert(text, datetime)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _bad_request(code: str, message: str) -> web.Response:
+    inner = {"code": code, "message": message}
+    return _error(400, "BadArgumentError", "The request had some invalid properties", innererror=inner)
+
+
+def _error(status: int, code: str, message: str, **more: Any) -> web.Response:
+    body = {"error": {"message": message, "code": code, "correlationId": str(uuid.uuid4()), **more}}
+    return web.json_response(body, status=status)
