@@ -208,7 +208,8 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
     for file in checked:
         if file.config is None:
             continue
-        name, text = file.config.name, Path(file.source).read_bytes()
+        name = file.config.name
+        text = file.text.encode() if isinstance(file.text, str) else file.text
         stored = await target.read(name)
         change = "created" if stored is None else "unchanged" if stored[0] == text else "updated"
         if change != "unchanged" and not dry_run:

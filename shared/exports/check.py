@@ -25,6 +25,7 @@ class Checked:
     """One file after its checks; `config` is None when it could not be read at all."""
 
     source: str
+    text: str | bytes
     config: ExportConfig | None
     findings: tuple[Finding, ...]
 
@@ -51,8 +52,8 @@ def check_text(text: str | bytes, source: str = "<text>") -> Checked:
     try:
         config = parse_export(text, source)
     except InvalidExport as error:
-        return Checked(source, None, error.findings)
-    return Checked(source, config, tuple(check_config(config, source)))
+        return Checked(source, text, None, error.findings)
+    return Checked(source, text, config, tuple(check_config(config, source)))
 
 
 def check_config(config: ExportConfig, source: str = "<text>") -> list[Finding]:

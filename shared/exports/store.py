@@ -175,34 +175,33 @@ class ExportStore:
         return LoadedExports(exports, tuple(problem for _, problem in loaded if problem is not None), tuple(together))
 
     async def _load(self, name: str, blob: Any, accepted: Any) -> tuple[LoadedExport | None, Problem | None]:
-        etag = _quoted(blob.etag)
         try:
-            checked, data = await self._checked(name, blob)
+            checked, etag = await self._checked(name, blob)
         except ExportNotFound:
             return None, None  # deleted since the listing
         if checked.config is not None and checked.valid:
-            if data is not None and (accepted is None or _quoted((accepted.metadata or {}).get("etag", "")) != etag):
-                await self._upload(_ACCEPTED, name, data, metadata={"etag": etag.strip('"')})
+            if accepted is None or _quoted((accepted.metadata or {}).get("etag", "")) != etag:
+                await self._upload(_ACCEPTED, name, checked.text, metadata={"etag": etag.strip('"')})
             return LoadedExport(name, checked.config, etag), None
         earlier = await self._last_known_good(name) if accepted is not None else None
         problem = Problem(name, checked.findings, in_force=earlier is not None)
         return (None if earlier is None else LoadedExport(name, earlier, etag, last_known_good=True)), problem
 
-    async def _checked(self, name: str, blob: Any) -> tuple[Checked, bytes | None]:
-        """The newest version's checks, and its text unless that was read before."""
-        key = (name, _quoted(blob.etag))
-        if key in self._read:
-            return self._read[key], None
+    async def _checked(self, name: str, blob: Any) -> tuple[Checked, str]:
+        """The checks of the newest version and its ETag; a version is read once."""
+        etag = _quoted(blob.etag)
+        if (name, etag) in self._read:
+            return self._read[name, etag], etag
         if not _NAME.fullmatch(name):
             finding = Finding("bad-name", "error", name, "this is no export's name.", "Delete the blob.")
-            return Checked(name, None, (finding,)), None
+            return Checked(name, b"", None, (finding,)), etag
         if blob.size > MAX_BYTES:
             sentence = f"the file has {blob.size:,} bytes; at most {MAX_BYTES:,} are read."
-            return Checked(name, None, (Finding("too-large", "error", name, sentence, "Split the export."),)), None
+            return Checked(name, b"", None, (Finding("too-large", "error", name, sentence, "Split the export."),)), etag
         data, etag = await self._download(_CURRENT, name)
         checked = _check(name, data)
         self._read = {k: v for k, v in self._read.items() if k[0] != name} | {(name, etag): checked}
-        return checked, data if etag == key[1] else None
+        return checked, etag
 
     async def _last_known_good(self, name: str) -> ExportConfig | None:
         """The accepted version; checks that came later are not held against it."""
@@ -234,7 +233,7 @@ class ExportStore:
         except ResourceNotFoundError as error:
             raise ExportNotFound(f"there is no export named {name!r}") from error
 
-    async def _upload(self, prefix: str, name: str, data: bytes, **options: Any) -> dict[str, Any]:
+    async def _upload(self, prefix: str, name: str, data: str | bytes, **options: Any) -> dict[str, Any]:
         from azure.storage.blob import ContentSettings
 
         client = self._container.get_blob_client(_blob(prefix, name))
@@ -286,7 +285,7 @@ def _check(name: str, text: str | bytes) -> Checked:
         f"the file says {checked.config.name!r} but is stored as {name!r}.",
         "A name is an export's identity: store it under its own.",
     )
-    return Checked(checked.source, checked.config, (*checked.findings, finding))
+    return Checked(checked.source, checked.text, checked.config, (*checked.findings, finding))
 
 
 def _blob(prefix: str, name: str) -> str:
