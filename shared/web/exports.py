@@ -111,7 +111,7 @@ def _flag(call: Call, name: str) -> bool:
     value = call.request.params.get(name, "false").lower()
     if value not in {"true", "false"}:
         raise ApiError(BAD_REQUEST, f"'{name}' must be true or false.")
-    return value == "true"
+    return bool(value == "true")
 
 
 async def _existing(call: Call) -> Any:
