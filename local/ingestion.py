@@ -132,8 +132,8 @@ class Ingestion(Emulator):
 
     async def _upload(self, request: web.Request) -> web.Response:
         try:
-            stream = self._admit(request)
             wire = await self._body(request)
+            stream = self._admit(request)
             raw = _unpacked(request, wire)
             self._pace(len(raw))
             rows = self._read(stream, raw)
@@ -175,9 +175,7 @@ class Ingestion(Emulator):
         return self._streams[name]
 
     async def _body(self, request: web.Request) -> bytes:
-        if (request.content_length or 0) > MAX_BODY_BYTES:
-            raise _too_large(request.content_length or 0)
-        body = await request.read()
+        body = await request.read()  # before any refusal: an answer to a half-read request may get lost
         if len(body) > MAX_BODY_BYTES:
             raise _too_large(len(body))
         return body
