@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ _CERTIFICATES = Certificates(Path(tempfile.mkdtemp(prefix="defender-export-tests
 os.environ.update(_CERTIFICATES.environment())
 
 from local.azurite import Azurite, StorageAccount  # noqa: E402 - see above
+from local.eventhubs import EventHubsBroker  # noqa: E402
 
 _SPARE_ACCOUNTS = tuple(f"test{number:04}" for number in range(1000))
 _spares = iter(_SPARE_ACCOUNTS)
@@ -41,3 +42,10 @@ def azurite(local_certs: Certificates) -> Iterator[Azurite]:
 def storage(azurite: Azurite) -> StorageAccount:
     """An empty storage account that no other test uses."""
     return azurite.account(next(_spares))
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[EventHubsBroker]:
+    """A namespace with the hubs `events` (4 partitions) and `other` (1), and a consumer group `second` in each."""
+    async with EventHubsBroker({"events": 4, "other": 1}, consumer_groups=["second"]) as running:
+        yield running
