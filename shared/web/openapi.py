@@ -133,7 +133,7 @@ def document() -> dict[str, Any]:
     from shared.exports.model import ExportConfig
 
     used = [model for shape in _SHAPES.values() for model in shape.answers.values() if model is not None]
-    wanted = {*used, models.Problem, models.JobRequest, ExportConfig, models.StatusList, models.Validation}
+    wanted: set[type[BaseModel]] = {*used, models.Problem, models.JobRequest, ExportConfig, models.StatusList}
     _, schemas = models_json_schema(
         [(model, "validation") for model in sorted(wanted, key=lambda model: model.__name__)],
         ref_template=_REF,
@@ -151,7 +151,7 @@ def document() -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": schemas["$defs"],
+            "schemas": _without_null_defaults(schemas["$defs"]),
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
                 "entra": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -159,6 +159,17 @@ def document() -> dict[str, Any]:
         },
         "security": [{"key": []}, {"entra": []}],
     }
+
+
+def _without_null_defaults(schema: Any) -> Any:
+    # A key that may be left out is described by not being required; null itself is refused for most of them.
+    if isinstance(schema, dict):
+        return {
+            key: _without_null_defaults(value)
+            for key, value in schema.items()
+            if not (key == "default" and value is None)
+        }
+    return [_without_null_defaults(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -173,7 +184,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
             **_refusals((*shape.problems, *_ALWAYS)),
         },
     }
-    if operation.name in {"ready"}:
+    if operation.name == "ready":
         described["responses"]["503"] = _answer(shape, 503, models.Readiness)
     if shape.takes:
         described["requestBody"] = _request_body(shape.takes)

@@ -69,10 +69,11 @@ async def _storage(services: Services) -> str:
 
 def _warnings(auth_mode: str) -> list[str]:
     if auth_mode == "entra" and os.environ.get(EASY_AUTH_MARKER, "").lower() != "true":
-        return [
+        missing = (
             "AUTH_MODE is entra, but the platform's marker of Easy Auth (WEBSITE_AUTH_ENABLED) is missing: without it "
             "anyone can claim to be anyone. Turn authentication on for this app, or set AUTH_MODE to key."
-        ]
+        )
+        return [missing]
     return []
 
 
