@@ -1,0 +1,181 @@
+"""Rows to request bodies, byte-exact: JSON arrays of at most 1,000,000 bytes, in order, compressed.
+
+Azure takes 1 MB a call, compressed and uncompressed, and cuts a value over 64 KB without a word (limits of the Logs
+Ingestion API).  Neither says whether a KB is 1,000 or 1,024 bytes, so a body stays under the smaller reading.  A value
+is counted in bytes of UTF-8, a string without its quotes and escapes and a dynamic value as its JSON text: no reading
+of "64 KB" is stricter.  What is too long is cut here, named in TruncatedColumns, and handed out whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import msgspec
+import orjson
+from isal import isal_zlib
+
+from shared.enrich.records import Row
+
+BODY_LIMIT = 1_000_000
+"""Most bytes of a body, both before and after compression."""
+VALUE_LIMIT = 65_536
+"""Most bytes of one value."""
+COMPRESSION_LEVEL = 1
+"""Of isal's 0 to 3: level 1 is the fastest that still compresses JSON well."""
+
+_GZIP = 31
+"""zlib's window bits for a gzip header and trailer."""
+_BRACKETS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The rows of one table and their JSON, index by index."""
+
+    stream: str
+    rows: Sequence[Row]
+    json: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A packed request body: rows `start` to `stop` of `batch`, the gzip `data`, and its `size` before compression."""
+
+    batch: Encoded
+    start: int
+    stop: int
+    data: bytes = field(repr=False)
+    size: int
+
+    @classmethod
+    def of(cls, batch: Encoded, start: int, stop: int) -> Self:
+        """Join and compress encoded rows."""
+        text = b"[" + b",".join(batch.json[start:stop]) + b"]"
+        return cls(batch, start, stop, isal_zlib.compress(text, COMPRESSION_LEVEL, _GZIP), len(text))
+
+    @property
+    def stream(self) -> str:
+        """The stream they go to."""
+        return self.batch.stream
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows in it."""
+        return self.batch.rows[self.start : self.stop]
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def part(self, start: int, stop: int) -> Self:
+        """A body of some of its rows, counted from this body's first; nothing is encoded again."""
+        return type(self).of(self.batch, self.start + start, self.start + stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Bodies in the order of the rows, table by table; `oversize` are rows whose `whole` belongs in Blob Storage."""
+
+    bodies: list[Body]
+    oversize: list[Row]
+
+
+def pack(rows: Iterable[Row], limit: int = BODY_LIMIT) -> Packed:
+    """Encode rows and pack them into bodies of at most `limit` bytes, as full as their order allows."""
+    by_table: dict[str, list[Row]] = {}
+    for row in rows:
+        by_table.setdefault(row.table, []).append(row)
+    bodies: list[Body] = []
+    oversize: list[Row] = []
+    for table, own in by_table.items():
+        encoded = [row.encode() for row in own]
+        for index, text in enumerate(encoded):
+            if len(text) > VALUE_LIMIT:
+                encoded[index] = fit(own[index], text, limit - _BRACKETS)
+                if own[index].values.TruncatedColumns:
+                    oversize.append(own[index])
+        bodies += pack_encoded(Encoded(f"Custom-{table}", own, encoded), limit)
+    return Packed(bodies, oversize)
+
+
+def pack_encoded(batch: Encoded, limit: int = BODY_LIMIT) -> Iterator[Body]:
+    """Pack encoded rows, none of which is over the limit by itself."""
+    start, size = 0, _BRACKETS - 1
+    for index, text in enumerate(batch.json):
+        size += len(text) + 1
+        if size > limit and index > start:
+            yield from _within(Body.of(batch, start, index), limit)
+            start, size = index, _BRACKETS + len(text)
+    if start < len(batch.json):
+        yield from _within(Body.of(batch, start, len(batch.json)), limit)
+
+
+def _within(body: Body, limit: int) -> Iterator[Body]:
+    """The body, or its halves where gzip made it larger than it was: so does text that can't be compressed."""
+    if len(body.data) <= limit or len(body) == 1:
+        yield body
+    else:
+        half = len(body) // 2
+        yield from _within(body.part(0, half), limit)
+        yield from _within(body.part(half, len(body)), limit)
+
+
+def fit(row: Row, text: bytes, limit: int) -> bytes:
+    """Cut the row's values until none is over 64 KB and the row is within `limit`; returns its JSON.
+
+    Names what was cut in TruncatedColumns.  Escapes can make JSON six times as long as its text, and a row has many
+    columns, so the bound on values halves until the row fits.
+    """
+    values, cut, bound = row.values, dict.fromkeys(row.values.TruncatedColumns or ()), VALUE_LIMIT
+    while True:
+        for name in values.__struct_fields__:
+            value = getattr(values, name)
+            shorter = shorten(value, bound)
+            if shorter is not value:
+                setattr(values, name, shorter)
+                cut[name] = None
+        if cut:
+            values.TruncatedColumns = list(cut)
+            text = row.encode()
+        if len(text) <= limit:
+            return text
+        bound //= 2
+
+
+def shorten(value: Any, bound: int) -> Any:
+    """The value itself, or as much of its beginning as takes at most `bound` bytes, of the same JSON type."""
+    if isinstance(value, str):
+        if len(value) * 4 <= bound:
+            return value
+        encoded = value.encode()
+        return value if len(encoded) <= bound else encoded[:bound].decode(errors="ignore")
+    if not isinstance(value, msgspec.Raw | list | dict):
+        return value
+    text = bytes(value) if isinstance(value, msgspec.Raw) else orjson.dumps(value)
+    return value if len(text) <= bound else _shorten_parsed(orjson.loads(text), bound)
+
+
+def _shorten_parsed(value: Any, bound: int) -> Any:
+    """The first members or elements that fit; text is cut."""
+    room = bound - _BRACKETS
+    if isinstance(value, list):
+        kept: list[Any] = []
+        for item in value:
+            room -= len(orjson.dumps(item)) + 1
+            if room < -1:
+                break
+            kept.append(item)
+        return kept
+    if isinstance(value, dict):
+        members: dict[str, Any] = {}
+        for name, item in value.items():
+            length = len(orjson.dumps(item)) + len(orjson.dumps(name)) + 2
+            if room - length >= -1:
+                room -= length
+                members[name] = item
+        return members
+    shorter = value
+    while len(orjson.dumps(shorter)) > bound:  # escapes lengthen text: cut until its JSON fits
+        shorter = shorter[: min(len(shorter) - 1, bound * len(shorter) // len(orjson.dumps(shorter)))]
+    return shorter

@@ -1,0 +1,302 @@
+"""The columns that are worked out rather than copied, one function per kind.
+
+Each takes what a reader gave and sets columns on `read.values`; none raises, whatever the record holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+from shared.enrich.records.anyshape import convert, moment
+from shared.enrich.records.resources import Place, locate, resource_part, segment_after
+from shared.enrich.records.shapes import Read
+from shared.enrich.tables import BY_KIND
+
+_CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
+_TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
+_SUBSCRIPTION = re.compile(
+    r"(?:/subscriptions/|subscriptionId/)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
+)
+_CLOUDS = {"azure": "Azure", "aws": "AWS", "gcp": "GCP"}
+
+
+def loaded(value: Any) -> Any:
+    """A dynamic value parsed, whichever reader it came from."""
+    return orjson.loads(memoryview(value)) if isinstance(value, msgspec.Raw) else value
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """The object with its names in lower case; empty where it is none."""
+    value = loaded(value)
+    return {name.lower(): inner for name, inner in value.items()} if isinstance(value, dict) else {}
+
+
+def _link(text: str | None) -> str | None:
+    """A portal link made whole: exports leave the scheme out."""
+    if not text or "://" in text:
+        return text
+    return f"https://{text.lstrip('/')}" if text.startswith("portal.") else text
+
+
+def _place(read: Read, place: Place) -> None:
+    """Fill the columns that say where the resource is."""
+    values = read.values
+    values.ResourceId = place.id or None
+    values.SubscriptionId = place.subscription or None
+    values.ResourceGroup = place.group or None
+    values.ResourceType = place.type or None
+    if values.ResourceName is None and place.id:
+        values.ResourceName = place.id.rpartition("/")[2]
+
+
+def _details(read: Read) -> None:
+    """The resource of an assessment or finding: its resource details first, then what its id hangs on."""
+    values, inputs = read.values, read.inputs
+    owner = resource_part(inputs.id) if inputs.id else ""
+    stated = locate(inputs.resource or "")
+    place = stated if stated.subscription else locate(owner)
+    _place(read, place)
+    if inputs.resource and not place.id:
+        values.ResourceId = inputs.resource
+    source = values.Cloud
+    values.Cloud = _CLOUDS.get(source.lower(), source) if source else "Azure"
+    if values.Cloud in {"AWS", "GCP"} and inputs.resource_type:
+        values.ResourceType = inputs.resource_type.lower()
+    if values.SubscriptionId is None and inputs.subscription:
+        values.SubscriptionId = inputs.subscription.lower()
+
+
+def alert(read: Read) -> datetime | None:
+    """Resource, MITRE and plan of an alert."""
+    values, inputs = read.values, read.inputs
+    extended = _mapping(values.ExtendedProperties)
+    resource = (
+        inputs.resource or _first_text(extended, "effectiveazureresourceid") or _identifier(values.ResourceIdentifiers)
+    )
+    _place(read, locate(resource or ""))
+    if values.SubscriptionId is None:
+        stated = inputs.subscription or _first_text(extended, "effectivesubscriptionid")
+        found = _SUBSCRIPTION.search(values.AlertLink or "") if not stated else None
+        values.SubscriptionId = stated.lower() if stated else found[1].lower() if found else None
+    values.Cloud = values.Cloud or "Azure"
+    values.ProductComponentName = values.ProductComponentName or _first_text(extended, "productcomponentname")
+    values.AlertLink = _link(values.AlertLink)
+    if inputs.intent:
+        values.Tactics = [tactic.strip() for tactic in inputs.intent.split(",") if tactic.strip()]
+    _techniques(read, [inputs.techniques, inputs.sub_techniques], extended)
+    return values.ProcessingEndTime or values.AlertTimeGenerated or values.EndTime  # type: ignore[no-any-return] # Any
+
+
+def _first_text(extended: Mapping[str, Any], name: str) -> str | None:
+    value = extended.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _identifier(identifiers: Any) -> str | None:
+    """The first Azure resource among an alert's identifiers."""
+    listed = loaded(identifiers)
+    for item in listed if isinstance(listed, list) else []:
+        found = _first_text(_mapping(item), "azureresourceid")
+        if found:
+            return found
+    return None
+
+
+def _techniques(read: Read, stated: list[Any], extended: Mapping[str, Any]) -> None:
+    text = [orjson.dumps(loaded(value)).decode() for value in stated if value is not None]
+    text += [str(value) for name, value in extended.items() if "technique" in name]
+    found = dict.fromkeys(_TECHNIQUE.findall(" ".join(text))) if text else {}
+    if found:
+        read.values.Techniques = list(dict.fromkeys(technique.partition(".")[0] for technique in found))
+        below = [technique for technique in found if "." in technique]
+        read.values.SubTechniques = below or None
+
+
+def assessment(read: Read) -> datetime | None:
+    """Resource, recommendation and times of an assessment."""
+    values, inputs = read.values, read.inputs
+    _details(read)
+    if inputs.id:
+        values.RecommendationId = segment_after(inputs.id, "assessments").lower() or None
+    if values.RecommendationId is None and inputs.name:
+        values.RecommendationId = inputs.name.lower()
+    values.RecommendationLink = _link(values.RecommendationLink)
+    if (values.RecommendationState or "").lower() == "healthy":
+        values.ResolvedTime = values.StatusChangeDate
+    return values.StatusChangeDate  # type: ignore[no-any-return] # a row's columns are Any
+
+
+def sub_assessment(read: Read) -> datetime | None:
+    """Resource, parent and vulnerability of a finding."""
+    values, inputs = read.values, read.inputs
+    _details(read)
+    if inputs.id:
+        values.ParentRecommendationId = segment_after(inputs.id, "assessments").lower() or None
+        values.NestedRecommendationId = segment_after(inputs.id, "subassessments").lower() or None
+    if values.NestedRecommendationId is None and inputs.name:
+        values.NestedRecommendationId = inputs.name.lower()
+    _vulnerability(read)
+    return values.SubAssessmentTimeGeneration  # type: ignore[no-any-return] # a row's columns are Any
+
+
+_FINDING = {
+    "assessedresourcetype": "AssessedResourceType",
+    "patchable": "Patchable",
+    "publishedtime": "PublishedTime",
+    "repositoryname": "RepositoryName",
+    "registryhost": "RegistryHost",
+    "imagedigest": "ImageDigest",
+}
+
+
+def _vulnerability(read: Read) -> None:
+    """CVE, CVSS and where it was found; the scanners put them beside or under `data`."""
+    values = read.values
+    outer = _mapping(values.AdditionalData)
+    if not outer:
+        return
+    inner = outer | _mapping(outer.get("data")) if "data" in outer else outer
+    types = BY_KIND["SubAssessment"].types
+    for name, column in _FINDING.items():
+        value = inner.get(name)
+        if value is not None:
+            setattr(values, column, convert(value, types[column]))
+    cvss = inner.get("cvss")
+    if cvss is not None:
+        values.Cvss = cvss
+        values.CvssScore = _highest(cvss)
+    raw = values.AdditionalData
+    text = bytes(raw).decode() if isinstance(raw, msgspec.Raw) else orjson.dumps(raw).decode()
+    if "CVE-" in text or "cve-" in text:
+        values.CveIds = list(dict.fromkeys(cve.upper() for cve in _CVE.findall(text))) or None
+
+
+def _highest(cvss: Any) -> float | None:
+    """The highest base score: `{"3.0": {"base": 7.5}}`, in any casing."""
+    scores = [convert(_mapping(version).get("base"), "real") for version in _mapping(cvss).values()]
+    known = [score for score in scores if score is not None]
+    return max(known) if known else None
+
+
+def secure_score(read: Read) -> datetime | None:
+    """The subscription and the score's name."""
+    _place(read, locate(resource_part(read.inputs.id or "")))
+    read.values.Cloud = "Azure"
+    read.values.ScoreName = read.inputs.name or segment_after(read.inputs.id or "", "securescores") or None
+    return None
+
+
+def secure_score_control(read: Read) -> datetime | None:
+    """The subscription, the control, and the recommendations in it."""
+    values, inputs = read.values, read.inputs
+    _place(read, locate(resource_part(inputs.id or "")))
+    values.Cloud = "Azure"
+    values.ControlId = segment_after(inputs.id or "", "securescorecontrols") or inputs.name
+    listed = loaded(inputs.definitions)
+    if isinstance(listed, list):
+        values.RecommendationResourceIds = [item.get("id") if isinstance(item, dict) else item for item in listed]
+    return None
+
+
+def regulatory(read: Read) -> datetime | None:
+    """Standard and control, which only the id names."""
+    values, inputs = read.values, read.inputs
+    record_id = inputs.id or ""
+    _place(read, locate(resource_part(record_id)))
+    values.Cloud = "Azure"
+    values.ComplianceStandard = segment_after(record_id, "regulatorycompliancestandards") or None
+    values.ComplianceControl = segment_after(record_id, "regulatorycompliancecontrols") or None
+    values.RecommendationId = segment_after(record_id, "regulatorycomplianceassessments") or inputs.name
+    values.AssessmentDetailsLink = _link(values.AssessmentDetailsLink)
+    return None
+
+
+def attack_path(read: Read) -> datetime | None:
+    """Entry point, target, tactics and the resources along the path."""
+    values, inputs = read.values, read.inputs
+    values.AttackPathId = values.AttackPathId or segment_after(inputs.id or "", "attackpaths") or inputs.name
+    graph = _mapping(values.Path)
+    entities = [_mapping(entity) for entity in _listed(graph.get("entities"))]
+    values.EntryPointId = _node(inputs.entry_point) or _entity(entities, values.EntryPointId)
+    values.TargetId = _node(inputs.target) or _entity(entities, values.TargetId)
+    affected = [resource for entity in entities if (resource := _arm_id(entity))]
+    affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith("/subscriptions/")]
+    affected += _steps(values.Path)
+    values.AffectedResourceIds = list(dict.fromkeys(affected)) or None
+    places = [locate(resource) for resource in [resource_part(inputs.id or ""), *affected]]
+    named = [place for place in places if place.subscription]
+    _place(read, locate(affected[0]) if affected else named[0] if named else Place())
+    values.Cloud = "Azure"
+    text = orjson.dumps(loaded(inputs.mitre)).decode() if inputs.mitre is not None else ""
+    values.Techniques = list(dict.fromkeys(_TECHNIQUE.findall(text))) or None
+    values.Tactics = [
+        tactic for entry in _listed(loaded(inputs.mitre)) if (tactic := _first_text(_mapping(entry), "tactic"))
+    ] or None
+    return None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _node(value: Any) -> str | None:
+    """The id of an entry point or target, which is an id or an object that has one."""
+    value = loaded(value)
+    if isinstance(value, str):
+        return value
+    node = _mapping(value)
+    return _arm_id(node) or _first_text(node, "resourceid") or _first_text(node, "id")
+
+
+def _arm_id(entity: Mapping[str, Any]) -> str | None:
+    found = _first_text(_mapping(entity.get("entityidentifiers")), "azureresourceid")
+    return found.lower() if found else None
+
+
+def _entity(entities: list[dict[str, Any]], internal: str | None) -> str | None:
+    """An entity's Azure id where the path names it by an id of its own."""
+    for entity in entities:
+        if internal and entity.get("entityinternalid") == internal:
+            return _arm_id(entity) or internal
+    return internal
+
+
+def _steps(path: Any) -> list[str]:
+    found = (_first_text(_mapping(step), "resourceid") for step in _listed(loaded(path)))
+    return [resource.lower() for resource in found if resource and resource.lower().startswith("/subscriptions/")]
+
+
+def other(read: Read) -> datetime | None:
+    """Whatever an unknown record names by the usual names."""
+    record = _mapping(read.rest)
+    record_id = _first_text(record, "id") or ""
+    values = read.values
+    _place(read, locate(resource_part(record_id)))
+    if values.SubscriptionId is None and (stated := _first_text(record, "subscriptionid")):
+        values.SubscriptionId = stated.lower()
+    values.RecordType = _first_text(record, "type")
+    values.SourceTenantId = _first_text(record, "tenantid")
+    enrichment = _mapping(record.get("securityeventdataenrichment"))
+    values.Action = _first_text(enrichment, "action")
+    values.IsSnapshot = convert(enrichment.get("issnapshot"), "boolean")
+    properties = _mapping(record.get("properties"))
+    return moment(properties.get("timegenerated")) or moment(record.get("timegenerated"))
+
+
+DERIVE: Mapping[str, Callable[[Read], datetime | None]] = {
+    "Alert": alert,
+    "Assessment": assessment,
+    "SubAssessment": sub_assessment,
+    "SecureScore": secure_score,
+    "SecureScoreControl": secure_score_control,
+    "RegulatoryCompliance": regulatory,
+    "AttackPath": attack_path,
+    "Other": other,
+}
+"""By kind: fills the row and returns the record's own time, where it has one."""

@@ -1,0 +1,46 @@
+"""What an Azure resource id says: subscription, group, type and name."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """The parts of a resource id in lower case; empty where it does not say."""
+
+    id: str = ""
+    subscription: str = ""
+    group: str = ""
+    type: str = ""
+
+
+@lru_cache(maxsize=16_384)
+def locate(resource_id: str) -> Place:
+    """Read a resource id of any casing; an id that is not of Azure keeps its text and has no parts."""
+    lowered = resource_id.lower().rstrip("/")
+    if not lowered.startswith("/subscriptions/"):
+        return Place(lowered if lowered.startswith("/") else "")
+    scope, _, provided = lowered.rpartition("/providers/")
+    if not scope:
+        scope, provided = lowered, ""
+    parts = scope.split("/")
+    group = parts[4] if len(parts) > 4 and parts[3] == "resourcegroups" else ""  # noqa: PLR2004 - /subscriptions/S/resourcegroups/G
+    if provided:
+        segments = provided.split("/")
+        kind = "/".join([segments[0], *segments[1::2]])
+    else:
+        kind = "microsoft.resources/subscriptions/resourcegroups" if group else "microsoft.resources/subscriptions"
+    return Place(lowered, parts[2], group, kind)
+
+
+def resource_part(record_id: str) -> str:
+    """The resource that a Microsoft.Security record hangs on: its id without the record's own part."""
+    index = record_id.lower().rfind("/providers/microsoft.security/")
+    return record_id[:index] if index >= 0 else record_id
+
+
+def segment_after(record_id: str, name: str) -> str:
+    """The segment that follows `/name/` in an id of any casing, or an empty text."""
+    index = record_id.lower().find(f"/{name.lower()}/")
+    return record_id[index + len(name) + 2 :].partition("/")[0] if index >= 0 else ""
