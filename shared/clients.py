@@ -16,6 +16,7 @@ from shared.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.data.tables.aio import TableServiceClient
+    from azure.eventhub.aio import EventHubProducerClient
     from azure.mgmt.core import AsyncARMPipelineClient
     from azure.monitor.ingestion.aio import LogsIngestionClient
     from azure.monitor.query.aio import LogsQueryClient
@@ -181,6 +182,23 @@ class Clients:
             )
         )
         return client
+
+    @cached_property
+    def output_hub(self) -> EventHubProducerClient:
+        """The output Event Hub, reached as the input hub is unless a connection of its own is set."""
+        from azure.eventhub.aio import EventHubProducerClient
+
+        settings = self._settings
+        hub = settings.forward_event_hub
+        own = settings.forward_connection or settings.forward_namespace
+        connection = settings.forward_connection if own else settings.event_hub_connection
+        namespace = settings.forward_namespace if own else settings.event_hub_namespace
+        if connection:
+            return self._keep(EventHubProducerClient.from_connection_string(connection, eventhub_name=hub))  # type: ignore[no-any-return] # as above
+        if namespace:
+            return self._keep(EventHubProducerClient(namespace, hub, self.credential))  # type: ignore[no-any-return] # as above
+        message = "no output hub: set ForwardConnection or ForwardConnection__fullyQualifiedNamespace"
+        raise SettingsError(message)
 
     @cached_property
     def logs_query(self) -> LogsQueryClient:

@@ -37,3 +37,7 @@ class Deadline:
     def left(self) -> float:
         """Seconds until then; zero or less when it has passed."""
         return self.at - self.clock.seconds()
+
+    def sooner(self, seconds: float) -> Deadline:
+        """The moment `seconds` from now, but no later than this one."""
+        return Deadline(min(self.at, self.clock.seconds() + seconds), self.clock)

@@ -17,6 +17,7 @@ POINTS = (
     "blob.list",
     "blob.get",
     "blob.lease",
+    "blob.release",
     "blob.delete",  # a dead letter that was delivered
     "blob.container",  # the container, when it is not there yet
     "hub.partitions",  # the output hub's partitions
