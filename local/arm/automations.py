@@ -1,0 +1,286 @@
+"""Microsoft.Security/automations: all seven operations at both api-versions.
+
+A document is stored as reads show it; write-only fields go to `Tenant.secrets`, where only tests look.
+"""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from typing import Any
+
+from local.arm.calls import ArmError, Call, Document, Operation, Reply, not_found, paged
+from local.arm.contract import (
+    NAME,
+    V2019,
+    V2023,
+    Problem,
+    canonical_property_type,
+    connection_key_name,
+    problems,
+)
+from local.arm.envelope import REGIONS, check_members, check_same_location, location_of, normal_location, tags_of
+from local.tenant import AUTOMATIONS, Secrets
+from local.tenant.state import new_etag
+
+BOTH = (V2023, V2019)
+_LIST = "/subscriptions/{sub}/providers/Microsoft.Security/automations"
+_GROUP = "/subscriptions/{sub}/resourceGroups/{group}/providers/Microsoft.Security/automations"
+_ONE = _GROUP + "/{name}"
+
+
+def list_all(call: Call) -> Reply:
+    """The subscription's automations, a page at a time."""
+    _check_registered(call)
+    found = call.tenant.resources_of(call.subscription, AUTOMATIONS, call.arm.read_delay)
+    return paged(call, found, call.arm.page_size)
+
+
+def list_group(call: Call) -> Reply:
+    """A resource group's automations, a page at a time."""
+    _check_registered(call)
+    inside = f"/subscriptions/{call.subscription}/resourcegroups/{call.parameters['group'].lower()}/"
+    found = call.tenant.resources_of(call.subscription, AUTOMATIONS, call.arm.read_delay)
+    return paged(call, [one for one in found if one["id"].lower().startswith(inside)], call.arm.page_size)
+
+
+def get(call: Call) -> Reply:
+    """One automation."""
+    _check_registered(call)
+    found = call.tenant.resource(_id(call), call.arm.read_delay)
+    if found is None:
+        raise not_found(AUTOMATIONS, call.parameters["name"], call.parameters["group"])
+    return Reply(200, found, {"ETag": found["etag"]})
+
+
+def create_or_update(call: Call) -> Reply:
+    """PUT: the body replaces what was there; 201 when nothing was."""
+    _check_registered(call)
+    _check_name(call)
+    body = call.document()
+    existing = call.tenant.resource(_id(call))
+    _check_preconditions(call, existing)
+    location = _checked_envelope(call, body, existing)
+    found = problems(body.get("properties"), call.subscription, call.version)
+    if found:
+        raise _refusal(found)
+    call.arm.check_destinations(call, body["properties"]["actions"])
+    written = _store(call, location, body, existing)
+    return Reply(200 if existing else 201, written, {"ETag": written["etag"]})
+
+
+def update(call: Call) -> Reply:
+    """PATCH: tags and each given property replace theirs; the secrets of actions not given stay."""
+    _check_registered(call)
+    body = call.document()
+    existing = call.tenant.resource(_id(call))
+    if existing is None:
+        raise not_found(AUTOMATIONS, call.parameters["name"], call.parameters["group"])
+    _check_preconditions(call, existing)
+    changes = body.get("properties") or {}
+    if not isinstance(changes, dict):
+        raise _refusal([Problem("properties", "a JSON object is required")])
+    merged = {**existing["properties"], **{name: value for name, value in changes.items() if value is not None}}
+    found = [
+        problem
+        for problem in problems(merged, call.subscription, call.version)
+        if "actions" in changes or not problem.path.startswith("properties.actions")
+    ]
+    if found:
+        raise _refusal(found)
+    if "actions" in changes:
+        call.arm.check_destinations(call, merged["actions"])
+        remember(call, merged["actions"])
+    tags = tags_of(body) if body.get("tags") is not None else existing["tags"]
+    written = {**existing, "tags": tags, "properties": _read_form(merged, existing), "etag": new_etag()}
+    call.tenant.put_resource(written)
+    return Reply(200, written, {"ETag": written["etag"]})
+
+
+def delete(call: Call) -> Reply:
+    """DELETE: 200, or 204 when there was nothing."""
+    _check_registered(call)
+    existing = call.tenant.resource(_id(call))
+    if existing is None:
+        return Reply(204)
+    _check_preconditions(call, existing)
+    call.tenant.delete_resource(_id(call))
+    return Reply(200)
+
+
+def validate(call: Call) -> Reply:
+    """Check a whole automation without writing it: `{isValid, message}`."""
+    _check_registered(call)
+    body = call.document()
+    check_members(body)
+    location_of(body, AUTOMATIONS)
+    tags_of(body)
+    found = problems(body.get("properties"), call.subscription, call.version)
+    if not found:
+        call.arm.check_destinations(call, body["properties"]["actions"])
+    message = _message(found) if found else "Validation Successful"
+    return Reply(200, {"isValid": not found, "message": message})
+
+
+def remember(call: Call, actions: list[Document]) -> None:
+    """Keep the write-only fields where tests can see them."""
+    call.tenant.secrets[_id(call).lower()] = Secrets(
+        tuple(action.get("connectionString") for action in actions), tuple(action.get("uri") for action in actions)
+    )
+
+
+def _store(call: Call, location: str, body: Document, existing: Document | None) -> Document:
+    name = existing["name"] if existing else call.parameters["name"]
+    document = {
+        "id": existing["id"] if existing else _id(call),
+        "name": name,
+        "type": AUTOMATIONS,
+        "location": location,
+        "tags": tags_of(body),
+        "kind": body.get("kind"),
+        "properties": _read_form(body["properties"], existing),
+        "etag": new_etag(),
+    }
+    remember(call, body["properties"]["actions"])
+    if call.arm.recase:
+        document = _recased(document)
+    return call.tenant.put_resource(document)
+
+
+def _read_form(properties: Document, existing: Document | None) -> Document:
+    """Properties as reads show them: write-only fields gone, defaults filled in, unknown members dropped."""
+    known = existing["properties"]["actions"] if existing else []
+    enabled = properties.get("isEnabled")
+    return {
+        "description": properties.get("description") or "",
+        "isEnabled": True if enabled is None else enabled,
+        "scopes": [
+            {"description": scope.get("description"), "scopePath": scope["scopePath"]} for scope in properties["scopes"]
+        ],
+        "sources": [
+            {"eventSource": source["eventSource"], "ruleSets": [_rule_set(one) for one in source.get("ruleSets") or []]}
+            for source in properties["sources"]
+        ],
+        "actions": [_action(action, known) for action in properties["actions"]],
+    }
+
+
+def _rule_set(rule_set: Document) -> Document:
+    return {
+        "rules": [
+            {
+                "propertyJPath": rule["propertyJPath"],
+                "propertyType": canonical_property_type(rule["propertyType"]),
+                "expectedValue": rule["expectedValue"],
+                "operator": rule["operator"],
+            }
+            for rule in rule_set.get("rules") or []
+        ]
+    }
+
+
+def _action(action: Document, known: list[Document]) -> Document:
+    if action["actionType"] == "LogicApp":
+        return {"actionType": "LogicApp", "logicAppResourceId": action["logicAppResourceId"]}
+    if action["actionType"] == "Workspace":
+        return {"actionType": "Workspace", "workspaceResourceId": action["workspaceResourceId"]}
+    connection = action.get("connectionString")
+    trusted = action.get("isTrustedServiceEnabled") is True
+    unchanged = action in known and not connection
+    return {
+        "actionType": "EventHub",
+        "eventHubResourceId": action["eventHubResourceId"],
+        "sasPolicyName": action["sasPolicyName"] if unchanged else connection and connection_key_name(connection),
+        "isTrustedServiceEnabled": trusted,
+    }
+
+
+def _recased(document: Document) -> Document:
+    """Another case for ids and another form for the location, as reads sometimes show them."""
+    form = zlib.crc32(document["id"].lower().encode()) % 3
+    if form == 0:
+        return document
+    changed = copy.deepcopy(document)
+    if form == 1:
+        changed["location"] = REGIONS[normal_location(document["location"])]
+    else:
+        changed["id"] = document["id"].replace("/resourceGroups/", "/resourcegroups/")
+    for action in changed["properties"]["actions"]:
+        for name, value in action.items():
+            if name.endswith("ResourceId"):
+                action[name] = value.lower() if form == 1 else value.replace("/resourceGroups/", "/resourcegroups/")
+    for scope in changed["properties"]["scopes"]:
+        scope["scopePath"] = scope["scopePath"].replace("/resourceGroups/", "/resourcegroups/")
+    return changed
+
+
+def _id(call: Call) -> str:
+    where = call.parameters
+    return (
+        f"/subscriptions/{where['sub']}/resourceGroups/{where['group']}"
+        f"/providers/Microsoft.Security/automations/{where['name']}"
+    )
+
+
+def _checked_envelope(call: Call, body: Document, existing: Document | None) -> str:
+    check_members(body)
+    location = location_of(body, AUTOMATIONS)
+    tags_of(body)
+    if existing:
+        check_same_location(existing, location, call.parameters["group"])
+    return location
+
+
+def _check_registered(call: Call) -> None:
+    if call.tenant.registration(call.subscription, "Microsoft.Security") != "Registered":
+        raise ArmError(
+            404,
+            "Subscription Not Registered",
+            f"Subscription '{call.subscription}' is not registered with the Microsoft.Security namespace.",
+        )
+
+
+def _check_name(call: Call) -> None:
+    name = call.parameters["name"]
+    if not NAME.fullmatch(name):
+        raise ArmError(
+            400,
+            "InvalidResourceName",
+            f"The name '{name}' is not valid: 1 to 260 letters, digits, underscores and hyphens are allowed.",
+            target="name",
+        )
+
+
+def _check_preconditions(call: Call, existing: Document | None) -> None:
+    if call.arm.ignore_if_match:
+        return
+    wanted = call.headers.get("If-Match")
+    refused = wanted is not None and (existing is None or wanted not in {"*", existing["etag"]})
+    if call.headers.get("If-None-Match") == "*" and existing is not None:
+        refused = True
+    if refused:
+        raise ArmError(
+            412, "PreconditionFailed", "The condition of the request does not hold: the resource has another etag."
+        )
+
+
+def _message(found: list[Problem]) -> str:
+    return " ".join(f"The json value of {path} failed validation with reason: {reason}." for path, reason in found)
+
+
+def _refusal(found: list[Problem]) -> ArmError:
+    details: list[dict[str, Any]] = [
+        {"code": "InvalidValue", "message": reason, "target": path} for path, reason in found
+    ]
+    return ArmError(400, "BadRequest", _message(found), target=found[0].path, details=details)
+
+
+OPERATIONS = (
+    Operation("GET", _LIST, "Microsoft.Security/automations/read", BOTH, list_all),
+    Operation("GET", _GROUP, "Microsoft.Security/automations/read", BOTH, list_group),
+    Operation("GET", _ONE, "Microsoft.Security/automations/read", BOTH, get),
+    Operation("PUT", _ONE, "Microsoft.Security/automations/write", BOTH, create_or_update),
+    Operation("PATCH", _ONE, "Microsoft.Security/automations/write", (V2023,), update),
+    Operation("DELETE", _ONE, "Microsoft.Security/automations/delete", BOTH, delete),
+    Operation("POST", _ONE + "/validate", "Microsoft.Security/automations/validate/action", BOTH, validate, reads=True),
+)
