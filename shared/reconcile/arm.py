@@ -48,91 +48,118 @@ class ArmError(Exception):
         return self.code.lower() in _NOT_REGISTERED
 
 
-class Arm:
-    """Azure Resource Manager for one run; `requests` counts what was sent, by kind, retries included."""
+class Halted(Exception):  # noqa: N818 - says what is the case
+    """A write was not sent, since the run may write no longer; `sent` says whether an earlier try of it was."""
 
-    def __init__(self, clients: Clients, clock: Clock, pacer: Pacer, deadline: float = float("inf")) -> None:
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+class Arm:
+    """Azure Resource Manager for one run; `requests` counts what was sent, by kind, retries included.
+
+    `halt` is asked immediately before each write and answers with a sentence when the run may write no longer: its
+    budget is spent, or its lease is lost.  Nothing is tried again after `deadline`, in the clock's monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        clock: Clock,
+        pacer: Pacer,
+        *,
+        halt: Callable[[], str] = str,
+        deadline: float = float("inf"),
+    ) -> None:
         self._clients = clients
         self._clock = clock
         self._pacer = pacer
         self._deadline = deadline
+        self.halt = halt
         self.requests: Counter[str] = Counter()
 
-    async def get(self, id: ResourceId) -> dict[str, Any] | None:
+    async def get(self, place: ResourceId) -> dict[str, Any] | None:
         """The automation as Azure has it, or None.
 
         Raises:
             ArmError: any failure but 404.
         """
-        operations = self._automations(id)
-        return await self._unless_missing(
-            self._asked("get automation", id, lambda options: operations.get(id.resource_group, id.name, **options))
+        operations = self._automations(place)
+        found: dict[str, Any] | None = await self._unless_missing(
+            self._asked(
+                "get automation", place, lambda options: operations.get(place.resource_group, place.name, **options)
+            )
         )
+        return found
 
-    async def validate(self, id: ResourceId, body: Mapping[str, Any]) -> str:
+    async def validate(self, place: ResourceId, body: Mapping[str, Any]) -> str:
         """What Azure has against the body; empty when it is valid.
 
         Raises:
             ArmError: the question was not answered.
         """
-        operations = self._automations(id)
+        operations = self._automations(place)
         status = await self._asked(
             "validate automation",
-            id,
-            lambda options: operations.validate(id.resource_group, id.name, dict(body), **options),
+            place,
+            lambda options: operations.validate(place.resource_group, place.name, dict(body), **options),
             write=True,
         )
         return "" if status.get("isValid") else str(status.get("message") or "Azure calls the body invalid")
 
-    async def put(self, id: ResourceId, body: Mapping[str, Any], etag: str = "") -> dict[str, Any]:
+    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "") -> dict[str, Any]:
         """Create or replace an automation; with an etag, only while it is still the current one.
 
         Raises:
             ArmError: 412 when the etag is no longer current, or any other failure.
         """
-        operations = self._automations(id)
-        result: dict[str, Any] = await self._asked(
+        operations = self._automations(place)
+        result = await self._asked(
             "put automation",
-            id,
+            place,
             lambda options: operations.create_or_update(
-                id.resource_group, id.name, dict(body), headers=_if_match(etag), **options
+                place.resource_group, place.name, dict(body), headers=_if_match(etag), **options
             ),
             write=True,
         )
-        return result
+        return dict(result)
 
-    async def delete(self, id: ResourceId, etag: str = "") -> None:
+    async def delete(self, place: ResourceId, etag: str = "") -> None:
         """Delete an automation; one that is not there is fine.
 
         Raises:
             ArmError: 412 when the etag is no longer current, or any other failure.
         """
-        operations = self._automations(id)
+        operations = self._automations(place)
         await self._unless_missing(
             self._asked(
                 "delete automation",
-                id,
-                lambda options: operations.delete(id.resource_group, id.name, headers=_if_match(etag), **options),
+                place,
+                lambda options: operations.delete(place.resource_group, place.name, headers=_if_match(etag), **options),
                 write=True,
             )
         )
 
-    async def group_exists(self, id: ResourceId) -> bool:
+    async def group_exists(self, place: ResourceId) -> bool:
         """Whether the automation's resource group is there.
 
         Raises:
             ArmError: the question was not answered.
         """
-        return await self._unless_missing(self.send("get resource group", "GET", _group(id), GROUPS_VERSION)) is not None
+        return (
+            await self._unless_missing(self.send("get resource group", "GET", _group(place), GROUPS_VERSION))
+            is not None
+        )
 
-    async def make_group(self, id: ResourceId, location: str, tags: Mapping[str, str]) -> None:
+    async def make_group(self, place: ResourceId, location: str, tags: Mapping[str, str]) -> None:
         """Create the automation's resource group; never call it for one that exists, whose tags it would reset.
 
         Raises:
             ArmError: any failure.
         """
         body = {"location": location, "tags": dict(tags)}
-        await self.send("put resource group", "PUT", _group(id), GROUPS_VERSION, body)
+        await self.send("put resource group", "PUT", _group(place), GROUPS_VERSION, body)
 
     async def register(self, subscription_id: str) -> bool:
         """Ask to register Microsoft.Security; returns whether it is registered by now.
@@ -193,12 +220,12 @@ class Arm:
 
         return await self._asked(kind, subscription, ask, write=method != "GET" if write is None else write)
 
-    def _automations(self, id: ResourceId) -> AutomationsOperations:
+    def _automations(self, place: ResourceId) -> AutomationsOperations:
         from azure.mgmt.security.aio import SecurityManagementClient
 
         clients = self._clients
         client = SecurityManagementClient(
-            clients.credential, id.subscription_id, base_url=clients.arm_endpoint, pipeline=clients.arm_pipeline
+            clients.credential, place.subscription_id, base_url=clients.arm_endpoint, pipeline=clients.arm_pipeline
         )
         return client.automations
 
@@ -215,8 +242,14 @@ class Arm:
         subscription = place if isinstance(place, str) else place.subscription_id
         options = {"retry_total": 0, "read_timeout": REQUEST_SECONDS, "connection_timeout": REQUEST_SECONDS}
 
+        tries = 0
+
         async def attempt() -> T:
+            nonlocal tries
             await self._pacer.turn(subscription, write=write)
+            if write and (reason := self.halt()):
+                raise Halted(reason, sent=tries > 0)
+            tries += 1
             self.requests[kind] += 1
             return await call(options)
 
@@ -244,8 +277,8 @@ def _if_match(etag: str) -> dict[str, str]:
     return {"If-Match": etag} if etag else {}
 
 
-def _group(id: ResourceId) -> str:
-    return f"/subscriptions/{id.subscription_id}/resourceGroups/{id.resource_group}"
+def _group(place: ResourceId) -> str:
+    return f"/subscriptions/{place.subscription_id}/resourceGroups/{place.resource_group}"
 
 
 def _arm_error(error: Exception) -> ArmError:

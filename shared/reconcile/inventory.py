@@ -17,7 +17,8 @@ from shared.reconcile.values import Inventory, Live, Subscription
 SUBSCRIPTIONS = """
 resourcecontainers
 | where type =~ 'microsoft.resources/subscriptions'
-| project id, subscriptionId, name, tenantId, tags, state = tostring(properties.state), chain = properties.managementGroupAncestorsChain
+| extend state = tostring(properties.state), chain = properties.managementGroupAncestorsChain
+| project id, subscriptionId, name, tenantId, tags, state, chain
 | order by id asc
 """.strip()
 AUTOMATIONS = """

@@ -1,0 +1,90 @@
+"""Run reports in Blob Storage, and what one run leaves for the next to know."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.reconcile.report import Report
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import ContainerClient
+
+LATEST_BLOB = "latest.json"
+
+
+class Reports:
+    """Run reports in Blob Storage: `2026/11/22/<run id>.json`, and what the next run must know in `latest.json`."""
+
+    def __init__(self, container: ContainerClient, retention: timedelta) -> None:
+        self._container = container
+        self._retention = retention
+
+    async def open(self) -> None:
+        """Make the container where it is missing."""
+        from azure.core.exceptions import ResourceExistsError
+
+        try:
+            await self._container.create_container()
+        except ResourceExistsError:
+            return
+
+    async def save(self, report: Report) -> None:
+        """Keep a report; a complete run also leaves the number of subscriptions it saw, for the next to compare."""
+        text = json.dumps(report.as_dict(), indent=1)
+        await self._container.upload_blob(report.name, text, overwrite=True)
+        if not (report.skipped or report.failure or report.plan.reasons):
+            seen = {"runId": report.run_id, "subscriptions": len(report.subscriptions)}
+            await self._container.upload_blob(LATEST_BLOB, json.dumps(seen), overwrite=True)
+
+    async def subscriptions_seen(self) -> int:
+        """How many subscriptions the last complete run saw; 0 before the first."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            stream = await self._container.download_blob(LATEST_BLOB)
+        except ResourceNotFoundError:
+            return 0
+        return int(json.loads(await stream.readall()).get("subscriptions", 0))
+
+    async def read(self, run_id: str) -> dict[str, Any] | None:
+        """A run's report, or None."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            started = datetime.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+        if not run_id.replace("-", "").isalnum():
+            return None
+        try:
+            stream = await self._container.download_blob(f"{started:%Y/%m/%d}/{run_id}.json")
+        except ResourceNotFoundError:
+            return None
+        report: dict[str, Any] = json.loads(await stream.readall())
+        return report
+
+    async def recent(self, now: datetime, limit: int = 20) -> list[str]:
+        """The ids of the newest runs, newest first, as far back as reports are kept."""
+        found: list[str] = []
+        for age in range(self._retention.days + 1):
+            day = now - timedelta(days=age)
+            names = [name async for name in self._container.list_blob_names(name_starts_with=f"{day:%Y/%m/%d}/")]
+            found += [name.rpartition("/")[2].removesuffix(".json") for name in sorted(names, reverse=True)]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def expire(self, now: datetime) -> int:
+        """Delete reports older than the retention and return how many; names are in the order of time."""
+        oldest = f"{now - self._retention:%Y/%m/%d}"
+        expired = 0
+        async for name in self._container.list_blob_names():
+            if not name[:1].isdigit():
+                continue
+            if name[: len(oldest)] >= oldest:
+                break
+            await self._container.delete_blob(name)
+            expired += 1
+        return expired
