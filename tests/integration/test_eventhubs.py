@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote_plus
 
 import pytest
 from azure.eventhub import EventData, EventDataBatch, EventHubProducerClient
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.aio import EventHubProducerClient as AsyncProducerClient
-from azure.eventhub.exceptions import AuthenticationError, ConnectError, EventHubError
+from azure.eventhub.exceptions import AuthenticationError, EventHubError
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 from azure.storage.blob.aio import ContainerClient
 
@@ -106,7 +106,7 @@ async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def bodies(events: Iterable[EventData]) -> list[bytes]:
-    return [b"".join(event.body) for event in events]
+    return [b"".join(cast("Iterable[bytes]", event.body)) for event in events]
 
 
 async def test_20000_events_of_2_kb_come_back_once_each_and_in_order_within_a_partition(
@@ -120,8 +120,8 @@ async def test_20000_events_of_2_kb_come_back_once_each_and_in_order_within_a_pa
     got = await read(consumer(broker), count, prefetch=3000, max_batch_size=1000)
 
     for partition in range(4):
-        numbers = [int(body[:10]) for body in bodies(got[str(partition)])]
-        assert numbers == list(range(partition, count, 4))
+        received = [int(body[:10]) for body in bodies(got[str(partition)])]
+        assert received == list(range(partition, count, 4))
         assert [event.sequence_number for event in got[str(partition)]] == list(range(count // 4))
 
 
@@ -163,10 +163,10 @@ async def test_a_consumer_killed_in_the_middle_resumes_from_its_checkpoint(
     remaining = count - sum(number + 1 for number in checkpoints.values())
     after = await run(enough=remaining)
 
-    for partition in map(str, range(4)):
-        resumed = [number for where, number in after if where == partition]
-        assert resumed == list(range(checkpoints.get(partition, -1) + 1, count // 4))
-        assert {number for where, number in before + after if where == partition} == set(range(count // 4))
+    for name in map(str, range(4)):
+        resumed = [number for where, number in after if where == name]
+        assert resumed == list(range(checkpoints.get(name, -1) + 1, count // 4))
+        assert {number for where, number in before + after if where == name} == set(range(count // 4))
 
 
 async def test_each_hub_and_each_consumer_group_reads_its_own_way_through(broker: EventHubsBroker) -> None:
@@ -206,6 +206,9 @@ async def test_an_event_keeps_its_properties_and_gains_its_place_and_time(broker
     assert (got.content_type, got.correlation_id, got.message_id) == ("application/json", "c-1", "m-1")
     assert got.partition_key == b"k"
     assert (first.sequence_number, got.sequence_number) == (0, 1)
+    assert got.offset
+    assert first.offset
+    assert got.enqueued_time
     assert int(got.offset) > int(first.offset)
     assert abs(datetime.now(UTC) - got.enqueued_time) < timedelta(minutes=1)
 
@@ -261,10 +264,10 @@ async def test_an_unknown_hub_partition_or_consumer_group_is_not_found(broker: E
     async with producer(broker, "nowhere") as client:
         with pytest.raises(EventHubError, match="NotFound"):
             await client.get_eventhub_properties()
-        with pytest.raises(EventHubError, match="NotFound|could not be found"):
+        with pytest.raises(EventHubError, match="NotFound"):
             await client.send_event(EventData(b"x"))
     async with producer(broker) as client:
-        with pytest.raises(EventHubError, match="NotFound|could not be found"):
+        with pytest.raises(EventHubError, match="Invalid partition 9"):
             await client.send_event(EventData(b"x"), partition_id="9")
     assert "could not be found" in await refusal(consumer(broker, group="nobody", retry_total=0))
     assert broker.count(HUB) == 0
