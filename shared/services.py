@@ -34,13 +34,16 @@ class Services:
     @cached_property
     def jobs(self) -> JobStore:
         """The states of on-demand jobs."""
+        from azure.storage.queue import TextBase64EncodePolicy
+
         from shared.jobs.store import JobStore
 
         settings = self.settings
         return JobStore(
             self.clients.tables.get_table_client(settings.jobs_table),
             self.clients.blobs.get_container_client(settings.reports_container),
-            self.clients.queues.get_queue_client(settings.jobs_queue),
+            # The queue trigger reads base64 (host.json: messageEncoding).
+            self.clients.queues.get_queue_client(settings.jobs_queue, message_encode_policy=TextBase64EncodePolicy()),
         )
 
     async def close(self) -> None:
