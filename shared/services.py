@@ -11,6 +11,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
+    from shared.reconcile.run import Reconciler
 
 
 class Services:
@@ -45,6 +46,13 @@ class Services:
             # The queue trigger reads base64 (host.json: messageEncoding).
             self.clients.queues.get_queue_client(settings.jobs_queue, message_encode_policy=TextBase64EncodePolicy()),
         )
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Plans and applies across every subscription."""
+        from shared.reconcile.run import Reconciler
+
+        return Reconciler(self.settings, self.clients, self.exports)
 
     async def close(self) -> None:
         """Close what was opened."""

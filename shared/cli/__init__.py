@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("exports",)
+_GROUPS = ("exports", "reconcile")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ id is not even adopted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -139,8 +139,17 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
     return item.blocked(desired.blocked) if desired.blocked else item
 
 
-def make_plan(declaration: Declaration, inventory: Inventory, instance_id: str, guards: Guards) -> Plan:
-    """Compare the declaration with the tenant; the order is by subscription, then resource group, then name."""
+def make_plan(
+    declaration: Declaration,
+    inventory: Inventory,
+    instance_id: str,
+    guards: Guards,
+    chosen: Callable[[Item], bool] | None = None,
+) -> Plan:
+    """Compare the declaration with the tenant; the order is by subscription, then resource group, then name.
+
+    `chosen` narrows the plan to some of its items, for a run that was asked to look at a part only.
+    """
     subscriptions = {subscription.id.lower(): subscription for subscription in inventory.subscriptions}
     live = {automation.id.key: automation for automation in inventory.automations}
     items: dict[tuple[str, str, str], Item] = {}
@@ -157,6 +166,8 @@ def make_plan(declaration: Declaration, inventory: Inventory, instance_id: str, 
     for key, automation in live.items():
         if key not in items:
             items[key] = _undeclared(automation, declaration, placed, subscriptions, instance_id)
+    if chosen:
+        items = {key: item for key, item in items.items() if chosen(item)}
     if not inventory.complete:
         _block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())

@@ -1,0 +1,209 @@
+"""`plan`, `apply` and `status`: what reconcile would do, do it, and what the last runs did.
+
+Exit codes: 0 all well, 1 an error or a run that did not fully succeed, 2 wrong usage; `plan --detailed-exitcode` ends
+with 0 when there is nothing to do, 1 on an error, and 2 when there are changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shared.reconcile.apply import Outcome
+    from shared.reconcile.plan import Guards, Plan
+    from shared.reconcile.report import Caller, Report
+    from shared.reconcile.run import Reconciler
+
+Commands = Any  # argparse has no public name for what add_subparsers returns
+CHANGES = 2
+
+
+def register(commands: Commands) -> None:
+    """Add the three commands."""
+    plan = commands.add_parser("plan", help="show what apply would do, without writing")
+    _common(plan)
+    form = plan.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the plan as JSON")
+    form.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request")
+    plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
+    plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
+    plan.set_defaults(run=_run(_plan))
+
+    apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
+    _common(apply)
+    apply.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a kept plan; refused when it no longer fits")
+    apply.add_argument("--json", action="store_true", help="the run's report as JSON")
+    apply.set_defaults(run=_run(_apply))
+
+    status = commands.add_parser("status", help="the last runs and how they ended")
+    status.add_argument("run_id", nargs="?", help="show this run's report")
+    status.add_argument("--json", action="store_true")
+    status.add_argument("--limit", type=int, default=10)
+    status.set_defaults(run=_run(_status))
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--subscription", action="append", default=[], metavar="ID", help="only this one; repeatable")
+    parser.add_argument("--management-group", action="append", default=[], metavar="ID", help="only below this one")
+    parser.add_argument("--export", action="append", default=[], metavar="NAME", help="only this export; repeatable")
+    parser.add_argument("--max-deletes", type=int, metavar="N", help="replaces MAX_DELETES for this run")
+    parser.add_argument("--max-change-percent", type=int, metavar="N", help="replaces MAX_CHANGE_PERCENT for this run")
+    parser.add_argument(
+        "--accept-fewer", action="store_true", help="subscriptions or all export files are gone, and that is meant"
+    )
+    parser.add_argument("--no-color", action="store_true", help="no colour, even on a terminal")
+
+
+def _run(
+    command: Callable[[argparse.Namespace, Reconciler], Awaitable[int]],
+) -> Callable[[argparse.Namespace], int]:
+    """The command as argparse calls it: with the services of this process, and errors as one line."""
+
+    async def with_services(arguments: argparse.Namespace) -> int:
+        from azure.core.exceptions import AzureError
+
+        from shared.services import Services
+        from shared.settings import Settings, SettingsError
+
+        try:
+            services = Services(Settings.load())
+        except SettingsError as error:
+            return _failed(error)
+        try:
+            return await command(arguments, services.reconciler)
+        except (AzureError, SettingsError, ValueError, OSError) as error:
+            return _failed(error)
+        finally:
+            await services.close()
+
+    return lambda arguments: asyncio.run(with_services(arguments))
+
+
+def _failed(error: Exception) -> int:
+    print(f"error: {getattr(error, 'message', None) or error}", file=sys.stderr)
+    return 1
+
+
+async def _plan(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
+    from shared.reconcile.planfile import plan_as_dict
+    from shared.reconcile.render import markdown
+
+    report = await reconciler.plan(_request(arguments))
+    document = plan_as_dict(report.plan, report.instance_id)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(document, indent=1))
+    elif arguments.markdown:
+        print(markdown(report.plan))
+    else:
+        _show(report.plan, arguments)
+        _show_unreadable(report)
+    if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
+        return CHANGES
+    return 0
+
+
+async def _apply(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
+    from shared.reconcile.planfile import StalePlan, plan_from_dict
+
+    reviewed = None
+    if arguments.plan:
+        document = json.loads(arguments.plan.read_text(encoding="utf-8"))
+        reviewed = plan_from_dict(document, reconciler.instance_id)
+    progress = None if arguments.json else _progress
+    try:
+        report = await reconciler.apply(_request(arguments, reviewed=reviewed, progress=progress))
+    except StalePlan as stale:
+        return _failed(stale)
+    if arguments.json:
+        print(json.dumps(report.as_dict(), indent=1))
+    else:
+        if report.skipped:
+            print(report.skipped)
+        for reason in (*report.plan.reasons, *report.plan.guards):
+            print(f"! {reason}")
+        _show_unreadable(report)
+        counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)
+        print(f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})")
+    return 0 if report.outcome == "Succeeded" else 1
+
+
+async def _status(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
+    reports = reconciler.reports
+    await reports.open()
+    if arguments.run_id:
+        report = await reports.read(arguments.run_id)
+        if report is None:
+            return _failed(ValueError(f"there is no run {arguments.run_id}"))
+        print(json.dumps(report, indent=1))
+        return 0
+    runs = [await reports.read(run_id) for run_id in await reports.recent(datetime.now(UTC), arguments.limit)]
+    found = [report for report in runs if report]
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    for report in found:
+        counts = ", ".join(f"{number} {name.lower()}" for name, number in report["counts"].items() if number)
+        reason = f": {report['reason']}" if report["reason"] else ""
+        print(f"{report['started']}  {report['runId']}  {report['mode']:5}  {report['outcome']}{reason}  ({counts})")
+    return 0
+
+
+def _request(
+    arguments: argparse.Namespace, *, reviewed: Plan | None = None, progress: Callable[[Outcome], None] | None = None
+) -> Any:
+    from shared.reconcile.run import Request
+
+    return Request(
+        _caller(),
+        subscriptions=arguments.subscription,
+        management_groups=arguments.management_group,
+        exports=arguments.export,
+        reviewed=reviewed,
+        guards=_guards(arguments),
+        accept_fewer=arguments.accept_fewer,
+        progress=progress,
+    )
+
+
+def _guards(arguments: argparse.Namespace) -> Callable[[Guards], Guards]:
+    """The settings' guards, with what the command line replaces."""
+    from dataclasses import replace
+
+    given = {
+        "max_deletes": arguments.max_deletes,
+        "max_change_percent": arguments.max_change_percent,
+    }
+    return lambda guards: replace(guards, **{name: value for name, value in given.items() if value is not None})
+
+
+def _caller() -> Caller:
+    from shared.reconcile.report import Caller
+
+    return Caller("cli", getpass.getuser())
+
+
+def _show(plan: Plan, arguments: argparse.Namespace) -> None:
+    from shared.reconcile.render import terminal
+
+    print(terminal(plan, colour=sys.stdout.isatty() and not arguments.no_color and "NO_COLOR" not in os.environ))
+
+
+def _show_unreadable(report: Report) -> None:
+    for name, why in report.unreadable.items():
+        print(f"! the file of {name} is invalid, and nothing of it is changed: {why}")
+
+
+def _progress(outcome: Outcome) -> None:
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    print(f"{outcome.status.value.replace('_', ' '):12} {outcome.id} [{outcome.export}]{reason}", flush=True)

@@ -1,0 +1,281 @@
+"""One reconcile run from discovery to report; the only file that knows the order.
+
+Load the export files, discover the tenant, prepare destinations, plan; in mode apply take the lease first, write, and
+leave a report.  Level-triggered: what a run does not reach, the next one finds again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import platform
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from shared.clock import Clock
+from shared.graph import Graph
+from shared.reconcile.apply import Apply, Outcome
+from shared.reconcile.arm import Arm
+from shared.reconcile.declared import Prepared, desired_automations
+from shared.reconcile.destinations import Destinations, KeyedDestinations
+from shared.reconcile.inventory import fallen, from_graph, from_lists
+from shared.reconcile.lease import LeaseHeld, RunLease
+from shared.reconcile.pacing import Pacer
+from shared.reconcile.plan import Declaration, Guards, Item, Plan, make_plan
+from shared.reconcile.planfile import StalePlan, refuse_if_stale
+from shared.reconcile.report import RUNS_TABLE, Caller, Report, new_run_id
+from shared.reconcile.reports import Reports
+from shared.reconcile.values import Inventory, Subscription
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import ContainerClient
+
+    from shared.clients import Clients
+    from shared.exports.model import ExportConfig
+    from shared.exports.store import ExportStore
+    from shared.settings import Settings
+
+RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+
+def _as_set(guards: Guards) -> Guards:
+    return guards
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one run is asked to do beyond the settings.
+
+    `reviewed` is a plan that the run must still find right; `accept_fewer` lets deletes go on although subscriptions
+    or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
+    `exports` narrow the run to those; empty means all.
+    """
+
+    caller: Caller
+    subscriptions: Collection[str] = ()
+    management_groups: Collection[str] = ()
+    exports: Collection[str] = ()
+    reviewed: Plan | None = None
+    guards: Callable[[Guards], Guards] = _as_set
+    accept_fewer: bool = False
+    progress: Callable[[Outcome], None] | None = None
+
+
+@dataclass
+class _Run:
+    """A run under way: what the report will say, filled in as it becomes known."""
+
+    report: Report
+    arm: Arm
+    graph: Graph
+    destinations: Destinations
+    lease: RunLease | None = None
+    applying: Apply | None = None
+    configs: Sequence[ExportConfig] = field(default_factory=tuple)
+
+
+class Reconciler:
+    """Plans and applies for one deployment.  `rows` takes the row of each run, when there is somewhere to send it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clients: Clients,
+        exports: ExportStore,
+        *,
+        rows: RowSink | None = None,
+        clock: Clock | None = None,
+        destinations: Callable[[Arm], Destinations] = KeyedDestinations,
+    ) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._exports = exports
+        self._rows = rows
+        self._clock = clock or Clock()
+        self._destinations = destinations
+
+    @property
+    def instance_id(self) -> str:
+        """The deployment that this reconciler writes for."""
+        return self._settings.instance_id
+
+    @property
+    def reports(self) -> Reports:
+        """The reports of past runs."""
+        from datetime import timedelta
+
+        return Reports(self._container, timedelta(days=self._settings.report_retention_days))
+
+    @property
+    def _container(self) -> ContainerClient:
+        return self._clients.blobs.get_container_client(self._settings.reports_container)
+
+    async def plan(self, request: Request) -> Report:
+        """Say what would change; nothing is written to Azure Resource Manager."""
+        return await self._carry_out(request, "plan")
+
+    async def apply(self, request: Request) -> Report:
+        """Plan and carry it out.  A run that finds another one writing is skipped, and names the holder.
+
+        Raises:
+            StalePlan: the reviewed plan no longer fits; nothing was written.
+        """
+        return await self._carry_out(request, "apply")
+
+    async def tick(self) -> Report:
+        """What the timer does: plan, or apply when RECONCILE_MODE says so."""
+        return await self._carry_out(Request(Caller("timer", "reconcile_exports")), self._settings.reconcile_mode)
+
+    async def _carry_out(self, request: Request, mode: str) -> Report:
+        run = self._begin(request, mode)
+        await self.reports.open()
+        try:
+            if mode == "plan":
+                await self._look(run, request)
+            else:
+                async with self._leased(run) as run.lease:
+                    await self._look(run, request)
+                    await self._write(run, request)
+        except LeaseHeld as held:
+            run.report = replace(run.report, skipped=str(held))
+        except StalePlan as stale:
+            run.report = replace(run.report, failure=str(stale))
+            raise
+        except asyncio.CancelledError:
+            run.report = replace(run.report, failure="the run was cancelled")
+            raise
+        except Exception as error:
+            run.report = replace(run.report, failure=f"{type(error).__name__}: {_first_line(error)}")
+            raise
+        finally:
+            await asyncio.shield(self._finish(run))
+        return run.report
+
+    def _begin(self, request: Request, mode: str) -> _Run:
+        now = self._clock.now()
+        report = Report(new_run_id(now), self._settings.instance_id, request.caller, mode, now, now)
+        deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
+        arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
+        run = _Run(report, arm, Graph(self._clients, self._clock), self._destinations(arm))
+
+        def halt() -> str:
+            if self._clock.monotonic() >= deadline:
+                return f"the time budget of {self._settings.apply_budget.total_seconds():g} s is spent"
+            if run.lease is None or not run.lease.valid():
+                return "this run does not hold the lease"
+            return ""
+
+        arm.halt = halt
+        _log(run.report, "run started", actor=request.caller.actor, trigger=request.caller.trigger, mode=mode)
+        return run
+
+    def _leased(self, run: _Run) -> RunLease:
+        holder = {
+            "run": run.report.run_id,
+            "trigger": run.report.caller.trigger,
+            "actor": run.report.caller.actor.encode("ascii", "replace").decode(),
+            "host": platform.node().encode("ascii", "replace").decode(),
+            "since": run.report.started.isoformat(timespec="seconds"),
+        }
+        return RunLease(self._container, holder)
+
+    async def _look(self, run: _Run, request: Request) -> None:
+        """Discover and plan."""
+        settings = self._settings
+        loaded = await self._exports.load_all()
+        configs = [export.config for export in loaded.exports]
+        unreadable = {
+            problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
+            for problem in loaded.problems
+            if not problem.in_force
+        }
+        run.report = replace(run.report, exports=[config.name for config in configs], unreadable=unreadable)
+        inventory = await self._discover(run, configs)
+        doubts = list(inventory.reasons)
+        if not request.accept_fewer:
+            seen_before = await self.reports.subscriptions_seen()
+            doubts += filter(None, (fallen(inventory, seen_before), "" if configs or unreadable else _NO_FILES))
+        run.report = replace(run.report, subscriptions=inventory.subscriptions)
+        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
+        declaration = Declaration(
+            desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared),
+            {config.name for config in configs},
+            unreadable,
+        )
+        inventory = Inventory(inventory.subscriptions, inventory.automations, tuple(doubts))
+        guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))
+        plan = make_plan(
+            declaration, inventory, settings.instance_id, guards, _narrowing(request, inventory.subscriptions)
+        )
+        run.report = replace(run.report, plan=plan)
+        _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
+
+    async def _discover(self, run: _Run, configs: Sequence[ExportConfig]) -> Inventory:
+        if self._settings.inventory == "graph":
+            return await from_graph(run.graph)
+        scopes = [config.scope for config in configs]
+        groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
+        return await from_lists(run.arm, sorted(groups), self._settings.apply_concurrency)
+
+    async def _write(self, run: _Run, request: Request) -> None:
+        if request.reviewed is not None:
+            refuse_if_stale(request.reviewed, run.report.plan)
+        run.applying = Apply(
+            run.arm,
+            run.destinations,
+            self._settings.instance_id,
+            pause=self._clock.sleep,
+            concurrency=self._settings.apply_concurrency,
+            register_provider=self._settings.register_provider,
+            progress=request.progress,
+        )
+        await run.applying.carry_out(run.report.plan)
+
+    async def _finish(self, run: _Run) -> None:
+        """Leave the report, the row and the log line; a report that can't be kept does not undo the run."""
+        from azure.core.exceptions import AzureError
+
+        requests = dict(run.arm.requests) | {"resource graph": run.graph.requests}
+        outcomes = run.applying.outcomes if run.applying else ()
+        run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests)
+        _log(run.report, "run ended", outcome=run.report.outcome, reason=run.report.reason, **run.report.counts)
+        try:
+            await self.reports.save(run.report)
+            await self.reports.expire(run.report.ended)
+        except AzureError:
+            logger.exception("run %s: its report could not be kept", run.report.run_id)
+        if self._rows is not None:
+            try:
+                await self._rows(RUNS_TABLE, [run.report.row()])
+            except Exception:  # a run that is done stays done, whatever happens to its row
+                logger.exception("run %s: its row could not be sent", run.report.run_id)
+
+
+_NO_FILES = "the store holds no export file; if that is meant, run `apply --accept-fewer`"
+
+
+def _narrowing(request: Request, subscriptions: Sequence[Subscription]) -> Callable[[Item], bool] | None:
+    """Which items a narrowed request looks at; None for all."""
+    exports = set(request.exports)
+    places: set[str] | None = None
+    if request.subscriptions or request.management_groups:
+        groups = {group.lower() for group in request.management_groups}
+        places = {name.lower() for name in request.subscriptions}
+        places |= {subscription.id.lower() for subscription in subscriptions if groups & {*subscription.ancestors}}
+    if places is None and not exports:
+        return None
+    return lambda item: (places is None or item.id.key[0] in places) and (not exports or item.export in exports)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "message", None) or error)
+    return text.splitlines()[0] if text else ""
+
+
+def _log(report: Report, event: str, **details: Any) -> None:
+    """One structured line; it names the run, and no secret gets this far."""
+    logger.info("%s", json.dumps({"event": event, "run": report.run_id, **details}))
