@@ -59,16 +59,20 @@ def _as_product(rule_sets: Sequence[RuleSet], kind: Kind | None) -> str | None:
     """The phrase for rule sets that are a cross product of values per field; None when they are not one."""
     slots: dict[tuple[str, str], dict[str, None]] = {}
     for rule in (rule for rule_set in rule_sets for rule in rule_set):
-        slots.setdefault((rule.path.lower(), rule.operator), {})[rule.value] = None
-    first = {(rule.path.lower(), rule.operator): rule for rule in rule_sets[0]}
+        slots.setdefault(_slot(rule), {})[rule.value] = None
+    first = {_slot(rule): rule for rule in rule_sets[0]}
     if len(first) != len(slots):
         return None
-    present = {frozenset(((r.path.lower(), r.operator), r.value) for r in rule_set) for rule_set in rule_sets}
+    present = {frozenset((_slot(rule), rule.value) for rule in rule_set) for rule_set in rule_sets}
     if prod(map(len, slots.values())) != len(present):
         return None
     if {frozenset(zip(slots, values, strict=True)) for values in product(*slots.values())} != present:
         return None
     return " and whose ".join(_phrase(first[slot], list(values), kind) for slot, values in slots.items())
+
+
+def _slot(rule: Rule) -> tuple[str, str]:
+    return bare_path(rule.path).lower(), rule.operator
 
 
 def _phrase(rule: Rule, values: Sequence[str], kind: Kind | None) -> str:

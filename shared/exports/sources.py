@@ -60,16 +60,17 @@ def parse_sources(body: Any) -> tuple[Source, ...]:
 
 
 def _parse_source(item: Any, where: str) -> Source:
-    if not isinstance(item, Mapping):
-        raise MalformedRules(f"{where} is not an object")
-    rule_sets = tuple(
-        tuple(
-            _parse_rule(rule, f"{where}.ruleSets[{i}].rules[{j}]")
-            for j, rule in enumerate(_sequence(_get(rule_set, "rules", f"{where}.ruleSets[{i}]"), f"{where}.rules"))
-        )
-        for i, rule_set in enumerate(_sequence(member(item, "ruleSets"), f"{where}.ruleSets"))
+    name = _text(_get(item, "eventSource", where), f"{where}.eventSource")
+    rule_sets = _sequence(_get(item, "ruleSets", where), f"{where}.ruleSets")
+    return Source(
+        canonical(name),
+        tuple(_parse_rule_set(rule_set, f"{where}.ruleSets[{i}]") for i, rule_set in enumerate(rule_sets)),
     )
-    return Source(canonical(_text(_get(item, "eventSource", where), f"{where}.eventSource")), rule_sets)
+
+
+def _parse_rule_set(item: Any, where: str) -> RuleSet:
+    rules = _sequence(_get(item, "rules", where), f"{where}.rules")
+    return tuple(_parse_rule(rule, f"{where}.rules[{i}]") for i, rule in enumerate(rules))
 
 
 def _parse_rule(item: Any, where: str) -> Rule:
