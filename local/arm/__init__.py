@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from local.arm import automations, resources
+from local.arm import authorization, automations, eventhubs, resources, workspaces
 from local.arm.access import Access
 from local.arm.calls import ArmError, Call, Document, Operation, Operations, Reply
 from local.arm.graph import ResourceGraph
@@ -36,7 +36,8 @@ class Arm(Emulator):
     `throttling` (ARM's buckets and Resource Graph's quota), `ignore_if_match` (the provider looks at no
     precondition), `read_delay` (seconds until reads of automations show a write), `graph_lag` (seconds until
     Resource Graph does), `recase` (reads show ids and locations in another form), `page_size` (of automation lists),
-    `subscription_limit` (subscriptions that Resource Graph looks at), `registration_delay` (seconds).
+    `subscription_limit` (subscriptions that Resource Graph looks at), `registration_delay` (seconds),
+    `event_hub_endpoint` (what listKeys puts into connection strings; `{namespace}` is filled in).
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Arm(Emulator):
         self.recase = True
         self.page_size = 100
         self.registration_delay = 0.0
+        self.event_hub_endpoint = "sb://{namespace}.servicebus.windows.net/"
         self.throttle = Throttle(self.now)
         self.graph = ResourceGraph(tenant, self.now)
         self.access = Access(tenant)
@@ -235,6 +237,12 @@ def _parsed(body: bytes) -> Any:
         ) from error
 
 
-TABLES = (automations.OPERATIONS, resources.OPERATIONS)
+TABLES = (
+    automations.OPERATIONS,
+    resources.OPERATIONS,
+    eventhubs.OPERATIONS,
+    workspaces.OPERATIONS,
+    authorization.OPERATIONS,
+)
 
 __all__ = ["Arm"]

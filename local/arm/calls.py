@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.tenant import Tenant
+from local.tenant import Tenant, ids
 from local.tokens import Claims
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Call:
     @property
     def subscription(self) -> str:
         """The subscription in the path, in lower case, or an empty text."""
-        return self.parameters.get("sub", "").lower()
+        return ids.subscription_of(self.path)
 
     @property
     def is_write(self) -> bool:

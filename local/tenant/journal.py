@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -37,6 +37,11 @@ class Journal(Generic[Value]):
             return None
         self._remember(key)
         return self._current.pop(key.lower())
+
+    @property
+    def current(self) -> Mapping[str, Value]:
+        """Every present value by its lower-case key."""
+        return self._current
 
     def get(self, key: str, ago: float = 0.0) -> Value | None:
         """The value as it stood `ago` seconds ago."""

@@ -193,10 +193,10 @@ class Tenant:
         found = (self.resources.get(key, ago) for key in keys)
         return [document for document in found if document is not None]
 
-    def keyed_resources(self, subscription_id: str, kind: str) -> Iterator[tuple[str, Document | None]]:
+    def keyed_resources(self, subscription_id: str, kind: str) -> list[tuple[str, Document | None]]:
         """Lower-case ids that a subscription has or had of one type, with the document where there still is one."""
-        for key in self._index.get(subscription_id.lower(), {}).get(kind.lower(), {}):
-            yield key, self.resources.get(key)
+        current = self.resources.current
+        return [(key, current.get(key)) for key in self._index.get(subscription_id, {}).get(kind, {})]
 
     def types_in(self, subscription_id: str) -> list[str]:
         """The lower-case types of a subscription's resources."""
@@ -226,6 +226,9 @@ class Tenant:
         """Create or replace an automation behind everyone's back, as the portal or a policy would."""
         stored = {"type": AUTOMATIONS, **copy.deepcopy(document), "etag": new_etag()}
         stored["name"] = stored["id"].rsplit("/", 1)[-1]
+        subscription_id, group = ids.subscription_of(stored["id"]), ids.group_of(stored["id"])
+        if self.resource_group(subscription_id, group) is None:
+            self.put_resource(resource_group(subscription_id, group, stored["location"]))
         if secrets:
             self.secrets[stored["id"].lower()] = secrets
         return self.put_resource(stored)

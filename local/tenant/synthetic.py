@@ -369,6 +369,7 @@ def fill_with_automations(tenant: Tenant, each: int) -> int:
     for subscription in list(tenant.subscriptions.values()):
         if subscription.tenant_id != tenant.home:
             continue
+        tenant.add_resource_group(subscription.id, "rg-defender-export", LOCATION)
         for number in range(each):
             document = samples.policy_event_hub(subscription.id, "rg-defender-export", into)
             name = f"defender-export-{number}"

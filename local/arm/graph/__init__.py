@@ -117,12 +117,16 @@ class ResourceGraph:
             [found for one in named if (found := known.get(str(one), lag))] if named else list(known.values(lag))
         )
         wanted = {str(one).lower() for one in groups or ()}
+        inside = {
+            name: not wanted or any(one.name.lower() in wanted for one in self._tenant.ancestors(name))
+            for name in self._tenant.management_groups
+        }
         seen = [
             one
             for one in candidates
             if call.caller.tenant_id in {one.tenant_id, *one.managed_by}
             and roles.touches(one)
-            and (not wanted or wanted & {group.name.lower() for group in self._tenant.ancestors(one.management_group)})
+            and inside[one.management_group.lower()]
         ]
         if not seen:
             given = ", ".join(map(str, named or groups or ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from local.arm.graph.functions import COMPARISONS, SCALARS, Evaluate, Expression, Row, number, text
@@ -176,7 +177,7 @@ class Reader:
         if token.text not in self.schema:
             raise QueryError(f"Failed to resolve scalar expression named '{token.text}'", token.position, token.text)
         name = token.text
-        return Expression(lambda row: row[name], self.schema[name])
+        return Expression(itemgetter(name), self.schema[name], column=name)
 
     def _call(self) -> Expression:
         token = self.advance()

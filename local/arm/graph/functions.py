@@ -14,11 +14,12 @@ Evaluate = Callable[[Row], Any]
 
 
 class Expression(NamedTuple):
-    """A compiled expression: how to evaluate it on a row, its type, and whether it is a literal."""
+    """A compiled expression: how to evaluate it on a row, its type, whether it is a literal, and which bare column."""
 
     evaluate: Evaluate
     type: str
     literal: bool = False
+    column: str = ""
 
 
 def text(value: Any) -> str:
@@ -53,7 +54,7 @@ def moment(value: Any) -> datetime | None:
     if isinstance(value, datetime):
         return value
     try:
-        parsed = datetime.fromisoformat(text(value).replace("Z", "+00:00"))
+        parsed = datetime.fromisoformat(text(value))
     except ValueError:
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

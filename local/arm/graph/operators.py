@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 
@@ -23,6 +24,7 @@ CONTAINER = {
     **dict.fromkeys(("sku", "plan", "properties", "tags", "identity", "zones", "extendedLocation"), "dynamic"),
 }
 TABLES: dict[str, Schema] = {"resources": CONTAINER, "resourcecontainers": CONTAINER, "securityresources": CONTAINER}
+_ALWAYS_TEXT = frozenset({"id", "name", "type", "subscriptionId"})
 MV_EXPAND_LIMIT = 128
 MAX_JOINS = 3
 
@@ -106,16 +108,18 @@ def _operator_name(reader: Reader) -> str:
 
 
 def _narrowed(known: frozenset[str] | None, reader: Reader) -> frozenset[str] | None:
-    """The types that a filter which begins with `type =~ '...'` leaves; a hint only, the filter runs as well."""
-    sign, value, after = reader.ahead(1), reader.ahead(2), reader.ahead(3)
-    alone = after.kind == "end" or after.text.lower() in {"|", "and", ")"}
-    if known is None and reader.at("type") and sign.text in {"=~", "=="} and value.kind == "string" and alone:
-        rest = 3
-        while reader.ahead(rest).text != "|" and reader.ahead(rest).kind != "end":
-            if reader.ahead(rest).text.lower() == "or":
-                return known
-            rest += 1
-        return frozenset({value.text.lower()})
+    """The types left by a filter that begins with `type =~ '...'` or `type in~ (...)`; a hint, the filter runs too."""
+    words = [reader.ahead(0)]
+    while words[-1].kind != "end" and words[-1].text != "|":
+        words.append(reader.ahead(len(words)))
+    texts = [word.text.lower() for word in words]
+    if known is not None or texts[0] != "type" or "or" in texts:
+        return known
+    if texts[1] in {"=~", "=="} and texts[3] in {"|", "and", ")", ""}:
+        return frozenset({texts[2]})
+    if texts[1] in {"in~", "in"} and texts[2] == "(":
+        end = texts.index(")")
+        return frozenset(texts[3:end:2]) if texts[end + 1] in {"|", "and", ")", ""} else known
     return known
 
 
@@ -172,6 +176,10 @@ def _item(reader: Reader, found: dict[str, Expression]) -> tuple[str, Expression
 def _project(reader: Reader, query: Query) -> Step:
     items = _items(reader)
     query.schema = {name: value.type for name, value in items.items()}
+    names, values = tuple(items), tuple(items.values())
+    if len(names) > 1 and all(value.column for value in values):
+        pick = itemgetter(*(value.column for value in values))
+        return lambda rows, _run: [dict(zip(names, pick(row), strict=True)) for row in rows]
     columns = [(name, value.evaluate) for name, value in items.items()]
     return lambda rows, _run: [{name: evaluate(row) for name, evaluate in columns} for row in rows]
 
@@ -222,10 +230,12 @@ def _order(reader: Reader, _query: Query) -> Step:
 
     def step(rows: list[Row], run: Run) -> list[Row]:
         # From the last key to the first: each sort is stable, so that earlier keys win.
-        for evaluate, descending in reversed(keys):
-            rows = sorted(rows, key=evaluate, reverse=descending)
-        run.certain = len({tuple(evaluate(row) for evaluate, _ in keys) for row in rows}) == len(rows)
-        return rows
+        values = [[evaluate(row) for row in rows] for evaluate, _ in keys]
+        order = list(range(len(rows)))
+        for column, (_, descending) in zip(reversed(values), reversed(keys), strict=True):
+            order.sort(key=column.__getitem__, reverse=descending)
+        run.certain = len(set(zip(*values, strict=True))) == len(rows)
+        return [rows[number] for number in order]
 
     return step
 
@@ -239,7 +249,7 @@ def _order_key(reader: Reader) -> tuple[Evaluate, bool]:
         reader.accept("desc")
     evaluate = key.evaluate
     if key.type == "string":
-        return lambda row: text(evaluate(row)), descending
+        return (evaluate if key.column in _ALWAYS_TEXT else lambda row: text(evaluate(row))), descending
     return lambda row: ((value := evaluate(row)) is not None, value if value is not None else 0), descending
 
 

@@ -123,7 +123,10 @@ class Tables:
         for key, current in self._tenant.keyed_resources(subscription.id, stored):
             document = past.get(key, current) if past else current
             if document is not None and (everywhere or roles.reads(subscription, kind, document["id"])):
-                yield self._kept(key, document, lambda one: _document_row(one, subscription, kind))  # noqa: B023 - called at once
+                kept = self._rows.get(key)
+                if kept is None or kept[0] is not document:
+                    kept = self._rows[key] = (document, _document_row(document, subscription, kind))
+                yield kept[1]
 
     def _security(self, types: frozenset[str] | None, subscriptions: list[Subscription], roles: Roles) -> Iterator[Row]:
         for subscription in subscriptions:
@@ -189,14 +192,24 @@ def _blank(row_id: str, name: str, kind: str, tenant_id: str) -> Row:
 
 
 def _document_row(document: Document, subscription: Subscription, kind: str) -> Row:
-    row = _blank(document["id"], document["name"], kind, subscription.tenant_id)
-    row["subscriptionId"] = subscription.id
-    row["resourceGroup"] = ids.group_of(document["id"]).lower()
-    row["location"] = str(document.get("location", "")).replace(" ", "").lower()
-    for name in ("kind", "sku", "plan", "properties", "tags", "identity", "zones"):
-        if document.get(name) is not None:
-            row[name] = document[name]
-    return row
+    return {
+        "id": document["id"],
+        "name": document["name"],
+        "type": kind,
+        "tenantId": subscription.tenant_id,
+        "kind": document.get("kind") or "",
+        "location": str(document.get("location", "")).replace(" ", "").lower(),
+        "resourceGroup": ids.group_of(document["id"]).lower(),
+        "subscriptionId": subscription.id,
+        "managedBy": document.get("managedBy") or "",
+        "sku": document.get("sku"),
+        "plan": document.get("plan"),
+        "properties": document.get("properties"),
+        "tags": document.get("tags"),
+        "identity": document.get("identity"),
+        "zones": document.get("zones"),
+        "extendedLocation": None,
+    }
 
 
 def _security_row(record: Document) -> Row:
