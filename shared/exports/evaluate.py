@@ -125,27 +125,28 @@ def meets(rule: Rule, values: Iterable[Any]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _steps(path: str) -> tuple[str | int, ...]:
-    steps: list[str | int] = []
+def steps(path: str) -> tuple[str | int, ...]:
+    """The keys and array positions that a path names, one after the other."""
+    found: list[str | int] = []
     for quoted, double_quoted, index, name in _STEP.findall(bare_path(path)):
         if index:
-            steps.append(int(index))
+            found.append(int(index))
         elif key := quoted or double_quoted or name:
-            steps.append(key)
-    return tuple(steps)
+            found.append(key)
+    return tuple(found)
 
 
 def _values(record: Mapping[str, Any], path: str) -> list[Any]:
     """The scalars at `path`: each element of any array on the way; none when missing or null."""
-    found = _walk(record, _steps(path))
+    found = _walk(record, steps(path))
     if not found and (alias := ALIASES.get(bare_path(path).lower())):
-        found = _walk(record, _steps(alias))
+        found = _walk(record, steps(alias))
     return found
 
 
-def _walk(record: Mapping[str, Any], steps: tuple[str | int, ...]) -> list[Any]:
+def _walk(record: Mapping[str, Any], path: tuple[str | int, ...]) -> list[Any]:
     nodes: list[Any] = [record]
-    for step in steps:
+    for step in path:
         if isinstance(step, int):
             nodes = [node[step] for node in nodes if isinstance(node, list) and step < len(node)]
         else:

@@ -7,73 +7,19 @@ are held against are those of `vocabulary`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from itertools import combinations
 from typing import Any, Final
 
 from shared.exports.evaluate import meets
-from shared.exports.findings import Finding, Severity
-from shared.exports.sources import (
-    NUMERIC_OPERATORS,
-    OPERATORS,
-    TEXT_OPERATORS,
-    TYPES,
-    MalformedRules,
-    Rule,
-    RuleSet,
-    Source,
-    bare_path,
-    normalise_rule,
-    parse_sources,
-    read,
-)
-from shared.exports.vocabulary import EVENT_SOURCES, KINDS, SNAPSHOT, Field, Kind, kind_of_source
+from shared.exports.findings import Finding
+from shared.exports.lint_rule import CODES, Place, dotted, lint_rule, suggest
+from shared.exports.sources import MalformedRules, Rule, RuleSet, Source, normalise_rule, parse_sources, read
+from shared.exports.vocabulary import EVENT_SOURCES, KINDS, SNAPSHOT, Kind, kind_of_source
 
-CODES: Final[Mapping[str, Severity]] = {
-    "malformed": "error",
-    "no-sources": "warning",
-    "unknown-event-source": "error",
-    "duplicate-source": "warning",
-    "findings-without-recommendations": "error",
-    "snapshot-findings-without-recommendations": "warning",
-    "controls-without-score": "warning",
-    "snapshot-controls-without-score": "warning",
-    "unknown-operator": "error",
-    "unknown-type": "error",
-    "alert-severity-path": "error",
-    "unknown-path": "error",
-    "numeric-operator-on-text": "error",
-    "text-operator-on-number": "error",
-    "operator-on-boolean": "error",
-    "unreadable-value": "error",
-    "wrong-type": "error",
-    "impossible-value": "error",
-    "empty-value": "warning",
-    "contradictory-equals": "error",
-    "contradictory-rules": "error",
-    "duplicate-rule": "warning",
-    "duplicate-rule-set": "warning",
-    "redundant-rule-set": "warning",
-}
+__all__ = ["CODES", "Finding", "lint_automation", "lint_sources"]
+
 _MAX_SUBSETS_OF: Final = 6  # a rule set of more rules is not compared with the sets of its parts: 2^n of them
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a rule stands, for findings."""
-
-    where: str
-    source: Source
-    kind: Kind | None
-
-    def at(self, rule_set: int, rule: int | None = None) -> _Place:
-        suffix = "" if rule is None else f".rules[{rule}]"
-        return _Place(f"{self.where}.ruleSets[{rule_set}]{suffix}", self.source, self.kind)
-
-    def finding(self, code: str, sentence: str, fix: str) -> Finding:
-        return Finding(code, CODES[code], self.where, sentence, fix)
 
 
 def lint_sources(sources: Iterable[Source], *, where: str = "", waived: Collection[str] = ()) -> list[Finding]:
@@ -82,7 +28,7 @@ def lint_sources(sources: Iterable[Source], *, where: str = "", waived: Collecti
     prefix = f"{where}: " if where else ""
     found = [*_lint_whole(listed, f"{prefix}sources")]
     for index, source in enumerate(listed):
-        found += _lint_source(_Place(f"{prefix}sources[{index}] {source.event_source}", source, _kind(source)))
+        found += _lint_source(source, f"{prefix}sources[{index}] {source.event_source}")
     return [finding for finding in found if finding.code not in waived]
 
 
@@ -92,10 +38,6 @@ def lint_automation(body: Any, *, where: str = "") -> list[Finding]:
         return lint_sources(parse_sources(body), where=where)
     except MalformedRules as error:
         return [Finding("malformed", "error", where or "sources", f"{error}.", "Write it anew in the API's shape.")]
-
-
-def _kind(source: Source) -> Kind | None:
-    return kind_of_source(source.event_source)
 
 
 def _lint_whole(sources: tuple[Source, ...], where: str) -> Iterator[Finding]:
@@ -125,23 +67,24 @@ def _lint_whole(sources: tuple[Source, ...], where: str) -> Iterator[Finding]:
                 )
 
 
-def _lint_source(place: _Place) -> Iterator[Finding]:
-    source = place.source
-    if place.kind is None:
-        yield place.finding(
-            "unknown-event-source",
-            f"{source.event_source!r} is not an event source.",
-            _suggest(source.event_source, EVENT_SOURCES) or f"One of {', '.join(EVENT_SOURCES)}.",
-        )
+def _lint_source(source: Source, where: str) -> Iterator[Finding]:
+    kind = kind_of_source(source.event_source)
+    if kind is None:
+        code, sentence = "unknown-event-source", f"{source.event_source!r} is not an event source."
+        fix = suggest(source.event_source, EVENT_SOURCES) or f"One of {', '.join(EVENT_SOURCES)}."
+        if (streaming := source.event_source.removesuffix(SNAPSHOT)) in KINDS:
+            fix = f"Use {streaming}, which has no snapshot."
+        yield Finding(code, CODES[code], where, sentence, fix)
         return
+    place = Place(where, kind)
     for index, rule_set in enumerate(source.rule_sets):
         for position, rule in enumerate(rule_set):
-            yield from _lint_rule(rule, place.at(index, position))
+            yield from lint_rule(rule, place.at(index, position))
         yield from _lint_rule_set(rule_set, place.at(index))
     yield from _lint_redundancy(source.rule_sets, place)
 
 
-def _lint_redundancy(rule_sets: tuple[RuleSet, ...], place: _Place) -> Iterator[Finding]:
+def _lint_redundancy(rule_sets: tuple[RuleSet, ...], place: Place) -> Iterator[Finding]:
     first: dict[frozenset[Rule], int] = {}
     meanings = [frozenset(map(normalise_rule, rule_set)) for rule_set in rule_sets]
     for index, meaning in enumerate(meanings):
@@ -176,7 +119,7 @@ def _wider(meaning: frozenset[Rule], first: Mapping[frozenset[Rule], int]) -> in
     )
 
 
-def _lint_rule_set(rule_set: RuleSet, place: _Place) -> Iterator[Finding]:
+def _lint_rule_set(rule_set: RuleSet, place: Place) -> Iterator[Finding]:
     rules = {normalise_rule(rule): rule for rule in rule_set}
     if len(rules) < len(rule_set):
         yield place.finding("duplicate-rule", "it has the same rule twice.", "Take one out.")
@@ -200,9 +143,9 @@ def _lint_rule_set(rule_set: RuleSet, place: _Place) -> Iterator[Finding]:
         return
 
 
-def _can_hold_many(path: str, kind: Kind | None) -> bool:
+def _can_hold_many(path: str, kind: Kind) -> bool:
     """Whether several values can stand at the path, so that two rules can be met by two of them."""
-    field = kind.field(path) if kind is not None else None
+    field = kind.field(dotted(path))
     return field is not None and field.many
 
 
@@ -222,101 +165,3 @@ def _contradict(left: Rule, right: Rule) -> bool:
                 inclusive = low.operator.endswith("EqualTo") and high.operator.endswith("EqualTo")
                 return floor > ceiling or (floor == ceiling and not inclusive)
     return False
-
-
-def _lint_rule(rule: Rule, place: _Place) -> Iterator[Finding]:
-    broken = _broken(rule, place)
-    if broken is not None:
-        yield broken
-        return
-    path = bare_path(rule.path)
-    field = place.kind.field(path) if place.kind is not None else None
-    if field is None:
-        yield _no_such_path(rule, place)
-    elif rule.value == "":
-        sentence = "every value contains" if rule.operator in TEXT_OPERATORS else "no present value equals"
-        yield place.finding("empty-value", f"{sentence} an empty text.", "Give a value, or take the rule out.")
-    elif field.path.lower() == path.lower():
-        yield from _lint_value(rule, field, place)
-
-
-def _broken(rule: Rule, place: _Place) -> Finding | None:
-    """A rule whose parts don't fit together, whatever the field."""
-    never = "so the rule never matches."
-    if rule.operator not in OPERATORS:
-        fix = _suggest(rule.operator, OPERATORS) or f"One of {', '.join(OPERATORS)}."
-        return place.finding("unknown-operator", f"{rule.operator!r} is not an operator.", fix)
-    if rule.type not in TYPES:
-        fix = _suggest(rule.type, TYPES) or f"One of {', '.join(TYPES)}."
-        return place.finding("unknown-type", f"{rule.type!r} is not a property type.", fix)
-    if rule.type == "String" and rule.operator in NUMERIC_OPERATORS:
-        return place.finding(
-            "numeric-operator-on-text", f"{rule.operator} compares numbers only, {never}", "Make the type Number."
-        )
-    if rule.type == "Boolean" and rule.operator not in {"Equals", "NotEquals"}:
-        return place.finding(
-            "operator-on-boolean", f"{rule.operator} is not for booleans, {never}", "Use Equals or NotEquals."
-        )
-    if rule.type in {"Integer", "Number"} and rule.operator in TEXT_OPERATORS:
-        return place.finding(
-            "text-operator-on-number", f"{rule.operator} is for text only, {never}", "Make the type String."
-        )
-    if read(rule.type, rule.value) is None:
-        return place.finding(
-            "unreadable-value", f"{rule.value!r} is not of type {rule.type}, {never}", f"Give a {rule.type.lower()}."
-        )
-    return None
-
-
-def _no_such_path(rule: Rule, place: _Place) -> Finding:
-    kind = place.kind
-    assert kind is not None  # noqa: S101 - an unknown source is reported before its rules are looked at
-    path = bare_path(rule.path).lower()
-    if kind.name == "Alerts" and path in {"properties.metadata.severity", "properties.severity"}:
-        return place.finding(
-            "alert-severity-path",
-            f"alerts are flat and have no {bare_path(rule.path)}, so no alert is ever exported by it.",
-            "Use the path Severity.",
-        )
-    known = [field.path for field in kind.fields.values()]
-    same_leaf = [name for name in known if name.lower().rpartition(".")[2] == path.rpartition(".")[2]]
-    fix = f"Did you mean {same_leaf[0]}?" if same_leaf else _suggest(path, known)
-    return place.finding("unknown-path", f"{kind.noun} have no field {rule.path!r}.", fix or "See docs/exports.md.")
-
-
-def _lint_value(rule: Rule, field: Field, place: _Place) -> Iterator[Finding]:
-    """A rule on a known field: can the field's values ever satisfy it?"""
-    numeric = rule.type in {"Integer", "Number"}
-    if (field.type == "String" and rule.type != "String") or (
-        field.type in {"Number", "Boolean"} and numeric != (field.type == "Number") and rule.type != "String"
-    ):
-        yield place.finding(
-            "wrong-type",
-            f"{field.path} is {'text' if field.type == 'String' else f'a {field.type.lower()}'}, not {rule.type}.",
-            f"Make the type {field.type}.",
-        )
-    elif field.values and not any(meets(rule, [value]) for value in field.values):
-        yield place.finding(
-            "impossible-value",
-            f"{field.path} is never {rule.value!r}, so the rule never matches: "
-            f"its values are {', '.join(field.values)}.",
-            _suggest(rule.value, field.values) or f"One of {', '.join(field.values)}.",
-        )
-    elif field.bounds and numeric and not _reachable(rule, field.bounds):
-        low, high = field.bounds
-        yield place.finding(
-            "impossible-value",
-            f"{field.path} lies between {low:g} and {high:g}, so {rule.operator} {rule.value} never matches.",
-            f"Give a number between {low:g} and {high:g}.",
-        )
-
-
-def _reachable(rule: Rule, bounds: tuple[float, float]) -> bool:
-    probes = [*bounds, rule.value] if bounds[0] <= float(rule.value) <= bounds[1] else list(bounds)
-    return any(meets(rule, [probe]) for probe in probes)
-
-
-def _suggest(value: str, known: Iterable[str]) -> str:
-    lowered = {name.lower(): name for name in known}
-    close = get_close_matches(value[:200].lower(), lowered, n=1)
-    return f"Did you mean {lowered[close[0]]}?" if close else ""
