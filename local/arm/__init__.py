@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from local.arm import authorization, automations, eventhubs, resources, workspaces
+from local.arm import authorization, automations, eventhubs, hierarchy, resources, workspaces
 from local.arm.access import Access
 from local.arm.calls import ArmError, Call, Document, Operation, Operations, Reply
 from local.arm.graph import ResourceGraph
@@ -217,8 +217,8 @@ class Arm(Emulator):
             raise ArmError(
                 401,
                 "InvalidAuthenticationTokenTenant",
-                f"The access token is from the wrong issuer 'https://sts.windows.net/{call.caller.tenant_id}/'. It must "
-                f"match the tenant 'https://sts.windows.net/{subscription.tenant_id}/' associated with this "
+                f"The access token is from the wrong issuer 'https://sts.windows.net/{call.caller.tenant_id}/'. It "
+                f"must match the tenant 'https://sts.windows.net/{subscription.tenant_id}/' associated with this "
                 "subscription.",
             )
         return subscription
@@ -239,6 +239,7 @@ def _parsed(body: bytes) -> Any:
 
 TABLES = (
     automations.OPERATIONS,
+    hierarchy.OPERATIONS,
     resources.OPERATIONS,
     eventhubs.OPERATIONS,
     workspaces.OPERATIONS,

@@ -171,10 +171,10 @@ def authorization_scope(method: str, path: str) -> str:
         path = path.rsplit("/", 1)[0]
     head, found, tail = path.rpartition("/providers/")
     if found:
-        segments = tail.split("/")
-        if len(segments) == 2:
+        _namespace, *segments = tail.split("/")
+        if len(segments) == 1:
             return head
-        return path if len(segments) % 2 else path.rsplit("/", 1)[0]
+        return path.rsplit("/", 1)[0] if len(segments) % 2 else path
     return path if path.count("/") % 2 == 0 else path.rsplit("/", 1)[0]
 
 

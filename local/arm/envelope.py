@@ -27,6 +27,8 @@ _MEMBERS = frozenset(
 )
 _TAG_NAME_FORBIDDEN = set("<>%&\\?/")
 MAX_TAGS = 50
+MAX_TAG_NAME = 512
+MAX_TAG_VALUE = 256
 
 REGIONS = {
     name.replace(" ", "").lower(): name
@@ -106,10 +108,12 @@ def tags_of(body: Document) -> dict[str, str]:
     for name, value in tags.items():
         if not isinstance(value, str):
             raise _invalid(f"The value of tag '{name}' must be a string.")
-        if not name or len(name) > 512 or _TAG_NAME_FORBIDDEN & set(name):
+        if not name or len(name) > MAX_TAG_NAME or _TAG_NAME_FORBIDDEN & set(name):
             raise ArmError(400, "InvalidTagNameCharacters", f"The tag name '{name}' is empty, too long or not allowed.")
-        if len(value) > 256:
-            raise ArmError(400, "InvalidTagValueLength", f"The value of tag '{name}' is longer than 256 characters.")
+        if len(value) > MAX_TAG_VALUE:
+            raise ArmError(
+                400, "InvalidTagValueLength", f"The value of tag '{name}' is longer than {MAX_TAG_VALUE} characters."
+            )
     if len({name.lower() for name in tags}) < len(tags):
         raise ArmError(400, "DuplicateTagNames", "Tag names are compared without regard to case; one is repeated.")
     return dict(tags)

@@ -19,7 +19,8 @@ import orjson
 from local.arm.calls import ArmError, Call, Document, Operation, Reply
 from local.arm.graph.functions import Row
 from local.arm.graph.lexer import QueryError
-from local.arm.graph.operators import Query, Run, compiled
+from local.arm.graph.plan import Query, Run
+from local.arm.graph.query import compiled
 from local.arm.graph.tables import Roles, Tables
 from local.tenant import Subscription, Tenant
 

@@ -32,7 +32,8 @@ class Roles:
                 continue
             scope = assignment.scope.lower()
             self._at.setdefault(scope, []).append(assignment.role)
-            if scope.count("/") > 2 and scope.startswith("/subscriptions/"):
+            _, within, deeper = scope.partition("/subscriptions/")
+            if within and "/" in deeper:
                 self._deeper.setdefault(ids.subscription_of(scope), []).append((scope, assignment.role))
 
     def on(self, subscription: Subscription) -> tuple[RoleDefinition, ...]:
