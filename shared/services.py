@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
     from shared.reconcile.run import Reconciler
+    from shared.survey import Surveyor
 
 
 class Services:
@@ -53,6 +54,13 @@ class Services:
         from shared.reconcile.run import Reconciler
 
         return Reconciler(self.settings, self.clients, self.exports)
+
+    @cached_property
+    def surveyor(self) -> Surveyor:
+        """Reads the tenant for coverage, freshness and previews."""
+        from shared.survey import Surveyor
+
+        return Surveyor(self.clients, self.exports, self.settings.instance_id)
 
     async def close(self) -> None:
         """Close what was opened."""
