@@ -1,4 +1,4 @@
-"""Writes what `infra/` takes from the code: tables, streams, app settings, saved functions and queries.
+"""Writes what `infra/` takes from the code: tables, streams, settings, functions, queries, alerts, workbook.
 
 `python -m tools.infra` writes; `python -m tools.infra --check` only says what is out of date (exit code 1).
 """
@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -16,9 +17,11 @@ from uuid import NAMESPACE_URL, uuid5
 from shared.enrich.tables import TABLES, Table, stream_declarations, table_schema
 from shared.settings import declarations
 from tools.kql.binder import Function
+from tools.workbook import workbook
 
 ROOT = Path(__file__).parents[1]
 INFRA = ROOT / "infra"
+_OPTION = re.compile(r"(Parameters|Severity|Every|Window): (.+)")
 
 # Settings that are not given to the deployed app, each with its reason.
 NOT_DEPLOYED = {
@@ -30,13 +33,18 @@ NOT_DEPLOYED = {
 
 @dataclass(frozen=True)
 class Query:
-    """One `.kql` file: its first comment line, the further ones, the `Parameters:` line, and the text."""
+    """One `.kql` file: its first comment line, the further ones, options of the form `Name: value`, and the text."""
 
     name: str
     title: str
     description: str
-    parameters: str
     text: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> str:
+        """The parameter list of a function, as KQL writes it."""
+        return self.options.get("Parameters", "")
 
 
 def read_query(path: Path) -> Query:
@@ -48,16 +56,16 @@ def read_query(path: Path) -> Query:
             break
         comments.append(line.removeprefix("//").strip())
     body = "\n".join(lines[len(comments) :]).strip()
-    parameters = next((line.partition(":")[2].strip() for line in comments if line.startswith("Parameters:")), "")
-    said = [line for line in comments if not line.startswith("Parameters:")]
-    return Query(path.stem, said[0].rstrip("."), " ".join(said[1:]) or said[0], parameters, body)
+    options = {match[1]: match[2] for line in comments if (match := _OPTION.match(line))}
+    said = [line for line in comments if not _OPTION.match(line)]
+    return Query(path.stem, said[0].rstrip("."), " ".join(said[1:]) or said[0], body, options)
 
 
 def distinct(table: Table) -> Query:
     """The function that leaves one row per RecordKey, so that duplicates disappear whatever caused them."""
     name = table.name.removesuffix("_CL") + "_Distinct"
     text = f"{table.name}\n| summarize arg_min(EnqueuedTime, *) by RecordKey"
-    return Query(name, name, f"{table.name} with one row per RecordKey: no duplicates.", "", text)
+    return Query(name, name, f"{table.name} with one row per RecordKey: no duplicates.", text)
 
 
 def current(table: Table) -> Query:
@@ -69,13 +77,20 @@ def current(table: Table) -> Query:
         "| summarize arg_max(EventTime, *) by RecordId\n"
         "| where Action != 'Delete'"
     )
-    return Query(name, name, f"{table.name} with the newest row per RecordId: what holds now.", "", text)
+    return Query(name, name, f"{table.name} with the newest row per RecordId: what holds now.", text)
+
+
+def all_records() -> Query:
+    """The function that joins the tables of records; rows of each keep its columns."""
+    tables = ", ".join(table.name for table in TABLES if table.holds_records)
+    text = f"union withsource = TableName {tables}"
+    return Query("DefenderRecords_All", "DefenderRecords_All", "Every row of every table of records.", text)
 
 
 def saved_functions() -> list[Query]:
     """Every function that the workspace gets: two per table of records, and those of `infra/functions/`."""
     generated = [make(table) for table in TABLES if table.holds_records for make in (distinct, current)]
-    return generated + [read_query(path) for path in sorted((INFRA / "functions").glob("*.kql"))]
+    return [*generated, all_records(), *(read_query(path) for path in sorted((INFRA / "functions").glob("*.kql")))]
 
 
 def kql_functions() -> tuple[Function, ...]:
@@ -86,6 +101,11 @@ def kql_functions() -> tuple[Function, ...]:
 def library() -> list[Query]:
     """The queries of `infra/queries/`."""
     return [read_query(path) for path in sorted((INFRA / "queries").glob("*.kql"))]
+
+
+def alerts() -> list[Query]:
+    """The alert rules of `infra/alerts/`."""
+    return [read_query(path) for path in sorted((INFRA / "alerts").glob("*.kql"))]
 
 
 def settings_defaults() -> dict[str, str]:
@@ -106,6 +126,8 @@ def generated() -> dict[Path, str]:
         folder / "settings.json": _json(settings_defaults()),
         folder / "functions.json": _json({"functions": [_function(query) for query in saved_functions()]}),
         folder / "queries.json": _json({"queries": [_library_entry(query) for query in library()]}),
+        folder / "alerts.json": _json({"alerts": [_alert(query) for query in alerts()]}),
+        folder / "workbook.json": _json(workbook()),
         ROOT / "docs" / "queries" / "README.md": queries_page(),
     }
 
@@ -136,6 +158,18 @@ def _library_entry(query: Query) -> Mapping[str, str]:
     # Queries of a pack are named by a GUID; this one stays the same from deployment to deployment.
     identity = str(uuid5(NAMESPACE_URL, f"https://defender-export/queries/{query.name}"))
     return {"id": identity, "title": query.title, "description": query.description, "query": query.text}
+
+
+def _alert(query: Query) -> dict[str, Any]:
+    return {
+        "name": query.name,
+        "title": query.title,
+        "description": query.description,
+        "severity": int(query.options["Severity"]),
+        "every": query.options["Every"],
+        "window": query.options["Window"],
+        "query": query.text,
+    }
 
 
 def queries_page() -> str:

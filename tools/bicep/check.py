@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tools.bicep.document import BicepSyntaxError, Document, parse
+from tools.bicep.document import BicepSyntaxError, Document, Output, Parameter, parse
 
 # The functions of the Bicep language that these templates use (Bicep functions reference).
 _FUNCTIONS = frozenset(
@@ -107,7 +107,8 @@ def _missing_member(content: Any, members: tuple[str, ...]) -> str | None:
 
 
 def _check_descriptions(document: Document) -> Iterator[tuple[int, str]]:
-    for declared in (*document.parameters.values(), *document.outputs.values()):
+    declarations: tuple[Parameter | Output, ...] = (*document.parameters.values(), *document.outputs.values())
+    for declared in declarations:
         if not declared.decorators.get("description", "").strip("' "):
             yield declared.line, f"{declared.name!r} has no description"
 

@@ -56,7 +56,11 @@ def bind(databases: Mapping[str, Database], texts: Iterable[Text]) -> list[Diagn
         subprocess.CalledProcessError: Node failed; its message is on standard error.
     """
     bodies = [
-        Text(f"{name}: {function.name}()", name, f"let checked = ({function.parameters}) {{ {function.body}\n}};\nchecked()")
+        Text(
+            f"{name}: {function.name}()",
+            name,
+            f"let checked = ({function.parameters}) {{ {function.body}\n}};\nchecked()",
+        )
         for name, database in databases.items()
         for function in database.functions
     ]

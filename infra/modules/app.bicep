@@ -1,0 +1,292 @@
+// A Flex Consumption plan with one function app. HTTP, the Event Hub trigger and every timer scale on their own there.
+
+@description('Name of the function app.')
+param name string
+
+@description('Name of the service in azure.yaml that is deployed to this app.')
+param serviceName string
+
+@description('all: every function. control: reconcile, jobs and API. data: the Event Hub trigger and the replay of dead letters.')
+@allowed([
+  'all'
+  'control'
+  'data'
+])
+param role string
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Resource id of the app\'s identity.')
+param identityId string
+
+@description('Client id of that identity.')
+param identityClientId string
+
+@description('Name of the storage account.')
+param storageAccountName string
+
+@description('Container that the package lies in.')
+param deploymentContainer string
+
+@description('Container names by use: exports, reports, deadLetters, oversize.')
+param containerNames object
+
+@description('Host name of the Event Hubs namespace.')
+param eventHubNamespace string
+
+@description('Name of the hub.')
+param eventHubName string
+
+@description('Consumer group of the Event Hub trigger.')
+param consumerGroup string
+
+@description('Name of the output hub; empty means none.')
+param forwardEventHub string
+
+@description('Logs ingestion endpoint of the data collection rule.')
+param ingestionEndpoint string
+
+@description('Immutable id of the data collection rule.')
+param ingestionRuleId string
+
+@description('Customer id of the workspace.')
+param workspaceId string
+
+@description('Name of the Application Insights component.')
+param insightsName string
+
+@description('This deployment\'s name in the ownership tags of exports.')
+param instanceId string
+
+@description('plan or apply.')
+param reconcileMode string
+
+@description('key or entra.')
+param authMode string
+
+@description('Client id of the app registration behind Easy Auth.')
+param authClientId string
+
+@description('Settings over the defaults, by name.')
+param settings object
+
+@description('Subnet for outgoing traffic; empty means none.')
+param subnetId string
+
+@description('Memory of one instance, in MB.')
+param instanceMemoryMB int
+
+@description('Most instances at the same time.')
+param maximumInstanceCount int
+
+@description('Instances that are always ready, by group.')
+param alwaysReady array
+
+@description('Whether instances are spread over availability zones.')
+param zoneRedundant bool
+
+@description('Resource id of the workspace that platform logs go to.')
+param workspaceResourceId string
+
+var defaults = loadJsonContent('../generated/settings.json')
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: storageAccountName
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
+
+// What this deployment knows better than the defaults.
+var deployed = {
+  INSTANCE_ID: instanceId
+  AZURE_CLOUD: environment().name
+  TENANT_ID: tenant().tenantId
+  RECONCILE_MODE: reconcileMode
+  EVENT_HUB_NAME: eventHubName
+  EVENT_HUB_CONSUMER_GROUP: consumerGroup
+  EventHubConnection__fullyQualifiedNamespace: eventHubNamespace
+  FORWARD_EVENT_HUB: forwardEventHub
+  ForwardConnection__fullyQualifiedNamespace: empty(forwardEventHub) ? '' : eventHubNamespace
+  LOGS_INGESTION_ENDPOINT: ingestionEndpoint
+  LOGS_INGESTION_RULE_ID: ingestionRuleId
+  WORKSPACE_ID: workspaceId
+  AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
+  AzureWebJobsStorage__queueServiceUri: account.properties.primaryEndpoints.queue
+  AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
+  EXPORTS_CONTAINER: containerNames.exports
+  REPORTS_CONTAINER: containerNames.reports
+  DEAD_LETTERS_CONTAINER: containerNames.deadLetters
+  OVERSIZE_CONTAINER: containerNames.oversize
+  AUTH_MODE: authMode
+}
+
+// What the platform and the SDKs read: which identity, and where telemetry goes.
+var platform = {
+  AZURE_CLIENT_ID: identityClientId
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identityClientId
+  EventHubConnection__credential: 'managedidentity'
+  EventHubConnection__clientId: identityClientId
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+}
+
+// The same package runs in both apps; each leaves the other's functions off.
+var disabledByRole = {
+  all: {}
+  control: {
+    'AzureWebJobs.enrich_records.Disabled': 'true'
+    'AzureWebJobs.retry_dead_letters.Disabled': 'true'
+  }
+  data: {
+    'AzureWebJobs.reconcile_exports.Disabled': 'true'
+    'AzureWebJobs.check_freshness.Disabled': 'true'
+    'AzureWebJobs.run_job.Disabled': 'true'
+    'AzureWebJobs.list_exports.Disabled': 'true'
+    'AzureWebJobs.get_export.Disabled': 'true'
+    'AzureWebJobs.put_export.Disabled': 'true'
+    'AzureWebJobs.delete_export.Disabled': 'true'
+    'AzureWebJobs.validate_export.Disabled': 'true'
+    'AzureWebJobs.start_job.Disabled': 'true'
+    'AzureWebJobs.get_job.Disabled': 'true'
+    'AzureWebJobs.list_jobs.Disabled': 'true'
+    'AzureWebJobs.get_coverage.Disabled': 'true'
+    'AzureWebJobs.get_freshness.Disabled': 'true'
+    'AzureWebJobs.list_runs.Disabled': 'true'
+    'AzureWebJobs.get_run.Disabled': 'true'
+    'AzureWebJobs.list_dead_letters.Disabled': 'true'
+    'AzureWebJobs.openapi.Disabled': 'true'
+    'AzureWebJobs.operations_page.Disabled': 'true'
+  }
+}
+
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_225:a parameter decides, since not every region has zones for Flex Consumption
+  name: 'plan-${name}'
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: {
+    name: 'FC1'
+    tier: 'FlexConsumption'
+  }
+  properties: {
+    reserved: true
+    zoneRedundant: zoneRedundant
+  }
+}
+
+resource app 'Microsoft.Web/sites@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_78:Flex Consumption has no FTP, and the policies below refuse its passwords
+  // checkov:skip=CKV_AZURE_222:runbooks and people call the API; function keys or Entra decide who
+  // checkov:skip=CKV_AZURE_17:callers prove themselves by function key or Entra token, not by certificate
+  // checkov:skip=CKV_AZURE_212:instances follow the load; alwaysReady keeps some where a cold start matters
+  // checkov:skip=CKV_AZURE_213:Flex Consumption has no health check; an availability test may ask /api/health
+  name: name
+  location: location
+  tags: union(tags, {
+    'azd-service-name': serviceName
+  })
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identityId}': {}
+    }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    publicNetworkAccess: 'Enabled' // the API is for runbooks and people; function keys or Entra decide who
+    keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    siteConfig: {
+      minTlsVersion: '1.2'
+      http20Enabled: true
+    }
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: '${account.properties.primaryEndpoints.blob}${deploymentContainer}'
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMB
+        maximumInstanceCount: maximumInstanceCount
+        alwaysReady: alwaysReady
+      }
+      runtime: {
+        name: 'python'
+        version: '3.13'
+      }
+    }
+  }
+}
+
+resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_13:a check of siteConfig, which app settings are not
+  // checkov:skip=CKV_AZURE_63:a check of siteConfig, which app settings are not
+  // checkov:skip=CKV_AZURE_65:a check of siteConfig, which app settings are not
+  // checkov:skip=CKV_AZURE_66:a check of siteConfig, which app settings are not
+  // checkov:skip=CKV_AZURE_80:a check of siteConfig, which app settings are not
+  // checkov:skip=CKV_AZURE_88:a check of siteConfig, which app settings are not
+  // checkov:skip=CKV_AZURE_222:a check of siteConfig, which app settings are not
+  parent: app
+  name: 'appsettings'
+  properties: union(defaults, deployed, platform, disabledByRole[role], settings)
+}
+
+resource noPublishingPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
+
+resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'ftp'
+  properties: {
+    allow: false
+  }
+}
+
+module auth 'auth.bicep' = if (authMode == 'entra') {
+  name: '${name}-auth'
+  params: {
+    appName: app.name
+    clientId: authClientId
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: app
+  name: 'to-workspace'
+  properties: {
+    workspaceId: workspaceResourceId
+    logs: [
+      {
+        category: 'FunctionAppLogs'
+        enabled: true
+      }
+    ]
+  }
+}
+
+@description('Name of the function app.')
+output name string = app.name
+
+@description('Address of the function app.')
+output url string = 'https://${app.properties.defaultHostName}'
