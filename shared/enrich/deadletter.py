@@ -7,19 +7,18 @@ piece.  Its metadata carry what a listing needs, so that counting and choosing r
 from __future__ import annotations
 
 import asyncio
-import base64
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Literal
 
 import msgspec
 from isal import igzip
 
 from shared.enrich.blobs import ChangedError, Container, Listed
 from shared.enrich.clock import Clock, Deadline
+from shared.enrich.letters import Letter
 
 LETTERS_PER_BLOB = 5_000
 BYTES_PER_BLOB = 16_000_000  # before compression; a row is at most 1 MB
@@ -27,39 +26,6 @@ FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=6)  # between two replays of what was refused
 REPLAY_SECONDS = 45.0  # that one blob may take: less than its lease, so that what was done can be noted
 LONGEST_OUTAGE_WAIT = timedelta(minutes=30)  # between two replays of what met an outage
-
-Target = Literal["workspace", "hub"]
-
-
-class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row or one raw event, and what happened to it.
-
-    `row` is the row's JSON for `table`; `event` is base64 of an event's bytes that no row can be made of.  `target` is
-    where it was bound.  `replays` counts the replays that refused it, `outages` those that reached nobody.
-    """
-
-    reason: str
-    message: str = ""
-    status: int = 0
-    code: str = ""
-    outage: bool = False
-    tries: int = 0
-    replays: int = 0
-    outages: int = 0
-    target: Target = "workspace"
-    table: str = ""
-    row: msgspec.Raw = msgspec.Raw()
-    event: str = ""
-    key: str = ""
-    partition: str = ""
-    sequence: int = 0
-    enqueued: datetime
-    failed: datetime
-
-    @property
-    def event_bytes(self) -> bytes:
-        """The raw event."""
-        return base64.b64decode(self.event)
 
 
 @dataclass(frozen=True)
@@ -250,24 +216,6 @@ def wait(letter: Letter) -> timedelta:
     longest = LONGEST_OUTAGE_WAIT if letter.outage else LONGEST_WAIT
     failures = letter.outages if letter.outage else letter.replays
     return timedelta() if failures == 0 else min(longest, FIRST_WAIT * 2 ** min(failures - 1, 16))
-
-
-def failed_again(before: Letter, after: Letter) -> Letter:
-    """A letter after a replay that did not deliver it: the latest reason, the first time, the counts so far."""
-    return msgspec.structs.replace(
-        after,
-        failed=before.failed,
-        tries=before.tries + after.tries,
-        replays=before.replays + (not after.outage),
-        outages=before.outages + 1 if after.outage else 0,
-    )
-
-
-def one_line(row: bytes) -> msgspec.Raw:
-    """A row's JSON without line ends: outside strings they mean nothing, and inside JSON has none."""
-    if b"\n" in row or b"\r" in row:
-        row = row.replace(b"\n", b" ").replace(b"\r", b" ")
-    return msgspec.Raw(row)
 
 
 def _group(letter: Letter) -> tuple[str, bool, int, int]:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from shared.enrich.answers import Answer, Verdict
 from shared.enrich.clock import Clock, Deadline
@@ -40,22 +40,25 @@ class Body(Protocol):
         """A body of some of the rows."""
 
 
+B = TypeVar("B", bound=Body)
+
+
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Generic[B]):
     """Rows that were not accepted; an outage says nothing about the rows themselves."""
 
-    body: Body
+    body: B
     answer: Answer
     tries: int
     outage: bool
 
 
 @dataclass(slots=True)
-class Report:
+class Report(Generic[B]):
     """What became of the bodies of one invocation."""
 
-    accepted: list[Body] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    accepted: list[B] = field(default_factory=list)
+    refused: list[Refusal[B]] = field(default_factory=list)
     requests: int = 0
     retries: int = 0
     throttled: int = 0
@@ -81,15 +84,15 @@ class Deliverer:
         self._renewed_at = float("-inf")
         self.limiter = Limiter(concurrency, clock)
 
-    async def deliver(self, bodies: Iterable[Body], deadline: Deadline) -> Report:
+    async def deliver(self, bodies: Iterable[B], deadline: Deadline) -> Report[B]:
         """Send every body; return when each row is accepted or refused, at the deadline at the latest."""
-        report: Report = Report()
+        report: Report[B] = Report()
         async with asyncio.TaskGroup() as group:
             for body in bodies:
                 group.create_task(self._deliver_one(body, deadline, report))
         return report
 
-    async def _deliver_one(self, body: Body, deadline: Deadline, report: Report, *, suspect: bool = False) -> bool:
+    async def _deliver_one(self, body: B, deadline: Deadline, report: Report[B], *, suspect: bool = False) -> bool:
         """Send a body and, where a row in it is refused, its halves; return whether it was accepted whole.
 
         A bad row among n costs at most 2 log2(n) + 1 requests more.  When a refused body's first half passes, the
@@ -109,7 +112,7 @@ class Deliverer:
         await self._deliver_one(body.part(middle, len(body)), deadline, report, suspect=first_passed)
         return False
 
-    async def _persist(self, body: Body, deadline: Deadline, report: Report) -> tuple[Answer, int]:
+    async def _persist(self, body: B, deadline: Deadline, report: Report[B]) -> tuple[Answer, int]:
         """Send one body until the answer is final or the deadline leaves no time for another try."""
         answer, tries, renewed = Answer(0, "DeadlinePassed", "no time left to send"), 0, False
         while True:

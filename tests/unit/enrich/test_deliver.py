@@ -77,8 +77,8 @@ class Service:
 
 def deliver(
     service: Service, bodies: list[Rows], *, seconds: float = 360, concurrency: int = 8
-) -> tuple[Report, float, Deliverer]:
-    async def scenario() -> tuple[Report, float, Deliverer]:
+) -> tuple[Report[Rows], float, Deliverer]:
+    async def scenario() -> tuple[Report[Rows], float, Deliverer]:
         clock = virtual_clock()
         deliverer = Deliverer(service, concurrency, clock, random.Random(1).uniform)
         report = await deliverer.deliver(bodies, clock.deadline(seconds))
@@ -92,8 +92,8 @@ def script(*answers: Answer, then: Answer = OK) -> Callable[[list[int]], Answer]
     return lambda _: remaining.pop(0) if remaining else then
 
 
-def refused_rows(report: Report) -> list[int]:
-    return sorted(row for refusal in report.refused for row in refusal.body.rows)  # type: ignore[attr-defined] # Rows
+def refused_rows(report: Report[Rows]) -> list[int]:
+    return sorted(row for refusal in report.refused for row in refusal.body.rows)
 
 
 def test_what_is_accepted_is_sent_once() -> None:

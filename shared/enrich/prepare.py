@@ -1,0 +1,92 @@
+"""Events to bodies: parse, add context, pack; what can't be made a row of becomes a dead letter, never an exception."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from shared.enrich.letters import Letter, defective_event, defective_row, unreadable
+from shared.enrich.pack import Body, pack
+from shared.enrich.records import Event, Parsed, Parser, Row
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Context(Protocol):
+    """Fills the columns that come from Resource Graph."""
+
+    async def enrich(self, rows: Sequence[Row]) -> None:
+        """Fill what can be found and leave the rest empty; never raises."""
+
+
+@dataclass
+class Work:
+    """What to upload, what to keep whole beside it, and what no row can be made of."""
+
+    parsed: Parsed = field(default_factory=Parsed)
+    bodies: list[Body] = field(default_factory=list)
+    oversize: list[Row] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+
+
+class Preparer:
+    """Turns batches of events into bodies.
+
+    The CPU's share runs in a thread, so that the uploads of other partitions go on meanwhile
+    (docs/decisions/cpu-work-in-a-thread.md).
+    """
+
+    def __init__(self, parser: Parser, context: Context | None) -> None:
+        self._parser = parser
+        self._context = context
+
+    async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
+        """Parse, add context and pack."""
+        work = Work()
+        await asyncio.to_thread(self._parse, events, now, work)
+        if self._context is not None:
+            await self._context.enrich(work.parsed.rows)
+        await asyncio.to_thread(_pack, now, work)
+        return work
+
+    def _parse(self, events: Sequence[Event], now: datetime, work: Work) -> None:
+        def defect(event: Event, error: Exception) -> None:
+            work.letters.append(defective_event(event, error, now))
+
+        for parsed in _isolating(lambda part: self._parser.parse(part, now), events, defect):
+            work.parsed.rows += parsed.rows
+            work.parsed.dropped += parsed.dropped
+            work.letters += [unreadable(bad, now) for bad in parsed.bad]
+
+
+def _pack(now: datetime, work: Work) -> None:
+    def defect(row: Row, error: Exception) -> None:
+        work.letters.append(defective_row(row, error, now))
+
+    for packed in _isolating(pack, work.parsed.rows, defect):
+        work.bodies += packed.bodies
+        work.oversize += packed.oversize
+
+
+def _isolating(
+    step: Callable[[Sequence[Item]], Result], items: Sequence[Item], defect: Callable[[Item, Exception], None]
+) -> Iterator[Result]:
+    """Apply a step to all items at once; should it raise, halve until the items that make it raise stand alone.
+
+    The steps are written never to raise.  If one does all the same, one record must not hold up its partition.
+    """
+    try:
+        result = step(items)
+    except Exception as error:  # noqa: BLE001 # whatever it is, it must not end the invocation
+        if len(items) == 1:
+            defect(items[0], error)
+            return
+        middle = len(items) // 2
+        yield from _isolating(step, items[:middle], defect)
+        yield from _isolating(step, items[middle:], defect)
+    else:
+        yield result
