@@ -126,14 +126,14 @@ def put_pricing(call: Call) -> Reply:
     properties: Any = call.document().get("properties")
     if not isinstance(properties, dict) or properties.get("pricingTier") not in {"Free", "Standard"}:
         raise ArmError(400, "BadRequest", "properties.pricingTier must be Free or Standard.")
-    plan = _plan(call, call.parameters["name"])
+    plan = _plan(call.parameters["name"])
     call.tenant.pricings[call.subscription, plan] = {
         name: value for name, value in properties.items() if name in {"pricingTier", "subPlan"}
     }
     return Reply(200, _pricing(call, plan))
 
 
-def _plan(call: Call, name: str) -> str:
+def _plan(name: str) -> str:
     for plan in PLANS:
         if plan.lower() == name.lower():
             return plan
@@ -141,7 +141,7 @@ def _plan(call: Call, name: str) -> str:
 
 
 def _pricing(call: Call, name: str) -> Document:
-    plan = _plan(call, name)
+    plan = _plan(name)
     chosen = call.tenant.pricings.get((call.subscription, plan), {"pricingTier": "Standard"})
     return {
         "id": f"/subscriptions/{call.subscription}/providers/Microsoft.Security/pricings/{plan}",

@@ -57,8 +57,9 @@ def _automation(
     tags: dict[str, str] | None = None,
     enabled: bool = True,
 ) -> Document:
+    scope = f"/subscriptions/{subscription_id}/resourceGroups/{group}"
     return {
-        "id": f"/subscriptions/{subscription_id}/resourceGroups/{group}/providers/Microsoft.Security/automations/{name}",
+        "id": f"{scope}/providers/Microsoft.Security/automations/{name}",
         "name": name,
         "type": "Microsoft.Security/automations",
         "location": location,

@@ -262,7 +262,7 @@ class SecurityData:
         ]
 
     def _attack_paths(self, subscription: Subscription, chance: random.Random) -> list[Document]:
-        if chance.random() < 0.5:
+        if chance.getrandbits(1):
             return []
         entry, target = self._targets(subscription)[0], self._targets(subscription)[-1]
         name = str(uuid.UUID(int=chance.getrandbits(128), version=4))

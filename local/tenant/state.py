@@ -29,6 +29,7 @@ class Clock:
         self._ahead = 0.0
 
     def __call__(self) -> float:
+        """The time now."""
         return self._source() + self._ahead
 
     def advance(self, seconds: float) -> None:
