@@ -266,7 +266,7 @@ class Settings:
     delivery_concurrency: int = _setting(
         "DELIVERY_CONCURRENCY",
         "8",
-        "Uploads at the same time inside one invocation.",
+        "Uploads at the same time in one process; fewer while the service throttles.",
         _integer(1, 64),
         section="Delivery",
     )
@@ -282,6 +282,23 @@ class Settings:
         "60",
         "Share of the function timeout after which an invocation stops uploading and spills to the dead letters.",
         _integer(1, 90),
+        section="Delivery",
+    )
+    upload_timeout: timedelta = _setting(
+        "UPLOAD_TIMEOUT_SECONDS",
+        "30",
+        "Seconds that one upload may take before it counts as unanswered and is sent again.",
+        _seconds,
+        section="Delivery",
+    )
+    dead_letter_schedule: str = _setting(
+        "DEAD_LETTER_SCHEDULE", "0 */5 * * * *", "NCRONTAB schedule (UTC) of retry_dead_letters.", section="Delivery"
+    )
+    dead_letter_park_after: int = _setting(
+        "DEAD_LETTER_PARK_AFTER",
+        "10",
+        "Replays that may refuse a dead letter before it is parked; outages do not count.",
+        _integer(1, 1000),
         section="Delivery",
     )
     event_hub_resource_id: str = _setting(
