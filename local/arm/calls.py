@@ -127,8 +127,8 @@ class Operation:
     @property
     def resource_type(self) -> str:
         """`Namespace/type` of the template's last provider, or an empty text."""
-        _, _, tail = self.template.rpartition("/providers/")
-        return "/".join(tail.split("/")[:2]) if tail else ""
+        _, found, tail = self.template.rpartition("/providers/")
+        return "/".join(tail.split("/")[:2]) if found else ""
 
 
 class Operations:
