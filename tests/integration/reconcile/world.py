@@ -16,7 +16,7 @@ from local.arm import Arm
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import APP, Tenant
-from local.tenant.synthetic import destinations
+from local.tenant.destinations import destinations
 from local.tokens import Principal, TokenAuthority
 from shared.clients import Clients
 from shared.clock import Clock
@@ -108,7 +108,7 @@ class World:
         ]
 
     def throttled(self) -> int:
-        return sum(seen.status == 429 for seen in self.arm.requests)  # noqa: PLR2004 - too many requests
+        return sum(seen.status == 429 for seen in self.arm.requests)
 
 
 def mine(document: Mapping[str, Any]) -> bool:

@@ -8,7 +8,10 @@ from typing import Any
 from shared.reconcile.values import Desired, Live, ResourceId, Subscription
 
 SUB = "0a000000-0000-4000-8000-000000000001"
-HUB = "/subscriptions/0b000000-0000-4000-8000-000000000002/resourceGroups/rg-hub/providers/Microsoft.EventHub/namespaces/ns/eventhubs/hub"
+HUB = (
+    "/subscriptions/0b000000-0000-4000-8000-000000000002/resourceGroups/rg-hub"
+    "/providers/Microsoft.EventHub/namespaces/ns/eventhubs/hub"
+)
 INSTANCE = "prod"
 OURS = {"managed-by": "defender-export", "defender-export-instance": INSTANCE, "defender-export-name": "soc"}
 

@@ -273,7 +273,7 @@ def test_a_narrowed_plan_looks_at_the_chosen_part_only() -> None:
 
 
 def test_writes_are_creates_updates_adoptions_and_deletes() -> None:
-    assert WRITES == {Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE}
+    assert {Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE} == WRITES
 
 
 def test_deciding_again_on_what_is_there_by_now_is_the_same_decision() -> None:
