@@ -83,8 +83,9 @@ class Ingestion(Emulator):
     """The data collection rule's endpoint, over TLS, storing into `workspace`.
 
     `publishers` are the object ids that hold Monitoring Metrics Publisher on the rule; taking one away makes its
-    requests 403.  `drop_share` of the rows is lost after the 204.  `losses` says what a 204 did not: it is complete
-    after `await workspace.flush()`.  Both switches are also at `PUT /_local/behaviour`.
+    requests 403.  `drop_share` of the rows is lost after the 204, and a body that contains `poison` is malformed as far
+    as this service is concerned.  `losses` says what a 204 did not: it is complete
+    after `await workspace.flush()`.  These switches are also at `PUT /_local/behaviour`.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Ingestion(Emulator):
         self.rule_id = rule_id
         self.publishers = set(publishers)
         self.drop_share = 0.0
+        self.poison = b""
         self.limit = RateLimit()
         self.stored: list[StoredBody] = []
         self._answering: Losses = Counter()  # counted on the event loop
@@ -188,6 +190,8 @@ class Ingestion(Emulator):
 
     def _read(self, stream: Stream, raw: bytes) -> list[Any]:
         try:
+            if self.poison and self.poison in raw:
+                raise BodyError("malformed record")
             return stream.read(raw, self._answering)
         except BodyError as error:
             message = f"The request body is not a JSON array of objects: {error}"
@@ -203,8 +207,10 @@ class Ingestion(Emulator):
     async def _control_behaviour(self, request: web.Request) -> web.Response:
         wanted = await request.json()
         self.drop_share = float(wanted.get("dropShare", self.drop_share))
+        self.poison = str(wanted.get("poison", self.poison.decode())).encode()
         self.publishers = set(wanted.get("publishers", self.publishers))
-        return web.json_response({"dropShare": self.drop_share, "publishers": sorted(self.publishers)})
+        now = {"dropShare": self.drop_share, "poison": self.poison.decode(), "publishers": sorted(self.publishers)}
+        return web.json_response(now)
 
     async def _control_losses(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp passes it
         await self.workspace.flush()

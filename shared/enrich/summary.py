@@ -61,12 +61,11 @@ class Summary:
         """Records by kind, and when each subscription was last heard of."""
         sightings = self.sightings
         for row in work.parsed.rows:
-            values = row.values
-            key = (values.SubscriptionId or "", values.RecordKind, bool(values.IsSnapshot))
+            key = (row.subscription, row.kind, row.snapshot)
             seen = sightings.get(key)
-            if seen is None or values.EnqueuedTime > seen:
-                sightings[key] = values.EnqueuedTime
-            self.kinds[key[1]] += 1
+            if seen is None or row.event.enqueued > seen:
+                sightings[key] = row.event.enqueued
+            self.kinds[row.kind] += 1
         self.dropped += work.parsed.dropped
         self.oversize += len(work.oversize)
 

@@ -1,0 +1,58 @@
+"""Puts a pipeline together from settings and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.clients import Clients
+from shared.enrich.blobs import Container
+from shared.enrich.clock import Clock
+from shared.enrich.deadletter import DeadLetters
+from shared.enrich.deliver import Deliverer
+from shared.enrich.forward import OutputHub
+from shared.enrich.ingestion import LogsIngestion
+from shared.enrich.pipeline import Budget, Pipeline
+from shared.enrich.prepare import Context, Preparer
+from shared.enrich.records import Parser
+from shared.enrich.summary import Observer
+from shared.enrich.telemetry import telemetry
+from shared.settings import Settings
+
+END_PERCENT = 90  # of the function's timeout: the host kills the worker at 100
+
+
+def dead_letters(settings: Settings, clients: Clients, clock: Clock) -> DeadLetters:
+    """The store of dead letters."""
+    container = Container(clients, settings.dead_letters_container)
+    return DeadLetters(container, clock, settings.dead_letter_park_after)
+
+
+def pipeline(
+    settings: Settings,
+    clients: Clients,
+    environment: Mapping[str, str],
+    *,
+    parser: Parser | None = None,
+    context: Context | None = None,
+    observer: Observer | None = None,
+    clock: Clock | None = None,
+) -> Pipeline:
+    """The pipeline of one process."""
+    clock = clock or Clock()
+    timeout = settings.function_timeout.total_seconds()
+    return Pipeline(
+        Preparer(parser or Parser(), context),
+        Deliverer(
+            LogsIngestion(settings, clients, clock),
+            settings.delivery_concurrency,
+            clock,
+            upload_timeout=settings.upload_timeout.total_seconds(),
+        ),
+        dead_letters(settings, clients, clock),
+        Container(clients, settings.oversize_container),
+        Budget(timeout * settings.delivery_deadline_percent / 100, timeout * END_PERCENT / 100),
+        clock=clock,
+        telemetry=telemetry(environment),
+        forward=OutputHub(clients) if settings.forward_event_hub else None,
+        observer=observer,
+    )
