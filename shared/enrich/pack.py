@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import msgspec
 import orjson
 from isal import isal_zlib
 
@@ -89,11 +88,12 @@ def pack(rows: Iterable[Row], limit: int = BODY_LIMIT) -> Packed:
     bodies: list[Body] = []
     oversize: list[Row] = []
     for table, own in by_table.items():
-        encoded = [row.encode() for row in own]
+        encoded = [row.json for row in own]
         for index, text in enumerate(encoded):
             if len(text) > VALUE_LIMIT:
-                encoded[index] = fit(own[index], text, limit - _BRACKETS)
-                if own[index].values.TruncatedColumns:
+                fitting = fit(text, limit - _BRACKETS)
+                if fitting is not text:
+                    encoded[index] = own[index].json = fitting
                     oversize.append(own[index])
         bodies += pack_encoded(Encoded(f"Custom-{table}", own, encoded), limit)
     return Packed(bodies, oversize)
@@ -121,61 +121,46 @@ def _within(body: Body, limit: int) -> Iterator[Body]:
         yield from _within(body.part(half, len(body)), limit)
 
 
-def fit(row: Row, text: bytes, limit: int) -> bytes:
-    """Cut the row's values until none is over 64 KB and the row is within `limit`; returns its JSON.
+def fit(text: bytes, limit: int) -> bytes:
+    """Cut a row's values until none is over 64 KB and the row is within `limit`; `text` itself where none is.
 
     Names what was cut in TruncatedColumns.  Escapes can make JSON six times as long as its text, and a row has many
     columns, so the bound on values halves until the row fits.
     """
-    values, cut, bound = row.values, dict.fromkeys(row.values.TruncatedColumns or ()), VALUE_LIMIT
+    bound = VALUE_LIMIT
     while True:
-        for name in values.__struct_fields__:
-            value = getattr(values, name)
-            shorter = shorten(value, bound)
-            if shorter is not value:
-                setattr(values, name, shorter)
-                cut[name] = None
-        if cut:
-            values.TruncatedColumns = list(cut)
-            text = row.encode()
-        if len(text) <= limit:
+        row: dict[str, Any] = orjson.loads(text)
+        shorter = {name: shorten(value, bound) for name, value in row.items() if _length(value) > bound}
+        if shorter:
+            named = dict.fromkeys([*(row.get("TruncatedColumns") or ()), *shorter])
+            text = orjson.dumps(row | shorter | {"TruncatedColumns": list(named)})
+        if len(text) <= limit or bound == 0:
             return text
         bound //= 2
 
 
+def _length(value: Any) -> int:
+    """Bytes of a value as the limit counts them."""
+    return len(value.encode()) if isinstance(value, str) else len(orjson.dumps(value))
+
+
 def shorten(value: Any, bound: int) -> Any:
-    """The value itself, or as much of its beginning as takes at most `bound` bytes, of the same JSON type."""
+    """As much of a value as takes at most `bound` bytes: the beginning of text, the first elements or members."""
     if isinstance(value, str):
-        if len(value) * 4 <= bound:
-            return value
-        encoded = value.encode()
-        return value if len(encoded) <= bound else encoded[:bound].decode(errors="ignore")
-    if not isinstance(value, msgspec.Raw | list | dict):
-        return value
-    text = bytes(value) if isinstance(value, msgspec.Raw) else orjson.dumps(value)
-    return value if len(text) <= bound else _shorten_parsed(orjson.loads(text), bound)
-
-
-def _shorten_parsed(value: Any, bound: int) -> Any:
-    """The first members or elements that fit; text is cut."""
-    room = bound - _BRACKETS
+        return value.encode()[:bound].decode(errors="ignore")
+    room = bound - _BRACKETS + 1
     if isinstance(value, list):
         kept: list[Any] = []
         for item in value:
             room -= len(orjson.dumps(item)) + 1
-            if room < -1:
+            if room < 0:
                 break
             kept.append(item)
         return kept
-    if isinstance(value, dict):
-        members: dict[str, Any] = {}
-        for name, item in value.items():
-            length = len(orjson.dumps(item)) + len(orjson.dumps(name)) + 2
-            if room - length >= -1:
-                room -= length
-                members[name] = item
-        return members
-    shorter = value
-    while len(orjson.dumps(shorter)) > bound:  # escapes lengthen text: cut until its JSON fits
-        shorter = shorter[: min(len(shorter) - 1, bound * len(shorter) // len(orjson.dumps(shorter)))]
-    return shorter
+    members: dict[str, Any] = {}
+    for name, item in value.items():
+        length = len(orjson.dumps({name: item})) - 1
+        if length <= room:
+            room -= length
+            members[name] = item
+    return members

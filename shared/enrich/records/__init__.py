@@ -3,7 +3,7 @@
     parser = Parser()
     parsed = parser.parse([Event(body, enqueued, "0", 17)], now)
     await context.enrich(parsed.rows)            # optional: fills the context columns
-    encoded = [row.encode() for row in parsed.rows]
+    packed = pack(parsed.rows)
 
 Two readers share one mapping (`fields`): `shapes` is fast and strict, `anyshape` takes everything else.  `derive`
 works out the columns that are not copied, `keys` the RecordKey.  Nothing here raises for anything a body may hold.
@@ -26,7 +26,7 @@ from shared.enrich.records import anyshape
 from shared.enrich.records.anyshape import UnreadableError
 from shared.enrich.records.derive import DERIVE
 from shared.enrich.records.fields import BY_NAME, BY_TYPE, KINDS, OTHER, Kind
-from shared.enrich.records.keys import record_key
+from shared.enrich.records.keys import KEY_LENGTH, record_key
 from shared.enrich.records.shapes import Read, Shape
 
 __all__ = ["BadRecord", "Event", "Kept", "Parsed", "Parser", "Row"]
@@ -38,6 +38,8 @@ Kept = Callable[[Kind, bool, Any], bool]
 OLDEST, NEWEST = timedelta(days=2) - timedelta(hours=1), timedelta(days=1) - timedelta(hours=1)
 """How far TimeGenerated may lie before and after now: Azure's two days and one day, less an hour for delivery."""
 
+TYPE_WITHIN = 512
+"""Bytes at the beginning of a body in which the fast reader looks for its type; exports put it there."""
 _TYPE = re.compile(rb'"([tT])ype":\s?"([^"\\]+)"')
 
 
@@ -51,49 +53,26 @@ class Event(NamedTuple):
 
 
 class Row(msgspec.Struct, gc=False):
-    """One row on its way to a table; `values` has the table's columns as attributes, None where there is no value.
+    """One row on its way to a table.
 
-    `event` is where it came from, `whole` its record as sent (the event's body, or its share of it).
+    `json` is the row as a JSON object in UTF-8; the context adds its columns there.  It is encoded as soon as it is
+    read, while its parts are in the processor's cache, which halves the cost.  `event` is where it came from, `whole`
+    its record as sent (the event's body, or its share of it); ids are in lower case, empty where there is none.
     """
 
     table: str
-    values: Any
+    kind: str
+    record_key: str
+    record_id: str
+    subscription: str
+    resource: str
+    group: str
+    location: bool
+    event_time: datetime
+    snapshot: bool
+    json: bytes
     event: Event
     whole: bytes
-
-    @property
-    def kind(self) -> str:
-        """The RecordKind."""
-        return self.values.RecordKind  # type: ignore[no-any-return] # always set to text by the parser
-
-    @property
-    def record_key(self) -> str:
-        """The RecordKey."""
-        return self.values.RecordKey  # type: ignore[no-any-return] # always set to text by the parser
-
-    @property
-    def record_id(self) -> str:
-        """The RecordId."""
-        return self.values.RecordId  # type: ignore[no-any-return] # always set to text by the parser
-
-    @property
-    def subscription(self) -> str:
-        """The subscription id in lower case, or an empty text."""
-        return self.values.SubscriptionId or ""
-
-    @property
-    def event_time(self) -> datetime:
-        """The record's own time, or when it was enqueued."""
-        return self.values.EventTime  # type: ignore[no-any-return] # always set by the parser
-
-    @property
-    def snapshot(self) -> bool:
-        """Whether the weekly snapshot sent it."""
-        return bool(self.values.IsSnapshot)
-
-    def encode(self) -> bytes:
-        """The row as one JSON object in UTF-8."""
-        return _encode(self.values)
 
 
 class BadRecord(NamedTuple):
@@ -102,6 +81,25 @@ class BadRecord(NamedTuple):
     reason: str
     event: Event
     body: bytes
+
+
+class Window(NamedTuple):
+    """The times that Azure accepts as TimeGenerated."""
+
+    oldest: datetime
+    newest: datetime
+    now: datetime
+
+    @classmethod
+    def around(cls, now: datetime) -> Window:
+        """The window at this moment."""
+        return cls(now - OLDEST, now + NEWEST, now)
+
+    def accepted(self, event_time: datetime, enqueued: datetime) -> datetime:
+        """The first of the record's time, the time of enqueuing and now that lies inside."""
+        if self.oldest <= event_time <= self.newest:
+            return event_time
+        return enqueued if self.oldest <= enqueued <= self.newest else self.now
 
 
 class Whole(msgspec.Struct, gc=False):
@@ -115,6 +113,10 @@ class Whole(msgspec.Struct, gc=False):
         if self.parsed is None:
             self.parsed = orjson.loads(self.body)
         return self.parsed
+
+    def raw(self) -> Any:
+        """The record for a row: its bytes where they are known to be sound JSON, else as parsed."""
+        return msgspec.Raw(self.body) if self.parsed is None else self.parsed
 
 
 @dataclass
@@ -171,24 +173,24 @@ class Parser:
             events: what the hub delivered.
             now: decides whether Azure would accept a record's own time as TimeGenerated.
         """
-        parsed = Parsed()
+        parsed, window = Parsed(), Window.around(now)
         for event in events:
-            found = self._guess(event.body)
+            found = self.guess(event.body)
             read = _try(found[1], event.body) if found else None
             if found and read is not None:
-                self._add(parsed, found[0], self._finish(found[0], read, event, Whole(event.body), now))
+                self._add(parsed, found[0], self._finish(found[0], read, event, Whole(event.body), window))
             else:
-                self._patiently(event, now, parsed)
+                self._patiently(event, window, parsed)
         return parsed
 
-    def _guess(self, body: bytes) -> tuple[Kind, Shape] | None:
+    def guess(self, body: bytes) -> tuple[Kind, Shape] | None:
         """The shape that a body seems to have; reading it finds out."""
-        if b'"SystemAlertId"' in body:
-            return self._alert
-        found = _TYPE.search(body)
-        return self._shapes.get((found[1], found[2].lower())) if found else None
+        found = _TYPE.search(body, 0, TYPE_WITHIN)
+        if found:
+            return self._shapes.get((found[1], found[2].lower()))
+        return self._alert if b'"SystemAlertId"' in body else None
 
-    def _patiently(self, event: Event, now: datetime, parsed: Parsed) -> None:
+    def _patiently(self, event: Event, window: Window, parsed: Parsed) -> None:
         try:
             value = anyshape.load(event.body)
         except UnreadableError as error:
@@ -200,7 +202,7 @@ class Parser:
             if isinstance(record, dict) and record:
                 kind = recognise(record)
                 read = anyshape.read(kind, _flat(record) if kind.name == "Alert" else record)
-                self._add(parsed, kind, self._finish(kind, read, event, whole, now))
+                self._add(parsed, kind, self._finish(kind, read, event, whole, window))
             else:
                 parsed.bad.append(BadRecord("not a JSON object with members", event, whole.body))
 
@@ -210,32 +212,34 @@ class Parser:
         else:
             parsed.rows.append(row)
 
-    def _finish(self, kind: Kind, read: Read, event: Event, whole: Whole, now: datetime) -> Row | None:
+    def _finish(self, kind: Kind, read: Read, event: Event, whole: Whole, window: Window) -> Row | None:
         """Derive, key, stamp and filter one record; None where a filter drops it."""
         values = read.values
         own_time = DERIVE[kind.name](read)
         values.RecordKind = kind.name
-        if values.IsSnapshot is None:
-            values.IsSnapshot = False
-        values.RecordId = _record_id(kind, read, whole.body)
-        values.RecordKey = record_key(values, event.enqueued, whole.record)
-        values.EventTime = moment = own_time or event.enqueued
-        if not now - OLDEST <= moment <= now + NEWEST:
-            moment = event.enqueued if now - OLDEST <= event.enqueued <= now + NEWEST else now
-        values.TimeGenerated = moment
-        values.EnqueuedTime = event.enqueued
+        snapshot = values.IsSnapshot = bool(values.IsSnapshot)
+        record_id = values.RecordId = values.RecordId or sha256(whole.body).hexdigest()[:KEY_LENGTH]
+        values.EnqueuedTime = enqueued = event.enqueued
+        key = values.RecordKey = record_key(kind, read, enqueued)
+        values.EventTime = event_time = own_time or enqueued
+        values.TimeGenerated = window.accepted(event_time, enqueued)
         values.PartitionId = event.partition
         values.SequenceNumber = event.sequence
-        kept = self._kept.get(kind.name)
-        if kept is not None and not kept(kind, values.IsSnapshot, whole.record()):
+        if kind.name in self._kept and not self._kept[kind.name](kind, snapshot, whole.record()):
             return None
         if self._whole:
-            values.Raw = whole.record()
+            values.Raw = whole.raw()
         elif read.rest:
             values.Raw = read.rest
+        subscription, resource, group = values.SubscriptionId or "", values.ResourceId or "", values.ResourceGroup or ""
+        located = values.Location is not None
         for name in self._drop[kind.name]:
             setattr(values, name, None)
-        return Row(kind.table.name, values, event, whole.body)
+        json = _encode(values)
+        return Row(
+            kind.table.name, kind.name, key, record_id, subscription, resource, group, located, event_time, snapshot,
+            json, event, whole.body,
+        )  # fmt: skip
 
 
 def _try(shape: Shape, body: bytes) -> Read | None:
@@ -272,19 +276,3 @@ def _records(value: Any) -> tuple[list[Any], bool]:
         if name.lower() == "records" and isinstance(inner, list):
             return inner, False
     return (value, False) if isinstance(value, list) else ([value], True)
-
-
-def _record_id(kind: Kind, read: Read, body: bytes) -> str:
-    """The record's own id in lower case; a record without one is told by its content."""
-    values = read.values
-    if kind.name == "Alert":
-        named = values.SystemAlertId
-    elif kind.name == "AttackPath":
-        named = read.inputs.id or values.AttackPathId
-    elif kind.name == "Other":
-        named = next(
-            (value for name, value in read.rest.items() if name.lower() == "id" and isinstance(value, str)), None
-        )
-    else:
-        named = read.inputs.id
-    return named.lower() if named else sha256(body).hexdigest()[:32]

@@ -14,9 +14,8 @@ import msgspec
 import orjson
 
 from shared.enrich.records.anyshape import convert, moment
-from shared.enrich.records.resources import Place, locate, resource_part, segment_after
+from shared.enrich.records.resources import NOWHERE, Place, locate, resource_part, segment_after
 from shared.enrich.records.shapes import Read
-from shared.enrich.tables import BY_KIND
 
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 _TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
@@ -55,21 +54,31 @@ def _place(read: Read, place: Place) -> None:
         values.ResourceName = place.id.rpartition("/")[2]
 
 
-def _details(read: Read) -> None:
-    """The resource of an assessment or finding: its resource details first, then what its id hangs on."""
+def _lower(text: str | None) -> str | None:
+    return text.lower() if text else None
+
+
+def _details(read: Read) -> str:
+    """The resource of an assessment or finding: its resource details first, then what its id hangs on.
+
+    Returns the record's id in lower case, which is also its RecordId.
+    """
     values, inputs = read.values, read.inputs
-    owner = resource_part(inputs.id) if inputs.id else ""
-    stated = locate(inputs.resource or "")
-    place = stated if stated.subscription else locate(owner)
+    record_id: str = inputs.id.lower() if inputs.id else ""
+    values.RecordId = record_id or None
+    place = locate(inputs.resource) if inputs.resource else NOWHERE
+    if not place.subscription:
+        place = locate(resource_part(record_id))
     _place(read, place)
     if inputs.resource and not place.id:
         values.ResourceId = inputs.resource
     source = values.Cloud
-    values.Cloud = _CLOUDS.get(source.lower(), source) if source else "Azure"
-    if values.Cloud in {"AWS", "GCP"} and inputs.resource_type:
+    values.Cloud = cloud = _CLOUDS.get(source.lower(), source) if source else "Azure"
+    if cloud in {"AWS", "GCP"} and inputs.resource_type:
         values.ResourceType = inputs.resource_type.lower()
     if values.SubscriptionId is None and inputs.subscription:
         values.SubscriptionId = inputs.subscription.lower()
+    return record_id
 
 
 def alert(read: Read) -> datetime | None:
@@ -121,13 +130,10 @@ def _techniques(read: Read, stated: list[Any], extended: Mapping[str, Any]) -> N
 def assessment(read: Read) -> datetime | None:
     """Resource, recommendation and times of an assessment."""
     values, inputs = read.values, read.inputs
-    _details(read)
-    if inputs.id:
-        values.RecommendationId = segment_after(inputs.id, "assessments").lower() or None
-    if values.RecommendationId is None and inputs.name:
-        values.RecommendationId = inputs.name.lower()
+    record_id = _details(read)
+    values.RecommendationId = segment_after(record_id, "/assessments/") or _lower(inputs.name)
     values.RecommendationLink = _link(values.RecommendationLink)
-    if (values.RecommendationState or "").lower() == "healthy":
+    if values.RecommendationState in {"Healthy", "healthy"}:
         values.ResolvedTime = values.StatusChangeDate
     return values.StatusChangeDate  # type: ignore[no-any-return] # a row's columns are Any
 
@@ -135,12 +141,9 @@ def assessment(read: Read) -> datetime | None:
 def sub_assessment(read: Read) -> datetime | None:
     """Resource, parent and vulnerability of a finding."""
     values, inputs = read.values, read.inputs
-    _details(read)
-    if inputs.id:
-        values.ParentRecommendationId = segment_after(inputs.id, "assessments").lower() or None
-        values.NestedRecommendationId = segment_after(inputs.id, "subassessments").lower() or None
-    if values.NestedRecommendationId is None and inputs.name:
-        values.NestedRecommendationId = inputs.name.lower()
+    record_id = _details(read)
+    values.ParentRecommendationId = segment_after(record_id, "/assessments/") or None
+    values.NestedRecommendationId = segment_after(record_id, "/subassessments/") or _lower(inputs.name)
     _vulnerability(read)
     return values.SubAssessmentTimeGeneration  # type: ignore[no-any-return] # a row's columns are Any
 
@@ -155,26 +158,66 @@ _FINDING = {
 }
 
 
+class Score(msgspec.Struct, gc=False):
+    """One CVSS version's base score."""
+
+    base: float | None = None
+
+
+class Finding(msgspec.Struct, gc=False):
+    """What scanners say in a finding's additional data, that a column carries."""
+
+    assessed: str | None = msgspec.field(default=None, name="assessedResourceType")
+    patchable: bool | None = None
+    published: datetime | None = msgspec.field(default=None, name="publishedTime")
+    repository: str | None = msgspec.field(default=None, name="repositoryName")
+    registry: str | None = msgspec.field(default=None, name="registryHost")
+    image: str | None = msgspec.field(default=None, name="imageDigest")
+    cvss: Any = None
+    cve: Any = None
+    data: Any = None
+
+
+_NAMES = {field.encode_name.lower(): field.encode_name for field in msgspec.structs.fields(Finding)}
+_DEPTH = 2
+"""The scanners put their data beside the type, or under `data`."""
+
+
+def _finding(value: Any) -> Finding:
+    """Read additional data of any casing; a value of another type than expected counts as none."""
+    named = {_NAMES[name]: inner for name, inner in _mapping(value).items() if name in _NAMES}
+    try:
+        return msgspec.convert(named, Finding, strict=False)
+    except msgspec.ValidationError:
+        return Finding(cvss=named.get("cvss"), cve=named.get("cve"), data=named.get("data"))
+
+
 def _vulnerability(read: Read) -> None:
     """CVE, CVSS and where it was found; the scanners put them beside or under `data`."""
     values = read.values
-    outer = _mapping(values.AdditionalData)
-    if not outer:
-        return
-    inner = outer | _mapping(outer.get("data")) if "data" in outer else outer
-    types = BY_KIND["SubAssessment"].types
-    for name, column in _FINDING.items():
-        value = inner.get(name)
-        if value is not None:
-            setattr(values, column, convert(value, types[column]))
-    cvss = inner.get("cvss")
-    if cvss is not None:
-        values.Cvss = cvss
-        values.CvssScore = _highest(cvss)
-    raw = values.AdditionalData
-    text = bytes(raw).decode() if isinstance(raw, msgspec.Raw) else orjson.dumps(raw).decode()
-    if "CVE-" in text or "cve-" in text:
-        values.CveIds = list(dict.fromkeys(cve.upper() for cve in _CVE.findall(text))) or None
+    value = values.AdditionalData
+    for _ in range(_DEPTH):
+        if value is None:
+            break
+        found = _finding(value)
+        values.AssessedResourceType = values.AssessedResourceType or found.assessed
+        values.Patchable = found.patchable if values.Patchable is None else values.Patchable
+        values.PublishedTime = values.PublishedTime or found.published
+        values.RepositoryName = values.RepositoryName or found.repository
+        values.RegistryHost = values.RegistryHost or found.registry
+        values.ImageDigest = values.ImageDigest or found.image
+        if found.cvss is not None and values.Cvss is None:
+            values.Cvss, values.CvssScore = found.cvss, _highest(found.cvss)
+        if found.cve is not None and values.CveIds is None:
+            values.CveIds = _cves(found.cve)
+        value = found.data
+    if values.CveIds is None:
+        values.CveIds = _cves([values.VulnerabilityId, values.RecommendationName])
+
+
+def _cves(value: Any) -> list[str] | None:
+    """The CVE ids named anywhere in a value, each once, or None."""
+    return list(dict.fromkeys(_CVE.findall(orjson.dumps(value).decode()))) or None
 
 
 def _highest(cvss: Any) -> float | None:
@@ -184,20 +227,28 @@ def _highest(cvss: Any) -> float | None:
     return max(known) if known else None
 
 
+def _of_subscription(read: Read) -> str:
+    """Scores and states hang on a subscription; returns the id in lower case, which is also the RecordId."""
+    record_id: str = read.inputs.id.lower() if read.inputs.id else ""
+    read.values.RecordId = record_id or None
+    read.values.Cloud = "Azure"
+    _place(read, locate(resource_part(record_id)))
+    if read.values.SubscriptionId is None:
+        read.values.SubscriptionId = _lower(read.inputs.subscription)
+    return record_id
+
+
 def secure_score(read: Read) -> datetime | None:
     """The subscription and the score's name."""
-    _place(read, locate(resource_part(read.inputs.id or "")))
-    read.values.Cloud = "Azure"
-    read.values.ScoreName = read.inputs.name or segment_after(read.inputs.id or "", "securescores") or None
+    record_id = _of_subscription(read)
+    read.values.ScoreName = read.inputs.name or segment_after(record_id, "/securescores/") or None
     return None
 
 
 def secure_score_control(read: Read) -> datetime | None:
     """The subscription, the control, and the recommendations in it."""
     values, inputs = read.values, read.inputs
-    _place(read, locate(resource_part(inputs.id or "")))
-    values.Cloud = "Azure"
-    values.ControlId = segment_after(inputs.id or "", "securescorecontrols") or inputs.name
+    values.ControlId = segment_after(_of_subscription(read), "/securescorecontrols/") or _lower(inputs.name)
     listed = loaded(inputs.definitions)
     if isinstance(listed, list):
         values.RecommendationResourceIds = [item.get("id") if isinstance(item, dict) else item for item in listed]
@@ -205,14 +256,12 @@ def secure_score_control(read: Read) -> datetime | None:
 
 
 def regulatory(read: Read) -> datetime | None:
-    """Standard and control, which only the id names."""
+    """Standard and control, which only the id names; in the casing it has."""
     values, inputs = read.values, read.inputs
-    record_id = inputs.id or ""
-    _place(read, locate(resource_part(record_id)))
-    values.Cloud = "Azure"
-    values.ComplianceStandard = segment_after(record_id, "regulatorycompliancestandards") or None
-    values.ComplianceControl = segment_after(record_id, "regulatorycompliancecontrols") or None
-    values.RecommendationId = segment_after(record_id, "regulatorycomplianceassessments") or inputs.name
+    lowered = _of_subscription(read)
+    values.ComplianceStandard = segment_after(lowered, "/regulatorycompliancestandards/", inputs.id) or None
+    values.ComplianceControl = segment_after(lowered, "/regulatorycompliancecontrols/", inputs.id) or None
+    values.RecommendationId = segment_after(lowered, "/regulatorycomplianceassessments/") or _lower(inputs.name)
     values.AssessmentDetailsLink = _link(values.AssessmentDetailsLink)
     return None
 
@@ -220,7 +269,9 @@ def regulatory(read: Read) -> datetime | None:
 def attack_path(read: Read) -> datetime | None:
     """Entry point, target, tactics and the resources along the path."""
     values, inputs = read.values, read.inputs
-    values.AttackPathId = values.AttackPathId or segment_after(inputs.id or "", "attackpaths") or inputs.name
+    lowered = (inputs.id or "").lower()
+    values.AttackPathId = values.AttackPathId or segment_after(lowered, "/attackpaths/") or inputs.name
+    values.RecordId = lowered or _lower(values.AttackPathId)
     graph = _mapping(values.Path)
     entities = [_mapping(entity) for entity in _listed(graph.get("entities"))]
     values.EntryPointId = _node(inputs.entry_point) or _entity(entities, values.EntryPointId)
@@ -229,9 +280,9 @@ def attack_path(read: Read) -> datetime | None:
     affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith("/subscriptions/")]
     affected += _steps(values.Path)
     values.AffectedResourceIds = list(dict.fromkeys(affected)) or None
-    places = [locate(resource) for resource in [resource_part(inputs.id or ""), *affected]]
+    places = [locate(resource) for resource in [resource_part(lowered), *affected]]
     named = [place for place in places if place.subscription]
-    _place(read, locate(affected[0]) if affected else named[0] if named else Place())
+    _place(read, locate(affected[0]) if affected else named[0] if named else NOWHERE)
     values.Cloud = "Azure"
     text = orjson.dumps(loaded(inputs.mitre)).decode() if inputs.mitre is not None else ""
     values.Techniques = list(dict.fromkeys(_TECHNIQUE.findall(text))) or None
@@ -275,8 +326,9 @@ def _steps(path: Any) -> list[str]:
 def other(read: Read) -> datetime | None:
     """Whatever an unknown record names by the usual names."""
     record = _mapping(read.rest)
-    record_id = _first_text(record, "id") or ""
+    record_id = (_first_text(record, "id") or "").lower()
     values = read.values
+    values.RecordId = record_id or None
     _place(read, locate(resource_part(record_id)))
     if values.SubscriptionId is None and (stated := _first_text(record, "subscriptionid")):
         values.SubscriptionId = stated.lower()

@@ -5,9 +5,10 @@
 | Alert | SystemAlertId, Status, ProcessingEndTime |
 | Assessment | id, status code, StatusChangeDate |
 | SubAssessment | id, status code, TimeGenerated |
-| the others | id, digest of the record, hour of enqueuing |
+| the others | id, digest of the content, hour of enqueuing |
 
-The kind, IsSnapshot and Action are always in it; a snapshot's or a backfill's key also has the day of enqueuing, so
+The content is the kind's own columns and what no column carries, so that casing and order of names say nothing.  The
+kind, IsSnapshot and Action are always in it; a snapshot's or a backfill's key also has the day of enqueuing, so
 that weekly history survives.  Offsets and sequence numbers never are: duplicates collapse whatever caused them.
 """
 
@@ -15,46 +16,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import orjson
+from msgspec import Raw
 
-KEY_LENGTH = 32
-"""Hexadecimal digits of a RecordKey: 128 bits of a SHA-256."""
+from shared.enrich.records.fields import Kind
+from shared.enrich.records.shapes import Read
+from shared.enrich.tables import SPINE
 
 _ENVELOPE = frozenset(
     {"securityeventdataenrichment", "assessmenteventdataenrichment", "subassessmenteventdataenrichment"}
 )
+KEY_LENGTH = 32
+"""Hexadecimal digits of a RecordKey: 128 bits of a SHA-256."""
 
 
-def record_key(values: Any, enqueued: datetime, record: Callable[[], Any]) -> str:
-    """The RecordKey of a row whose RecordKind, RecordId, Action, IsSnapshot and own columns are set.
-
-    Args:
-        values: the row.
-        enqueued: when Event Hubs took the event.
-        record: gives the parsed record, asked for only where the kind has no time of its own.
-    """
-    kind = values.RecordKind
-    action = values.Action or ""
-    own = _OWN.get(kind)
+def record_key(kind: Kind, read: Read, enqueued: datetime) -> str:
+    """The RecordKey of a row whose RecordId, Action, IsSnapshot and own columns are set."""
+    values = read.values
+    own = _OWN.get(kind.name)
     parts = own(values) if own else None
     if parts is None:
-        parts = f"{_digest(record())}\n{enqueued.astimezone(UTC):%Y-%m-%dT%H}"
-    day = ""
-    if values.IsSnapshot or action == "Backfill":
-        day = enqueued.astimezone(UTC).date().isoformat()
-    text = f"{kind}\n{values.RecordId}\n{action}\n{values.IsSnapshot}\n{day}\n{parts}"
+        parts = f"{_digest(kind, read)}\n{enqueued.astimezone(UTC).isoformat(timespec='hours')}"
+    action, snapshot = values.Action or "", values.IsSnapshot
+    day = enqueued.astimezone(UTC).date() if snapshot or action == "Backfill" else ""
+    text = f"{kind.name}\n{values.RecordId}\n{action}\n{snapshot}\n{day}\n{parts}"
     return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat() if moment.tzinfo is not UTC else moment.isoformat()
-
-
 def _state(state: str | None, moment: datetime | None) -> str | None:
-    return f"{(state or '').lower()}\n{_stamp(moment)}" if moment is not None else None
+    if moment is None:
+        return None
+    return f"{(state or '').lower()}\n{(moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()}"
 
 
 _OWN: Mapping[str, Callable[[Any], str | None]] = {
@@ -64,8 +61,24 @@ _OWN: Mapping[str, Callable[[Any], str | None]] = {
 }
 
 
-def _digest(record: Any) -> str:
-    """Digest of a record without its enrichment, whatever the order of its names."""
-    if isinstance(record, dict):
-        record = {name: value for name, value in record.items() if name.lower() not in _ENVELOPE}
-    return sha256(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)).hexdigest()
+@lru_cache
+def _content(kind: Kind) -> tuple[Callable[[Any], tuple[Any, ...]], bool]:
+    """Reads a kind's own columns, and whether one of them is dynamic."""
+    own = kind.table.columns[len(SPINE) :]
+    names = [column.name for column in own]
+    return attrgetter(*names, "RecordId"), any(column.type == "dynamic" for column in own)
+
+
+def _digest(kind: Kind, read: Read) -> str:
+    """Digest of what a record says, whatever the casing and order of its names."""
+    content, dynamic = _content(kind)
+    own = content(read.values)
+    if dynamic:
+        own = tuple(_canonical(value) if isinstance(value, Raw | list | dict) else value for value in own)
+    rest = _canonical({name: value for name, value in read.rest.items() if name.lower() not in _ENVELOPE})
+    return sha256(repr((own, rest)).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    parsed = orjson.loads(memoryview(value)) if isinstance(value, Raw) else value
+    return orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)

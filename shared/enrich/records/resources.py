@@ -34,13 +34,19 @@ def locate(resource_id: str) -> Place:
     return Place(lowered, parts[2], group, kind)
 
 
-def resource_part(record_id: str) -> str:
-    """The resource that a Microsoft.Security record hangs on: its id without the record's own part."""
-    index = record_id.lower().rfind("/providers/microsoft.security/")
-    return record_id[:index] if index >= 0 else record_id
+NOWHERE = Place()
 
 
-def segment_after(record_id: str, name: str) -> str:
-    """The segment that follows `/name/` in an id of any casing, or an empty text."""
-    index = record_id.lower().find(f"/{name.lower()}/")
-    return record_id[index + len(name) + 2 :].partition("/")[0] if index >= 0 else ""
+def resource_part(lowered: str) -> str:
+    """The resource that a Microsoft.Security record hangs on: its id, in lower case, without the record's own part."""
+    index = lowered.rfind("/providers/microsoft.security/")
+    return lowered[:index] if index >= 0 else lowered
+
+
+def segment_after(lowered: str, name: str, text: str = "") -> str:
+    """The segment that follows `name` ("/assessments/") in a lower-case id, cut from `text` where its casing matters.
+
+    Empty where the id has no such segment.
+    """
+    index = lowered.find(name)
+    return (text or lowered)[index + len(name) :].partition("/")[0] if index >= 0 else ""

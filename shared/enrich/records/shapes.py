@@ -90,7 +90,7 @@ class Shape:
             for parent in parents:
                 level = level.setdefault(parent, {})
             level[leaf] = target
-        self._decode = msgspec.json.Decoder(self._struct(kind, tree, case, "")).decode
+        self.decode = msgspec.json.Decoder(self._struct(kind, tree, case, "")).decode
         places: dict[str, list[int]] = {}
         for index, target in enumerate(self._slots):
             places.setdefault(target, []).append(index)
@@ -136,7 +136,7 @@ class Shape:
         Raises:
             msgspec.MsgspecError, UnicodeDecodeError, RecursionError: it does not fit this shape.
         """
-        record = self._decode(body)
+        record = self.decode(body)
         slots = list(astuple(record))
         for level in self._levels_of(record):
             slots += astuple(level)
