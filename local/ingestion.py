@@ -83,9 +83,9 @@ class Ingestion(Emulator):
     """The data collection rule's endpoint, over TLS, storing into `workspace`.
 
     `publishers` are the object ids that hold Monitoring Metrics Publisher on the rule; taking one away makes its
-    requests 403.  `drop_share` of the rows is lost after the 204, and a body that contains `poison` is malformed as far
-    as this service is concerned.  `losses` says what a 204 did not: it is complete
-    after `await workspace.flush()`.  These switches are also at `PUT /_local/behaviour`.
+    requests 403.  `drop_share` of the rows is lost after the 204, and a body that contains `poison` is answered 400.
+    `losses` says what a 204 did not: it is complete after `await workspace.flush()`.  These switches are also at
+    `PUT /_local/behaviour`.
     """
 
     def __init__(
@@ -189,9 +189,9 @@ class Ingestion(Emulator):
             raise _Refused(429, "TooManyRequests", message, **{"Retry-After": str(seconds)})
 
     def _read(self, stream: Stream, raw: bytes) -> list[Any]:
+        if self.poison and self.poison in raw:
+            raise _Refused(400, "InvalidRequestContent", "The request body has a malformed record.")
         try:
-            if self.poison and self.poison in raw:
-                raise BodyError("malformed record")
             return stream.read(raw, self._answering)
         except BodyError as error:
             message = f"The request body is not a JSON array of objects: {error}"
