@@ -1,0 +1,166 @@
+"""The whole local Azure as one context manager, and the app settings that lead the app to it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local.arm import Arm
+from local.azurite import Azurite
+from local.certs import Certificates
+from local.eventhubs import EventHubsBroker
+from local.identity import Application, Identity
+from local.ingestion import Ingestion
+from local.logs_query import LogsQuery
+from local.running import PARTS
+from local.tenant import APP, CROSS_TENANT_APP, CUSTOMER_TENANT, OTHER_TENANT, Tenant, synthetic_tenant
+from local.tenant.synthetic import CROSS_TENANT_APP_THERE
+from local.tokens import HOME_TENANT, TokenAuthority
+from local.workspace import Workspace
+from shared.settings import Settings
+
+FORWARD_HUB = "defender-forward"
+
+
+class LocalAzure:
+    """Everything that the app needs from Azure, on free loopback ports, as an async context manager.
+
+    `parts` are started with the identity that opens them; the others stay off.  Data lives below `folder`, or in a
+    temporary one that goes away at the end.  The members (`azurite`, `broker`, `identity`, `arm`, `ingestion`,
+    `logs_query`, `workspace`, `tenant`, `tokens`, `certificates`) are open to tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        parts: tuple[str, ...] = PARTS,
+        tenant: Tenant | None = None,
+        partitions: int = 4,
+        certificates: Certificates | None = None,
+    ) -> None:
+        self._temporary = None if folder else Path(tempfile.mkdtemp(prefix="local-azure-"))
+        self.folder = folder or self._temporary or Path()
+        self.parts = {"identity", *parts}
+        self.certificates = certificates or Certificates(self.folder / "certificates")
+        self.tokens = TokenAuthority()
+        self.tenant = tenant or synthetic_tenant()
+        self.cross_tenant_secret = secrets.token_urlsafe(24)
+        defaults = Settings.load({})
+        self.azurite = Azurite(self.certificates)
+        self.broker = EventHubsBroker({defaults.event_hub_name: partitions, FORWARD_HUB: partitions})
+        self.identity = Identity(
+            self.tokens,
+            self.certificates,
+            identities=[APP],
+            applications=[self._cross_tenant_application()],
+            tenants=[HOME_TENANT, OTHER_TENANT, CUSTOMER_TENANT],
+        )
+        self.arm = Arm(self.tenant, self.tokens, self.certificates)
+        self.workspace = Workspace(self.folder / "workspace.duckdb")
+        who = [APP.object_id]
+        self.ingestion = Ingestion(self.workspace, self.tokens, self.certificates, publishers=who)
+        self.logs_query = LogsQuery(self.workspace, self.tokens, self.certificates, readers=who)
+        self._running = AsyncExitStack()
+
+    def _cross_tenant_application(self) -> Application:
+        there = {HOME_TENANT: CROSS_TENANT_APP.object_id, OTHER_TENANT: CROSS_TENANT_APP_THERE.object_id}
+        trusted = ((HOME_TENANT, APP.object_id),)
+        return Application(CROSS_TENANT_APP.app_id, there, (self.cross_tenant_secret,), federated=trusted)
+
+    async def __aenter__(self) -> Self:
+        members: dict[str, tuple[Any, ...]] = {
+            "azurite": (self.azurite,),
+            "eventhubs": (self.broker,),
+            "identity": (self.identity,),
+            "arm": (self.arm,),
+            "ingestion": (self.workspace, self.ingestion, self.logs_query),
+        }
+        try:
+            for part in PARTS:
+                for member in members[part] if part in self.parts else ():
+                    await self._running.enter_async_context(member)
+            if "azurite" in self.parts:
+                await asyncio.to_thread(self._provision_storage)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._running.aclose()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def endpoints(self) -> dict[str, str]:
+        """The address of each service that runs, by name."""
+        found = {"identity": self.identity.endpoint}
+        if "azurite" in self.parts:
+            account = self.azurite.main
+            found |= {"blob": account.blob_uri, "queue": account.queue_uri, "table": account.table_uri}
+        if "eventhubs" in self.parts:
+            found["eventhubs"] = f"amqp://127.0.0.1:{self.broker.port}"
+        if "arm" in self.parts:
+            found["arm"] = self.arm.endpoint
+        if "ingestion" in self.parts:
+            found |= {"ingestion": self.ingestion.endpoint, "query": self.logs_query.endpoint}
+        return found
+
+    def app_settings(self) -> dict[str, str]:
+        """The app's environment: trust, identity, and the address of each service that runs."""
+        found = {
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "INSTANCE_ID": "local",
+            "TENANT_ID": HOME_TENANT,
+            **self.certificates.environment(),
+            **self.identity.environment(APP.app_id),
+            "CROSS_TENANT_AUTHORITY": self.identity.endpoint,
+            "CROSS_TENANT_CLIENT_ID": CROSS_TENANT_APP.app_id,
+            "CROSS_TENANT_CREDENTIAL": "secret",
+            "CROSS_TENANT_CLIENT_SECRET": self.cross_tenant_secret,
+        }
+        if "azurite" in self.parts:
+            found |= self.azurite.main.identity_settings()
+        if "eventhubs" in self.parts:
+            found["EventHubConnection"] = self.broker.connection_string
+        if "arm" in self.parts:
+            found["ARM_ENDPOINT"] = self.arm.endpoint
+        if "ingestion" in self.parts:
+            found |= {
+                "LOGS_INGESTION_ENDPOINT": self.ingestion.endpoint,
+                "LOGS_INGESTION_RULE_ID": self.ingestion.rule_id,
+                "LOGS_QUERY_ENDPOINT": self.logs_query.endpoint,
+                "WORKSPACE_ID": self.workspace.workspace_id,
+            }
+        return found
+
+    def _provision_storage(self) -> None:
+        """Create what the deployment's templates create: containers, queue and tables."""
+        from azure.data.tables import TableServiceClient
+        from azure.storage.blob import BlobServiceClient
+        from azure.storage.queue import QueueServiceClient
+
+        names = Settings.load({})
+        connection = self.azurite.main.connection_string
+        trust: dict[str, Any] = {"connection_verify": str(self.certificates.ca_file)}
+        with BlobServiceClient.from_connection_string(connection, **trust) as blobs:
+            for container in (
+                names.exports_container,
+                names.reports_container,
+                names.dead_letters_container,
+                names.oversize_container,
+            ):
+                blobs.create_container(container)
+        with QueueServiceClient.from_connection_string(connection, **trust) as queues:
+            queues.create_queue(names.jobs_queue)
+        with TableServiceClient.from_connection_string(connection, **trust) as tables:
+            for table in (names.jobs_table, names.freshness_table):
+                tables.create_table(table)
