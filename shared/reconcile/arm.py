@@ -86,12 +86,12 @@ class Arm:
             ArmError: any failure but 404.
         """
         operations = self._automations(place)
-        found: dict[str, Any] | None = await self._unless_missing(
+        found = await self._unless_missing(
             self._asked(
                 "get automation", place, lambda options: operations.get(place.resource_group, place.name, **options)
             )
         )
-        return found
+        return None if found is None else found.as_dict()
 
     async def validate(self, place: ResourceId, body: Mapping[str, Any]) -> str:
         """What Azure has against the body; empty when it is valid.
@@ -108,14 +108,14 @@ class Arm:
         )
         return "" if status.get("isValid") else str(status.get("message") or "Azure calls the body invalid")
 
-    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "") -> dict[str, Any]:
+    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "") -> None:
         """Create or replace an automation; with an etag, only while it is still the current one.
 
         Raises:
             ArmError: 412 when the etag is no longer current, or any other failure.
         """
         operations = self._automations(place)
-        result = await self._asked(
+        await self._asked(
             "put automation",
             place,
             lambda options: operations.create_or_update(
@@ -123,7 +123,6 @@ class Arm:
             ),
             write=True,
         )
-        return dict(result)
 
     async def delete(self, place: ResourceId, etag: str = "") -> None:
         """Delete an automation; one that is not there is fine.
@@ -263,14 +262,13 @@ class Arm:
             raise _arm_error(error) from error
 
     @staticmethod
-    async def _unless_missing(answer: Awaitable[Any]) -> Any:
+    async def _unless_missing(answer: Awaitable[T]) -> T | None:
         try:
-            result = await answer
+            return await answer
         except ArmError as error:
             if error.status == 404 and not error.not_registered:  # noqa: PLR2004 - not found
                 return None
             raise
-        return None if result is None else dict(result)
 
 
 def _if_match(etag: str) -> dict[str, str]:
