@@ -3,16 +3,64 @@
 The worker reads annotations as objects, so this module keeps `typing.List` and has no postponed annotations.
 """
 
+import json
 import os
+import typing
 
 import azure.functions as func
 
+from shared.services import services
 from shared.web import api
 
 # The level is fixed when the app is indexed: under Easy Auth the platform has already checked the caller.
 _ENTRA = os.environ.get("AUTH_MODE", "key").lower() == "entra"
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if _ENTRA else func.AuthLevel.FUNCTION)
+
+
+@app.function_name("reconcile_exports")
+@app.timer_trigger("timer", schedule="%RECONCILE_SCHEDULE%", use_monitor=True)
+async def reconcile_exports(timer: func.TimerRequest) -> None:
+    """Plan, or apply when RECONCILE_MODE says so."""
+    await services().reconciler.tick()
+
+
+@app.function_name("enrich_records")
+@app.event_hub_message_trigger(
+    "events",
+    event_hub_name="%EVENT_HUB_NAME%",
+    connection="EventHubConnection",
+    consumer_group="%EVENT_HUB_CONSUMER_GROUP%",
+    cardinality=func.Cardinality.MANY,
+    data_type=func.DataType.BINARY,
+)
+@app.retry("exponential_backoff", "-1", minimum_interval="00:00:05", maximum_interval="00:05:00")
+async def enrich_records(events: typing.List[func.EventHubEvent]) -> None:
+    """Deliver a batch of exported records; a batch that is not fully kept is delivered again."""
+    from shared.enrich.hub import from_trigger
+
+    await services().pipeline.run(from_trigger(events))
+
+
+@app.function_name("retry_dead_letters")
+@app.timer_trigger("timer", schedule="%DEAD_LETTER_SCHEDULE%", use_monitor=True)
+async def retry_dead_letters(timer: func.TimerRequest) -> None:
+    """Deliver the dead letters that are due again."""
+    await services().pipeline.replay()
+
+
+@app.function_name("check_freshness")
+@app.timer_trigger("timer", schedule="%FRESHNESS_SCHEDULE%", use_monitor=True)
+async def check_freshness(timer: func.TimerRequest) -> None:
+    """Say who has gone silent, and whether what was accepted is stored."""
+    await services().check_freshness()
+
+
+@app.function_name("run_job")
+@app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
+async def run_job(message: func.QueueMessage) -> None:
+    """Carry out one queued job."""
+    await services().job_worker.run(json.loads(message.get_body())["job"])
 
 
 @app.function_name("list_exports")
@@ -69,6 +117,41 @@ async def get_job(req: func.HttpRequest) -> func.HttpResponse:
 async def list_jobs(req: func.HttpRequest) -> func.HttpResponse:
     """List the jobs."""
     return await api.respond("list_jobs", req)
+
+
+@app.function_name("get_coverage")
+@app.route("coverage", methods=["GET"])
+async def get_coverage(req: func.HttpRequest) -> func.HttpResponse:
+    """Say what each subscription exports, and whether that suffices."""
+    return await api.respond("get_coverage", req)
+
+
+@app.function_name("get_freshness")
+@app.route("freshness", methods=["GET"])
+async def get_freshness(req: func.HttpRequest) -> func.HttpResponse:
+    """Say when each subscription last sent each kind."""
+    return await api.respond("get_freshness", req)
+
+
+@app.function_name("list_runs")
+@app.route("runs", methods=["GET"])
+async def list_runs(req: func.HttpRequest) -> func.HttpResponse:
+    """List the reconcile runs."""
+    return await api.respond("list_runs", req)
+
+
+@app.function_name("get_run")
+@app.route("runs/{id}", methods=["GET"])
+async def get_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Read the report of one run."""
+    return await api.respond("get_run", req)
+
+
+@app.function_name("list_dead_letters")
+@app.route("dead-letters", methods=["GET"])
+async def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
+    """List what could not be delivered."""
+    return await api.respond("list_dead_letters", req)
 
 
 @app.function_name("health")

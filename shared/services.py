@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.clients import Clients
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.enrich.pipeline import Pipeline
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
+    from shared.jobs.worker import JobWorker
     from shared.reconcile.run import Reconciler
     from shared.survey import Surveyor
+    from shared.watch.check import FreshnessCheck
+    from shared.watch.last_seen import LastSeen
+    from shared.watch.present import PresentRecords
 
 
 class Services:
@@ -53,7 +62,7 @@ class Services:
         """Plans and applies across every subscription."""
         from shared.reconcile.run import Reconciler
 
-        return Reconciler(self.settings, self.clients, self.exports)
+        return Reconciler(self.settings, self.clients, self.exports, rows=self._rows)
 
     @cached_property
     def surveyor(self) -> Surveyor:
@@ -61,6 +70,111 @@ class Services:
         from shared.survey import Surveyor
 
         return Surveyor(self.clients, self.exports, self.settings.instance_id)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """Delivers events, dead letters and the app's own rows."""
+        from shared.enrich.assemble import pipeline
+
+        return pipeline(self.settings, self.clients, os.environ, observer=self._note)
+
+    @cached_property
+    def last_seen(self) -> LastSeen:
+        """When each subscription last sent each kind."""
+        from shared.watch.last_seen import LastSeen
+
+        settings = self.settings
+        return LastSeen(self.clients.tables.get_table_client(settings.freshness_table), settings.freshness_interval)
+
+    @cached_property
+    def present(self) -> PresentRecords:
+        """The security records that exist now."""
+        from shared.graph import Graph
+        from shared.watch.present import PresentRecords
+
+        return PresentRecords(Graph(self.clients))
+
+    @cached_property
+    def freshness(self) -> FreshnessCheck:
+        """The check of what flows and what was stored, and its latest answer."""
+        from shared.watch.check import FreshnessCheck
+
+        settings = self.settings
+        return FreshnessCheck(
+            self.last_seen,
+            self.present,
+            self.clients.blobs.get_container_client(settings.reports_container),
+            self._rows,
+            self._stored,
+            hub_id=settings.event_hub_resource_id,
+            due=timedelta(days=settings.snapshot_due_days),
+            instance_id=settings.instance_id,
+        )
+
+    @cached_property
+    def job_worker(self) -> JobWorker:
+        """Carries out queued jobs."""
+        from shared.jobs.runners import Runners
+        from shared.jobs.worker import JobWorker
+
+        runners = Runners(
+            reconciler=self.reconciler,
+            exports=self.exports,
+            surveyor=self.surveyor,
+            present=self.present,
+            replay=self.pipeline.replay,
+            deliver=self._deliver_present,
+            has_time=self._timer,
+        )
+        return JobWorker(self.jobs, runners.by_kind())
+
+    async def check_freshness(self) -> None:
+        """What the timer does: survey the tenant, then check everything once."""
+        from datetime import UTC
+
+        survey = await self.surveyor.take()
+        await self.freshness.run(survey.declared, survey.coverage, datetime.now(UTC))
+
+    @property
+    def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
+        """Where the app's own rows go; nowhere as long as no data collection rule is configured."""
+        return self.pipeline.sink if self.settings.ingestion_endpoint else None
+
+    async def _note(
+        self,
+        sightings: Mapping[tuple[str, str, bool], datetime],
+        uploads: Mapping[tuple[str, date], int],
+        now: datetime,
+    ) -> None:
+        from shared.enrich.tables import KIND_OF_RECORD
+
+        known = {
+            (subscription, KIND_OF_RECORD[kind], snapshot): seen
+            for (subscription, kind, snapshot), seen in sightings.items()
+            if subscription and kind in KIND_OF_RECORD
+        }
+        await self.last_seen.note(known, uploads, now)
+
+    async def _stored(self, day: date) -> Mapping[str, int] | None:
+        from shared.enrich.tables import KIND_OF_RECORD, TABLES
+        from shared.watch.stored import StoredRows
+
+        if not self.settings.workspace_id:
+            return None
+        tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
+        return await StoredRows(self.clients.logs_query, self.settings.workspace_id, tables)(day)
+
+    async def _deliver_present(self, records: Sequence[Mapping[str, Any]]) -> int:
+        from shared.jobs.backfill import as_events
+
+        summary = await self.pipeline.run(as_events(records))
+        return sum(summary.kinds.values())
+
+    def _timer(self) -> Callable[[], bool]:
+        settings = self.settings
+        spent = settings.function_timeout.total_seconds() * settings.delivery_deadline_percent / 100
+        end = time.monotonic() + spent
+        return lambda: time.monotonic() < end
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -316,6 +316,17 @@ TABLES: tuple[Table, ...] = (
 BY_NAME = {table.name: table for table in TABLES}
 BY_KIND = {table.kind: table for table in TABLES}
 
+KIND_OF_RECORD = {
+    "Alert": "Alerts",
+    "Assessment": "Assessments",
+    "SubAssessment": "SubAssessments",
+    "SecureScore": "SecureScores",
+    "SecureScoreControl": "SecureScoreControls",
+    "RegulatoryCompliance": "RegulatoryComplianceAssessment",
+    "AttackPath": "AttackPaths",
+}
+"""A row's kind to the streaming event source that carries such records."""
+
 
 def stream_declarations() -> dict[str, dict[str, list[dict[str, str]]]]:
     """The `streamDeclarations` of the data collection rule: stream name to its columns' names and types."""

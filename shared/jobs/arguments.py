@@ -12,7 +12,6 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MAX_ITEMS = 10_000
-_MAX_REPLAY = 1_000_000
 _MAX_TEXT = 2_000
 
 
@@ -42,12 +41,6 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_REPLAY:
-        raise ValueError(f"must be a whole number from 1 to {_MAX_REPLAY:,}")
-    return value
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         raise ValueError(f"must be text of at most {_MAX_TEXT:,} characters")
@@ -69,9 +62,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "replay": {
         "day": _one(_DAY, "a day as YYYY-MM-DD"),
         "reason": _one(_NAME, "a dead letter's reason"),
-        "table": _one(_NAME, "a table's name"),
         "parked": _flag,
-        "limit": _count,
     },
 }
 REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",)}

@@ -210,10 +210,13 @@ class DeadLetterRow(_Body):
     name: str
     day: str
     reason: str
-    table: str
     records: int
-    size: int
+    replays: int
+    outage: bool
     parked: bool
+    due: datetime
+    size: int
+    written: datetime
 
 
 class DeadLetterList(_Body):

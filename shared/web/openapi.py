@@ -94,7 +94,7 @@ _SHAPES = {
     "get_run": _Shape("Read the report of a run", {200: None}, (problems.NOT_FOUND,)),
     "list_dead_letters": _Shape(
         "List dead letters", {200: models.DeadLetterList}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
-        ("day", "reason", "table", "parked", *_PAGED), gives=_TABLE,
+        ("day", "reason", "parked", *_PAGED), gives=_TABLE,
     ),
     "ready": _Shape("Whether everything the app depends on answers", {200: models.Readiness, 503: models.Readiness}),
     "openapi": _Shape("This document", {200: None}),
@@ -117,7 +117,6 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "verdict": ("Only this verdict.", {"type": "string"}),
     "day": ("Only this day, YYYY-MM-DD.", {"type": "string"}),
     "reason": ("Only this reason.", {"type": "string"}),
-    "table": ("Only this table.", {"type": "string"}),
     "parked": ("Only parked ones, or only those that are not.", {"type": "string", "enum": ["true", "false"]}),
     "If-Match": ("The ETag of the version you change.", {"type": "string"}),
     "If-None-Match": ("`*`: create, never replace.", {"type": "string", "enum": ["*"]}),

@@ -1,0 +1,175 @@
+"""What each kind of job does, from the services it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shared.exports.compile import compile_sources
+from shared.exports.rules import Source, explain
+from shared.exports.store import ExportNotFound
+from shared.exports.vocabulary import KINDS, SNAPSHOT
+from shared.jobs.model import Job
+from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedError
+from shared.watch.present import PresentRecords, count
+
+if TYPE_CHECKING:
+    from shared.enrich.deadletter import Choice
+    from shared.exports.store import ExportStore
+    from shared.reconcile.run import Reconciler
+    from shared.survey import Surveyor
+
+# Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
+Deliver = Callable[[Sequence[Mapping[str, Any]]], Awaitable[int]]
+SUBSCRIPTIONS_A_STEP = 20
+
+
+class Clocked(Protocol):
+    """How long an attempt may go on."""
+
+    def __call__(self) -> bool:
+        """Whether there is time for another step."""
+
+
+class Runners:
+    """The runner of each kind."""
+
+    def __init__(
+        self,
+        *,
+        reconciler: Reconciler,
+        exports: ExportStore,
+        surveyor: Surveyor,
+        present: PresentRecords,
+        replay: Callable[[Choice], Awaitable[Any]],
+        deliver: Deliver,
+        has_time: Callable[[], Clocked],
+    ) -> None:
+        self._reconciler = reconciler
+        self._exports = exports
+        self._surveyor = surveyor
+        self._present = present
+        self._replay = replay
+        self._deliver = deliver
+        self._has_time = has_time
+
+    def by_kind(self) -> dict[str, Runner]:
+        """Every runner by the kind of job it carries out."""
+        return {
+            "plan": self.plan,
+            "reconcile": self.reconcile,
+            "preview": self.preview,
+            "backfill": self.backfill,
+            "replay": self.replay,
+        }
+
+    async def plan(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """What a reconcile would change."""
+        progress.say("planning")
+        return (await self._reconciler.plan(_request(job))).as_dict()
+
+    async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Reconcile now, whatever RECONCILE_MODE says: the caller has asked for it."""
+        progress.say("reconciling")
+        return (await self._reconciler.apply(_request(job))).as_dict()
+
+    async def preview(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """How many present records each rule set of an export would send."""
+        sources = await self._sources(str(job.arguments["export"]))
+        subscriptions = await self._subscriptions(job)
+        progress.say(f"reading the present records of {len(subscriptions)} subscriptions")
+        reasons: list[str] = []
+        records = [record async for _, _, record in self._present.read(_kinds(sources), subscriptions, reasons)]
+        counts = count(sources, [explain(source) for source in sources], records)
+        return {
+            "export": job.arguments["export"],
+            "subscriptions": len(subscriptions),
+            "records": len(records),
+            "reasons": reasons,
+            "counts": [asdict(line) for line in counts],
+        }
+
+    async def backfill(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Send the present records through the pipeline, some subscriptions at a time; goes on where it stopped.
+
+        Raises:
+            UnfinishedError: the time is used up.
+        """
+        name = job.arguments.get("export")
+        sources = await self._sources(str(name)) if name else ()
+        kinds = list(job.arguments.get("kinds") or (_kinds(sources) if sources else KINDS))
+        subscriptions = await self._subscriptions(job)
+        done = dict(job.cursor) or {"after": "", "records": 0, "reasons": []}
+        has_time = self._has_time()
+        left = [subscription for subscription in subscriptions if subscription > done["after"]]
+        while left:
+            if not has_time():
+                raise UnfinishedError
+            step, left = left[:SUBSCRIPTIONS_A_STEP], left[SUBSCRIPTIONS_A_STEP:]
+            reasons: list[str] = []
+            records = [
+                record
+                async for _, _, record in self._present.read(kinds, step, reasons)
+                if not sources or _sends(sources, record)
+            ]
+            sent = await self._deliver(records)
+            done = {
+                "after": step[-1],
+                "records": done["records"] + sent,
+                "reasons": sorted({*done["reasons"], *reasons}),
+            }
+            progress.say(f"{done['records']} records sent; {len(left)} of {len(subscriptions)} subscriptions to go")
+            progress.checkpoint(done)
+        return {"subscriptions": len(subscriptions), "records": done["records"], "reasons": done["reasons"]}
+
+    async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Deliver dead letters again now, whether they are due or not."""
+        from shared.enrich.deadletter import Choice
+
+        progress.say("replaying")
+        arguments = job.arguments
+        choice = Choice(
+            day=arguments.get("day", ""),
+            reason=arguments.get("reason", ""),
+            parked=arguments.get("parked"),
+            due_only=False,
+        )
+        return asdict(await self._replay(choice))
+
+    async def _sources(self, name: str) -> tuple[Source, ...]:
+        from shared.exports.model import parse_export
+
+        try:
+            stored = await self._exports.get(name)
+        except ExportNotFound:
+            raise JobRefusedError(f"there is no export named {name}; put it first") from None
+        return compile_sources(parse_export(stored.text, name))
+
+    async def _subscriptions(self, job: Job) -> list[str]:
+        survey = await self._surveyor.take()
+        chosen = survey.below(job.arguments.get("subscriptions", ()), job.arguments.get("managementGroups", ()))
+        return sorted(subscription.id.lower() for subscription in chosen)
+
+
+def _request(job: Job) -> Any:
+    from shared.reconcile.report import Caller
+    from shared.reconcile.run import Request
+
+    arguments = job.arguments
+    return Request(
+        Caller("job", job.actor),
+        subscriptions=arguments.get("subscriptions", ()),
+        management_groups=arguments.get("managementGroups", ()),
+        exports=arguments.get("exports", ()),
+    )
+
+
+def _kinds(sources: Sequence[Source]) -> list[str]:
+    return sorted({source.event_source.removesuffix(SNAPSHOT) for source in sources})
+
+
+def _sends(sources: Sequence[Source], record: Mapping[str, Any]) -> bool:
+    from shared.exports.rules import accepts
+
+    return any(accepts(source, record) for source in sources)

@@ -1,0 +1,238 @@
+"""Answers for people and dashboards: coverage, freshness, runs, dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.exports.compile import compile_sources
+from shared.exports.vocabulary import SNAPSHOT
+from shared.watch.coverage import CIS, Exporter, SubscriptionCoverage, Verdict, judge
+from shared.watch.status import statuses
+from shared.web import wire
+from shared.web.problems import BAD_REQUEST, NOT_FOUND, ApiError
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.survey import Survey
+    from shared.web.api import Call
+
+_MAX_RUNS = 200
+_EXPORTER_COLUMNS = (
+    "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
+    "wholeSubscription", "destinations", "filter", "findings",
+)  # fmt: skip
+_STATUS_COLUMNS = ("subscriptionId", "subscription", "tenantId", "managementGroups", "states", "notes", "verdicts")
+_FRESHNESS_COLUMNS = ("subscriptionId", "kind", "export", "verdict", "since", "reason", "lastSeen", "present")
+_RUN_COLUMNS = ("runId", "trigger", "actor", "mode", "started", "ended", "outcome", "reason", "counts")
+_LETTER_COLUMNS = (
+    "name", "day", "reason", "records", "replays", "outage", "parked", "due", "size", "written",
+)  # fmt: skip
+
+
+async def get_coverage(call: Call) -> func.HttpResponse:
+    """What each subscription exports and whether that suffices; `view=matrix` is one word per kind."""
+    view = call.request.params.get("view", "exporters")
+    if view not in {"exporters", "matrix"}:
+        raise ApiError(BAD_REQUEST, "'view' must be exporters or matrix.")
+    survey = await call.services.surveyor.take()
+    chosen = list(_chosen(call, survey))
+    verdicts = judge(chosen, [CIS])
+    unmet = call.request.params.get("unmet")
+    if unmet:
+        failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
+        chosen = [each for each in chosen if each.subscription_id in failing]
+    about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
+    if view == "matrix":
+        rows = await _matrix(call, survey, chosen, verdicts)
+        return wire.table(call.request, rows, _STATUS_COLUMNS, **about)
+    source = call.request.params.get("source", "")
+    if wire.accepted(call.request, wire.JSON, wire.CSV) == wire.CSV:
+        return wire.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS)
+    above = _above(survey)
+    by_subscription: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_subscription.setdefault(verdict.subscription_id, []).append(verdict)
+    shown, token = wire.page(call.request, chosen)
+    value = [_row(each, above, by_subscription.get(each.subscription_id, []), source) for each in shown]
+    return wire.answer({**about, "value": value, "continuation": token})
+
+
+def _chosen(call: Call, survey: Survey) -> Iterable[SubscriptionCoverage]:
+    parameters = call.request.params
+    subscription, tenant = parameters.get("subscription", "").lower(), parameters.get("tenant", "").lower()
+    group = parameters.get("managementGroup", "")
+    below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    for each in survey.coverage:
+        if subscription and each.subscription_id.lower() != subscription:
+            continue
+        if tenant and each.tenant_id.lower() != tenant:
+            continue
+        if each.subscription_id.lower() in below:
+            yield each
+
+
+async def _matrix(
+    call: Call, survey: Survey, chosen: list[SubscriptionCoverage], verdicts: list[Verdict]
+) -> list[dict[str, Any]]:
+    loaded = await call.services.exports.load_all()
+    kinds = {
+        export.name: frozenset(source.event_source.removesuffix(SNAPSHOT) for source in compile_sources(export.config))
+        for export in loaded.exports
+    }
+    latest = await call.services.freshness.latest()
+    health = latest["health"] if latest else ()
+    found = statuses(chosen, health, await _open_items(call), verdicts, kinds)
+    names = {each.subscription_id: each for each in chosen}
+    above = _above(survey)
+    return [
+        {
+            "subscriptionId": status.subscription_id,
+            "subscription": names[status.subscription_id].name,
+            "tenantId": names[status.subscription_id].tenant_id,
+            "managementGroups": above.get(status.subscription_id.lower(), []),
+            "states": status.states,
+            "notes": status.notes,
+            "verdicts": status.verdicts,
+        }
+        for status in found
+    ]
+
+
+async def _open_items(call: Call) -> Iterable[Mapping[str, Any]]:
+    """The items of the newest run that planned anything."""
+    reports = call.services.reconciler.reports
+    for run_id in await reports.recent(datetime.now(UTC), limit=5):
+        report = await reports.read(run_id)
+        if report and not report["skipped"] and not report["failure"]:
+            items: list[Mapping[str, Any]] = report["items"]
+            return items
+    return ()
+
+
+def _above(survey: Survey) -> dict[str, list[str]]:
+    return {each.id.lower(): list(reversed(each.ancestors)) for each in survey.subscriptions}
+
+
+def _row(
+    each: SubscriptionCoverage, above: Mapping[str, list[str]], verdicts: list[Verdict], source: str
+) -> dict[str, Any]:
+    return {
+        "subscriptionId": each.subscription_id,
+        "subscription": each.name,
+        "tenantId": each.tenant_id,
+        "managementGroups": above.get(each.subscription_id.lower(), []),
+        "sources": {
+            name: [_exporter(exporter) for exporter in exporters]
+            for name, exporters in each.exporters.items()
+            if source in {"", name}
+        },
+        "verdicts": [
+            {"requirement": verdict.requirement, "met": verdict.met, "reason": verdict.reason} for verdict in verdicts
+        ],
+    }
+
+
+def _exporter(exporter: Exporter) -> dict[str, Any]:
+    return {
+        "automation": exporter.automation_id,
+        "owner": exporter.owner,
+        "export": exporter.export,
+        "enabled": exporter.enabled,
+        "wholeSubscription": exporter.whole_subscription,
+        "destinations": [destination.resource_id for destination in exporter.destinations],
+        "filter": exporter.filter,
+        "findings": list(exporter.findings),
+    }
+
+
+def _flat(chosen: Iterable[SubscriptionCoverage], source: str) -> Iterable[dict[str, Any]]:
+    for each in chosen:
+        head = {"subscriptionId": each.subscription_id, "subscription": each.name, "tenantId": each.tenant_id}
+        for name, exporters in each.exporters.items():
+            if source in {"", name}:
+                for exporter in exporters:
+                    yield {**head, "eventSource": name, **_exporter(exporter)}
+
+
+async def get_freshness(call: Call) -> func.HttpResponse:
+    """The verdicts of the latest check."""
+    latest = await call.services.freshness.latest()
+    parameters = call.request.params
+    wanted = {
+        "subscription_id": parameters.get("subscription", "").lower(),
+        "kind": parameters.get("kind", ""),
+        "verdict": parameters.get("verdict", ""),
+    }
+    rows = [
+        {
+            "subscriptionId": each["subscription_id"],
+            "kind": each["kind"],
+            "export": each["export"],
+            "verdict": each["verdict"],
+            "since": each["since"],
+            "reason": each["reason"],
+            "lastSeen": each["last_seen"],
+            "present": each["present"],
+        }
+        for each in (latest["health"] if latest else ())
+        if all(not value or each[name] == value for name, value in wanted.items())
+    ]
+    return wire.table(call.request, rows, _FRESHNESS_COLUMNS, checked=latest["checked"] if latest else None)
+
+
+async def list_runs(call: Call) -> func.HttpResponse:
+    """The newest runs, without their items."""
+    reports = call.services.reconciler.reports
+    names = await reports.recent(datetime.now(UTC), limit=_MAX_RUNS)
+    shown, token = wire.page(call.request, names)
+    rows = [
+        {name: value for name, value in report.items() if name != "items"}
+        for run_id in shown
+        if (report := await reports.read(run_id)) is not None
+    ]
+    if wire.accepted(call.request, wire.JSON, wire.CSV) == wire.CSV:
+        return wire.answer(wire.as_csv(rows, _RUN_COLUMNS), kind=wire.CSV, headers={"Continuation": token})
+    return wire.answer({"value": rows, "continuation": token})
+
+
+async def get_run(call: Call) -> func.HttpResponse:
+    """The whole report of one run."""
+    report = await call.services.reconciler.reports.read(call.request.route_params["id"])
+    if report is None:
+        raise ApiError(NOT_FOUND, "There is no run of this id; `GET /api/runs` lists them.")
+    return wire.answer(report)
+
+
+async def list_dead_letters(call: Call) -> func.HttpResponse:
+    """What could not be delivered, blob by blob, without contents."""
+    from shared.enrich.deadletter import Choice
+
+    parameters = call.request.params
+    parked = {"": None, "true": True, "false": False}.get(parameters.get("parked", ""), "")
+    if parked == "":
+        raise ApiError(BAD_REQUEST, "'parked' must be true or false.")
+    choice = Choice(
+        day=parameters.get("day", ""),
+        reason=parameters.get("reason", ""),
+        parked=None if parked is None else bool(parked),
+        due_only=False,
+    )
+    rows = [
+        {
+            "name": letter.name,
+            "day": letter.day,
+            "reason": letter.reason,
+            "records": letter.letters,
+            "replays": letter.replays,
+            "outage": letter.outage,
+            "parked": letter.parked,
+            "due": letter.due.isoformat(),
+            "size": letter.size,
+            "written": letter.written.isoformat(),
+        }
+        async for letter in call.services.pipeline.dead_letters.find(choice)
+    ]
+    return wire.table(call.request, rows, _LETTER_COLUMNS)
