@@ -58,6 +58,7 @@ class Row(msgspec.Struct, gc=False):
     `json` is the row as a JSON object in UTF-8; the context adds its columns there.  It is encoded as soon as it is
     read, while its parts are in the processor's cache, which halves the cost.  `event` is where it came from, `whole`
     its record as sent (the event's body, or its share of it); ids are in lower case, empty where there is none.
+    `located` and `tagged` say that the record itself gave Location and Tags.
     """
 
     table: str
@@ -67,7 +68,8 @@ class Row(msgspec.Struct, gc=False):
     subscription: str
     resource: str
     group: str
-    location: bool
+    located: bool
+    tagged: bool
     event_time: datetime
     snapshot: bool
     json: bytes
@@ -233,13 +235,28 @@ class Parser:
             values.Raw = read.rest
         subscription, resource, group = values.SubscriptionId or "", values.ResourceId or "", values.ResourceGroup or ""
         located = values.Location is not None
+        if isinstance(values.Tags, msgspec.Raw) and bytes(values.Tags) == b"null":
+            values.Tags = None
+        tagged = values.Tags is not None
         for name in self._drop[kind.name]:
             setattr(values, name, None)
         json = _encode(values)
         return Row(
-            kind.table.name, kind.name, key, record_id, subscription, resource, group, located, event_time, snapshot,
-            json, event, whole.body,
-        )  # fmt: skip
+            kind.table.name,
+            kind.name,
+            key,
+            record_id,
+            subscription,
+            resource,
+            group,
+            located,
+            tagged,
+            event_time,
+            snapshot,
+            json,
+            event,
+            whole.body,
+        )
 
 
 def _try(shape: Shape, body: bytes) -> Read | None:
