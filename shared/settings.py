@@ -324,6 +324,44 @@ class Settings:
         _integer(1, 60),
         section="Watch",
     )
+    raw_column: str = _setting(
+        "RAW_COLUMN",
+        "rest",
+        "What the column Raw holds: rest (the fields that no column carries) or whole (the record as sent).",
+        _choice("rest", "whole"),
+        section="Enrich",
+    )
+    drop_columns: tuple[str, ...] = _setting(
+        "DROP_COLUMNS", "", "Columns to leave out of every row, separated by commas.", _names, section="Enrich"
+    )
+    keep_records: str = _setting(
+        "KEEP_RECORDS",
+        "",
+        "Event sources with rule sets, as JSON: of the kinds it names, only records that they export get a row.",
+        section="Enrich",
+    )
+    drop_records: str = _setting(
+        "DROP_RECORDS",
+        "",
+        "Event sources with rule sets, as JSON: records that they would export get no row.",
+        section="Enrich",
+    )
+    owner_tags: tuple[str, ...] = _setting(
+        "OWNER_TAGS", "owner", "Tags that name a resource's owner; the first set wins.", _names, section="Enrich"
+    )
+    environment_tags: tuple[str, ...] = _setting(
+        "ENVIRONMENT_TAGS", "environment,env", "Tags that name its environment, likewise.", _names, section="Enrich"
+    )
+    criticality_tags: tuple[str, ...] = _setting(
+        "CRITICALITY_TAGS", "criticality", "Tags that name its criticality, likewise.", _names, section="Enrich"
+    )
+    context_ttl: timedelta = _setting(
+        "CONTEXT_TTL_SECONDS",
+        "3600",
+        "Seconds after which names, tags and management groups are looked up again.",
+        _seconds,
+        section="Enrich",
+    )
     workspace_id: str = _setting(
         "WORKSPACE_ID",
         "",
