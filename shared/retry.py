@@ -15,6 +15,7 @@ from shared.clock import Clock
 T = TypeVar("T")
 
 ATTEMPTS = 6
+UNAUTHORISED = 401
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -38,7 +39,7 @@ async def retried(
     """
     from azure.core.exceptions import AzureError
 
-    attempt = 0
+    attempt, refused = 0, False
     while True:
         attempt += 1
         try:
@@ -47,6 +48,11 @@ async def retried(
             if failed:
                 failed(status_of(error))
             pause = pause_after(error, attempt)
+            if status_of(error) == UNAUTHORISED:
+                # The pipeline has dropped its token, and a fresh one may be right; a second refusal is final.
+                pause, refused = None if refused else 0.0, True
+            else:
+                refused = False
             if pause is None or attempt >= attempts or clock.monotonic() + pause > deadline:
                 raise
         await clock.sleep(pause)
@@ -64,8 +70,6 @@ def pause_after(error: Exception, attempt: int) -> float | None:
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         return _backoff(attempt)
     status = status_of(error)
-    if status == 401 and attempt == 1:  # noqa: PLR2004 - the pipeline has dropped its token; a fresh one may be right
-        return 0.0
     if status not in TRANSIENT or not isinstance(error, HttpResponseError):
         return None
     return asked_pause(error) or _backoff(attempt)

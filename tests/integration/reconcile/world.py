@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -144,14 +146,19 @@ def export(
     )
 
 
-async def instant(seconds: float) -> None:
-    """A sleep that takes no time."""
+def moving(tenant: Tenant) -> Clock:
+    """A clock that sleeps by moving the tenant's time forward, so that waiting takes none."""
+
+    async def sleep(seconds: float) -> None:
+        until = tenant.clock() + seconds
+        await asyncio.sleep(0)
+        tenant.advance(max(0.0, until - tenant.clock()))
+
+    return Clock(lambda: datetime.fromtimestamp(tenant.clock(), UTC), tenant.clock, sleep)
 
 
 @asynccontextmanager
-async def world(
-    tenant: Tenant, certs: Certificates, storage: StorageAccount, clock: Clock | None = None, **changes: Any
-) -> AsyncIterator[World]:
+async def world(tenant: Tenant, certs: Certificates, storage: StorageAccount, **changes: Any) -> AsyncIterator[World]:
     """The whole of it, running; `changes` go to the settings."""
     tokens = TokenAuthority()
     async with Arm(tenant, tokens, certs) as arm:
@@ -162,6 +169,6 @@ async def world(
         clients = LocalClients(settings, MintedCredential(tokens, APP))
         store = ExportStore(clients.blobs.get_container_client(settings.exports_container))
         try:
-            yield World(tenant, arm, settings, clients, store, clock or Clock(sleep=instant), [])
+            yield World(tenant, arm, settings, clients, store, moving(tenant), [])
         finally:
             await clients.close()
