@@ -191,21 +191,25 @@ class Arm(Emulator):
             )
         return tuple(good)
 
-    @staticmethod
-    def _check_version(operation: Operation, version: str | None) -> None:
+    def _check_version(self, operation: Operation, version: str | None) -> None:
         if not version:
             raise ArmError(
                 400,
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
-        if version not in operation.versions:
+        if version in operation.versions:
+            return
+        if version in self._operations.known_versions(operation):
             raise ArmError(
-                400,
-                "InvalidApiVersionParameter",
-                f"The api-version '{version}' is invalid for '{operation.method} {operation.template}'. "
-                f"The supported versions are '{', '.join(operation.versions)}'.",
+                405, "MethodNotAllowed", f"The api-version '{version}' does not know {operation.method} on this path."
             )
+        raise ArmError(
+            400,
+            "InvalidApiVersionParameter",
+            f"The api-version '{version}' is invalid for '{operation.method} {operation.template}'. "
+            f"The supported versions are '{', '.join(operation.versions)}'.",
+        )
 
     def _check_subscription(self, call: Call) -> Subscription | None:
         if not call.subscription:

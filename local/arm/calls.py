@@ -153,6 +153,11 @@ class Operations:
             raise ArmError(405, "MethodNotAllowed", f"The request method '{method}' is not allowed on '{path}'.")
         raise ArmError(404, "InvalidResourceType", f"The resource type of '{path}' could not be found.")
 
+    def known_versions(self, operation: Operation) -> frozenset[str]:
+        """The api-versions that know an operation's path, by whatever method."""
+        same = [one for _, one in self._rows if one.template == operation.template]
+        return frozenset(version for one in same for version in one.versions)
+
 
 def compile_template(template: str) -> re.Pattern[str]:
     """A template as a pattern over a whole path."""

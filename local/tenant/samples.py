@@ -20,6 +20,9 @@ class Destinations(NamedTuple):
     key_name: str
 
 
+Writer = Callable[[str, str, Destinations], Document]
+
+
 def rule(path: str, value: str, operator: str = "Equals") -> Document:
     """One rule over a text property."""
     return {"propertyJPath": path, "propertyType": "String", "expectedValue": value, "operator": operator}
@@ -224,7 +227,7 @@ def disabled_export(subscription_id: str, group: str, destinations: Destinations
     )
 
 
-WRITERS: tuple[Callable[[str, str, Destinations], Document], ...] = (
+WRITERS: tuple[Writer, ...] = (
     portal_event_hub,
     portal_workspace,
     policy_event_hub,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Iterator
+from itertools import cycle, islice
 
 from local.tenant import samples
 from local.tenant.destinations import (
@@ -109,12 +111,13 @@ def synthetic_tenant(
     _fill(tenant, chance, first, resources)
     into = add_destinations(tenant, first.id, NAMESPACE, WORKSPACE, HUB_GROUP)
     add_workspace(tenant, first.id, HUB_GROUP, BARE_WORKSPACE)
+    writers = cycle(samples.WRITERS)
     names, weights = zip(*((name, weight) for name, _, _, weight in _GROUPS if weight), strict=True)
     for number, group in enumerate(chance.choices(names, weights, k=subscriptions - 1), start=1):
         added = _subscription(tenant, chance, group, f"sub-{group.removeprefix('contoso-')}-{number:05}", untidy=untidy)
         _fill(tenant, chance, added, resources)
         if untidy and tenant.registration(added.id, "Microsoft.Security") == "Registered":
-            _written_by_others(tenant, chance, added, into)
+            _written_by_others(tenant, chance, added, into, writers)
     _other_tenant(tenant)
     _customer_tenant(tenant, chance, resources)
     _people(tenant, first.id)
@@ -181,12 +184,16 @@ def _fill(tenant: Tenant, chance: random.Random, subscription: Subscription, cou
 
 
 def _written_by_others(
-    tenant: Tenant, chance: random.Random, subscription: Subscription, into: samples.Destinations
+    tenant: Tenant,
+    chance: random.Random,
+    subscription: Subscription,
+    into: samples.Destinations,
+    writers: Iterator[samples.Writer],
 ) -> None:
     if chance.random() > _EXPORTING:
         return
     tenant.add_resource_group(subscription.id, "rg-asc-export", LOCATION, {"created-by": "security"})
-    for write in chance.sample(samples.WRITERS, k=chance.choice((1, 1, 2))):
+    for write in islice(writers, chance.choice((1, 1, 2))):
         document = write(subscription.id, "rg-asc-export", into)
         if document["id"].lower() not in tenant.resources:
             tenant.seed_resource({**document, "etag": f'"{_uuid(chance)}"'})
