@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.clients import Clients
+from shared.enrich import configure
 from shared.enrich.blobs import Container
 from shared.enrich.clock import Clock
 from shared.enrich.deadletter import DeadLetters
@@ -41,7 +42,7 @@ def pipeline(
     clock = clock or Clock()
     timeout = settings.function_timeout.total_seconds()
     return Pipeline(
-        Preparer(parser or Parser(), context),
+        Preparer(parser or configure.parser(settings), context),
         Deliverer(
             LogsIngestion(settings, clients, clock),
             settings.delivery_concurrency,
