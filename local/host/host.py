@@ -102,23 +102,10 @@ class FunctionsHost:
     def _listener(self, function: Function) -> Listener:
         if function.kind == "timerTrigger":
             return TimerListener(function, self._invoker, self._settings)
+        given = (function, self._invoker, self._settings, self._connections)
         if function.kind == "queueTrigger":
-            return QueueListener(
-                function,
-                self._invoker,
-                self._settings,
-                self._connections,
-                options=self.config.queues,
-                poll_seconds=self._poll,
-            )
-        return EventHubListener(
-            function,
-            self._invoker,
-            self._settings,
-            self._connections,
-            options=self.config.event_hubs,
-            poll_seconds=self._poll,
-        )
+            return QueueListener(*given, options=self.config.queues, poll_seconds=self._poll)
+        return EventHubListener(*given, options=self.config.event_hubs, poll_seconds=self._poll)
 
     def _listens(self, function: Function) -> bool:
         is_timer = function.kind == "timerTrigger"
