@@ -294,6 +294,7 @@ module app 'modules/app.bicep' = {
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: eventHubs.outputs.hubName
+    eventHubResourceId: eventHubs.outputs.hubId
     consumerGroup: eventHubs.outputs.consumerGroup
     forwardEventHub: eventHubs.outputs.forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint
@@ -333,6 +334,7 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: eventHubs.outputs.hubName
+    eventHubResourceId: eventHubs.outputs.hubId
     consumerGroup: eventHubs.outputs.consumerGroup
     forwardEventHub: eventHubs.outputs.forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint

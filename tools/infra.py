@@ -28,6 +28,18 @@ NOT_DEPLOYED = {
     "AzureWebJobsStorage": "the app reaches storage by identity; a key would be a secret",
     "EventHubConnection": "the app reaches Event Hubs by identity; a key would be a secret",
     "ForwardConnection": "the output hub is reached by identity",
+    "ARM_ENDPOINT": "follows from AZURE_CLOUD",
+    "ARM_AUDIENCE": "follows from AZURE_CLOUD",
+    "LOGS_INGESTION_AUDIENCE": "follows from AZURE_CLOUD",
+    "LOGS_QUERY_ENDPOINT": "follows from AZURE_CLOUD",
+    "LOGS_QUERY_AUDIENCE": "follows from AZURE_CLOUD",
+    "CROSS_TENANT_AUTHORITY": "follows from AZURE_CLOUD",
+    "DROP_RECORDS": "off unless wanted: parameter settings",
+    "KEEP_RECORDS": "off unless wanted: parameter settings",
+    "DROP_COLUMNS": "off unless wanted: parameter settings",
+    "CROSS_TENANT_CLIENT_ID": "only with other tenants: parameter settings",
+    "CROSS_TENANT_CLIENT_SECRET": "only with other tenants: parameter settings, as a Key Vault reference",
+    "CROSS_TENANT_CERTIFICATE": "only with other tenants: parameter settings, as a Key Vault reference",
 }
 
 

@@ -41,6 +41,9 @@ param eventHubNamespace string
 @description('Name of the hub.')
 param eventHubName string
 
+@description('Resource id of the hub.')
+param eventHubResourceId string
+
 @description('Consumer group of the Event Hub trigger.')
 param consumerGroup string
 
@@ -109,6 +112,7 @@ var deployed = {
   TENANT_ID: tenant().tenantId
   RECONCILE_MODE: reconcileMode
   EVENT_HUB_NAME: eventHubName
+  EVENT_HUB_RESOURCE_ID: eventHubResourceId
   EVENT_HUB_CONSUMER_GROUP: consumerGroup
   EventHubConnection__fullyQualifiedNamespace: eventHubNamespace
   FORWARD_EVENT_HUB: forwardEventHub

@@ -1,0 +1,115 @@
+"""Every KQL text is parsed and bound by Microsoft's language service: one Node process for all of them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.reconcile import inventory
+from shared.watch import present
+from tools import infra
+from tools.kql import Database, Diagnostic, Text, bind, resource_graph, workspace
+from tools.workbook import queries
+
+GRAPH_TEXTS = {
+    "shared/reconcile/inventory.py": {
+        "subscriptions": inventory.SUBSCRIPTIONS,
+        "automations": inventory.AUTOMATIONS,
+    },
+    "shared/watch/present.py": {"present records": present.query(present.TYPE_OF_KIND)},
+}
+"""The app's own Resource Graph queries, by module."""
+
+BROKEN = {
+    "an unknown column": "DefenderAlerts_CL | where Severity == 'High'",
+    "a misspelt operator": "DefenderAlerts_CL | sumarize count()",
+    "an unknown function": "DefenderAlerts_Curent() | count",
+    "an unknown table": "SecurityAlerts_CL | count",
+    "a bad aggregate": "DefenderAlerts_CL | summarize arg_max(TimeGenerated) by",
+    "a comparison of a number with text": "DefenderSecureScores_CL | where CurrentScore startswith 'x'",
+}
+
+
+def shipped() -> Iterator[Text]:
+    for query in infra.library():
+        yield Text(f"queries/{query.name}", "workspace", query.text)
+    for query in infra.alerts():
+        yield Text(f"alerts/{query.name}", "workspace", query.text)
+    for title, text in queries(infra.workbook()):
+        yield Text(f"workbook/{title}", "workspace", text)
+    for module, texts in GRAPH_TEXTS.items():
+        for name, text in texts.items():
+            yield Text(f"{module}: {name}", "graph", text)
+
+
+def renamed(database: Database, column: str) -> Database:
+    """A database whose tables call one column something else."""
+    tables = {
+        table: {f"{name}Old" if name == column else name: kind for name, kind in columns.items()}
+        for table, columns in database.tables.items()
+    }
+    return replace(database, tables=tables)
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Diagnostic]:
+    ours = workspace(infra.kql_functions())
+    databases = {
+        "workspace": ours,
+        "graph": resource_graph(),
+        "renamed": renamed(ours, "RecommendationState"),
+        "renamed graph": renamed(resource_graph(), "subscriptionId"),
+    }
+    texts = [
+        *shipped(),
+        *(Text(f"broken/{name}", "workspace", text) for name, text in BROKEN.items()),
+        *(text._replace(id=f"renamed/{text.id}", database="renamed") for text in shipped() if text.database != "graph"),
+        *(text._replace(id=f"renamed/{text.id}", database="renamed graph") for text in shipped() if text.database == "graph"),
+    ]
+    return bind(databases, texts)
+
+
+def test_every_shipped_text_binds(found: list[Diagnostic]) -> None:
+    ours = [diagnostic for diagnostic in found if not diagnostic.id.startswith(("broken/", "renamed"))]
+    assert ours == []
+
+
+def test_there_is_much_to_bind() -> None:
+    assert len(infra.kql_functions()) >= 16
+    assert len(infra.library()) >= 9
+    assert len(list(shipped())) >= 40
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_text_is_found(found: list[Diagnostic], name: str) -> None:
+    assert any(diagnostic.id == f"broken/{name}" for diagnostic in found)
+
+
+def test_a_renamed_column_is_found_wherever_it_is_used(found: list[Diagnostic]) -> None:
+    users = {f"renamed/{text.id}" for text in shipped() if text.database == "workspace" and "RecommendationState" in text.text}
+    graph = {f"renamed/{text.id}" for text in shipped() if text.database == "graph"}
+    assert len(users) >= 5
+    assert users | graph == {diagnostic.id for diagnostic in found if diagnostic.id.startswith("renamed/")}
+
+
+def test_a_diagnostic_says_where(found: list[Diagnostic]) -> None:
+    diagnostic = next(each for each in found if each.id == "broken/an unknown column")
+    assert (diagnostic.line, diagnostic.column) == (1, 27)
+    assert "Severity" in diagnostic.message
+
+
+def _graph_literals(path: Path) -> bool:
+    return any(
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.match(r"\s*(resources|resourcecontainers|securityresources)\s*\n?\s*\|", node.value)
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def test_every_module_with_a_resource_graph_query_is_bound() -> None:
+    modules = {str(path.relative_to(infra.ROOT)) for path in (infra.ROOT / "shared").rglob("*.py") if _graph_literals(path)}
+    assert modules == set(GRAPH_TEXTS)
