@@ -19,7 +19,7 @@ from local.running import PARTS
 EMULATORS = ("identity", "arm", "ingestion", "query")
 
 
-async def up(parts: tuple[str, ...], partitions: int) -> None:
+async def up(parts: tuple[str, ...], partitions: int, *, app: bool) -> None:
     """Start the parts, say where they are, and stop on Ctrl-C or SIGTERM."""
     from local.console import introduction
     from local.stack import LocalAzure
@@ -27,7 +27,7 @@ async def up(parts: tuple[str, ...], partitions: int) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with LocalAzure(parts=parts, partitions=partitions) as azure:
+    async with LocalAzure(parts=parts, partitions=partitions, app=app) as azure:
         ca = str(azure.certificates.ca_file)
         running.write({"endpoints": azure.endpoints(), "settings": azure.app_settings(), "ca": ca})
         try:
@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line; `eventhubs` alone has one of its own."""
     command = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     command.add_argument("--partitions", type=int, default=4, help="partitions of each event hub")
+    command.add_argument("--no-app", dest="app", action="store_false", help="everything but the app itself")
     command.set_defaults(act=None, parts=PARTS)
     commands = command.add_subparsers(metavar="COMMAND")
     commands.add_parser("eventhubs", help="the Event Hubs broker alone", add_help=False)
@@ -113,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
         return eventhubs(argv[1:])
     arguments = parser().parse_args(argv)
     if arguments.act is None:
-        asyncio.run(up(arguments.parts, arguments.partitions))
+        asyncio.run(up(arguments.parts, arguments.partitions, app=arguments.app and arguments.parts == PARTS))
         return 0
     try:
         arguments.act(arguments)

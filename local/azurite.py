@@ -102,6 +102,7 @@ class Azurite:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                process_group=0,  # Ctrl-C is for us: what still uses storage gets to end first
                 env=os.environ | {"AZURITE_ACCOUNTS": ";".join(f"{name}:{ACCOUNT_KEY}" for name in self._names)},
             )
             try:

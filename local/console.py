@@ -67,4 +67,6 @@ def _calls(azure: LocalAzure, endpoints: dict[str, str]) -> Iterator[tuple[str, 
             f'"{endpoints.get("query")}/v1/workspaces/{azure.workspace.workspace_id}/query"'
         ),
     }
+    if azure.app:
+        calls["app"] = f"curl -sS -H 'x-functions-key: {azure.app.master_key}' {azure.app.url}/api/health"
     yield from ((name, calls[name]) for name in endpoints)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from local.app import App
 from local.arm import Arm
 from local.azurite import Azurite
 from local.certs import Certificates
@@ -23,7 +24,7 @@ from local.tenant import APP, CROSS_TENANT_APP, CUSTOMER_TENANT, OTHER_TENANT, T
 from local.tenant.synthetic import CROSS_TENANT_APP_THERE
 from local.tokens import HOME_TENANT, TokenAuthority
 from local.workspace import Workspace
-from shared.settings import Settings
+from shared.settings import Settings, declarations
 
 FORWARD_HUB = "defender-forward"
 
@@ -31,7 +32,8 @@ FORWARD_HUB = "defender-forward"
 class LocalAzure:
     """Everything that the app needs from Azure, on free loopback ports, as an async context manager.
 
-    `parts` are started with the identity that opens them; the others stay off.  Data lives below `folder`, or in a
+    `parts` are started with the identity that opens them; the others stay off.  With `app`, the app itself runs against
+    them in a child process.  Data lives below `folder`, or in a
     temporary one that goes away at the end.  The members (`azurite`, `broker`, `identity`, `arm`, `ingestion`,
     `logs_query`, `workspace`, `tenant`, `tokens`, `certificates`) are open to tests.
     """
@@ -41,6 +43,7 @@ class LocalAzure:
         folder: Path | None = None,
         *,
         parts: tuple[str, ...] = PARTS,
+        app: bool = False,
         tenant: Tenant | None = None,
         partitions: int = 4,
         certificates: Certificates | None = None,
@@ -67,6 +70,7 @@ class LocalAzure:
         who = [APP.object_id]
         self.ingestion = Ingestion(self.workspace, self.tokens, self.certificates, publishers=who)
         self.logs_query = LogsQuery(self.workspace, self.tokens, self.certificates, readers=who)
+        self.app = App({}, self.folder / "app.log") if app else None
         self._running = AsyncExitStack()
 
     def _cross_tenant_application(self) -> Application:
@@ -88,6 +92,9 @@ class LocalAzure:
                     await self._running.enter_async_context(member)
             if "azurite" in self.parts:
                 await asyncio.to_thread(self._provision_storage)
+            if self.app:
+                self.app.settings = self.app_settings()
+                await self._running.enter_async_context(self.app)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -112,11 +119,15 @@ class LocalAzure:
             found["arm"] = self.arm.endpoint
         if "ingestion" in self.parts:
             found |= {"ingestion": self.ingestion.endpoint, "query": self.logs_query.endpoint}
+        if self.app:
+            found["app"] = self.app.url
         return found
 
     def app_settings(self) -> dict[str, str]:
-        """The app's environment: trust, identity, and the address of each service that runs."""
+        """The app's environment: defaults, trust, identity, and the address of each service that runs."""
         found = {
+            # The host resolves %NAME% in triggers from app settings alone, so defaults must be among them.
+            **{one.name: one.default for one in declarations().values() if one.default},
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "INSTANCE_ID": "local",
             "TENANT_ID": HOME_TENANT,
