@@ -134,7 +134,7 @@ def _take(columns: dict[str, Any], target: str, value: Any, kind: Kind) -> bool:
 
 def convert(value: Any, kind: ColumnType) -> Any:
     """A parsed JSON value as a column's type, or None where something would be lost."""
-    if kind == "dynamic":
+    if kind == "dynamic" or value is None:
         return value
     if kind == "string":
         return value if isinstance(value, str) else _text(value)

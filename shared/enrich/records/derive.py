@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import orjson
@@ -17,7 +17,7 @@ from shared.enrich.records.anyshape import convert, moment
 from shared.enrich.records.resources import NOWHERE, Place, locate, resource_part, segment_after
 from shared.enrich.records.shapes import Read
 
-_CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
+_CVE = re.compile(rb"CVE-\d{4}-\d{4,}")
 _TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 _SUBSCRIPTION = re.compile(
     r"(?:/subscriptions/|subscriptionId/)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
@@ -158,71 +158,88 @@ _FINDING = {
 }
 
 
-class Score(msgspec.Struct, gc=False):
-    """One CVSS version's base score."""
+class Finding(msgspec.Struct, gc=False, rename="camel"):
+    """What scanners say in a finding's additional data, that a column carries; the rest stays there."""
 
-    base: float | None = None
-
-
-class Finding(msgspec.Struct, gc=False):
-    """What scanners say in a finding's additional data, that a column carries."""
-
-    assessed: str | None = msgspec.field(default=None, name="assessedResourceType")
+    assessed_resource_type: str | None = None
     patchable: bool | None = None
-    published: datetime | None = msgspec.field(default=None, name="publishedTime")
-    repository: str | None = msgspec.field(default=None, name="repositoryName")
-    registry: str | None = msgspec.field(default=None, name="registryHost")
-    image: str | None = msgspec.field(default=None, name="imageDigest")
+    published_time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    repository_name: str | None = None
+    registry_host: str | None = None
+    image_digest: str | None = None
     cvss: Any = None
-    cve: Any = None
-    data: Any = None
+    data: Finding | None = None
 
 
-_NAMES = {field.encode_name.lower(): field.encode_name for field in msgspec.structs.fields(Finding)}
-_DEPTH = 2
-"""The scanners put their data beside the type, or under `data`."""
+class PascalFinding(Finding, gc=False, rename="pascal"):
+    """The same in PascalCase."""
+
+    data: PascalFinding | None = None
+
+
+_FINDINGS = {letter: msgspec.json.Decoder(kind).decode for letter, kind in ((b"a", Finding), (b"A", PascalFinding))}
 
 
 def _finding(value: Any) -> Finding:
-    """Read additional data of any casing; a value of another type than expected counts as none."""
-    named = {_NAMES[name]: inner for name, inner in _mapping(value).items() if name in _NAMES}
-    try:
-        return msgspec.convert(named, Finding, strict=False)
-    except msgspec.ValidationError:
-        return Finding(cvss=named.get("cvss"), cve=named.get("cve"), data=named.get("data"))
+    """Read additional data; in another casing or with other types than usual, a field at a time."""
+    if isinstance(value, msgspec.Raw):
+        try:
+            return _FINDINGS[bytes(memoryview(value)[2:3])](value)
+        except (KeyError, msgspec.ValidationError):
+            pass
+    named = _mapping(value)
+    nested = named.get("data")
+    return Finding(
+        assessed_resource_type=convert(named.get("assessedresourcetype"), "string"),
+        patchable=convert(named.get("patchable"), "boolean"),
+        published_time=convert(named.get("publishedtime"), "datetime"),
+        repository_name=convert(named.get("repositoryname"), "string"),
+        registry_host=convert(named.get("registryhost"), "string"),
+        image_digest=convert(named.get("imagedigest"), "string"),
+        cvss=named.get("cvss"),
+        data=_finding(nested) if isinstance(nested, dict) else None,
+    )
 
 
 def _vulnerability(read: Read) -> None:
     """CVE, CVSS and where it was found; the scanners put them beside or under `data`."""
     values = read.values
-    value = values.AdditionalData
-    for _ in range(_DEPTH):
-        if value is None:
-            break
-        found = _finding(value)
-        values.AssessedResourceType = values.AssessedResourceType or found.assessed
-        values.Patchable = found.patchable if values.Patchable is None else values.Patchable
-        values.PublishedTime = values.PublishedTime or found.published
-        values.RepositoryName = values.RepositoryName or found.repository
-        values.RegistryHost = values.RegistryHost or found.registry
-        values.ImageDigest = values.ImageDigest or found.image
-        if found.cvss is not None and values.Cvss is None:
-            values.Cvss, values.CvssScore = found.cvss, _highest(found.cvss)
-        if found.cve is not None and values.CveIds is None:
-            values.CveIds = _cves(found.cve)
-        value = found.data
-    if values.CveIds is None:
-        values.CveIds = _cves([values.VulnerabilityId, values.RecommendationName])
+    if values.AdditionalData is not None:
+        found = _finding(values.AdditionalData)
+        values.AssessedResourceType = found.assessed_resource_type
+        _copy(found, values)
+        if found.data is not None:
+            _copy(found.data, values)
+    values.CveIds = _cves(read)
 
 
-def _cves(value: Any) -> list[str] | None:
-    """The CVE ids named anywhere in a value, each once, or None."""
-    return list(dict.fromkeys(_CVE.findall(orjson.dumps(value).decode()))) or None
+def _copy(found: Finding, values: Any) -> None:
+    """Put what this level says into the columns that an outer level left empty."""
+    if values.Patchable is None:
+        values.Patchable = found.patchable
+    values.PublishedTime = values.PublishedTime or found.published_time
+    values.RepositoryName = values.RepositoryName or found.repository_name
+    values.RegistryHost = values.RegistryHost or found.registry_host
+    values.ImageDigest = values.ImageDigest or found.image_digest
+    if values.Cvss is None and found.cvss is not None:
+        values.Cvss, values.CvssScore = found.cvss, _highest(found.cvss)
+
+
+def _cves(read: Read) -> list[str] | None:
+    """The CVE ids in the additional data, the vulnerability's id or its title, each once; None where there are none."""
+    values = read.values
+    data = values.AdditionalData
+    text = bytes(data) if isinstance(data, msgspec.Raw) else orjson.dumps(data)
+    found = _CVE.findall(text) if b"CVE-" in text else []
+    if not found:
+        found = _CVE.findall(f"{values.VulnerabilityId} {values.RecommendationName}".encode())
+    return [cve.decode() for cve in dict.fromkeys(found)] or None
 
 
 def _highest(cvss: Any) -> float | None:
     """The highest base score: `{"3.0": {"base": 7.5}}`, in any casing."""
-    scores = [convert(_mapping(version).get("base"), "real") for version in _mapping(cvss).values()]
+    versions = cvss.values() if isinstance(cvss, dict) else ()
+    scores = [convert(_mapping(version).get("base"), "real") for version in versions]
     known = [score for score in scores if score is not None]
     return max(known) if known else None
 

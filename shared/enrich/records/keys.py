@@ -38,14 +38,17 @@ KEY_LENGTH = 32
 def record_key(kind: Kind, read: Read, enqueued: datetime) -> str:
     """The RecordKey of a row whose RecordId, Action, IsSnapshot and own columns are set."""
     values = read.values
-    own = _OWN.get(kind.name)
-    parts = own(values) if own else None
-    if parts is None:
-        parts = f"{_digest(kind, read)}\n{enqueued.astimezone(UTC).isoformat(timespec='hours')}"
     action, snapshot = values.Action or "", values.IsSnapshot
-    day = enqueued.astimezone(UTC).date() if snapshot or action == "Backfill" else ""
-    text = f"{kind.name}\n{values.RecordId}\n{action}\n{snapshot}\n{day}\n{parts}"
-    return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+    utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
+    day = utc.date() if snapshot or action == "Backfill" else ""
+    own = _OWN.get(kind.name)
+    change = own(values) if own else None
+    text = f"{kind.name}\n{values.RecordId}\n{action}\n{snapshot}\n{day}\n{change}"
+    if change is None:
+        content = f"{text}\n{utc.isoformat(timespec='hours')}\n".encode() + _content(kind, read)
+    else:
+        content = text.encode()
+    return sha256(content).hexdigest()[:KEY_LENGTH]
 
 
 def _state(state: str | None, moment: datetime | None) -> str | None:
@@ -62,23 +65,18 @@ _OWN: Mapping[str, Callable[[Any], str | None]] = {
 
 
 @lru_cache
-def _content(kind: Kind) -> tuple[Callable[[Any], tuple[Any, ...]], bool]:
+def _own_columns(kind: Kind) -> tuple[Callable[[Any], tuple[Any, ...]], bool]:
     """Reads a kind's own columns, and whether one of them is dynamic."""
     own = kind.table.columns[len(SPINE) :]
-    names = [column.name for column in own]
-    return attrgetter(*names, "RecordId"), any(column.type == "dynamic" for column in own)
+    dynamic = any(column.type == "dynamic" for column in own)
+    return attrgetter(*(column.name for column in own), "RecordId"), dynamic
 
 
-def _digest(kind: Kind, read: Read) -> str:
-    """Digest of what a record says, whatever the casing and order of its names."""
-    content, dynamic = _content(kind)
-    own = content(read.values)
+def _content(kind: Kind, read: Read) -> bytes:
+    """What a record says, whatever the casing and order of its names."""
+    columns, dynamic = _own_columns(kind)
+    own = columns(read.values)
     if dynamic:
-        own = tuple(_canonical(value) if isinstance(value, Raw | list | dict) else value for value in own)
-    rest = _canonical({name: value for name, value in read.rest.items() if name.lower() not in _ENVELOPE})
-    return sha256(repr((own, rest)).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> bytes:
-    parsed = orjson.loads(memoryview(value)) if isinstance(value, Raw) else value
-    return orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
+        own = tuple(orjson.loads(memoryview(value)) if isinstance(value, Raw) else value for value in own)
+    rest = {name: value for name, value in read.rest.items() if name.lower() not in _ENVELOPE}
+    return orjson.dumps([own, rest], option=orjson.OPT_SORT_KEYS)
