@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.enrich.blobs import StoreError
+from shared.enrich.records import Event
+from tests.integration.enrich.conftest import MARK, START, Plant, assessments, names
+
+BUSY = [
+    {"kind": "throttle", "retry_after": 3},
+    {"kind": "throttle_bare"},
+    {"kind": "error", "status": 500},
+    {"kind": "error", "status": 502},
+    {"kind": "error", "status": 503},
+    {"kind": "timeout"},
+    {"kind": "drop_before"},
+]
+
+
+async def test_every_record_of_a_batch_is_accepted(plant: Plant) -> None:
+    summary = await plant.pipeline.run(assessments(range(1000)))
+    assert sorted(plant.stored()) == sorted(names(range(1000)))
+    assert (summary.requests, summary.accepted) == (1, {"DefenderAssessments_CL": 1000})
+    assert await plant.letters() == []
+
+
+@pytest.mark.parametrize("fault", BUSY, ids=lambda fault: "-".join(map(str, fault.values())))
+async def test_a_service_in_trouble_is_asked_again(plant: Plant, fault: dict[str, Any]) -> None:
+    plant.azure.ingestion.faults.add(times=3, **fault)
+    summary = await plant.pipeline.run(assessments(range(10)))
+    assert plant.stored() == names(range(10))
+    assert summary.retries == 3
+    assert await plant.letters() == []
+
+
+async def test_no_answer_is_waited_for_longer_than_the_upload_timeout(plant: Plant) -> None:
+    plant.azure.ingestion.faults.add("hang", seconds=30, times=1)
+    pipeline = plant.rebuilt(upload_timeout=timedelta(seconds=0.5))
+    summary = await asyncio.wait_for(pipeline.run(assessments(range(10))), 10)
+    assert plant.stored() == names(range(10))
+    assert summary.retries == 1
+
+
+async def test_an_answer_lost_after_the_body_was_stored_costs_a_duplicate_with_the_same_key(plant: Plant) -> None:
+    plant.azure.ingestion.faults.add("drop_after", times=1)
+    await plant.pipeline.run(assessments(range(10)))
+    assert Counter(plant.stored()) == dict.fromkeys(names(range(10)), 2)
+    assert len(plant.keys()) == 10
+
+
+async def test_an_expired_token_is_replaced_by_a_new_one_once(plant: Plant) -> None:
+    await plant.pipeline.run(assessments(range(1)))
+    issued = len(plant.azure.identity.requests)
+    plant.azure.ingestion.faults.add("expire_token", times=1)
+    summary = await plant.pipeline.run(assessments(range(1, 10)))
+    assert sorted(plant.stored()) == names(range(10))
+    assert summary.requests == 2
+    assert len(plant.azure.identity.requests) == issued + 1
+
+
+async def test_a_tenants_revoked_tokens_are_all_replaced_with_one_request(plant: Plant) -> None:
+    await plant.pipeline.run(assessments(range(1)))
+    issued = len(plant.azure.identity.requests)
+    plant.azure.ingestion.faults.add("expire_token", times=4)
+    events = [event for number in range(1, 5) for event in assessments([number])]
+    await asyncio.gather(*(plant.pipeline.run([event]) for event in events))
+    assert sorted(plant.stored()) == names(range(5))
+    assert len(plant.azure.identity.requests) == issued + 1
+
+
+@pytest.mark.parametrize(("bad", "extra"), [({500}, 21), ({3, 250, 500, 750, 998}, 105)], ids=["one", "five"])
+async def test_bad_rows_are_found_by_halving_and_cost_no_neighbour(plant: Plant, bad: set[int], extra: int) -> None:
+    plant.azure.ingestion.poison = MARK.encode()
+    summary = await plant.pipeline.run(assessments(range(1000), marked=bad))
+    assert sorted(plant.stored()) == sorted(names(set(range(1000)) - bad))
+    assert summary.requests - 1 <= extra
+    letters = await plant.lost()
+    assert sorted(letter.sequence for letter in letters) == sorted(bad)
+    assert {(letter.reason, letter.status, letter.outage) for letter in letters} == {("refused", 400, False)}
+
+
+async def test_what_no_row_can_be_made_of_is_kept_as_it_came(plant: Plant) -> None:
+    nonsense = b"\xff not json"
+    summary = await plant.pipeline.run([*assessments(range(5)), Event(nonsense, START, "3", 77)])
+    assert plant.stored() == names(range(5))
+    assert summary.letters == {"unreadable": 1}
+    (letter,) = await plant.lost()
+    assert letter.raw_event == Event(nonsense, START, "3", 77)
+
+
+async def test_a_record_with_a_value_too_long_is_kept_whole_beside_its_row(plant: Plant) -> None:
+    (event,) = assessments([1])
+    record = json.loads(event.body)
+    record["properties"]["metadata"] = {"description": "long " * 20_000}
+    event = event._replace(body=json.dumps(record).encode())
+    summary = await plant.pipeline.run([event])
+    assert summary.oversize == 1
+    (row,) = json.loads(plant.azure.ingestion.stored[0].body)
+    container = plant.clients.blobs.get_container_client(plant.settings.oversize_container)
+    (name,) = [blob.name async for blob in container.list_blobs()]
+    assert name.endswith(f"{row['RecordKey']}.json.gz")
+    whole = await (await container.download_blob(name)).readall()
+    assert gzip.decompress(whole) == event.body
+
+
+@pytest.mark.parametrize("status", [403, 404], ids=["no role", "no rule"])
+async def test_an_outage_of_the_rule_is_asked_once_and_spilled_whole(plant: Plant, status: int) -> None:
+    if status == 403:
+        plant.azure.ingestion.publishers.clear()
+        pipeline = plant.pipeline
+    else:
+        pipeline = plant.rebuilt(ingestion_rule_id="dcr-00000000000000000000000000000000")
+    summary = await pipeline.run(assessments(range(1000)))
+    assert summary.requests == 1
+    letters = await plant.lost()
+    assert sorted(letter.sequence for letter in letters) == list(range(1000))
+    assert all(letter.outage for letter in letters)
+
+
+async def test_ten_minutes_gone_then_thirty_forbidden_spills_everything_replays_it_and_parks_nothing(
+    plant: Plant,
+) -> None:
+    ingestion = plant.azure.ingestion
+    publishers = set(ingestion.publishers)
+    gone = [{"kind": "drop_before"}]
+
+    def weather() -> None:
+        minutes = plant.time.seconds / 60
+        ingestion.faults.configure({"rules": gone if minutes < 10 else []})
+        ingestion.publishers = publishers if minutes >= 40 or minutes < 10 else set()
+
+    plant.time.on_move.append(weather)
+    weather()
+    sent = 0
+    while plant.time.seconds < 45 * 60:
+        await plant.pipeline.run(assessments(range(sent, sent + 20)))
+        sent += 20
+        await plant.pipeline.replay()
+        plant.time.move(60)
+    for _ in range(10):
+        plant.time.move(600)
+        await plant.pipeline.replay()
+    assert await plant.letters() == []
+    assert sorted(plant.stored()) == sorted(names(range(sent)))
+
+
+async def test_with_the_dead_letter_store_gone_too_the_batch_is_not_given_up(plant: Plant) -> None:
+    publishers = set(plant.azure.ingestion.publishers)
+    plant.azure.ingestion.publishers.clear()
+    storeless = plant.rebuilt(dead_letters_container="not--a--container")
+    with pytest.raises(StoreError):
+        await storeless.run(assessments(range(10)))
+    plant.azure.ingestion.publishers |= publishers
+    await storeless.run(assessments(range(10)))
+    assert plant.stored() == names(range(10))
+
+
+async def test_a_store_that_was_never_written_to_is_made_on_first_use(plant: Plant) -> None:
+    fresh = plant.rebuilt(dead_letters_container="made-on-first-use")
+    assert (await fresh.replay()).blobs == 0
+    await fresh.run([Event(b"nonsense", START)])
+    assert (await fresh.replay()).remaining == 1
+
+
+async def test_no_upload_is_begun_after_the_deadline(plant: Plant) -> None:
+    plant.azure.ingestion.faults.add("throttle_bare")
+    summary = await plant.pipeline.run(assessments(range(10)))
+    deadline = plant.settings.function_timeout.total_seconds() * plant.settings.delivery_deadline_percent / 100
+    assert summary.seconds <= deadline
+    assert {letter.reason for letter in await plant.lost()} == {"throttled"}
+
+
+async def test_the_observer_hears_once_who_sent_what_and_how_much_was_uploaded(plant: Plant) -> None:
+    heard: list[tuple[Any, Any, datetime]] = []
+
+    async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
+        heard.append((dict(sightings), dict(uploads), now))
+
+    plant.pipeline._observer = observer
+    await plant.pipeline.run(assessments(range(7)))
+    subscription = "11111111-1111-1111-1111-111111111111"
+    today = START.astimezone(UTC).date()
+    assert heard == [({(subscription, "Assessment", False): START}, {("DefenderAssessments_CL", today): 7}, START)]
+
+
+async def test_an_observer_that_fails_holds_nothing_up(plant: Plant) -> None:
+    async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
+        raise RuntimeError
+
+    plant.pipeline._observer = observer
+    await plant.pipeline.run(assessments(range(3)))
+    assert plant.stored() == names(range(3))
+
+
+async def test_the_apps_own_rows_have_the_same_guarantees(plant: Plant) -> None:
+    publishers = set(plant.azure.ingestion.publishers)
+    plant.azure.ingestion.publishers.clear()
+    await plant.pipeline.sink("DefenderExportRuns_CL", [{"TimeGenerated": START, "RunId": "r1"}])
+    assert plant.azure.ingestion.stored == []
+    plant.azure.ingestion.publishers |= publishers
+    await plant.pipeline.replay()
+    (stored,) = plant.azure.ingestion.stored
+    assert stored.stream == "Custom-DefenderExportRuns_CL"
+    assert [row["RunId"] for row in json.loads(stored.body)] == ["r1"]
+
+
+async def test_log_lines_carry_numbers_and_no_contents(plant: Plant, caplog: pytest.LogCaptureFixture) -> None:
+    plant.azure.ingestion.poison = MARK.encode()
+    with caplog.at_level("DEBUG", "defender_export"):
+        await plant.pipeline.run([*assessments(range(20), marked={4}), Event(b"secret nonsense", START)])
+        await plant.pipeline.replay()
+    lines = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("defender_export"))
+    assert '"dead_letters":{"unreadable":1,"refused":1}' in lines
+    for content in (MARK, "secret", "11111111-1111", "vm4"):
+        assert content not in lines
