@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from shared.exports.check import Checked
     from shared.exports.findings import Finding
+    from shared.exports.store import ExportStore
 
 _SUFFIXES = {".yaml", ".yml"}
 
@@ -224,14 +225,12 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
 @asynccontextmanager
 async def _target() -> AsyncIterator[PushTarget]:
     """The store of the storage account that the environment names, with the caller's own identity."""
-    from shared.exports.store import ExportStore
     from shared.services import Services
     from shared.settings import Settings
 
     services = Services(Settings.load())
     try:
-        container = services.clients.blobs.get_container_client(services.settings.exports_container)
-        yield StoreTarget(ExportStore(container))
+        yield StoreTarget(services.exports)
     finally:
         await services.close()
 
@@ -239,7 +238,7 @@ async def _target() -> AsyncIterator[PushTarget]:
 class StoreTarget:
     """The store as a target of `push`."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: ExportStore) -> None:
         self._store = store
 
     async def read(self, name: str) -> tuple[bytes, str] | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.exports.compile import BodyTooLarge, automation_name, compile_automation, compile_sources
 from shared.exports.evaluate import Decision, evaluate
@@ -191,7 +191,7 @@ def _run_test(config: ExportConfig, test: ExportTest, index: int) -> FileTestOut
     return FileTestOutcome(label, decision.exported == test.exported, test.exported, decision.reason)
 
 
-def decide(config: ExportConfig, record: dict[str, object]) -> Decision:
+def decide(config: ExportConfig, record: Mapping[str, Any]) -> Decision:
     """Whether an export sends `record`, by the source that decided: the first that sends it, else the nearest."""
     decisions = [evaluate(source, record) for source in compile_sources(config)]
     return (

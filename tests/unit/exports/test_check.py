@@ -10,6 +10,8 @@ from shared.exports.model import ExportConfig
 from tests.unit.exports.examples import HUB, OTHER_SUBSCRIPTION, SUBSCRIPTION, WORKSPACE, config, exporting, text
 
 ORPHANS = {"custom": [{"eventSource": "SubAssessments"}]}
+TO_HUB = {"eventHub": {"resourceId": HUB, "trustedService": True}}
+TO_WORKSPACE = {"logAnalyticsWorkspace": {"resourceId": WORKSPACE}}
 ALERT = {"SystemAlertId": "x", "Severity": "High"}
 
 
@@ -75,12 +77,12 @@ def test_custom_rule_sets_beside_others_are_fine() -> None:
 @pytest.mark.parametrize(
     ("name", "destination", "fix"),
     [
-        ("ExportToWorkspace", {"eventHub": {"resourceId": HUB, "trustedService": True}}, "Name it ExportToEventHub, or anything else."),
-        ("exportToEventHub", {"logAnalyticsWorkspace": {"resourceId": WORKSPACE}}, "Name it ExportToWorkspace, or anything else."),
-        ("exportToEventHub", {"eventHub": {"resourceId": HUB, "trustedService": True}}, None),
-        ("ExportToWorkspace", {"logAnalyticsWorkspace": {"resourceId": WORKSPACE}}, None),
+        ("ExportToWorkspace", TO_HUB, "Name it ExportToEventHub, or anything else."),
+        ("exportToEventHub", TO_WORKSPACE, "Name it ExportToWorkspace, or anything else."),
+        ("exportToEventHub", TO_HUB, None),
+        ("ExportToWorkspace", TO_WORKSPACE, None),
     ],
-)  # fmt: skip
+)
 def test_the_portal_s_names_are_for_their_own_destination(name: str, destination: Any, fix: str | None) -> None:
     found = check_config(config(automation={"location": "westeurope", "name": name}, destination=destination))
     assert [(finding.code, finding.fix) for finding in found] == ([("portal-name-mismatch", fix)] if fix else [])
@@ -153,7 +155,8 @@ def test_a_file_s_tests_say_which_rule_set_decided_and_why() -> None:
     assert (one.label, one.passed) == ("tests[0]", True)
     assert (two.label, two.passed, two.expected) == ("tests[1] a low one", False, True)
     assert two.reason == (
-        "none of 2 rule sets of Alerts holds; nearest is rule set 1, which fails at Severity Equals 'High' (it is 'Low')"
+        "none of 2 rule sets of Alerts holds; nearest is rule set 1, "
+        "which fails at Severity Equals 'High' (it is 'Low')"
     )
     assert (three.passed, three.expected) == (False, False)
     assert three.reason == "Alerts rule set 1 holds: Severity Equals 'High' (it is 'High')"

@@ -14,6 +14,8 @@ import yaml
 from shared.exports.check import check_text, run_tests
 
 SAMPLES = sorted((Path(__file__).parents[3] / "exports").glob("*.yaml"))
+MARKS = ["", "\t", "\n", ":", "- ", "{", "[", "]", "'", '"', "%", "? ", "0", "true"]
+NOISE = [*MARKS, "&a ", "*a ", "<<: ", "---\n", "!!python/object:os.system ", "\u2028", "\x00", "\ud800", "é"]
 TEXTS = ["", "\u0000", "é\u202e\U0001f600", "x" * 5000]
 ODD: list[Any] = [None, True, False, 0, -1, 10**30, 1.5, float("inf"), *TEXTS, [], {}, [[]], {"": None}]
 PLACE = re.compile(r"damaged\.yaml(:\d+)?(: \S.*)?")
@@ -24,7 +26,7 @@ def edit_text(chance: random.Random, text: str) -> str:
     for _ in range(chance.randint(1, 6)):
         at, to = sorted(chance.choices(range(len(text) + 1), k=2))
         to = min(to, at + 40)
-        noise = chance.choice(["", "\t", "\n", ":", "- ", "&a ", "*a ", "{", "[", "]", "'", '"', "%", "\u2028", "\x00", "\ud800", "é", "? ", "!!python/object:os.system ", "<<: ", "---\n", "0", "true"])  # fmt: skip
+        noise = chance.choice(NOISE)
         text = text[:at] + chance.choice([noise, text[at:to] * 2, text[at:to][::-1]]) + text[to:]
     return text
 
