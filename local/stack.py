@@ -48,8 +48,9 @@ class LocalAzure:
         partitions: int = 4,
         certificates: Certificates | None = None,
     ) -> None:
-        self._temporary = None if folder else Path(tempfile.mkdtemp(prefix="local-azure-"))
-        self.folder = folder or self._temporary or Path()
+        self._temporary = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="local-azure-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.parts = {"identity", *parts}
         self.certificates = certificates or Certificates(self.folder / "certificates")
         self.tokens = TokenAuthority()
@@ -105,7 +106,7 @@ class LocalAzure:
     ) -> None:
         await self._running.aclose()
         if self._temporary:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def endpoints(self) -> dict[str, str]:
         """The address of each service that runs, by name."""

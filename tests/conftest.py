@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ os.environ.update(_CERTIFICATES.environment())
 
 from local.azurite import Azurite, StorageAccount  # noqa: E402 - see above
 from local.eventhubs import EventHubsBroker  # noqa: E402
+
+if TYPE_CHECKING:
+    from local.stack import LocalAzure
 
 _SPARE_ACCOUNTS = tuple(f"test{number:04}" for number in range(1000))
 _spares = iter(_SPARE_ACCOUNTS)
@@ -48,4 +52,17 @@ def storage(azurite: Azurite) -> StorageAccount:
 async def broker() -> AsyncIterator[EventHubsBroker]:
     """A namespace with the hubs `events` (4 partitions) and `other` (1), and a consumer group `second` in each."""
     async with EventHubsBroker({"events": 4, "other": 1}, consumer_groups=["second"]) as running:
+        yield running
+
+
+@pytest.fixture
+async def local_azure(
+    tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> "AsyncIterator[LocalAzure]":
+    """The whole local Azure but the app, with this process's environment set as the app's."""
+    from local.stack import LocalAzure
+
+    async with LocalAzure(tmp_path / "azure", certificates=local_certs) as running:
+        for name, value in running.app_settings().items():
+            monkeypatch.setenv(name, value)
         yield running

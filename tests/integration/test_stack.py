@@ -9,10 +9,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,17 +33,7 @@ START_SECONDS = 60
 STOP_SECONDS = 15
 
 
-@pytest.fixture
-async def azure(
-    tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[LocalAzure]:
-    async with LocalAzure(tmp_path, certificates=local_certs) as running:
-        for name, value in running.app_settings().items():
-            monkeypatch.setenv(name, value)
-        yield running
-
-
-async def test_the_apps_own_clients_reach_every_part_with_nothing_but_settings(azure: LocalAzure) -> None:
+async def test_the_apps_own_clients_reach_every_part_with_nothing_but_settings(local_azure: LocalAzure) -> None:
     settings = Settings.load()
     clients = Clients(settings)
     try:
@@ -66,19 +57,19 @@ async def test_the_apps_own_clients_reach_every_part_with_nothing_but_settings(a
         assert stored.tables[0].rows[0][0] == 1  # type: ignore[union-attr] # a partial answer has none
     finally:
         await clients.close()
-    assert not azure.ingestion.losses
-    principals = {recorded.principal for recorded in azure.ingestion.requests + azure.logs_query.requests}
+    assert not local_azure.ingestion.losses
+    principals = {recorded.principal for recorded in local_azure.ingestion.requests + local_azure.logs_query.requests}
     assert len(principals) == 1
 
 
-async def test_the_hub_takes_events_from_the_official_client(azure: LocalAzure) -> None:
+async def test_the_hub_takes_events_from_the_official_client(local_azure: LocalAzure) -> None:
     settings = Settings.load()
     producer = EventHubProducerClient.from_connection_string(
         settings.event_hub_connection, eventhub_name=settings.event_hub_name
     )
     async with producer:
         await producer.send_batch([EventData(b"{}") for _ in range(10)])
-    assert azure.broker.count(settings.event_hub_name) == 10
+    assert local_azure.broker.count(settings.event_hub_name) == 10
 
 
 async def test_a_part_alone_starts_with_the_identity_that_opens_it_and_nothing_else(
@@ -140,13 +131,16 @@ class Child:
             check=True,
         ).stdout
 
-    def left_behind(self) -> bool:
-        """Whether any process that it started still runs, once it has ended itself."""
-        try:
+    def left_behind(self) -> list[str]:
+        """What outlives it: addresses that it printed and still answer, files, and processes of its group."""
+        found = [path.name for path in self.folder.iterdir() if path != self.output]
+        for host, port in re.findall(r"://([\w.]+):(\d+)", self.output.read_text()):
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+                found.append(f"{host}:{port}")
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
+            found.append(f"process group {self.process.pid}")
+        return found
 
 
 @contextlib.contextmanager
@@ -163,14 +157,14 @@ def running(folder: Path, *arguments: str) -> Iterator[Child]:
 def printed_calls(printed: str) -> tuple[list[str], dict[str, str]]:
     """The shell lines to run first, and the call printed below each endpoint."""
     preparation = re.findall(r"^  (export .*|token\(\) .*)$", printed, re.MULTILINE)
-    calls = re.findall(r"^(\w+) +(?:https|amqp)://\S+\n  (.*)$", printed, re.MULTILINE)
+    calls = re.findall(r"^(\w+) +(?:https?|amqp)://\S+\n  (.*)$", printed, re.MULTILINE)
     return preparation, dict(calls)
 
 
 def test_everything_comes_up_each_printed_call_works_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     with running(tmp_path) as child:
         preparation, calls = printed_calls(child.await_text("Ctrl-C ends it."))
-        services = ["identity", "blob", "queue", "table", "eventhubs", "arm", "ingestion", "query"]
+        services = ["identity", "blob", "queue", "table", "eventhubs", "arm", "ingestion", "query", "app"]
         assert list(calls) == services
         answers = {service: child.shell(*preparation, calls[service]) for service in services}
         assert answers["identity"].count(".") == 2
@@ -180,6 +174,7 @@ def test_everything_comes_up_each_printed_call_works_and_ctrl_c_leaves_nothing(t
         assert answers["eventhubs"].startswith("AMQP")
         assert json.loads(answers["arm"])["value"]
         assert answers["ingestion"].strip() == "204"
+        assert json.loads(answers["app"]) == {"status": "alive"}
         assert json.loads(answers["query"])["tables"][0]["rows"] == [[1]]
 
         asked = child.run("query", "SELECT RecordKey FROM DefenderOther_CL")
@@ -194,10 +189,9 @@ def test_everything_comes_up_each_printed_call_works_and_ctrl_c_leaves_nothing(t
         exported = child.shell(f'eval "$({sys.executable} -m local env)"', "echo $ARM_ENDPOINT")
         assert exported.strip() in calls["arm"]
 
-        child.process.send_signal(signal.SIGINT)
+        os.killpg(child.process.pid, signal.SIGINT)  # what a terminal does
         assert child.process.wait(STOP_SECONDS) == 0
-        assert not child.left_behind()
-    assert [path.name for path in tmp_path.iterdir()] == ["output.txt"]
+        assert child.left_behind() == []
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "eventhubs"])
@@ -207,8 +201,7 @@ def test_each_part_runs_alone_and_ends_on_sigterm(tmp_path: Path, part: str) -> 
         assert child.shell(*preparation, *calls.values())
         child.process.send_signal(signal.SIGTERM)
         assert child.process.wait(STOP_SECONDS) == 0
-        assert not child.left_behind()
-    assert [path.name for path in tmp_path.iterdir()] == ["output.txt"]
+        assert child.left_behind() == []
 
 
 def test_the_broker_alone_prints_its_connection_string(tmp_path: Path) -> None:
