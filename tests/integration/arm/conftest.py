@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import pytest
@@ -61,7 +61,7 @@ class Credential:
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         # The clients compare the expiry with the real clock; the server goes by the tenant's.
-        token, _ = self._tokens.mint(self._principal, scopes[0].removesuffix("/.default"))
+        token, _expires = self._tokens.mint(self._principal, scopes[0].removesuffix("/.default"))
         return AccessToken(token, 4_000_000_000)
 
 
@@ -74,7 +74,7 @@ class AsyncCredential(Credential):
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def __aenter__(self) -> AsyncCredential:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
