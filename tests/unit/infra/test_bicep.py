@@ -31,7 +31,11 @@ def test_parameter_files_give_what_their_template_takes(parameters: str, templat
 
 
 def test_every_parameter_file_is_checked() -> None:
-    found = {str(path.relative_to(INFRA)) for path in INFRA.rglob("*.json") if "deploymentParameters" in path.read_text()[:200]}
+    found = {
+        str(path.relative_to(INFRA))
+        for path in INFRA.rglob("*.json")
+        if "deploymentParameters" in path.read_text()[:200]
+    }
     assert found == set(PARAMETER_FILES)
 
 
@@ -39,7 +43,12 @@ BROKEN = {
     "an undeclared symbol": ("modules/app.bicep", "serverFarmId: plan.id", "serverFarmId: farm.id", "'farm'"),
     "an undeclared symbol in a string": ("modules/app.bicep", "'plan-${name}'", "'plan-${nome}'", "'nome'"),
     "an undeclared symbol in a loop": ("modules/tables.bicep", "name: item.name", "name: itm.name", "'itm'"),
-    "a wrong module parameter": ("main.bicep", "    plan: tablePlan\n", "    plann: tablePlan\n", "no parameter 'plann'"),
+    "a wrong module parameter": (
+        "main.bicep",
+        "    plan: tablePlan\n",
+        "    plann: tablePlan\n",
+        "no parameter 'plann'",
+    ),
     "a missing module parameter": ("main.bicep", "    plan: tablePlan\n", "", "needs parameter 'plan'"),
     "a module that does not exist": ("main.bicep", "modules/alerts.bicep", "modules/alarms.bicep", "alarms.bicep"),
     "an output that does not exist": ("main.bicep", "tables.outputs.customerId", "tables.outputs.custId", "'custId'"),

@@ -30,7 +30,10 @@ def test_everything_was_read_and_no_check_crashed(result: Result) -> None:
     assert result.parsing_errors == []
     assert result.crashes == []
     deployed = [
-        resource for path in INFRA.rglob("*.bicep") for resource in parse(path).resources.values() if not resource.existing
+        resource
+        for path in INFRA.rglob("*.bicep")
+        for resource in parse(path).resources.values()
+        if not resource.existing
     ]
     assert result.resource_count >= len(deployed) > 40
 

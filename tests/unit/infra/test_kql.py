@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.enrich import context
 from shared.reconcile import inventory
 from shared.watch import present
 from tools import infra
@@ -18,6 +19,10 @@ GRAPH_TEXTS = {
     "shared/reconcile/inventory.py": {
         "subscriptions": inventory.SUBSCRIPTIONS,
         "automations": inventory.AUTOMATIONS,
+    },
+    "shared/enrich/context.py": {
+        "containers": context.CONTAINERS.format(ids="'/subscriptions/a'"),
+        "resources": context.RESOURCES.format(ids="'/subscriptions/a'"),
     },
     "shared/watch/present.py": {"present records": present.query(present.TYPE_OF_KIND)},
 }
@@ -67,7 +72,11 @@ def found() -> list[Diagnostic]:
         *shipped(),
         *(Text(f"broken/{name}", "workspace", text) for name, text in BROKEN.items()),
         *(text._replace(id=f"renamed/{text.id}", database="renamed") for text in shipped() if text.database != "graph"),
-        *(text._replace(id=f"renamed/{text.id}", database="renamed graph") for text in shipped() if text.database == "graph"),
+        *(
+            text._replace(id=f"renamed/{text.id}", database="renamed graph")
+            for text in shipped()
+            if text.database == "graph"
+        ),
     ]
     return bind(databases, texts)
 
@@ -89,7 +98,11 @@ def test_a_broken_text_is_found(found: list[Diagnostic], name: str) -> None:
 
 
 def test_a_renamed_column_is_found_wherever_it_is_used(found: list[Diagnostic]) -> None:
-    users = {f"renamed/{text.id}" for text in shipped() if text.database == "workspace" and "RecommendationState" in text.text}
+    users = {
+        f"renamed/{text.id}"
+        for text in shipped()
+        if text.database == "workspace" and "RecommendationState" in text.text
+    }
     graph = {f"renamed/{text.id}" for text in shipped() if text.database == "graph"}
     assert len(users) >= 5
     assert users | graph == {diagnostic.id for diagnostic in found if diagnostic.id.startswith("renamed/")}
@@ -111,5 +124,7 @@ def _graph_literals(path: Path) -> bool:
 
 
 def test_every_module_with_a_resource_graph_query_is_bound() -> None:
-    modules = {str(path.relative_to(infra.ROOT)) for path in (infra.ROOT / "shared").rglob("*.py") if _graph_literals(path)}
+    modules = {
+        str(path.relative_to(infra.ROOT)) for path in (infra.ROOT / "shared").rglob("*.py") if _graph_literals(path)
+    }
     assert modules == set(GRAPH_TEXTS)

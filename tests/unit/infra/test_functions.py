@@ -1,0 +1,101 @@
+"""The `_Distinct` and `_Current` functions, executed over rows of the app's own parser and compared with SQL."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+import pytest_asyncio
+
+from local.records import generate
+from local.streams import Losses, Stream
+from local.workspace import Result, Workspace
+from shared.enrich.records import Event, Parser
+from shared.enrich.tables import TABLES, Table
+from tools.infra import saved_functions
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RECORD_TABLES = [table for table in TABLES if table.holds_records]
+SUBSCRIPTIONS = [f"{number:08}-0000-4000-8000-000000000000" for number in range(4)]
+SHARES = dict.fromkeys((table.kind for table in RECORD_TABLES), 1)
+START = datetime(2026, 11, 1, tzinfo=UTC)
+STEP = timedelta(minutes=3)
+
+
+def events() -> Iterator[Event]:
+    """Every kind, with what the functions are for: duplicates, states that follow one another, late ones, deletes."""
+    stream = generate(11, SUBSCRIPTIONS, 2000, kinds=SHARES, duplicates=0.1, late=0.1, bad=0.0, every=STEP)
+    for number, event in enumerate(stream):
+        enqueued, partition = START + number * STEP, str(number % 4)
+        yield Event(event.body, enqueued, partition, number)
+        if number % 5 == 0:
+            # The resource is gone; the record still tells the state that it had.
+            gone = event.body.replace(b'"Write"', b'"Delete"').replace(b'"Insert"', b'"Delete"')
+            yield Event(gone, enqueued + STEP / 3, partition, 10_000 + number)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def workspace() -> AsyncIterator[Workspace]:
+    functions = [
+        f"{query.name}() {{ {query.text} }}"
+        for query in saved_functions()
+        if query.name.endswith(("_Distinct", "_Current"))
+    ]
+    parsed = Parser().parse(events(), now=START + timedelta(days=7))
+    async with Workspace(functions=functions) as opened:
+        for table in RECORD_TABLES:
+            stream, losses = Stream(table), Losses()
+            body = b"[" + b",".join(row.json for row in parsed.rows if row.table == table.name) + b"]"
+            read = stream.read(body, losses)
+            await opened.append(table.name, partial(stream.columns, read, START, losses), START)
+        yield opened
+
+
+def comparable(result: Result, table: Table) -> Counter[tuple[str, ...]]:
+    """Rows without regard to the order of rows and columns."""
+    places = [result.columns.index(column.name) for column in table.columns]
+    return Counter(tuple(str(row[place]) for place in places) for row in result.rows)
+
+
+def picked(table: Table, by: str, order: str, condition: str = "true") -> str:
+    newest = f'SELECT *, row_number() OVER (PARTITION BY {by} ORDER BY {order}) AS place FROM "{table.name}"'
+    return f"SELECT * EXCLUDE place FROM ({newest}) WHERE place = 1 AND {condition}"
+
+
+@pytest.mark.parametrize("table", RECORD_TABLES, ids=lambda table: table.name)
+async def test_distinct_leaves_one_row_per_key(workspace: Workspace, table: Table) -> None:
+    answer = await workspace.kql(f"{table.name.removesuffix('_CL')}_Distinct()")
+    expected = await workspace.sql(picked(table, "RecordKey", "EnqueuedTime"))
+    everything = await workspace.sql(f'SELECT count(*) FROM "{table.name}"')
+    assert comparable(answer, table) == comparable(expected, table)
+    assert 0 < len(answer.rows) < everything.rows[0][0]  # there were duplicates to leave out
+
+
+@pytest.mark.parametrize("table", RECORD_TABLES, ids=lambda table: table.name)
+async def test_current_leaves_the_newest_row_per_record_without_deletes(workspace: Workspace, table: Table) -> None:
+    answer = await workspace.kql(f"{table.name.removesuffix('_CL')}_Current()")
+    newest = "EventTime DESC NULLS LAST, EnqueuedTime DESC"
+    expected = await workspace.sql(picked(table, "RecordId", newest, "Action IS DISTINCT FROM 'Delete'"))
+    assert comparable(answer, table) == comparable(expected, table)
+    assert answer.rows
+
+
+async def test_the_rows_have_deletes_to_leave_out(workspace: Workspace) -> None:
+    deleted = {
+        table.kind: (await workspace.sql(f"SELECT count(*) FROM \"{table.name}\" WHERE Action = 'Delete'")).rows[0][0]
+        for table in RECORD_TABLES
+    }
+    assert deleted["Assessment"] > 10
+    assert deleted["Alert"] == 0  # alerts carry no action
+
+
+async def test_a_function_that_takes_the_oldest_row_would_be_found(workspace: Workspace) -> None:
+    table = RECORD_TABLES[1]
+    wrong = f"{table.name} | summarize arg_min(EnqueuedTime, *) by RecordId | where Action != 'Delete'"
+    newest = picked(
+        table, "RecordId", "EventTime DESC NULLS LAST, EnqueuedTime DESC", "Action IS DISTINCT FROM 'Delete'"
+    )
+    answers = [comparable(await workspace.kql(wrong), table), comparable(await workspace.sql(newest), table)]
+    assert answers[0] != answers[1]
