@@ -8,11 +8,9 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from local.host.config import time_span
 
 TRIGGERS = {"httpTrigger", "timerTrigger", "queueTrigger", "eventHubTrigger"}
 # The platform honours retry policies for these triggers alone (of those that are known here).
@@ -34,15 +32,19 @@ class RetryPolicy:
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> RetryPolicy:
-        """Read the decorator's settings."""
+        """Read the decorator's settings.
+
+        Raises:
+            ValueError: an interval is not of the form hh:mm:ss, which is all that the worker reads.
+        """
         if options["strategy"] == "fixed_delay":
-            delay = time_span(options["delay_interval"])
+            delay = _interval(options["delay_interval"])
             return cls(exponential=False, max_count=int(options["max_retry_count"]), shortest=delay, longest=delay)
         return cls(
             exponential=True,
             max_count=int(options["max_retry_count"]),
-            shortest=time_span(options["minimum_interval"]),
-            longest=time_span(options["maximum_interval"]),
+            shortest=_interval(options["minimum_interval"]),
+            longest=_interval(options["maximum_interval"]),
         )
 
     def allows(self, retries: int) -> bool:
@@ -53,6 +55,11 @@ class RetryPolicy:
         """Seconds to wait before the next attempt."""
         factor = 2 ** min(retries, 32) if self.exponential else 1
         return min(self.shortest.total_seconds() * factor, self.longest.total_seconds())
+
+
+def _interval(text: str) -> timedelta:
+    moment = datetime.strptime(text, "%H:%M:%S")  # noqa: DTZ007 - a span, read as the worker reads it
+    return timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,6 @@ async def plain_events(events: typing.List[func.EventHubEvent]) -> None:
     cardinality="many",
     data_type="binary",
 )
-@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:00.05")
+@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:01")
 def retried_events(events: typing.List[func.EventHubEvent], context: func.Context) -> None:
     take("retried_events", events, context.retry_context.retry_count)

@@ -78,14 +78,13 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
             await asyncio.sleep(0.02)
 
 
-async def send(broker: EventHubsBroker, *bodies: str, partition: str = "0", **target: str) -> None:
+async def send(broker: EventHubsBroker, *bodies: str, partition: str = "0", key: str | None = None) -> None:
     client = EventHubProducerClient.from_connection_string(broker.connection_string, eventhub_name="events")
     async with client:
-        events = [EventData(body) for body in bodies]
-        if target:
-            await client.send_batch(events, **target)
-        else:
-            await client.send_batch(events, partition_id=partition)
+        batch = await client.create_batch(partition_id=None if key else partition, partition_key=key)
+        for body in bodies:
+            batch.add(EventData(body))
+        await client.send_batch(batch)
 
 
 async def checkpoint(settings: Mapping[str, str], broker: EventHubsBroker, group: str = "$Default") -> int:
@@ -242,7 +241,7 @@ async def test_message_encoding_none_takes_the_text_as_it_is(settings: dict[str,
 async def test_event_batches_carry_their_place_and_never_exceed_the_batch_size(
     settings: dict[str, str], broker: EventHubsBroker
 ) -> None:
-    await send(broker, *(str(number) for number in range(7)), partition_key="alpha")
+    await send(broker, *(str(number) for number in range(7)), key="alpha")
     async with running(settings, "plain_events"):
         await until(lambda: sum(len(call["bodies"]) for call in calls(settings, "plain_events")) == 7)
     made = calls(settings, "plain_events")
@@ -376,6 +375,8 @@ def test_retry_delays_are_fixed_or_double_up_to_the_longest() -> None:
     )
     assert [growing.delay(n) for n in range(6)] == [5, 10, 20, 40, 60, 60]
     assert growing.allows(10**9)
+    with pytest.raises(ValueError, match="unconverted"):
+        RetryPolicy.read({"strategy": "fixed_delay", "max_retry_count": "3", "delay_interval": "00:00:00.5"})
 
 
 def test_settings_and_time_spans_are_read_as_the_host_does() -> None:

@@ -1,0 +1,83 @@
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.host.functions import load
+from local.worker_environment import ROOT, find_python, prepare
+
+PYTHON = find_python()
+pytestmark = [
+    pytest.mark.skipif(PYTHON is None, reason="azure-functions-runtime needs Python 3.13, and none was found"),
+    pytest.mark.xdist_group("worker"),
+    pytest.mark.timeout(600),
+]
+SAMPLE = ROOT / "tests" / "apps"
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Path:
+    assert PYTHON
+    return prepare(PYTHON)
+
+
+def drive(interpreter: Path, folder: Path, invocations: list[dict[str, Any]], **settings: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [str(interpreter), "-P", str(ROOT / "local" / "worker.py"), str(folder)],
+        input=json.dumps(invocations),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=folder,
+        env={**os.environ, **settings, "PYTHONPATH": str(folder)},
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def trigger(bindings: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(binding for binding in bindings if binding["type"].endswith("Trigger"))
+
+
+def test_the_worker_indexes_the_app_as_the_local_host_does_and_answers_health(interpreter: Path) -> None:
+    seen = drive(interpreter, ROOT, [{"function": "health", "parameter": "req", "url": "http://x/api/health"}])
+
+    local = {function.name: function for function in load(ROOT / "function_app.py", {})}
+    assert seen["functions"].keys() == local.keys()
+    for name, bindings in seen["functions"].items():
+        found = {key: value for key, value in trigger(bindings).items() if value is not None}
+        expected = {key: value for key, value in local[name].trigger.items() if value is not None}
+        assert found.items() >= expected.items()
+    assert seen["results"][0]["error"] == ""
+    assert seen["results"][0]["status"] == 200
+    assert json.loads(seen["results"][0]["body"]) == {"status": "alive"}
+
+
+def test_the_worker_gives_a_handler_the_events_that_the_local_host_gives(interpreter: Path, tmp_path: Path) -> None:
+    system = [
+        {
+            "SequenceNumber": 5 + n,
+            "Offset": str(100 * n),
+            "PartitionKey": "k",
+            "EnqueuedTimeUtc": "2026-11-22T10:00:00Z",
+        }
+        for n in range(2)
+    ]
+    metadata = {
+        "SystemPropertiesArray": system,
+        "PartitionContext": {"PartitionId": "3", "ConsumerGroup": "$Default", "EventHubName": "events"},
+    }
+    asked = {"function": "plain_events", "parameter": "events", "events": ["one", "two"], "metadata": metadata}
+    record = tmp_path / "calls.jsonl"
+
+    seen = drive(interpreter, SAMPLE, [asked], RECORD_FILE=str(record))
+
+    assert seen["results"][0]["error"] == ""
+    call = json.loads(record.read_text())
+    assert (call["bodies"], call["sequence_numbers"], call["keys"]) == (["one", "two"], [5, 6], ["k", "k"])
+    assert (call["partition"], call["group"], call["timed"]) == ("3", "$Default", True)
