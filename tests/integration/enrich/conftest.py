@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.stack import LocalAzure
 from shared.clients import Clients
@@ -82,11 +83,11 @@ class Plant:
 
 @pytest.fixture
 async def plant(
-    local_certs: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local_certs: Certificates, storage: StorageAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Plant]:
     """Storage, identity, Logs Ingestion and the pipeline between them."""
-    async with LocalAzure(tmp_path, parts=("azurite", "ingestion"), certificates=local_certs) as azure:
-        for name, value in azure.app_settings().items():
+    async with LocalAzure(tmp_path, parts=("ingestion",), certificates=local_certs) as azure:
+        for name, value in (azure.app_settings() | storage.identity_settings()).items():
             monkeypatch.setenv(name, value)
         settings = Settings.load()
         clients, time = Clients(settings), MovableTime()
