@@ -23,7 +23,7 @@ class CheckovUnavailableError(RuntimeError):
 
 @dataclass(frozen=True)
 class Result:
-    """What checkov found: failed and skipped checks as it reports them, files it could not read, and how much it read."""
+    """What checkov found: failed and skipped checks as reported, files not read, resources read, crashed checks."""
 
     failed: list[dict[str, Any]]
     skipped: list[dict[str, Any]]
@@ -38,7 +38,8 @@ def scan(folder: Path) -> Result:
     Raises:
         CheckovUnavailableError: the environment can't be made.
     """
-    command = [_installed(), "--directory", folder, "--framework", "bicep", "--skip-download", "--output", "json"]
+    options = ("--framework", "bicep", "--skip-download", "--output", "json")
+    command = (str(_installed()), "--directory", str(folder), *options)
     environment = _clean_environment() | {"HOME": str(_ENVIRONMENT), "LOG_LEVEL": "ERROR"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     report = json.loads(done.stdout)
@@ -67,9 +68,13 @@ def _installed() -> Path:
 
 def _install() -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", _ENVIRONMENT], check=True, env=_clean_environment())
-    pip = [_ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(_ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*pip, "--requirement", _REQUIREMENTS], check=False, capture_output=True, text=True, env=_clean_environment()
+        [*pip, "--requirement", str(_REQUIREMENTS)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=_clean_environment(),
     )
     if done.returncode != 0:
         raise CheckovUnavailableError((done.stderr.strip().splitlines() or ["pip failed"])[-1])

@@ -12,12 +12,56 @@ from tools.bicep.document import BicepSyntaxError, Document, Output, Parameter, 
 
 # The functions of the Bicep language that these templates use (Bicep functions reference).
 _FUNCTIONS = frozenset(
-    """
-    any array bool concat contains deployment empty environment extensionResourceId first format guid int intersection
-    join last length listKeys loadJsonContent loadTextContent managementGroup managementGroupResourceId max min newGuid
-    padLeft range replace resourceGroup resourceId skip split startsWith endsWith string subscription
-    subscriptionResourceId substring take tenant tenantResourceId toLower toUpper trim union uniqueString uri utcNow
-    """.split()
+    {
+        "any",
+        "array",
+        "bool",
+        "concat",
+        "contains",
+        "deployment",
+        "empty",
+        "endsWith",
+        "environment",
+        "extensionResourceId",
+        "first",
+        "format",
+        "guid",
+        "int",
+        "intersection",
+        "join",
+        "last",
+        "length",
+        "listKeys",
+        "loadJsonContent",
+        "loadTextContent",
+        "managementGroup",
+        "managementGroupResourceId",
+        "max",
+        "min",
+        "newGuid",
+        "padLeft",
+        "range",
+        "replace",
+        "resourceGroup",
+        "resourceId",
+        "skip",
+        "split",
+        "startsWith",
+        "string",
+        "subscription",
+        "subscriptionResourceId",
+        "substring",
+        "take",
+        "tenant",
+        "tenantResourceId",
+        "toLower",
+        "toUpper",
+        "trim",
+        "union",
+        "uniqueString",
+        "uri",
+        "utcNow",
+    }
 )
 _NAMESPACES = frozenset({"az", "sys"})
 _PRIMITIVES = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
@@ -127,12 +171,15 @@ def _check_module(document: Document, symbol: str, documents: Mapping[Path, Docu
             yield module.line, f"module {module.path!r} needs parameter {parameter.name!r}"
     if target.scope != document.scope and "scope" not in module.body:
         yield module.line, f"module {module.path!r} deploys to a {target.scope}, so it needs a scope"
+    yield from _check_outputs(document, symbol, target)
+
+
+def _check_outputs(document: Document, symbol: str, target: Document) -> Iterator[tuple[int, str]]:
     for reference in document.references:
-        if reference.symbol != symbol or not reference.members or reference.members[0] != "outputs":
-            continue
-        for output in reference.members[1:2]:
-            if output not in target.outputs:
-                yield reference.line, f"module {module.path!r} has no output {output!r}"
+        if reference.symbol == symbol and reference.members[:1] == ("outputs",):
+            for output in reference.members[1:2]:
+                if output not in target.outputs:
+                    yield reference.line, f"module {document.modules[symbol].path!r} has no output {output!r}"
 
 
 def check_parameter_file(path: Path, template: Path) -> list[Finding]:

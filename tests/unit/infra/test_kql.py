@@ -14,6 +14,7 @@ from shared.watch import present
 from tools import infra
 from tools.kql import Database, Diagnostic, Text, bind, resource_graph, workspace
 from tools.workbook import queries
+from tools.workbook import workbook as posture_workbook
 
 GRAPH_TEXTS = {
     "shared/reconcile/inventory.py": {
@@ -43,7 +44,7 @@ def shipped() -> Iterator[Text]:
         yield Text(f"queries/{query.name}", "workspace", query.text)
     for query in infra.alerts():
         yield Text(f"alerts/{query.name}", "workspace", query.text)
-    for title, text in queries(infra.workbook()):
+    for title, text in queries(posture_workbook()):
         yield Text(f"workbook/{title}", "workspace", text)
     for module, texts in GRAPH_TEXTS.items():
         for name, text in texts.items():
