@@ -119,7 +119,7 @@ async def test_a_workspace_needs_rights_on_its_solution(
 
 def in_other_tenant(tenant: Tenant) -> str:
     return next(
-        one["id"]
+        str(one["id"])
         for one in tenant.resources.values()
         if one["type"] == "Microsoft.EventHub/namespaces/eventhubs" and "/evhns-partner/" in one["id"]
     )
@@ -203,7 +203,6 @@ async def test_a_deny_policy_is_listed_and_refuses_the_write(rest: Rest, tenant:
         "properties": {
             "scope": scope,
             "enforcementMode": "Default",
-            "policyDefinitionId": "/providers/Microsoft.Authorization/policyDefinitions/6c112d4e-5bc7-47ae-a041-ea2d9dccd749",
             "parameters": {"listOfResourceTypesNotAllowed": {"value": ["Microsoft.Security/automations"]}},
         },
     }
