@@ -46,12 +46,14 @@ class RunLease:
         holder: Mapping[str, str],
         *,
         seconds: int = LEASE_SECONDS,
+        renew_every: float = RENEW_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._container = container
         self._holder = holder
         self._monotonic = monotonic
         self._seconds = seconds
+        self._renew_every = min(renew_every, seconds / 4)
         self._lease: BlobLeaseClient | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._until = 0.0
@@ -99,7 +101,7 @@ class RunLease:
         from azure.core.exceptions import AzureError, HttpResponseError
 
         while self._lease:
-            await asyncio.sleep(min(RENEW_SECONDS, self._seconds / 4))
+            await asyncio.sleep(self._renew_every)
             asked = self._monotonic()
             try:
                 await self._lease.renew()

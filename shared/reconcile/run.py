@@ -21,7 +21,7 @@ from shared.reconcile.arm import Arm
 from shared.reconcile.declared import Prepared, desired_automations
 from shared.reconcile.destinations import Destinations, KeyedDestinations
 from shared.reconcile.inventory import fallen, from_graph, from_lists
-from shared.reconcile.lease import LeaseHeld, RunLease
+from shared.reconcile.lease import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.pacing import Pacer
 from shared.reconcile.plan import Declaration, Guards, Item, Plan, make_plan
 from shared.reconcile.planfile import StalePlan, refuse_if_stale
@@ -80,6 +80,8 @@ class _Run:
 
 class Reconciler:
     """Plans and applies for one deployment.  `rows` takes the row of each run, when there is somewhere to send it."""
+
+    renew_seconds: float = RENEW_SECONDS
 
     def __init__(
         self,
@@ -181,7 +183,7 @@ class Reconciler:
             "host": platform.node().encode("ascii", "replace").decode(),
             "since": run.report.started.isoformat(timespec="seconds"),
         }
-        return RunLease(self._container, holder)
+        return RunLease(self._container, holder, renew_every=self.renew_seconds)
 
     async def _look(self, run: _Run, request: Request) -> None:
         """Discover and plan."""
