@@ -73,6 +73,7 @@ class SecurityData:
         subscription = self._tenant.subscription(subscription_id)
         kind = record["type"].lower()
         self._made[(subscription.id, kind)] = [*self(subscription, kind), record]
+        self._tenant.resources.version += 1
 
     def _targets(self, subscription: Subscription) -> list[str]:
         kinds = ("Microsoft.Compute/virtualMachines", "Microsoft.Storage/storageAccounts", "Microsoft.Sql/servers")

@@ -104,9 +104,10 @@ class Tenant:
         self.clock.advance(seconds)
 
     @property
-    def version(self) -> tuple[int, int]:
-        """Changes with every change of a subscription or resource."""
-        return self.subscriptions.version, self.resources.version
+    def version(self) -> tuple[object, ...]:
+        """Changes with everything that decides what a query finds."""
+        groups = tuple(self.management_groups.values())
+        return self.subscriptions.version, self.resources.version, groups, tuple(self.assignments)
 
     # The hierarchy.
 

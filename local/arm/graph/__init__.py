@@ -90,7 +90,7 @@ class ResourceGraph:
 
     def _rows(self, call: Call, query: Query, text: str, subscriptions: list[Subscription]) -> list[Row]:
         tenant, caller, lag = self._tenant, call.caller.object_id, call.arm.graph_lag
-        seen = (text, caller, tuple(one.id for one in subscriptions), len(tenant.assignments), tenant.version)
+        seen = (text, caller, tuple(one.id for one in subscriptions), tenant.version)
         if self._answer[0] == seen and not lag:
             return self._answer[1]
         roles = Roles(tenant, caller)
@@ -103,7 +103,7 @@ class ResourceGraph:
 
         run = Run(table)
         rows = query.rows(run)
-        self._answer = (seen if run.certain else None, rows)
+        self._answer = (seen if run.certain and not lag else None, rows)
         return rows
 
     def _scope(self, call: Call, body: Document) -> tuple[list[Subscription], bool]:

@@ -79,13 +79,20 @@ def _aggregates(reader: Reader) -> dict[str, Total]:
             raise QueryError(f"aggregate '{called}' is unknown or not emulated", token.position, token.text)
         fold, kind = AGGREGATES[called]
         argument = _argument(reader, called)
-        found[name or f"{called}_{argument[0]}"] = (
+        found[name or _derived_name(called, argument[0])] = (
             fold,
             argument[1].evaluate,
             argument[1].type if kind == "same" else kind,
         )
         if not reader.accept(","):
             return found
+
+
+def _derived_name(called: str, column: str) -> str:
+    """The name that Kusto gives an aggregate without one: `set_x` for make_set(x), `x` for take_any(x)."""
+    if called in {"take_any", "any"} and column:
+        return column
+    return f"{called.removeprefix('make_')}_{column}"
 
 
 def _argument(reader: Reader, called: str) -> tuple[str, Expression]:
