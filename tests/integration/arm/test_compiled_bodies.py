@@ -25,20 +25,16 @@ LEVELS = ["High", "Medium", "Low"]
 IDS = ["82e20e14-edc5-4373-bfc4-f13121257c37", "f97aa83c-9b63-4f9a-99f6-b22c4398f936"]
 RULE = {"propertyJPath": "properties.score.percentage", "propertyType": "Number", "operator": "LesserThan"}
 FREQUENCIES = (["streaming"], ["snapshot"], ["streaming", "snapshot"])
+BY_LEVEL: list[dict[str, Any]] = [{}, {"minimumSeverity": "Medium"}]
+BY_ID: list[dict[str, Any]] = [{}, {"ids": IDS}]
+FINDINGS: list[dict[str, Any]] = [{}, {"findings": {}}, {"findings": {"severities": LEVELS}}]
 CHOICES: dict[str, list[dict[str, Any]]] = {
     "alerts": [
         {"frequency": ["streaming"]},
         {"frequency": ["streaming"], "minimumSeverity": "Informational"},
         {"frequency": ["streaming"], "severities": ["Low"], "plans": ["Storage", "Dns"]},
     ],
-    "recommendations": [
-        {} | level | ids | findings
-        for level, ids, findings in product(
-            ({}, {"minimumSeverity": "Medium"}),
-            ({}, {"ids": IDS}),
-            ({}, {"findings": {}}, {"findings": {"severities": LEVELS}}),
-        )
-    ],
+    "recommendations": [{**level, **ids, **findings} for level, ids, findings in product(BY_LEVEL, BY_ID, FINDINGS)],
     "secureScore": [{"controls": controls} for controls in (False, True, IDS)],
     "regulatoryCompliance": [{}, {"standards": ["Azure-CIS-1.4.0", "PCI-DSS-4"]}],
     "attackPaths": [{}, {"minimumRiskLevel": "Medium"}],
