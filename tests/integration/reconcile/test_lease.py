@@ -1,10 +1,9 @@
 """G15: one writer."""
 
 import asyncio
-import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,11 @@ SHORTEST_LEASE_SECONDS = 15
 ROOT = Path(__file__).parents[3]
 
 
+async def until(seen: Callable[[], bool]) -> None:
+    while not seen():  # noqa: ASYNC110 - the server has no event to wait for
+        await asyncio.sleep(0.005)
+
+
 async def test_of_two_runs_at_once_one_writes_and_the_other_names_it(
     local_certs: Certificates, storage: StorageAccount
 ) -> None:
@@ -29,8 +33,7 @@ async def test_of_two_runs_at_once_one_writes_and_the_other_names_it(
         here.arm.faults.add("latency", seconds=0.2, matching="^PUT")
         reconciler = here.reconciler(apply_concurrency=1)
         first = asyncio.create_task(reconciler.apply(Request(Caller("timer", "reconcile_exports"))))
-        while not here.writes():
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(here.writes()))
         second = await here.reconciler().apply(Request(Caller("cli", "alice")))
         written = await first
         assert (second.outcome, list(second.outcomes)) == ("Skipped", [])
@@ -70,10 +73,11 @@ async def test_a_killed_runs_lease_is_taken_over(local_certs: Certificates, stor
         container = here.clients.blobs.get_container_client("locks")
         await container.create_container()
         arguments = [sys.executable, "-c", HOLD, storage.connection_string, str(SHORTEST_LEASE_SECONDS)]
-        with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as doomed:
-            assert doomed.stdout is not None
-            assert await asyncio.to_thread(doomed.stdout.readline) == "held\n"
-            doomed.send_signal(signal.SIGKILL)
+        doomed = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+        assert doomed.stdout is not None
+        assert await doomed.stdout.readline() == b"held\n"
+        doomed.kill()
+        await doomed.wait()
         killed = time.monotonic()
         with pytest.raises(LeaseHeld) as refusal:
             async with RunLease(container, {"run": "heir"}):
@@ -115,8 +119,7 @@ async def test_a_run_that_lost_its_lease_stops_writing(local_certs: Certificates
         async def steal() -> None:
             from azure.storage.blob.aio import BlobLeaseClient
 
-            while not here.ours():
-                await asyncio.sleep(0.005)
+            await until(lambda: bool(here.ours()))
             await BlobLeaseClient(container.get_blob_client(LEASE_BLOB)).break_lease(0)
 
         here.arm.faults.add("latency", seconds=0.4, matching="^PUT.*automations")
