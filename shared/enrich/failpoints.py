@@ -23,6 +23,8 @@ POINTS = (
     "hub.partitions",  # the output hub's partitions
     "hub.batch",  # an empty batch, whose size the link decides
     "hub.send",  # enriched rows to the output hub
+    "context.enrich",  # Resource Graph
+    "freshness.note",  # Table Storage
 )
 
 _listener: Callable[[str], None] | None = None

@@ -21,6 +21,7 @@ from shared.enrich.blobs import Container, StoreError
 from shared.enrich.clock import Clock, Deadline
 from shared.enrich.deadletter import Choice, DeadLetters, Replay
 from shared.enrich.deliver import Deliverer
+from shared.enrich.failpoints import touching
 from shared.enrich.forward import Forward, NotForwarded, Outgoing
 from shared.enrich.letters import Letter, answered, failed_again, not_forwarded, one_line, refused, texts, unsent
 from shared.enrich.pack import Body, Encoded, pack_encoded
@@ -198,7 +199,8 @@ class Pipeline:
         if self._observer is None:
             return
         try:
-            await self._observer(summary.sightings, summary.uploads, self._clock.now())
+            with touching("freshness.note"):
+                await self._observer(summary.sightings, summary.uploads, self._clock.now())
         except Exception as error:  # noqa: BLE001 # the next invocation tells it again
             logger.warning("could not note what arrived: %s", type(error).__name__)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from shared.enrich.failpoints import touching
 from shared.enrich.letters import Letter, defective_event, defective_row, unreadable
 from shared.enrich.pack import Body, pack
 from shared.enrich.records import Event, Parsed, Parser, Row
@@ -49,7 +50,8 @@ class Preparer:
         work = Work()
         await asyncio.to_thread(self._parse, events, now, work)
         if self._context is not None:
-            await self._context.enrich(work.parsed.rows)
+            with touching("context.enrich"):
+                await self._context.enrich(work.parsed.rows)
         await asyncio.to_thread(_pack, now, work)
         return work
 
