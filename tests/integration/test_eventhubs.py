@@ -42,7 +42,7 @@ def consumer(
     broker: EventHubsBroker, hub: str = HUB, group: str = "$Default", **options: Any
 ) -> EventHubConsumerClient:
     return EventHubConsumerClient.from_connection_string(
-        broker.connection_string, group, eventhub_name=hub, load_balancing_interval=0.3, **options
+        broker.connection_string, group, eventhub_name=hub, load_balancing_interval=0.1, **options
     )
 
 
@@ -273,10 +273,9 @@ async def test_an_unknown_hub_partition_or_consumer_group_is_not_found(broker: E
     assert broker.count(HUB) == 0
 
 
-@pytest.mark.parametrize("key", ["another key", "SAS_KEY_VALUE "])
-async def test_a_wrong_key_opens_nothing(broker: EventHubsBroker, key: str) -> None:
+async def test_a_wrong_key_opens_nothing() -> None:
     async with EventHubsBroker({HUB: 1}, key="right") as strict:
-        wrong = strict.connection_string.replace("SharedAccessKey=right", f"SharedAccessKey={key}")
+        wrong = strict.connection_string.replace("SharedAccessKey=right", "SharedAccessKey=another")
         client = AsyncProducerClient.from_connection_string(wrong, eventhub_name=HUB, retry_total=0)
         async with client:
             with pytest.raises(AuthenticationError, match="invalid signature"):
