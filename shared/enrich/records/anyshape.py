@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import orjson
 
 from shared.enrich.records.fields import Kind
@@ -156,9 +157,12 @@ def moment(value: Any) -> datetime | None:
     if not isinstance(value, str) or len(value) < len("2026-01-01"):
         return None
     try:
-        read = datetime.fromisoformat(value)
-    except ValueError:
-        return None
+        read = msgspec.convert(value, datetime)  # as the fast reader: .NET's seventh digit is rounded, not cut
+    except msgspec.ValidationError:
+        try:
+            read = datetime.fromisoformat(value)
+        except ValueError:
+            return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
@@ -84,6 +84,7 @@ def _details(read: Read) -> str:
 def alert(read: Read) -> datetime | None:
     """Resource, MITRE and plan of an alert."""
     values, inputs = read.values, read.inputs
+    values.RecordId = _lower(values.SystemAlertId)
     extended = _mapping(values.ExtendedProperties)
     resource = (
         inputs.resource or _first_text(extended, "effectiveazureresourceid") or _identifier(values.ResourceIdentifiers)
@@ -158,7 +159,7 @@ _FINDING = {
 }
 
 
-class Finding(msgspec.Struct, gc=False, rename="camel"):
+class Finding(msgspec.Struct, gc=False):
     """What scanners say in a finding's additional data, that a column carries; the rest stays there."""
 
     assessed_resource_type: str | None = None
@@ -168,19 +169,21 @@ class Finding(msgspec.Struct, gc=False, rename="camel"):
     registry_host: str | None = None
     image_digest: str | None = None
     cvss: Any = None
-    data: Finding | None = None
+    data: Any = None
 
 
-class PascalFinding(Finding, gc=False, rename="pascal"):
-    """The same in PascalCase."""
+def _finding_decoder(rename: Literal["camel", "pascal"]) -> Callable[[Any], Any]:
+    """Reads findings in one casing, what is under `data` included."""
+    own = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Finding)]
+    inner = msgspec.defstruct("InnerFinding", own, rename=rename, gc=False)
+    outer = msgspec.defstruct("OuterFinding", [*own[:-1], ("data", inner | None, None)], rename=rename, gc=False)
+    return msgspec.json.Decoder(outer).decode
 
-    data: PascalFinding | None = None
+
+_FINDINGS = {b"a": _finding_decoder("camel"), b"A": _finding_decoder("pascal")}
 
 
-_FINDINGS = {letter: msgspec.json.Decoder(kind).decode for letter, kind in ((b"a", Finding), (b"A", PascalFinding))}
-
-
-def _finding(value: Any) -> Finding:
+def _finding(value: Any) -> Any:
     """Read additional data; in another casing or with other types than usual, a field at a time."""
     if isinstance(value, msgspec.Raw):
         try:
