@@ -80,11 +80,14 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--no-app", dest="app", action="store_false", help="everything but the app itself")
     command.set_defaults(act=None, parts=PARTS)
     commands = command.add_subparsers(metavar="COMMAND")
+    commands.add_parser("run", help="the app's main job, told from nothing to rows in tables", add_help=False)
     commands.add_parser("eventhubs", help="the Event Hubs broker alone", add_help=False)
     for part in PARTS:
         if part != "eventhubs":
             alone = commands.add_parser(part, help=f"{part} alone, with the identity that opens it")
             alone.set_defaults(parts=(part,))
+    doing = commands.add_parser("run", help="the main job: events in, rows out, and everything ended again")
+    doing.add_argument("--events", type=int, default=5000)
     asking = commands.add_parser("query", help="ask the running workspace in SQL")
     asking.add_argument("sql")
     asking.set_defaults(act=query)
@@ -112,7 +115,15 @@ def main(argv: Sequence[str]) -> int:
         from local.eventhubs import main as eventhubs
 
         return eventhubs(argv[1:])
+    if argv[:1] == ["run"]:
+        from local.story import main as story
+
+        return story()
     arguments = parser().parse_args(argv)
+    if "events" in arguments:
+        from local.run import run
+
+        return asyncio.run(run(arguments.events))
     if arguments.act is None:
         asyncio.run(up(arguments.parts, arguments.partitions, app=arguments.app and arguments.parts == PARTS))
         return 0

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +34,9 @@ class LocalAzure:
     """Everything that the app needs from Azure, on free loopback ports, as an async context manager.
 
     `parts` are started with the identity that opens them; the others stay off.  With `app`, the app itself runs against
-    them in a child process.  Data lives below `folder`, or in a
-    temporary one that goes away at the end.  The members (`azurite`, `broker`, `identity`, `arm`, `ingestion`,
-    `logs_query`, `workspace`, `tenant`, `tokens`, `certificates`) are open to tests.
+    them in a child process.  `settings` override app settings.  Data lives below `folder`, or in a temporary one that
+    goes away at the end.  The members (`azurite`, `broker`, `identity`, `arm`, `ingestion`, `logs_query`, `workspace`,
+    `tenant`, `tokens`, `certificates`) are open to tests.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class LocalAzure:
         tenant: Tenant | None = None,
         partitions: int = 4,
         certificates: Certificates | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="local-azure-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.parts = {"identity", *parts}
+        self._settings = dict(settings or {})
         self.certificates = certificates or Certificates(self.folder / "certificates")
         self.tokens = TokenAuthority()
         self.tenant = tenant or synthetic_tenant()
@@ -152,7 +155,7 @@ class LocalAzure:
                 "LOGS_QUERY_ENDPOINT": self.logs_query.endpoint,
                 "WORKSPACE_ID": self.workspace.workspace_id,
             }
-        return found
+        return found | self._settings
 
     def _provision_storage(self) -> None:
         """Create what the deployment's templates create: containers, queue and tables."""

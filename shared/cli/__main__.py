@@ -1,4 +1,4 @@
-"""`python -m shared.cli`, where the `defender-export` script is not installed."""
+"""`python -m shared.cli`: the same as `defender-export`."""
 
 import sys
 

@@ -1,0 +1,254 @@
+"""`make run`: what the app does, told on the local Azure from nothing to rows in tables.
+
+Every step uses what a user would use: the command line, the app's own triggers and HTTP API, and queries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from local.app import ROOT
+from local.records import generate
+from local.stack import LocalAzure
+from local.tenant.destinations import destinations
+
+EVENTS = 5_000
+SAMPLES = (
+    "high-alerts-to-event-hub",
+    "everything",
+    "secure-score-to-workspace",
+    "chosen-recommendations-to-workspace",
+)
+_SAMPLE_GROUP = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers/"
+_SAMPLE_HUB = f"{_SAMPLE_GROUP}Microsoft.EventHub/namespaces/contoso-soc/eventhubs/defender-export"
+_SAMPLE_WORKSPACE = f"{_SAMPLE_GROUP}Microsoft.OperationalInsights/workspaces/contoso-soc"
+_PATIENCE_SECONDS = 60
+_SHOWN_LINES = 6
+
+
+class StoryError(Exception):
+    """A step did not end as it should; the message says which and what was seen."""
+
+
+class Story:
+    """The steps, in order; each prints what it saw and raises `StoryError` when that is not as it should be."""
+
+    def __init__(self, azure: LocalAzure, folder: Path, web: aiohttp.ClientSession) -> None:
+        self.azure = azure
+        self.folder = folder
+        self.web = web
+        self.began = time.monotonic()
+        self._kept = 0
+        hub = destinations(azure.tenant)
+        self.settings = azure.app_settings() | {"EVENT_HUB_RESOURCE_ID": hub.event_hub}
+
+    def title(self, text: str) -> None:
+        """Begin a step."""
+        print(f"\n[{time.monotonic() - self.began:5.1f} s] {text}", flush=True)
+
+    async def command(self, *arguments: str, expect: int = 0, lines: int = _SHOWN_LINES) -> str:
+        """Run `defender-export` as a user would, show the end of what it prints, and give it all."""
+        print(f"  $ defender-export {' '.join(arguments)}", flush=True)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "shared.cli",
+            *arguments,
+            cwd=self.folder,
+            env=os.environ | self.settings | {"PYTHONPATH": str(ROOT)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = (text.decode() for text in await process.communicate())
+        shown = out.splitlines()
+        for line in [*(["..."] if len(shown) > lines else []), *shown[-lines:]]:
+            print(f"    {line}")
+        if process.returncode != expect:
+            raise StoryError(f"`defender-export {arguments[0]}` ended with {process.returncode}:\n{out}\n{err}")
+        return out
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        """Call the app's HTTP API."""
+        app = self.azure.app
+        assert app is not None  # noqa: S101 - the story always runs the app
+        headers = {"x-functions-key": app.master_key}
+        async with self.web.request(method, f"{app.url}{path}", headers=headers, **options) as answer:
+            text = await answer.text()
+            if answer.status >= 400:  # noqa: PLR2004 - HTTP
+                raise StoryError(f"{method} {path} answered {answer.status}: {text}")
+            return json.loads(text) if text.startswith(("{", "[")) else text
+
+    async def fire(self, function: str) -> None:
+        """Let a timer fire now, by the host's admin route."""
+        await self.ask("POST", f"/admin/functions/{function}", json={})
+
+    async def until(self, what: str, done: Callable[[], Any]) -> Any:
+        """Wait for something to become true."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not (found := await done()):
+            if time.monotonic() > deadline:
+                raise StoryError(f"{what}: not within {_PATIENCE_SECONDS} s")
+            await asyncio.sleep(0.2)
+        return found
+
+    def write_exports(self) -> None:
+        """The sample files, with this tenant's own hub and workspace."""
+        own = destinations(self.azure.tenant)
+        (self.folder / "exports").mkdir()
+        for name in SAMPLES:
+            text = (ROOT / "exports" / f"{name}.yaml").read_text()
+            text = text.replace(_SAMPLE_HUB, own.event_hub).replace(_SAMPLE_WORKSPACE, own.workspace)
+            (self.folder / "exports" / f"{name}.yaml").write_text(text)
+
+    async def declare(self) -> None:
+        """Check the files, and put them into the store."""
+        self.title("Four export files are checked, tested by their own tests, and pushed to the store")
+        self.write_exports()
+        await self.command("validate", "exports")
+        await self.command("test", "exports")
+        await self.command("push", "exports")
+
+    async def converge(self) -> None:
+        """Plan, apply, and plan again."""
+        self.title("The plan: what would change in the tenant, before anything does")
+        await self.command("plan", "--no-color", "--detailed-exitcode", expect=2)
+        self.title("Apply")
+        await self.command("apply", "--no-color")
+        self.title("A second plan has nothing to do")
+        await self.command("plan", "--no-color", "--detailed-exitcode")
+
+    async def drift(self) -> None:
+        """Break three automations behind the app's back and let the timer repair them."""
+        self.title("Someone disables, empties and deletes an export by hand; the timer repairs all three")
+        tenant = self.azure.tenant
+        mine = [each for each in tenant.all_automations() if each["tags"].get("managed-by") == "defender-export"]
+        disabled, emptied, deleted = mine[0], mine[len(mine) // 2], mine[-1]
+        tenant.set_automation({**disabled, "properties": {**disabled["properties"], "isEnabled": False}})
+        tenant.set_automation({**emptied, "properties": {**emptied["properties"], "sources": []}})
+        tenant.delete_automation(deleted["id"])
+        before = len((await self.ask("GET", "/api/runs"))["value"])
+        await self.fire("reconcile_exports")
+
+        async def reported() -> Any:
+            runs = (await self.ask("GET", "/api/runs"))["value"]
+            return runs[0] if len(runs) > before else None
+
+        run = await self.until("the timer's run", reported)
+        report = await self.ask("GET", f"/api/runs/{run['runId']}")
+        for item in report["items"]:
+            if item["action"] in {"create", "update"}:
+                subscription = item["id"].split("/")[2]
+                print(f"    {item['action']} {item['export']} in {subscription}: {item.get('outcome', 'planned')}")
+                for change in item.get("changes", ()):
+                    print(f"        {change['path']}: {change['old']} -> {change['new']}")
+        counts = run["counts"]
+        if counts["Created"] + counts["Updated"] != 3:  # noqa: PLR2004 - as broken above
+            raise StoryError(f"three automations were broken, and the run reports {counts}")
+
+    async def stream(self) -> None:
+        """Send records while the ingestion misbehaves; each arrives or is kept and replayed."""
+        self.title(f"{EVENTS:,} exported records of every kind arrive, while Logs Ingestion misbehaves")
+        faults = self.azure.ingestion.faults
+        faults.reseed(7)
+        faults.add("throttle_bare", rate=0.1)
+        faults.add("error", rate=0.1, status=503)
+        faults.add("drop_after", rate=0.1)
+        subscriptions = [each.id for each in self.azure.tenant.subscriptions.values()][1:]
+        start = datetime.now(UTC) - timedelta(minutes=10)
+        events = list(generate(7, subscriptions, EVENTS, start=start))
+        sent = time.monotonic()
+        await asyncio.to_thread(self._send, [event.body for event in events])
+        print(f"    sent in {time.monotonic() - sent:.1f} s")
+
+        async def arrived() -> bool:
+            letters = (await self.ask("GET", "/api/dead-letters"))["value"]
+            self._kept = sum(letter["records"] for letter in letters)
+            return await self._events_stored() + self._kept == EVENTS
+
+        await self.until("the records", arrived)
+        faults.clear()
+        print(f"    faults met by the app: {dict(faults.fired)}")
+        await self._tables()
+        print(
+            f"    {EVENTS:,} events: {EVENTS - self._kept:,} have a row, and {self._kept} that can't be read are dead letters"
+        )
+
+    def _send(self, bodies: list[bytes]) -> None:
+        from azure.eventhub import EventData, EventHubProducerClient
+
+        hub = self.settings["EVENT_HUB_NAME"]
+        with EventHubProducerClient.from_connection_string(
+            self.settings["EventHubConnection"], eventhub_name=hub
+        ) as producer:
+            batch = producer.create_batch()
+            for body in bodies:
+                try:
+                    batch.add(EventData(body))
+                except ValueError:
+                    producer.send_batch(batch)
+                    batch = producer.create_batch()
+                    batch.add(EventData(body))
+            producer.send_batch(batch)
+
+    async def _events_stored(self) -> int:
+        """How many different events have a row."""
+        await self.azure.workspace.flush()
+        places = " UNION ".join(f"SELECT PartitionId, SequenceNumber FROM {table}" for table in self._record_tables)  # noqa: S608 - names from the schema
+        return int((await self.azure.workspace.sql(f"SELECT count(*) FROM ({places})")).rows[0][0])  # noqa: S608 - as above
+
+    @property
+    def _record_tables(self) -> list[str]:
+        return [table for table in self.azure.workspace.tables if not table.startswith("DefenderExport")]
+
+    async def _tables(self) -> None:
+        print(f"    {'table':34} {'rows':>6} {'distinct':>9}")
+        for table in self._record_tables:
+            query = f"SELECT count(*), count(DISTINCT RecordKey) FROM {table}"  # noqa: S608 - names from the schema
+            rows, distinct = (await self.azure.workspace.sql(query)).rows[0]
+            print(f"    {table:34} {rows:6,} {distinct:9,}")
+
+    async def summary(self) -> None:
+        """Say where everything went."""
+        self.title("Done")
+        print(f"    {len(self.azure.arm.requests):,} requests reached Azure Resource Manager and Resource Graph")
+        print("    Next: `make up` keeps all this running; docs/deploy.md leads to a real tenant")
+
+
+async def tell() -> None:
+    """Run the whole story.
+
+    Raises:
+        StoryError: a step did not end as it should.
+    """
+    began = time.monotonic()
+    print("Defender Export on a local Azure: a tenant of 40 subscriptions, some with exports that others made")
+    settings: Mapping[str, str] = {"RECONCILE_MODE": "apply", "REGISTER_PROVIDER": "true"}
+    with tempfile.TemporaryDirectory(prefix="defender-export-") as folder:
+        async with LocalAzure(app=True, settings=settings) as azure, aiohttp.ClientSession() as web:
+            story = Story(azure, Path(folder), web)
+            story.began = began
+            print(f"    up: {', '.join(azure.endpoints())}")
+            for step in (story.declare, story.converge, story.drift, story.stream, story.summary):
+                await step()
+
+
+def main() -> int:
+    """Tell the story; 0 when every step ended as it should."""
+    try:
+        asyncio.run(tell())
+    except StoryError as error:
+        print(f"\nThe run failed: {error}", file=sys.stderr)
+        return 1
+    return 0
