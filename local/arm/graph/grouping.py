@@ -79,11 +79,8 @@ def _aggregates(reader: Reader) -> dict[str, Total]:
             raise QueryError(f"aggregate '{called}' is unknown or not emulated", token.position, token.text)
         fold, kind = AGGREGATES[called]
         argument = _argument(reader, called)
-        found[name or _derived_name(called, argument[0])] = (
-            fold,
-            argument[1].evaluate,
-            argument[1].type if kind == "same" else kind,
-        )
+        derived = name or _derived_name(called, argument.column)
+        found[derived] = (fold, argument.evaluate, argument.type if kind == "same" else kind)
         if not reader.accept(","):
             return found
 
@@ -95,14 +92,13 @@ def _derived_name(called: str, column: str) -> str:
     return f"{called.removeprefix('make_')}_{column}"
 
 
-def _argument(reader: Reader, called: str) -> tuple[str, Expression]:
-    """An aggregate's one argument with the name that Kusto derives from it."""
-    word = reader.ahead().text if reader.ahead().kind == "word" else ""
+def _argument(reader: Reader, called: str) -> Expression:
+    """An aggregate's one argument; count() has none."""
     arguments = reader.arguments()
     if called == "count":
         if arguments:
             raise reader.error("count() takes no argument")
-        return "", Expression(lambda _row: 1, "long")
+        return Expression(lambda _row: 1, "long")
     if len(arguments) != 1:
         raise reader.error(f"{called}() takes one argument")
-    return (word if word in reader.schema else ""), arguments[0]
+    return arguments[0]
