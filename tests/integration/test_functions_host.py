@@ -18,12 +18,15 @@ from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 from azure.storage.queue.aio import QueueServiceClient
 
 from local.azurite import StorageAccount
+from local.certs import Certificates
 from local.eventhubs import EventHubsBroker
 from local.host import FunctionsHost
 from local.host.config import HostConfig, resolve, time_span
 from local.host.functions import RetryPolicy
 from local.host.http import Keys
 from local.host.ncrontab import Schedule
+from local.identity import Identity
+from local.tokens import Principal, TokenAuthority
 
 APP = Path(__file__).resolve().parent.parent / "apps" / "function_app.py"
 KEYS = Keys(master="master-key", host="host-key", functions={"get_item": "item-key"})
@@ -384,3 +387,27 @@ def test_settings_and_time_spans_are_read_as_the_host_does() -> None:
     with pytest.raises(KeyError):
         resolve("%MISSING%", {})
     assert time_span("1.02:03:04.5") == timedelta(days=1, hours=2, minutes=3, seconds=4.5)
+
+
+async def test_identity_based_storage_serves_queues_and_checkpoints(
+    settings: dict[str, str],
+    broker: EventHubsBroker,
+    storage: StorageAccount,
+    local_certs: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del settings["AzureWebJobsStorage"]
+    principal = Principal("host-object", "host-client")
+    async with Identity(TokenAuthority(), local_certs, identities=[principal]) as identity:
+        for name, value in identity.environment(principal.app_id).items():
+            monkeypatch.setenv(name, value)
+        async with QueueServiceClient.from_connection_string(storage.connection_string) as queues:
+            await (await queues.create_queue("work")).send_message(base64.b64encode(b"good").decode())
+        await send(broker, "one")
+        by_identity = settings | storage.identity_settings() | {"AZURE_CLIENT_ID": principal.app_id}
+        async with running(by_identity, "work"):
+            await until(lambda: len(calls(settings, "work")) == 1)
+        async with running(by_identity, "plain_events"):
+            await until(lambda: len(calls(settings, "plain_events")) == 1)
+            kept = {"AzureWebJobsStorage": storage.connection_string}
+            await until(lambda: reached(kept, broker, 0))
