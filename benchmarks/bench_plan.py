@@ -29,7 +29,10 @@ INSTANCE = "bench"
 CONTENT = """
   recommendations:
     minimumSeverity: Medium
-    ids: [82e20e14-edc5-4373-bfc4-f13121257c37, f97aa83c-9b63-4f9a-99f6-b22c4398f936, 1195afff-c881-495e-9bc5-1486211ae03f]
+    ids:
+      - 82e20e14-edc5-4373-bfc4-f13121257c37
+      - f97aa83c-9b63-4f9a-99f6-b22c4398f936
+      - 1195afff-c881-495e-9bc5-1486211ae03f
 """
 
 

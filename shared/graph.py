@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from shared.clock import Clock
 from shared.retry import clock_seconds, retried
 
@@ -132,7 +134,7 @@ class Graph:
             and limit_hit not in reasons
         ):
             reasons.append(limit_hit)
-        answer: dict[str, Any] = response.json()
+        answer: dict[str, Any] = orjson.loads(response.content)
         return answer
 
     async def _keep_quota(self) -> None:

@@ -7,10 +7,11 @@ Write-only fields (`connectionString`, `uri`) and read-only ones (`sasPolicyName
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import orjson
 
 from shared.exports.rules import MalformedRules, Source, explain, normalise, parse_sources
 from shared.reconcile.values import Live
@@ -138,14 +139,14 @@ def _actions(properties: Mapping[str, Any]) -> dict[tuple[str, str, bool], str]:
 
 
 def _sources(sources: Any) -> Mapping[str, Source | str]:
-    return _parsed(json.dumps(sources))
+    return _parsed(orjson.dumps(sources))
 
 
 @lru_cache(maxsize=1024)
-def _parsed(encoded: str) -> Mapping[str, Source | str]:
+def _parsed(encoded: bytes) -> Mapping[str, Source | str]:
     """Sources by name in their normal form; cached, since a tenant holds few distinct ones."""
     try:
-        return {source.event_source: source for source in normalise(parse_sources(json.loads(encoded)))}
+        return {source.event_source: source for source in normalise(parse_sources(orjson.loads(encoded)))}
     except MalformedRules as error:
         return {"(unreadable)": f"rule sets that can't be read: {error}"}
 

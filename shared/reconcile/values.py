@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import orjson
 
 # PastDue subscriptions still take writes; Warned and Disabled ones are read-only, Deleted ones nearly gone.
 WRITABLE_STATES = frozenset({"enabled", "pastdue"})
@@ -72,7 +73,7 @@ class Live:
     @property
     def properties(self) -> dict[str, Any]:
         """The automation's properties, decoded anew at each call."""
-        decoded: dict[str, Any] = json.loads(self.encoded)
+        decoded: dict[str, Any] = orjson.loads(self.encoded)
         return decoded
 
     @classmethod
@@ -86,7 +87,7 @@ class Live:
             ResourceId.parse(str(body.get("id", ""))),
             str(body.get("location") or ""),
             {str(name): str(value) for name, value in (body.get("tags") or {}).items()},
-            json.dumps(body.get("properties") or {}, separators=(",", ":")).encode(),
+            orjson.dumps(body.get("properties") or {}),
             str(body.get("etag") or ""),
         )
 
