@@ -50,7 +50,7 @@ def _load_with_surrogates(body: bytes) -> Any:
         raise UnreadableError(f"not JSON: {constant}")
 
     try:
-        return _mend(json.loads(body.decode(), parse_constant=refuse))
+        return _mend(json.loads(body.decode(), parse_constant=refuse, parse_int=orjson.loads, parse_float=orjson.loads))
     except UnicodeDecodeError:
         raise UnreadableError("not UTF-8") from None
     except RecursionError:
