@@ -23,7 +23,12 @@ def parse_filter(text: str) -> tuple[Source, ...]:
     Raises:
         ValueError: not JSON, or not event sources; the message says where.
     """
-    return parse_sources(orjson.loads(text)) if text else ()
+    if not text:
+        return ()
+    listed = orjson.loads(text)
+    if not isinstance(listed, list):
+        raise ValueError("a filter is a JSON array of event sources")  # noqa: TRY004 - the text is wrong, not a type
+    return parse_sources(listed)
 
 
 def filters(keep: tuple[Source, ...], drop: tuple[Source, ...]) -> dict[str, Kept]:

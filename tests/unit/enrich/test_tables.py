@@ -17,6 +17,7 @@ from shared.enrich.tables import (
     stream_declarations,
     table_schema,
 )
+from tools import tables_docs
 
 RECORD_KINDS = [
     "Alert",
@@ -81,3 +82,7 @@ def test_the_tables_api_spells_datetime_its_own_way() -> None:
     assert schema["name"] == "DefenderOther_CL"
     assert columns["EventTime"]["type"] == "dateTime"
     assert columns["SequenceNumber"]["type"] == "long"
+
+
+def test_the_documentation_is_up_to_date() -> None:
+    assert tables_docs.TARGET.read_text(encoding="utf-8") == tables_docs.render()
