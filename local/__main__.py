@@ -86,8 +86,6 @@ def parser() -> argparse.ArgumentParser:
         if part != "eventhubs":
             alone = commands.add_parser(part, help=f"{part} alone, with the identity that opens it")
             alone.set_defaults(parts=(part,))
-    doing = commands.add_parser("run", help="the main job: events in, rows out, and everything ended again")
-    doing.add_argument("--events", type=int, default=5000)
     asking = commands.add_parser("query", help="ask the running workspace in SQL")
     asking.add_argument("sql")
     asking.set_defaults(act=query)
@@ -120,10 +118,6 @@ def main(argv: Sequence[str]) -> int:
 
         return story()
     arguments = parser().parse_args(argv)
-    if "events" in arguments:
-        from local.run import run
-
-        return asyncio.run(run(arguments.events))
     if arguments.act is None:
         asyncio.run(up(arguments.parts, arguments.partitions, app=arguments.app and arguments.parts == PARTS))
         return 0
