@@ -200,7 +200,7 @@ def _document_row(document: Document, subscription: Subscription, kind: str) -> 
         "tenantId": subscription.tenant_id,
         "kind": document.get("kind") or "",
         "location": str(document.get("location", "")).replace(" ", "").lower(),
-        "resourceGroup": ids.group_of(document["id"]).lower(),
+        "resourceGroup": document["id"].split("/", 5)[4].lower(),
         "subscriptionId": subscription.id,
         "managedBy": document.get("managedBy") or "",
         "sku": document.get("sku"),
