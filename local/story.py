@@ -181,9 +181,8 @@ class Story:
         faults.clear()
         print(f"    faults met by the app: {dict(faults.fired)}")
         await self._tables()
-        print(
-            f"    {EVENTS:,} events: {EVENTS - self._kept:,} have a row, and {self._kept} that can't be read are dead letters"
-        )
+        stored = EVENTS - self._kept
+        print(f"    {EVENTS:,} events: {stored:,} have a row; {self._kept} are unreadable, kept as dead letters")
 
     def _send(self, bodies: list[bytes]) -> None:
         from azure.eventhub import EventData, EventHubProducerClient
