@@ -202,6 +202,10 @@ def test_a_decision_against_names_the_nearest_rule_set_and_where_it_fails() -> N
     assert both.endswith("Severity Equals 'Low' (it is 'High') and AlertType Equals 'A' (the record lacks it)")
 
 
+def test_of_rule_sets_that_are_equally_near_the_first_is_named() -> None:
+    assert evaluate(Source("Alerts", ((rule("Severity", "Low"),), (rule("Severity", "Medium"),))), ALERT).rule_set == 0
+
+
 def test_a_reason_shows_at_most_three_values() -> None:
     many = ALERT | {"RemediationSteps": ["a", "b", "c", "d"]}
     assert evaluate(Source("Alerts", ((rule("RemediationSteps", "e"),),)), many).reason.endswith(

@@ -9,6 +9,7 @@ from shared.exports.rules import OPERATORS, Rule, Source, build_sources, evaluat
 from tests.unit.exports.examples import rule
 
 HIGH, MEDIUM, LOW = (rule("Severity", level) for level in ("High", "Medium", "Low"))
+FLAT = "alerts are flat and have no properties.severity, so no alert is ever exported by it."
 NEVER_X = "Severity is never 'x', so the rule never matches: its values are High, Medium, Low, Informational."
 PERCENTAGE = "properties.score.percentage"
 
@@ -234,6 +235,9 @@ def test_a_fix_says_what_would_be_right(one: Rule, fix: str) -> None:
         (rule("Severity", "5", kind="Number"), "Severity is text, not Number."),
         (rule("IsIncident", "5", kind="Number"), "IsIncident is a boolean, not Number."),
         (rule("zzz", "x"), "alerts have no field 'zzz'."),
+        (rule("Severity", "High", kind="Text"), "'Text' is not a property type."),
+        (rule("Severity", "High", "Equal"), "'Equal' is not an operator."),
+        (rule("properties.severity", "High"), FLAT),
         (rule("AlertType", ""), "no present value equals an empty text."),
         (rule("AlertType", "", "Contains"), "every value contains an empty text."),
         (rule("ConfidenceScore", "x", kind="Number"), "'x' is not of type Number, so the rule never matches."),
@@ -345,6 +349,7 @@ def test_a_contradiction_is_told_once_for_each_rule_set_in_the_file_s_own_words(
     assert "$.Severity can't equal both 'High' and 'LOW'" in found[0].sentence
     (finding,) = lint_sources([Source("Alerts", ((HIGH, rule("Severity", "high", "NotEquals")),))])
     assert "Severity Equals 'High' and Severity NotEquals 'high' can't both hold" in finding.sentence
+    assert finding.fix == "Take one of them out, or give each a rule set of its own."
 
 
 def test_the_same_rule_twice() -> None:
