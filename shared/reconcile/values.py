@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple
 
 import orjson
@@ -28,7 +29,7 @@ class ResourceId(NamedTuple):
     @property
     def key(self) -> tuple[str, str, str]:
         """The id without regard to case."""
-        return (self.subscription_id.lower(), self.resource_group.lower(), self.name.lower())
+        return (self.subscription_id.lower(), intern(self.resource_group.lower()), intern(self.name.lower()))
 
     @classmethod
     def parse(cls, text: str) -> ResourceId:
@@ -40,7 +41,7 @@ class ResourceId(NamedTuple):
         parts = text.strip("/").split("/")
         if len(parts) != 8 or parts[0].lower() != "subscriptions" or parts[6].lower() != "automations":  # noqa: PLR2004
             raise ValueError(f"not the id of an automation: {text!r}")
-        return cls(parts[1], parts[3], parts[7])
+        return cls(parts[1], intern(parts[3]), intern(parts[7]))  # a tenant has few groups and names
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ class Live:
         """
         return cls(
             ResourceId.parse(str(body.get("id", ""))),
-            str(body.get("location") or ""),
-            {str(name): str(value) for name, value in (body.get("tags") or {}).items()},
+            intern(str(body.get("location") or "")),
+            {intern(str(name)): intern(str(value)) for name, value in (body.get("tags") or {}).items()},
             orjson.dumps(body.get("properties") or {}),
             str(body.get("etag") or ""),
         )
