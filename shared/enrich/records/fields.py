@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from shared.enrich.tables import BY_KIND, Table
 
@@ -30,7 +31,7 @@ class Kind:
     source: str
     fields: Mapping[str, str]
 
-    @property
+    @cached_property
     def table(self) -> Table:
         """Where its rows go."""
         return BY_KIND[self.name]
