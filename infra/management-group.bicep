@@ -32,7 +32,7 @@ param allowContext bool = true
 
 // To see: what exists, what is exported, and whether it could be.
 var readActions = [
-  'Microsoft.Management/managementGroups/read'
+  'Microsoft.Management/managementGroups/descendants/read'
   'Microsoft.Resources/subscriptions/read'
   'Microsoft.Resources/subscriptions/resourceGroups/read'
   'Microsoft.Security/automations/read'

@@ -67,7 +67,7 @@ def found() -> list[Diagnostic]:
         "workspace": ours,
         "graph": resource_graph(),
         "renamed": renamed(ours, "RecommendationState"),
-        "renamed graph": renamed(resource_graph(), "subscriptionId"),
+        "renamed graph": renamed(resource_graph(), "id"),
     }
     texts = [
         *shipped(),
