@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from shared.enrich.letters import Letter, defective_event, defective_row, unread
 from shared.enrich.pack import Body, pack
 from shared.enrich.records import Event, Parsed, Parser, Row
 
+logger = logging.getLogger("defender_export.enrich")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -50,10 +52,17 @@ class Preparer:
         work = Work()
         await asyncio.to_thread(self._parse, events, now, work)
         if self._context is not None:
-            with touching("context.enrich"):
-                await self._context.enrich(work.parsed.rows)
+            await self._add_context(self._context, work.parsed.rows)
         await asyncio.to_thread(_pack, now, work)
         return work
+
+    async def _add_context(self, context: Context, rows: Sequence[Row]) -> None:
+        """Fill the context columns; whatever happens there, rows go on without."""
+        try:
+            with touching("context.enrich"):
+                await context.enrich(rows)
+        except Exception as error:  # noqa: BLE001 # context never blocks delivery
+            logger.warning("rows go on without context: %s", type(error).__name__)
 
     def _parse(self, events: Sequence[Event], now: datetime, work: Work) -> None:
         def defect(event: Event, error: Exception) -> None:

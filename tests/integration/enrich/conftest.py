@@ -110,10 +110,11 @@ def names(numbers: Iterable[int]) -> list[str]:
 
 
 def _assessment(number: int, title: str) -> dict[str, Any]:
+    provider = "/providers/Microsoft.Security"
     scope = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
     return {
         "type": "Microsoft.Security/assessments",
-        "id": f"{scope}/Microsoft.Compute/virtualMachines/vm{number}/providers/Microsoft.Security/assessments/a{number}",
+        "id": f"{scope}/Microsoft.Compute/virtualMachines/vm{number}{provider}/assessments/a{number}",
         "name": f"a{number}",
         "properties": {
             "displayName": title,

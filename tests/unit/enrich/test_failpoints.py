@@ -49,7 +49,7 @@ def own(call: ast.expr) -> bool:
 
 def handed_in(call: ast.expr) -> bool:
     """Whether a call leaves this package through what it was given: the look-ups of context, and freshness."""
-    return isinstance(call, ast.Call) and ast.unparse(call.func) in {"self._context.enrich", "self._observer"}
+    return isinstance(call, ast.Call) and ast.unparse(call.func) in {"context.enrich", "self._observer"}
 
 
 def names_clients(tree: ast.AST) -> bool:
