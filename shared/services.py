@@ -74,9 +74,12 @@ class Services:
     @cached_property
     def pipeline(self) -> Pipeline:
         """Delivers events, dead letters and the app's own rows."""
+        from shared.enrich import configure
         from shared.enrich.assemble import pipeline
+        from shared.graph import Graph
 
-        return pipeline(self.settings, self.clients, os.environ, observer=self._note)
+        context = configure.context(self.settings, Graph(self.clients))
+        return pipeline(self.settings, self.clients, os.environ, context=context, observer=self._note)
 
     @cached_property
     def last_seen(self) -> LastSeen:
