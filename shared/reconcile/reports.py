@@ -81,10 +81,8 @@ class Reports:
         oldest = f"{now - self._retention:%Y/%m/%d}"
         expired = 0
         async for name in self._container.list_blob_names():
-            if not name[:1].isdigit():
-                continue
-            if name[: len(oldest)] >= oldest:
-                break
+            if not name[:1].isdigit() or name[: len(oldest)] >= oldest:
+                break  # the rest is younger, or no report
             await self._container.delete_blob(name)
             expired += 1
         return expired

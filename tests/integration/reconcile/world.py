@@ -71,6 +71,7 @@ class World:
     store: ExportStore
     clock: Clock
     rows: list[Mapping[str, Any]]
+    tokens: TokenAuthority
 
     def reconciler(self, **changes: Any) -> Reconciler:
         """A reconciler with some settings changed."""
@@ -169,6 +170,6 @@ async def world(tenant: Tenant, certs: Certificates, storage: StorageAccount, **
         clients = LocalClients(settings, MintedCredential(tokens, APP))
         store = ExportStore(clients.blobs.get_container_client(settings.exports_container))
         try:
-            yield World(tenant, arm, settings, clients, store, moving(tenant), [])
+            yield World(tenant, arm, settings, clients, store, moving(tenant), [], tokens)
         finally:
             await clients.close()
