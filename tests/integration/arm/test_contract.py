@@ -12,7 +12,13 @@ from local.tenant import Subscription, Tenant, destinations
 
 from .conftest import Rest, automation, automation_path, connection_string
 
-REMOVED = object()
+
+class _Removed:
+    def __str__(self) -> str:
+        return "removed"
+
+
+REMOVED = _Removed()
 HUB = "/subscriptions/{sub}/resourceGroups/rg/providers/Microsoft.EventHub/namespaces/ns/eventhubs/hub"
 RULE = "properties.sources[0].ruleSets[0].rules[0]"
 
