@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 LATEST_BLOB = "latest.json"
+RUN_ID = re.compile("[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", re.ASCII)
 
 
 class Reports:
@@ -52,26 +54,25 @@ class Reports:
         """A run's report, or None."""
         from azure.core.exceptions import ResourceNotFoundError
 
+        if not RUN_ID.fullmatch(run_id):
+            return None
         try:
-            started = datetime.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            stream = await self._container.download_blob(f"{day_of(run_id):%Y/%m/%d}/{run_id}.json")
         except ValueError:
-            return None
-        if not run_id.replace("-", "").isalnum():
-            return None
-        try:
-            stream = await self._container.download_blob(f"{started:%Y/%m/%d}/{run_id}.json")
+            return None  # no such day
         except ResourceNotFoundError:
             return None
         report: dict[str, Any] = json.loads(await stream.readall())
         return report
 
-    async def recent(self, now: datetime, limit: int = 20) -> list[str]:
-        """The ids of the newest runs, newest first, as far back as reports are kept."""
+    async def recent(self, now: datetime, limit: int = 20, before: str = "") -> list[str]:
+        """The ids of the newest runs, newest first, as far back as reports are kept; those before the id `before`."""
         found: list[str] = []
         for age in range(self._retention.days + 1):
             day = now - timedelta(days=age)
             names = [name async for name in self._container.list_blob_names(name_starts_with=f"{day:%Y/%m/%d}/")]
-            found += [name.rpartition("/")[2].removesuffix(".json") for name in sorted(names, reverse=True)]
+            ids = (name.rpartition("/")[2].removesuffix(".json") for name in sorted(names, reverse=True))
+            found += [run_id for run_id in ids if not before or run_id < before]
             if len(found) >= limit:
                 break
         return found[:limit]
@@ -86,3 +87,12 @@ class Reports:
             await self._container.delete_blob(name)
             expired += 1
         return expired
+
+
+def day_of(run_id: str) -> datetime:
+    """When the run of this id began, to the second.
+
+    Raises:
+        ValueError: the id holds no time.
+    """
+    return datetime.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
