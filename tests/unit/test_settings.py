@@ -105,7 +105,9 @@ def test_no_module_of_the_app_knows_that_it_runs_locally(path: Path) -> None:
 
 
 def test_only_the_app_is_published() -> None:
-    ignored = {line.strip("/") for line in (ROOT / ".funcignore").read_text().splitlines() if line and not line.startswith("#")}
+    ignored = {
+        line.strip("/") for line in (ROOT / ".funcignore").read_text().splitlines() if line and not line.startswith("#")
+    }
     published = {"function_app.py", "host.json", "requirements.txt", "shared", "LICENSE"}
     assert not ignored & published
     tracked = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"}
