@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.watch.check import FreshnessCheck
     from shared.watch.last_seen import LastSeen
     from shared.watch.present import PresentRecords
+    from shared.watch.trends import TrendQueries
 
 
 class Services:
@@ -115,6 +116,13 @@ class Services:
         )
 
     @cached_property
+    def trends(self) -> TrendQueries:
+        """Arrivals and scores over time, from the workspace."""
+        from shared.watch.trends import TrendQueries
+
+        return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
+
+    @cached_property
     def job_worker(self) -> JobWorker:
         """Carries out queued jobs."""
         from shared.jobs.runners import Runners
@@ -129,7 +137,8 @@ class Services:
             deliver=self._deliver_present,
             has_time=self._timer,
         )
-        return JobWorker(self.jobs, runners.by_kind())
+        retention = timedelta(days=self.settings.report_retention_days)
+        return JobWorker(self.jobs, runners.by_kind(), retention=retention)
 
     async def check_freshness(self) -> None:
         """What the timer does: survey the tenant, then check everything once."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class HostConfig:
     """What `host.json` says."""
 
     route_prefix: str = "api"
+    custom_headers: Mapping[str, str] = field(default_factory=dict)
     function_timeout: timedelta = timedelta(minutes=30)
     queues: QueueOptions = QueueOptions()
     event_hubs: EventHubOptions = EventHubOptions()
@@ -58,9 +59,10 @@ class HostConfig:
     def parse(cls, host: Mapping[str, Any]) -> HostConfig:
         """Read the content of a `host.json`."""
         extensions = host.get("extensions", {})
-        queues, hubs = extensions.get("queues", {}), extensions.get("eventHubs", {})
+        http, queues, hubs = (extensions.get(name, {}) for name in ("http", "queues", "eventHubs"))
         return cls(
-            route_prefix=extensions.get("http", {}).get("routePrefix", "api").strip("/"),
+            route_prefix=http.get("routePrefix", "api").strip("/"),
+            custom_headers=http.get("customHeaders", {}),
             function_timeout=time_span(host.get("functionTimeout", "00:30:00")),
             queues=QueueOptions(
                 encoding=queues.get("messageEncoding", "base64").lower(),

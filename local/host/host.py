@@ -66,7 +66,7 @@ class FunctionsHost:
         self._connections = Connections(self._settings)
         self._manual: set[asyncio.Task[None]] = set()
         self._listeners = {one.name: self._listener(one) for one in self.functions if one.kind != "httpTrigger"}
-        front = HttpFront(self.functions, self.config.route_prefix, self._invoker, self.keys, self._fire)
+        front = HttpFront(self.functions, self.config, self._invoker, self.keys, self._fire)
         self._runner = web.AppRunner(front.app, access_log=None, shutdown_timeout=1, handle_signals=False)
         try:
             await self._runner.setup()

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import azure.functions as func
 from aiohttp import web
 
+from local.host.config import HostConfig
 from local.host.functions import Function
 from local.host.invoke import FunctionTimeoutError, Invoker
 
@@ -72,12 +73,18 @@ class Route:
 class HttpFront:
     """The web application in front of the functions."""
 
-    def __init__(self, functions: Sequence[Function], prefix: str, invoker: Invoker, keys: Keys, run: Trigger) -> None:
+    def __init__(
+        self, functions: Sequence[Function], config: HostConfig, invoker: Invoker, keys: Keys, run: Trigger
+    ) -> None:
         self._functions = {function.name.lower(): function for function in functions}
-        routes = [Route.of(one, prefix) for one in functions if one.kind == "httpTrigger" and not one.disabled]
+        routes = [
+            Route.of(one, config.route_prefix) for one in functions if one.kind == "httpTrigger" and not one.disabled
+        ]
         self._routes = sorted(routes, key=lambda route: route.rank)  # a literal wins over a parameter
         self._invoker, self._keys, self._run = invoker, keys, run
+        self._custom_headers = config.custom_headers
         self.app = web.Application(client_max_size=MAX_BODY_BYTES)
+        self.app.on_response_prepare.append(self._add_headers)
         self.app.router.add_get("/admin/host/status", self._status)
         self.app.router.add_get("/admin/functions", self._list)
         self.app.router.add_post("/admin/functions/{name}", self._start)
@@ -85,7 +92,7 @@ class HttpFront:
         self.app.router.add_route("*", "/{path:.*}", self._serve)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        path = unquote(request.rel_url.raw_path, errors="strict").rstrip("/") or "/"
+        path = _decoded(request.rel_url.raw_path).rstrip("/") or "/"
         for route in self._routes:
             match = route.pattern.fullmatch(path)
             if match and (not route.methods or request.method in route.methods):
@@ -111,6 +118,11 @@ class HttpFront:
         except Exception:  # noqa: BLE001 - a handler may raise anything; the host answers without a word of it
             return web.Response(status=500)
         return _response(answer)
+
+    async def _add_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Every answer carries `customHeaders`, the host's own too, unless the function set one itself."""
+        for name, value in self._custom_headers.items():
+            response.headers.setdefault(name, value)
 
     async def _start(self, request: web.Request) -> web.Response:
         self._require_master(request)
@@ -141,6 +153,14 @@ class HttpFront:
     def _require_master(self, request: web.Request) -> None:
         if not self._keys.allow("admin", "", _offered(request)):
             raise web.HTTPUnauthorized
+
+
+def _decoded(raw: str) -> str:
+    """The path as routes see it; escapes that are no UTF-8 stay as they are."""
+    try:
+        return unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        return raw
 
 
 def _offered(request: web.Request) -> str:

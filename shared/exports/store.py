@@ -129,7 +129,7 @@ class ExportStore:
             InvalidExport: the text is no valid export, or its name is another one.
             ExportConflict: the stored version is not `if_match`, or exists despite `if_none_match`.
         """
-        checked = _check(name, text)
+        checked = check_version(name, text)
         if not checked.valid:
             raise InvalidExport(checked.findings)
         data = text.encode() if isinstance(text, str) else text
@@ -199,7 +199,7 @@ class ExportStore:
             sentence = f"the file has {blob.size:,} bytes; at most {MAX_BYTES:,} are read."
             return Checked(name, b"", None, (Finding("too-large", "error", name, sentence, "Split the export."),)), etag
         data, etag = await self._download(_CURRENT, name)
-        checked = _check(name, data)
+        checked = check_version(name, data)
         self._read = {k: v for k, v in self._read.items() if k[0] != name} | {(name, etag): checked}
         return checked, etag
 
@@ -209,7 +209,7 @@ class ExportStore:
             data, _ = await self._download(_ACCEPTED, name)
         except ExportNotFound:
             return None
-        return _check(name, data).config
+        return check_version(name, data).config
 
     async def _blobs(self, prefix: str) -> dict[str, Any]:
         """Blobs under `prefix` by export name; none when there is no container yet."""
@@ -274,7 +274,13 @@ class ExportStore:
             return
 
 
-def _check(name: str, text: str | bytes) -> Checked:
+def is_export_name(name: str) -> bool:
+    """Whether an export can have this name: 1 to 63 lower-case letters, digits and inner hyphens."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_version(name: str, text: str | bytes) -> Checked:
+    """The checks of `text` as the version of export `name`: those of the file, and that its name is this one."""
     checked = check_text(text, name)
     if checked.config is None or checked.config.name == name:
         return checked

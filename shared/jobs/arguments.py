@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,8 +12,9 @@ from shared.exports.vocabulary import KINDS as RECORD_KINDS
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_MAX_ITEMS = 10_000
+_MAX_ITEMS = 1_000
 _MAX_TEXT = 2_000
+_MAX_CHARACTERS = 30_000  # of all arguments as JSON: a property of Table Storage holds 32,768
 
 
 def _list_of(check: Callable[[str], bool], right: str) -> Callable[[Any], Any]:
@@ -91,4 +93,6 @@ def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     for name in REQUIRED.get(kind, ()):
         if name not in arguments:
             raise ValueError(f"a {kind} job needs '{name}'")
+    if len(json.dumps(arguments)) > _MAX_CHARACTERS:
+        raise ValueError("these are too many names for one job; name management groups, or start several jobs")
     return kind, arguments

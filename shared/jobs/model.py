@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,10 @@ FINAL = frozenset({"succeeded", "failed", "dead"})
 HEARTBEAT = timedelta(seconds=20)
 STALE_AFTER = timedelta(seconds=90)
 DEAD_AFTER = timedelta(minutes=30)
+# A message that nobody could take goes to the poison queue in minutes; a queue is never this long.
+LOST_AFTER = timedelta(hours=24)
 MAX_ATTEMPTS = 5
+ID_PATTERN = "[0-9]{13}-[0-9a-f]{8}"
 
 _END_OF_TIME_MS = 10**13
 
@@ -55,7 +58,20 @@ class Job:
         return now - self.heartbeat
 
 
+def said_dead(job: Job, now: datetime) -> Job | None:
+    """The job as a dead one, if nobody will end it any more; None while there is hope."""
+    if job.quiet_for(now) > DEAD_AFTER:
+        return replace(job, state="dead", finished=now, error="Its worker stopped and none took it over.")
+    if job.state == "queued" and now - (job.heartbeat or job.created) > LOST_AFTER:
+        return replace(job, state="dead", finished=now, error="No worker took it from the queue; start it again.")
+    return None
+
+
 def new_id(now: datetime) -> str:
     """An id that sorts newest first, as Table Storage lists rows by key."""
-    elapsed = int(now.astimezone(UTC).timestamp() * 1000)
-    return f"{_END_OF_TIME_MS - elapsed:013d}-{secrets.token_hex(4)}"
+    return f"{oldest_id(now)}{secrets.token_hex(4)}"
+
+
+def oldest_id(now: datetime) -> str:
+    """What sorts right before the ids of this moment, and after those of every later one."""
+    return f"{_END_OF_TIME_MS - int(now.astimezone(UTC).timestamp() * 1000):013d}-"

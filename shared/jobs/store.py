@@ -6,16 +6,15 @@ only one wins.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.jobs.model import DEAD_AFTER, Job, new_id
+from shared.jobs.model import ID_PATTERN, Job, new_id, oldest_id, said_dead
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 _JOBS = "job"
 _KEYS = "idempotency"
+_MAX_TEXT = 2_000  # characters; a property of Table Storage holds 32,768
 
 
 class JobNotFoundError(LookupError):
@@ -46,10 +46,10 @@ class Stored(NamedTuple):
 
 
 class JobPage(NamedTuple):
-    """Jobs, newest first, and the token of the next page (empty on the last)."""
+    """Jobs, newest first, and whether older ones follow."""
 
     jobs: list[Job]
-    continuation: str
+    more: bool
 
 
 class JobStore:
@@ -110,6 +110,8 @@ class JobStore:
         """
         from azure.core.exceptions import ResourceNotFoundError
 
+        if not re.fullmatch(ID_PATTERN, job_id):
+            raise JobNotFoundError(job_id)
         try:
             entity = await self._table.get_entity(_JOBS, job_id)
         except ResourceNotFoundError:
@@ -117,22 +119,23 @@ class JobStore:
         return Stored(_job(entity), str(entity.metadata["etag"]))
 
     async def settled(self, job_id: str, now: datetime) -> Job:
-        """One job with its result, said dead first if its worker is long gone.
+        """One job with its result, said dead first if nobody will end it.
 
         Raises:
             JobNotFoundError: there is none of this id.
         """
-        job, etag = await self.get(job_id)
-        if job.quiet_for(now) > DEAD_AFTER:
-            dead = replace(job, state="dead", finished=now, error="Its worker stopped and none took it over.")
+        job = await self._settle(await self.get(job_id), now)
+        return replace(job, result=await self._result(job_id)) if job.state == "succeeded" else job
+
+    async def _settle(self, stored: Stored, now: datetime) -> Job:
+        while dead := said_dead(stored.job, now):
             try:
-                await self.save(dead, etag)
+                await self.save(dead, stored.etag)
             except JobChangedError:
-                return await self.settled(job_id, now)
-            return dead
-        if job.state in {"succeeded", "failed"}:
-            return replace(job, result=await self._result(job_id))
-        return job
+                stored = await self.get(stored.job.id)
+            else:
+                return dead
+        return stored.job
 
     async def save(self, job: Job, etag: str) -> str:
         """Write a changed job; gives the new ETag.
@@ -157,23 +160,40 @@ class JobStore:
             raise
         return str(saved["etag"])
 
-    async def page(self, *, continuation: str = "", size: int = 50) -> JobPage:
-        """Jobs newest first.
-
-        Raises:
-            ValueError: the continuation token is not one of ours.
-        """
-        lower = _token(continuation)
-        query = "PartitionKey eq @partition and RowKey gt @lower"
+    async def page(self, now: datetime, *, after: str = "", size: int = 50) -> JobPage:
+        """Jobs newest first, without their results; those after the id `after`."""
+        query = "PartitionKey eq @partition and RowKey gt @after"
         entities = self._table.query_entities(
-            query, parameters={"partition": _JOBS, "lower": lower}, results_per_page=size + 1
+            query, parameters={"partition": _JOBS, "after": after}, results_per_page=size + 1
         )
         jobs: list[Job] = []
         async for entity in entities:
             if len(jobs) == size:
-                return JobPage(jobs, base64.urlsafe_b64encode(jobs[-1].id.encode()).decode())
-            jobs.append(_job(entity))
-        return JobPage(jobs, "")
+                return JobPage(jobs, more=True)
+            jobs.append(await self._settle(Stored(_job(entity), str(entity.metadata["etag"])), now))
+        return JobPage(jobs, more=False)
+
+    async def expire(self, older_than: datetime) -> int:
+        """Forget jobs older than that, with their results and idempotency keys; gives how many jobs."""
+        limit = {"limit": oldest_id(older_than)}
+        keys = self._table.query_entities(f"PartitionKey eq '{_KEYS}' and job gt @limit", parameters=limit)
+        async for entity in keys:
+            await self._table.delete_entity(entity)
+        expired = 0
+        jobs = self._table.query_entities(f"PartitionKey eq '{_JOBS}' and RowKey gt @limit", parameters=limit)
+        async for entity in jobs:
+            await self._forget_result(entity["RowKey"])
+            await self._table.delete_entity(entity)
+            expired += 1
+        return expired
+
+    async def _forget_result(self, job_id: str) -> None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            await self._results.delete_blob(f"jobs/{job_id}.json")
+        except ResourceNotFoundError:
+            return  # it never succeeded, or an earlier attempt to forget it got this far
 
     async def _result(self, job_id: str) -> Mapping[str, Any] | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -186,13 +206,6 @@ class JobStore:
         return result
 
 
-def _token(continuation: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(continuation.encode()).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ValueError("the continuation token is not one this API gave") from error
-
-
 _TIMES = ("created", "started", "heartbeat", "finished")
 _TEXTS = ("kind", "actor", "state", "progress", "error")
 _DOCUMENTS = ("arguments", "cursor")
@@ -200,7 +213,7 @@ _DOCUMENTS = ("arguments", "cursor")
 
 def _entity(job: Job) -> dict[str, Any]:
     entity: dict[str, Any] = {"PartitionKey": _JOBS, "RowKey": job.id, "attempt": job.attempt}
-    entity.update({name: getattr(job, name) for name in _TEXTS})
+    entity.update({name: getattr(job, name)[:_MAX_TEXT] for name in _TEXTS})
     entity.update({name: json.dumps(getattr(job, name)) for name in _DOCUMENTS})
     entity.update({name: value for name in _TIMES if (value := getattr(job, name)) is not None})
     return entity

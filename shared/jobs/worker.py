@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.jobs.model import HEARTBEAT, MAX_ATTEMPTS, STALE_AFTER, Job
@@ -48,13 +48,19 @@ class Progress:
 
 
 class JobWorker:
-    """Carries jobs out with the runner of their kind."""
+    """Carries jobs out with the runner of their kind, and forgets those that ended longer than `retention` ago."""
 
     def __init__(
-        self, store: JobStore, runners: Mapping[str, Runner], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        store: JobStore,
+        runners: Mapping[str, Runner],
+        *,
+        retention: timedelta,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._runners = runners
+        self._retention = retention
         self._now = now
 
     async def run(self, job_id: str) -> None:
@@ -66,7 +72,7 @@ class JobWorker:
         try:
             claimed = await self._claim(job_id)
         except JobNotFoundError:
-            log.warning("job %s is unknown; its message is dropped", job_id)
+            log.warning("a message names no job; it is dropped")
             return
         if claimed is None:
             return
@@ -75,10 +81,13 @@ class JobWorker:
         try:
             held = await self._beat(claimed, progress, work)
         except JobChangedError:
-            work.cancel()
             log.warning("job %s was taken from this worker", job_id)
             return
+        finally:  # also when the invocation itself is cut off: no work goes on that nobody answers for
+            work.cancel()
+            await asyncio.wait([work])
         await self._finish(held, progress, work)
+        await self._store.expire(self._now() - self._retention)
 
     async def _claim(self, job_id: str) -> Stored | None:
         job, etag = await self._store.get(job_id)
@@ -89,7 +98,7 @@ class JobWorker:
             raise JobBusyError(job_id)
         if job.attempt >= MAX_ATTEMPTS:
             given_up = replace(job, state="dead", finished=now, error=f"Given up after {job.attempt} attempts.")
-            await self._try_save(given_up, etag)
+            await self._try_save(given_up, etag, job.attempt)
             return None
         taken = replace(job, state="running", attempt=job.attempt + 1, heartbeat=now, started=job.started or now)
         try:
@@ -98,6 +107,8 @@ class JobWorker:
             raise JobBusyError(job_id) from None
 
     async def _beat(self, claimed: Stored, progress: Progress, work: asyncio.Future[Mapping[str, Any]]) -> Stored:
+        from azure.core.exceptions import AzureError
+
         job, etag = claimed
         while not work.done():
             due = asyncio.ensure_future(progress.due.wait())
@@ -105,31 +116,54 @@ class JobWorker:
             await asyncio.wait(watched, timeout=HEARTBEAT.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
             due.cancel()
             progress.due.clear()
-            if not work.done():
-                job = replace(job, heartbeat=self._now(), progress=progress.message, cursor=progress.cursor)
-                etag = await self._store.save(job, etag)
+            if work.done():
+                break
+            beat = replace(job, heartbeat=self._now(), progress=progress.message, cursor=progress.cursor)
+            try:
+                job, etag = beat, await self._save(beat, etag, job.attempt)
+            except AzureError:
+                log.warning("job %s: a heartbeat could not be written", job.id)
         return Stored(job, etag)
+
+    async def _save(self, job: Job, etag: str, attempt: int) -> str:
+        """Write a change of a job that this worker has as `attempt`, even if the answer to an earlier write was lost.
+
+        Raises:
+            JobChangedError: somebody else has it now, or said it dead.
+        """
+        try:
+            return await self._store.save(job, etag)
+        except JobChangedError:
+            stored, newest = await self._store.get(job.id)
+            if (stored.state, stored.attempt) == ("running", attempt):
+                return await self._store.save(job, newest)
+            if (stored.state, stored.attempt) != (job.state, job.attempt):
+                raise
+            return newest
 
     async def _finish(self, held: Stored, progress: Progress, work: asyncio.Future[Mapping[str, Any]]) -> None:
         now = self._now()
+        attempt = held.job.attempt
         job = replace(held.job, progress=progress.message, cursor=progress.cursor, heartbeat=now)
         try:
             job = replace(job, state="succeeded", finished=now, result=work.result())
         except UnfinishedError:
             # Not a failed attempt: it goes on where it stopped.
-            await self._try_save(replace(job, state="queued", attempt=max(job.attempt - 1, 0)), held.etag)
-            await self._store.announce(job.id)
+            if await self._try_save(replace(job, state="queued", attempt=attempt - 1), held.etag, attempt):
+                await self._store.announce(job.id)
             return
         except JobRefusedError as refusal:
             job = replace(job, state="failed", finished=now, error=str(refusal))
         except Exception as error:  # whatever a runner raises is the job's outcome
             log.exception("job %s failed", job.id)
             job = replace(job, state="failed", finished=now, error=f"{type(error).__name__}: see the log of this job.")
-        await self._try_save(job, held.etag)
+        await self._try_save(job, held.etag, attempt)
         log.info("job %s (%s) %s after %d attempts", job.id, job.kind, job.state, job.attempt)
 
-    async def _try_save(self, job: Job, etag: str) -> None:
+    async def _try_save(self, job: Job, etag: str, attempt: int) -> bool:
         try:
-            await self._store.save(job, etag)
+            await self._save(job, etag, attempt)
         except JobChangedError:
             log.warning("job %s was settled by someone else", job.id)
+            return False
+        return True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 LATEST_BLOB = "latest.json"
-RUN_ID = re.compile("[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", re.ASCII)
+RUN_ID = re.compile("20[0-9]{6}T[0-9]{6}Z-[0-9a-f]{8}", re.ASCII)
 
 
 class Reports:

@@ -7,6 +7,7 @@ a test holds the three together.
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ OPERATIONS = {
         Operation("list_runs", "GET", "runs", READ, "reads"),
         Operation("get_run", "GET", "runs/{id}", READ, "reads"),
         Operation("list_dead_letters", "GET", "dead-letters", READ, "reads"),
+        Operation("get_metrics", "GET", "metrics", READ, "metrics"),
+        Operation("operations_page", "GET", "operations", READ, "operations"),
         Operation("ready", "GET", "ready", READ, "probes"),
         Operation("openapi", "GET", "openapi.json", READ, "probes"),
     )
@@ -75,29 +78,32 @@ OPERATIONS = {
 async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
     """Answer one request of the named operation; every failure becomes a problem document."""
     operation = OPERATIONS[name]
+    actor: Actor | None = None
     try:
         running = services()
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
         response = await operation.handler()(Call(request, running, actor))
-        if operation.role == WRITE:
-            log.info("%s by %s answered %d", name, actor, response.status_code)
     except ApiError as refusal:
-        return refusal.response()
+        response = refusal.response()
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
-        return _failure(name, error).response()
-    else:
-        return response
+        response = _failure(name, error).response()
+    if operation.role == WRITE:
+        # As JSON, no name can end a line and begin another.
+        event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params)}
+        log.info("%s", json.dumps({**event, "status": response.status_code}))
+    return response
 
 
 def _failure(name: str, error: Exception) -> ApiError:
     from azure.core.exceptions import AzureError
 
+    from shared.enrich.blobs import StoreError
     from shared.settings import SettingsError
 
     if isinstance(error, SettingsError):
         log.error("%s can't work: %s", name, error)
         return ApiError(UNAVAILABLE, f"The app is not fully configured: {error}")
-    if isinstance(error, AzureError):
+    if isinstance(error, AzureError | StoreError):
         log.error("%s failed: %s from Azure", name, type(error).__name__)
         return ApiError(UNAVAILABLE, "Azure did not answer as needed; try again, and see `ready` and the app's log.")
     log.error("%s failed", name, exc_info=error)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,14 @@ class Actor:
     kind: str
     id: str
 
+    @property
+    def scope(self) -> str:
+        """Within what an idempotency key is unique: an identity, or everyone who holds a function key.
+
+        A runbook's address may differ between a request and its repetition, so an address is no scope.
+        """
+        return str(self) if self.kind == "entra" else self.kind
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
 
@@ -47,20 +56,26 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
         return Actor("key", _address(headers))
     principal = _principal(headers.get(PRINCIPAL_HEADER, ""))
     claims = [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]
-    actor = next((value for kind, value in claims if kind in _OBJECT_ID and value), "")
+    actor = next((plain for kind, value in claims if kind in _OBJECT_ID and (plain := _plain(value))), "")
     if not actor:
         raise ApiError(UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.")
     roles = {value for kind, value in claims if kind in _ROLES}
     if role not in roles and not (role == READ and WRITE in roles):
         raise ApiError(FORBIDDEN, f"Assign the app role {role} to the caller in the app's enterprise application.")
-    return Actor("entra", actor[:_SHOWN])
+    return Actor("entra", actor)
 
 
 def _address(headers: Mapping[str, str]) -> str:
-    # App Service appends the address it saw itself; earlier entries are whatever the caller wrote.
+    # App Service appends the address it saw itself, with its port; earlier entries are whatever the caller wrote.
     last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    printable = "".join(character for character in last if character.isalnum() or character in ".:[]")
-    return printable[:_SHOWN] or "unknown"
+    address = last[1:].partition("]")[0] if last.startswith("[") else last
+    host, colon, _ = address.partition(":")
+    return _plain(host if colon and ":" not in address[len(host) + 1 :] else address) or "unknown"
+
+
+def _plain(text: str) -> str:
+    """What a log line, a header or a blob's metadata can hold of a caller's text."""
+    return re.sub(r"[^0-9A-Za-z.:_-]", "", text)[:_SHOWN]
 
 
 def _principal(header: str) -> list[dict[str, object]]:
@@ -69,7 +84,7 @@ def _principal(header: str) -> list[dict[str, object]]:
         raise ApiError(UNAUTHENTICATED, "Send an access token for this app's API.", headers=challenge)
     try:
         document = json.loads(base64.b64decode(header, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         document = None
     claims = document.get("claims") if isinstance(document, dict) else None
     if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):

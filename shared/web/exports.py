@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.check import Checked, check_text, run_tests
 from shared.exports.compile import compile_automation, compile_sources
-from shared.exports.findings import Finding, InvalidExport
+from shared.exports.findings import Finding
 from shared.exports.rules import explain
-from shared.exports.store import ExportConflict, ExportNotFound
-from shared.web import wire
-from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, ApiError
+from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
+from shared.web import parameters, wire
+from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -41,10 +41,12 @@ async def list_exports(call: Call) -> func.HttpResponse:
 async def get_export(call: Call) -> func.HttpResponse:
     """One export as YAML, as it was put, or as JSON by `Accept`, with its ETag."""
     kind = wire.accepted(call.request, wire.YAML, wire.JSON)
-    stored = await _existing(call)
+    stored = await _stored(call)
+    if stored is None:
+        raise _missing()
     headers = {"ETag": stored.etag}
     if kind == wire.YAML:
-        return wire.answer(stored.text.decode("utf-8", "replace"), kind=wire.YAML, headers=headers)
+        return wire.answer(stored.text, kind=wire.YAML, headers=headers)
     checked = check_text(stored.text, stored.name)
     if checked.config is None:
         raise _invalid(checked.findings)
@@ -52,43 +54,41 @@ async def get_export(call: Call) -> func.HttpResponse:
 
 
 async def put_export(call: Call) -> func.HttpResponse:
-    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` only checks."""
+    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` stops short of storing it."""
     name = call.request.route_params["name"]
-    text = _text(call)
-    if _flag(call, "dryRun"):
-        checked = check_text(text, name)
-        if not checked.valid:
-            raise _invalid(checked.findings)
-        return wire.answer(_validation(checked, call.services.settings.instance_id))
-    if_match = call.request.headers.get("if-match")
-    if_none_match = call.request.headers.get("if-none-match")
-    if if_none_match not in {None, "*"}:
-        raise ApiError(BAD_REQUEST, "If-None-Match takes only *, which means: create, never replace.")
-    existed = name in {entry.name for entry in await call.services.exports.list()}
-    try:
-        etag = await call.services.exports.put(name, text, if_match=if_match, if_none_match=if_none_match)
-    except InvalidExport as error:
-        raise _invalid(error.findings) from None
-    except ExportNotFound:
+    dry_run = parameters.choice(call.request, "dryRun", "false", "true") == "true"
+    condition = parameters.condition(call.request)
+    if not is_export_name(name):
         raise ApiError(
             BAD_REQUEST, "An export's name has 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end."
-        ) from None
-    except ExportConflict:
+        )
+    checked = check_version(name, _text(call))
+    if not checked.valid:
+        raise _invalid(checked.findings)
+    before = await _stored(call)
+    if not condition.holds(before.etag if before else None):
+        raise _changed()
+    if dry_run:
+        return wire.answer(_validation(checked, call.services.settings.instance_id))
+    absent = "*" if condition.absent else None
+    try:
+        etag = await call.services.exports.put(name, checked.text, if_match=condition.match, if_none_match=absent)
+    except ExportConflict:  # since it was looked at
         raise _changed() from None
+    document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
     headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
-    return wire.answer({"name": name, "etag": etag}, status=200 if existed else 201, headers=headers)
+    return wire.answer(document, status=201 if before is None else 200, headers=headers)
 
 
 async def delete_export(call: Call) -> func.HttpResponse:
     """Take an export out of the store; the next run removes its automations, within the guards."""
     import azure.functions as func
 
-    from shared.web.problems import SECURITY_HEADERS
-
+    condition = parameters.condition(call.request)
+    if condition.absent:
+        raise ApiError(BAD_REQUEST, "If-None-Match has no meaning here; name the version you delete in If-Match.")
     try:
-        await call.services.exports.delete(
-            call.request.route_params["name"], if_match=call.request.headers.get("if-match")
-        )
+        await call.services.exports.delete(call.request.route_params["name"], if_match=condition.match)
     except ExportNotFound:
         raise _missing() from None
     except ExportConflict:
@@ -107,18 +107,11 @@ def _text(call: Call) -> bytes:
     return wire.body(call.request, wire.YAML, wire.JSON, "application/x-yaml", "text/yaml")
 
 
-def _flag(call: Call, name: str) -> bool:
-    value = call.request.params.get(name, "false").lower()
-    if value not in {"true", "false"}:
-        raise ApiError(BAD_REQUEST, f"'{name}' must be true or false.")
-    return bool(value == "true")
-
-
-async def _existing(call: Call) -> Any:
+async def _stored(call: Call) -> StoredExport | None:
     try:
         return await call.services.exports.get(call.request.route_params["name"])
     except ExportNotFound:
-        raise _missing() from None
+        return None
 
 
 def _document(config: ExportConfig) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.jobs.arguments import read_arguments
-from shared.jobs.model import Job
+from shared.jobs.model import ID_PATTERN, Job
 from shared.jobs.store import JobConflictError, JobNotFoundError
-from shared.web import wire
+from shared.web import parameters, wire
 from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, ApiError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = (0.2, 0.5, 1, 2)
 _RETRY_AFTER_SECONDS = "5"
-_MAX_KEY = 200
 
 
 async def start_job(call: Call) -> func.HttpResponse:
@@ -30,10 +29,10 @@ async def start_job(call: Call) -> func.HttpResponse:
         kind, arguments = read_arguments(document)
     except ValueError as error:
         raise ApiError(BAD_REQUEST, str(error)) from None
-    wait = wire.wait_seconds(call.request)
-    key = call.request.headers.get("idempotency-key", "")
-    if len(key) > _MAX_KEY:
-        raise ApiError(BAD_REQUEST, f"Idempotency-Key: at most {_MAX_KEY} characters.")
+    wait = parameters.wait_seconds(call.request)
+    key = parameters.idempotency_key(call.request)
+    if key:  # one caller's keys mean nothing to another
+        key = f"{call.actor.scope} {key}"
     try:
         job = await call.services.jobs.submit(kind, arguments, str(call.actor), now=datetime.now(UTC), key=key)
     except JobConflictError:
@@ -45,17 +44,16 @@ async def start_job(call: Call) -> func.HttpResponse:
 
 async def get_job(call: Call) -> func.HttpResponse:
     """One job with its result; `?wait=` waits for it to finish."""
-    return await _answer(call, call.request.route_params["id"], wire.wait_seconds(call.request), status=200)
+    return await _answer(call, call.request.route_params["id"], parameters.wait_seconds(call.request), status=200)
 
 
 async def list_jobs(call: Call) -> func.HttpResponse:
     """Jobs, newest first, without their results."""
-    size = wire.number(call.request, "limit", 50, 200) or 50
-    try:
-        found = await call.services.jobs.page(continuation=call.request.params.get("continuation", ""), size=size)
-    except ValueError as error:
-        raise ApiError(BAD_REQUEST, f"{error}; start without one.") from None
-    return wire.answer({"value": [shown(job) for job in found.jobs], "continuation": found.continuation})
+    size = parameters.limit(call.request, 50, 200)
+    after = parameters.after(call.request, ID_PATTERN)
+    jobs, more = await call.services.jobs.page(datetime.now(UTC), after=after, size=size)
+    token = parameters.continuation(jobs[-1].id) if more else ""
+    return wire.answer({"value": [shown(job) for job in jobs], "continuation": token})
 
 
 async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func.HttpResponse:
@@ -64,7 +62,7 @@ async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func
     while True:
         try:
             job = await call.services.jobs.settled(job_id, datetime.now(UTC))
-        except (JobNotFoundError, ValueError):
+        except JobNotFoundError:
             raise ApiError(NOT_FOUND, "There is no job of this id.") from None
         left = deadline - time.monotonic()
         if job.final or left <= 0:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.compile import compile_sources
 from shared.exports.vocabulary import SNAPSHOT
+from shared.reconcile.reports import RUN_ID, day_of
 from shared.watch.coverage import CIS, Exporter, SubscriptionCoverage, Verdict, judge
 from shared.watch.status import statuses
-from shared.web import wire
+from shared.web import parameters, wire
 from shared.web.problems import BAD_REQUEST, NOT_FOUND, ApiError
 
 if TYPE_CHECKING:
@@ -34,9 +37,7 @@ _LETTER_COLUMNS = (
 
 async def get_coverage(call: Call) -> func.HttpResponse:
     """What each subscription exports and whether that suffices; `view=matrix` is one word per kind."""
-    view = call.request.params.get("view", "exporters")
-    if view not in {"exporters", "matrix"}:
-        raise ApiError(BAD_REQUEST, "'view' must be exporters or matrix.")
+    view = parameters.choice(call.request, "view", "exporters", "matrix")
     survey = await call.services.surveyor.take()
     chosen = list(_chosen(call, survey))
     verdicts = judge(chosen, [CIS])
@@ -55,15 +56,15 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     by_subscription: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_subscription.setdefault(verdict.subscription_id, []).append(verdict)
-    shown, token = wire.page(call.request, chosen)
+    shown, token = parameters.page(call.request, chosen)
     value = [_row(each, above, by_subscription.get(each.subscription_id, []), source) for each in shown]
     return wire.answer({**about, "value": value, "continuation": token})
 
 
 def _chosen(call: Call, survey: Survey) -> Iterable[SubscriptionCoverage]:
-    parameters = call.request.params
-    subscription, tenant = parameters.get("subscription", "").lower(), parameters.get("tenant", "").lower()
-    group = parameters.get("managementGroup", "")
+    asked = call.request.params
+    subscription, tenant = asked.get("subscription", "").lower(), asked.get("tenant", "").lower()
+    group = asked.get("managementGroup", "")
     below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
     for each in survey.coverage:
         if subscription and each.subscription_id.lower() != subscription:
@@ -160,11 +161,11 @@ def _flat(chosen: Iterable[SubscriptionCoverage], source: str) -> Iterable[dict[
 async def get_freshness(call: Call) -> func.HttpResponse:
     """The verdicts of the latest check."""
     latest = await call.services.freshness.latest()
-    parameters = call.request.params
+    asked = call.request.params
     wanted = {
-        "subscription_id": parameters.get("subscription", "").lower(),
-        "kind": parameters.get("kind", ""),
-        "verdict": parameters.get("verdict", ""),
+        "subscription_id": asked.get("subscription", "").lower(),
+        "kind": asked.get("kind", ""),
+        "verdict": asked.get("verdict", ""),
     }
     rows = [
         {
@@ -184,17 +185,23 @@ async def get_freshness(call: Call) -> func.HttpResponse:
 
 
 async def list_runs(call: Call) -> func.HttpResponse:
-    """The newest runs, without their items."""
+    """The runs, newest first, without their items."""
+    kind = wire.accepted(call.request, wire.JSON, wire.CSV)
     reports = call.services.reconciler.reports
-    names = await reports.recent(datetime.now(UTC), limit=_MAX_RUNS)
-    shown, token = wire.page(call.request, names)
-    rows = [
-        {name: value for name, value in report.items() if name != "items"}
-        for run_id in shown
-        if (report := await reports.read(run_id)) is not None
-    ]
-    if wire.accepted(call.request, wire.JSON, wire.CSV) == wire.CSV:
-        return wire.answer(wire.as_csv(rows, _RUN_COLUMNS), kind=wire.CSV, headers={"Continuation": token})
+    size = parameters.limit(call.request, 25, _MAX_RUNS)
+    after = parameters.after(call.request, RUN_ID.pattern)
+    # One more than is shown tells whether there are more; those of the same day that came later are left out.
+    try:
+        newest = day_of(after) if after else datetime.now(UTC)
+    except ValueError:
+        raise ApiError(BAD_REQUEST, "The continuation token names no time; start without one.") from None
+    names = await reports.recent(newest, limit=size + 1, before=after)
+    shown = names[:size]
+    token = parameters.continuation(shown[-1]) if len(names) > size else ""
+    found = await asyncio.gather(*(reports.read(run_id) for run_id in shown))
+    rows = [{name: value for name, value in run.items() if name != "items"} for run in found if run is not None]
+    if kind == wire.CSV:
+        return wire.csv_page(rows, _RUN_COLUMNS, token)
     return wire.answer({"value": rows, "continuation": token})
 
 
@@ -210,16 +217,11 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
     """What could not be delivered, blob by blob, without contents."""
     from shared.enrich.deadletter import Choice
 
-    parameters = call.request.params
-    parked = {"": None, "true": True, "false": False}.get(parameters.get("parked", ""), "")
-    if parked == "":
-        raise ApiError(BAD_REQUEST, "'parked' must be true or false.")
-    choice = Choice(
-        day=parameters.get("day", ""),
-        reason=parameters.get("reason", ""),
-        parked=None if parked is None else bool(parked),
-        due_only=False,
-    )
+    day, reason = call.request.params.get("day", ""), call.request.params.get("reason", "")
+    if not re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?", day):
+        raise ApiError(BAD_REQUEST, "'day' must be a day as YYYY-MM-DD.")
+    parked = parameters.choice(call.request, "parked", "", "true", "false")
+    choice = Choice(day=day, reason=reason, parked={"true": True, "false": False}.get(parked), due_only=False)
     rows = [
         {
             "name": letter.name,

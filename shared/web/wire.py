@@ -1,31 +1,26 @@
-"""Requests in, answers out: bodies within limits, content negotiation, pages, CSV that no spreadsheet runs."""
+"""Requests in, answers out: bodies within limits, content negotiation, tables, CSV that no spreadsheet runs."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import csv
 import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from shared.web import parameters
 from shared.web.problems import BAD_REQUEST, NOT_ACCEPTABLE, SECURITY_HEADERS, TOO_LARGE, UNSUPPORTED_MEDIA, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
 
-Row = TypeVar("Row")
-
 MAX_BODY_BYTES = 1_000_000
-MAX_PAGE = 1_000
 JSON = "application/json"
 YAML = "application/yaml"
 CSV = "text/csv"
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_MAX_WAIT_SECONDS = 200
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def body(request: func.HttpRequest, *types: str) -> bytes:
@@ -87,61 +82,14 @@ def _weight(text: str) -> float:
     return float(text) if re.fullmatch(r"[01](\.\d{0,3})?", text) else 0.0
 
 
-def number(request: func.HttpRequest, name: str, default: int, maximum: int) -> int:
-    """A whole number from the query string.
-
-    Raises:
-        ApiError: 400 when it is none, or outside 0 to `maximum`.
-    """
-    text = request.params.get(name, "")
-    if not text:
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > maximum:
-        raise ApiError(BAD_REQUEST, f"'{name}' must be a whole number from 0 to {maximum}.")
-    return int(text)
-
-
-def wait_seconds(request: func.HttpRequest) -> int:
-    """How long the caller wants to wait for the answer: `?wait=`, 0 to 200 seconds.
-
-    The front end of Azure Functions cuts an HTTP request after 230 s.
-    """
-    return number(request, "wait", 0, _MAX_WAIT_SECONDS)
-
-
-def page(request: func.HttpRequest, rows: Sequence[Row]) -> tuple[Sequence[Row], str]:
-    """The asked page of `rows` and the token of the next one (empty on the last).
-
-    Raises:
-        ApiError: 400 for a bad `limit` or a continuation token that this API did not give.
-    """
-    size = number(request, "limit", MAX_PAGE, MAX_PAGE) or MAX_PAGE
-    start = _offset(request.params.get("continuation", ""))
-    end = start + size
-    return rows[start:end], _continuation(end) if end < len(rows) else ""
-
-
-def _continuation(offset: int) -> str:
-    return base64.urlsafe_b64encode(str(offset).encode()).decode()
-
-
-def _offset(token: str) -> int:
-    try:
-        text = base64.urlsafe_b64decode(token.encode()).decode("ascii") or "0"
-    except (binascii.Error, UnicodeError):
-        text = ""
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ApiError(BAD_REQUEST, "The continuation token is not one that this API gave; start without one.")
-    return int(text)
-
-
 def answer(
     document: Any, *, status: int = 200, kind: str = JSON, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
     """An answer: JSON from any document, or text as it is for other content types."""
     import azure.functions as func
 
-    content = json.dumps(document, default=str, ensure_ascii=False) if kind == JSON else document
+    # Escaped to ASCII, a lone surrogate of a hand-written file is still JSON.
+    content = json.dumps(document, default=str) if kind == JSON else document
     return func.HttpResponse(
         content, status_code=status, mimetype=kind, charset="utf-8", headers={**SECURITY_HEADERS, **(headers or {})}
     )
@@ -150,13 +98,17 @@ def answer(
 def table(
     request: func.HttpRequest, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], **extra: Any
 ) -> func.HttpResponse:
-    """Rows as a JSON page `{"value": [...], "continuation": "..."}`, or all asked rows as CSV by `Accept`."""
+    """Rows as a JSON page `{"value": [...], "continuation": "..."}`, or the same page as CSV by `Accept`."""
     kind = accepted(request, JSON, CSV)
-    shown, token = page(request, rows)
+    shown, token = parameters.page(request, rows)
     if kind == CSV:
-        headers = {"Continuation": token} if token else {}
-        return answer(as_csv(shown, columns), kind=CSV, headers=headers)
+        return csv_page(shown, columns, token)
     return answer({**extra, "value": list(shown), "continuation": token})
+
+
+def csv_page(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], token: str) -> func.HttpResponse:
+    """A page as CSV; the token of the next one is in the header `Continuation`."""
+    return answer(as_csv(rows, columns), kind=CSV, headers={"Continuation": token} if token else {})
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -175,6 +127,7 @@ def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
-    return json.dumps(value, default=str, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = text.encode("utf-8", "replace").decode()
+    # A negative number is data; text that begins like a formula is not.
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text
