@@ -16,7 +16,7 @@ from shared.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.data.tables.aio import TableServiceClient
-    from azure.eventhub.aio import EventHubProducerClient
+    from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
     from azure.mgmt.core import AsyncARMPipelineClient
     from azure.monitor.ingestion.aio import LogsIngestionClient
     from azure.monitor.query.aio import LogsQueryClient
@@ -199,6 +199,21 @@ class Clients:
             return self._keep(EventHubProducerClient(namespace, hub, self.credential))  # type: ignore[no-any-return] # as above
         message = "no output hub: set ForwardConnection or ForwardConnection__fullyQualifiedNamespace"
         raise SettingsError(message)
+
+    @cached_property
+    def input_hub(self) -> EventHubConsumerClient:
+        """The hub that enrich_records reads, to ask how far its partitions reach; it receives nothing."""
+        from azure.eventhub.aio import EventHubConsumerClient
+
+        settings = self._settings
+        hub, group = settings.event_hub_name, settings.event_hub_consumer_group
+        if connection := settings.event_hub_connection:
+            client = EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, retry_total=1)
+        elif namespace := settings.event_hub_namespace:
+            client = EventHubConsumerClient(namespace, hub, group, self.credential, retry_total=1)
+        else:
+            raise SettingsError("no hub: set EventHubConnection or EventHubConnection__fullyQualifiedNamespace")
+        return self._keep(client)  # type: ignore[no-any-return] # as above
 
     @cached_property
     def logs_query(self) -> LogsQueryClient:
