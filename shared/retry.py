@@ -14,8 +14,9 @@ from shared.clock import Clock
 
 T = TypeVar("T")
 
-ATTEMPTS = 6
+ATTEMPTS = 8
 UNAUTHORISED = 401
+REFUSALS = 3
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -39,7 +40,7 @@ async def retried(
     """
     from azure.core.exceptions import AzureError
 
-    attempt, refused = 0, False
+    attempt, refusals = 0, 0
     while True:
         attempt += 1
         try:
@@ -48,11 +49,9 @@ async def retried(
             if failed:
                 failed(status_of(error))
             pause = pause_after(error, attempt)
-            if status_of(error) == UNAUTHORISED:
-                # The pipeline has dropped its token, and a fresh one may be right; a second refusal is final.
-                pause, refused = None if refused else 0.0, True
-            else:
-                refused = False
+            refusals = refusals + 1 if status_of(error) == UNAUTHORISED else 0
+            if 0 < refusals < REFUSALS:  # the pipeline has dropped its token, and a fresh one may be right
+                pause = 0.0 if refusals == 1 else FIRST_PAUSE_SECONDS
             if pause is None or attempt >= attempts or clock.monotonic() + pause > deadline:
                 raise
         await clock.sleep(pause)

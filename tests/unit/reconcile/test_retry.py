@@ -77,10 +77,11 @@ def test_what_will_not_pass_is_not(status: int) -> None:
     assert script.calls == 1
 
 
-def test_a_401_is_tried_once_more_at_once() -> None:
+def test_a_401_is_tried_with_a_fresh_token_at_once_and_once_more_and_no_further() -> None:
     assert outcome(Script(refused(401))) == ("done", 0)
-    assert outcome(Script(refused(401), refused(401))) == ("401", 0)
-    assert outcome(Script(refused(401), refused(503, Retry_After="1"), refused(401)))[0] == "done"
+    assert outcome(Script(refused(401), refused(401))) == ("done", 0.5)
+    assert outcome(Script(*[refused(401)] * 3)) == ("401", 0.5)
+    assert outcome(Script(refused(401), refused(401), refused(503, Retry_After="1"), refused(401)))[0] == "done"
 
 
 def test_the_service_says_how_long_to_wait() -> None:
