@@ -28,7 +28,7 @@ param workspaceResourceId string = ''
 ])
 param tablePlan string = 'Analytics'
 
-@description('Plans of single tables, by table name, where they differ from tablePlan: { DefenderOther_CL: \'Basic\' }.')
+@description('Plans of single tables, by table name, where they differ from tablePlan. A query can not join a Basic or Auxiliary table of records with the others, so DefenderRecords_All, and the alert and panels on delay, need all of them on Analytics.')
 param tablePlans object = {}
 
 @description('Days that rows stay interactively queryable, for tables of plan Analytics (4 to 730).')

@@ -165,6 +165,7 @@ var disabledByRole = {
     'AzureWebJobs.list_runs.Disabled': 'true'
     'AzureWebJobs.get_run.Disabled': 'true'
     'AzureWebJobs.list_dead_letters.Disabled': 'true'
+    'AzureWebJobs.get_metrics.Disabled': 'true'
     'AzureWebJobs.openapi.Disabled': 'true'
     'AzureWebJobs.operations_page.Disabled': 'true'
   }

@@ -47,17 +47,19 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
     minimumTlsVersion: '1.2'
     isAutoInflateEnabled: true
     maximumThroughputUnits: max(throughputUnits, maximumThroughputUnits)
-    publicNetworkAccess: 'Enabled' // trusted services come this way; the rule set below says who else
+    publicNetworkAccess: publicNetworkAccess ? 'Enabled' : 'Disabled'
   }
 }
 
+// Without a rule for an address or a network, Deny alone would keep nobody out: public access is off as well.
+// Trusted services, Defender for Cloud among them, come in all the same.
 resource networkRules 'Microsoft.EventHub/namespaces/networkRuleSets@2024-01-01' = {
   parent: namespace
   name: 'default'
   properties: {
     defaultAction: publicNetworkAccess ? 'Allow' : 'Deny'
     trustedServiceAccessEnabled: true
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: publicNetworkAccess ? 'Enabled' : 'Disabled'
   }
 }
 

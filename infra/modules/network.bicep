@@ -58,13 +58,13 @@ var endpoints = [
 ]
 
 resource guard 'Microsoft.Network/networkSecurityGroups@2024-01-01' = {
-  name: '${name}-endpoints'
+  name: '${name}-guard'
   location: location
   tags: tags
   properties: {
     securityRules: [
       {
-        name: 'only-from-the-apps'
+        name: 'nothing-from-the-internet'
         properties: {
           access: 'Deny'
           direction: 'Inbound'
@@ -80,6 +80,7 @@ resource guard 'Microsoft.Network/networkSecurityGroups@2024-01-01' = {
   }
 }
 
+// Subnets are written inside the network: a network deployed again without them would try to take them away.
 resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
   name: name
   location: location
@@ -90,40 +91,45 @@ resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
         addressPrefix
       ]
     }
-  }
-}
-
-resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-01-01' = {
-  parent: network
-  name: 'apps'
-  properties: {
-    addressPrefix: appSubnetPrefix
-    networkSecurityGroup: {
-      id: guard.id
-    }
-    delegations: [
+    subnets: [
       {
-        name: 'flex-consumption'
+        name: 'apps'
         properties: {
-          serviceName: 'Microsoft.App/environments'
+          addressPrefix: appSubnetPrefix
+          networkSecurityGroup: {
+            id: guard.id
+          }
+          delegations: [
+            {
+              name: 'flex-consumption'
+              properties: {
+                serviceName: 'Microsoft.App/environments'
+              }
+            }
+          ]
+        }
+      }
+      {
+        name: 'endpoints'
+        properties: {
+          addressPrefix: endpointSubnetPrefix
+          networkSecurityGroup: {
+            id: guard.id
+          }
         }
       }
     ]
   }
 }
 
-resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-01-01' = {
+resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-01-01' existing = {
+  parent: network
+  name: 'apps'
+}
+
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-01-01' existing = {
   parent: network
   name: 'endpoints'
-  dependsOn: [
-    appSubnet
-  ]
-  properties: {
-    addressPrefix: endpointSubnetPrefix
-    networkSecurityGroup: {
-      id: guard.id
-    }
-  }
 }
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2024-01-01' = [for item in endpoints: {

@@ -10,7 +10,7 @@ import pytest
 
 from shared.enrich import context
 from shared.reconcile import inventory
-from shared.watch import present
+from shared.watch import present, stored
 from tools import infra
 from tools.kql import Database, Diagnostic, Text, bind, resource_graph, workspace
 from tools.workbook import queries
@@ -39,7 +39,19 @@ BROKEN = {
 }
 
 
+def documented() -> Iterator[Text]:
+    """KQL in the pages: fenced, and between backticks."""
+    for page in sorted((infra.ROOT / "docs").glob("*.md")):
+        text = page.read_text()
+        found = re.findall(r"```kusto\n(.+?)```", text, re.DOTALL)
+        found += re.findall(r"`((?:Defender|App|DCR|Azure|Usage)\w+(?:\(\))? \| [^`\n]+)`", text)
+        yield from (Text(f"docs/{page.name} {number}", "workspace", kql) for number, kql in enumerate(found))
+
+
 def shipped() -> Iterator[Text]:
+    yield from documented()
+    bounds = {"start": "2026-11-21T00:00:00+00:00", "end": "2026-11-22T00:00:00+00:00"}
+    yield Text("shared/watch/stored.py", "workspace", stored.QUERY.format(table="DefenderAlerts_CL", **bounds))
     for query in infra.library():
         yield Text(f"queries/{query.name}", "workspace", query.text)
     for query in infra.alerts():
@@ -91,6 +103,7 @@ def test_there_is_much_to_bind() -> None:
     assert len(infra.kql_functions()) >= 16
     assert len(infra.library()) >= 9
     assert len(list(shipped())) >= 40
+    assert len(list(documented())) >= 4
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,0 +1,52 @@
+"""What the pages tell people to type exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.settings import declarations
+from tools.bicep import parse
+from tools.infra import INFRA, ROOT
+
+PAGES = [ROOT / "docs" / name for name in ("deploy.md", "operate.md", "fidelity.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = set(re.findall(r"\b((?:infra|exports|docs)/[\w./-]+\.(?:bicep|json|md|kql|yaml))", page.read_text()))
+    assert [name for name in named if not (ROOT / name).is_file() and name != "docs/cross-tenant.md"] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_that_a_page_names_are_read_by_the_app(page: Path) -> None:
+    known = {declaration.name for declaration in declarations().values()}
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", page.read_text()))
+    assert named - known == set()
+
+
+def test_parameters_that_the_pages_give_are_declared() -> None:
+    parameters = {
+        name for template in ("main", "management-group") for name in parse(INFRA / f"{template}.bicep").parameters
+    }
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    given = set(re.findall(r"(?:--parameters |@my\.parameters\.json \\\n {2}|principalId=\S+ )(\w+)=", text))
+    given |= set(re.findall(r"\| `(\w+)` \((?:true|false)\) \|", text))
+    assert {"environmentName", "securityProviderPrincipalId", "allowWrites"} <= given <= parameters
+
+
+def test_environment_of_azd_is_what_its_parameters_read() -> None:
+    read = set(re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text()))
+    told = set(re.findall(r"azd env set (\w+)", (ROOT / "docs" / "deploy.md").read_text()))
+    assert told <= read
