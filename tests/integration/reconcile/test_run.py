@@ -120,6 +120,44 @@ class TestApply:
         assert settled.tenant.resource(taken["id"]) == taken
 
 
+class TestMoves:
+    async def test_the_new_one_is_made_before_the_old_one_goes(self, settled: World) -> None:
+        await settled.put("soc", automation=", name: moved")
+        report = await settled.apply(max_deletes=SIZE)
+        assert (report.counts["Created"], report.counts["Deleted"]) == (SIZE, SIZE)
+        assert {place.rpartition("/")[2] for place in settled.ours()} == {"moved"}
+        for subscription in {path.split("/")[2] for _, path in settled.writes()}:
+            assert [method for method, path in settled.writes() if subscription in path] == ["PUT", "DELETE"]
+
+    async def test_the_old_one_stays_where_the_new_one_could_not_be_made(self, settled: World) -> None:
+        unlucky = next(iter(settled.ours().values()))["id"].split("/")[2]
+        settled.arm.faults.add("error", matching=f"PUT /subscriptions/{unlucky}.*/moved", status=500)
+        await settled.put("soc", automation=", name: moved")
+        report = await settled.apply(max_deletes=SIZE)
+        assert (report.counts["Failed"], report.counts["Blocked"], report.counts["Deleted"]) == (1, 1, SIZE - 1)
+        assert "successor" in next(one.reason for one in report.outcomes if one.status is Status.BLOCKED)
+
+    async def test_what_was_taken_between_plan_and_delete_is_not_deleted(self, settled: World) -> None:
+        settled.tenant.advance(7200)
+        settled.arm.graph_lag = 3600
+        await settled.put("other", content="secureScore: {}")
+        await settled.store.delete("soc")
+        stripped, renamed, *_ = list(settled.ours().values())
+        settled.tenant.set_automation({**stripped, "tags": {}})
+        settled.tenant.set_automation({**renamed, "tags": {**renamed["tags"], "defender-export-name": "other"}})
+        report = await settled.apply(max_deletes=SIZE)
+        assert report.plan.counts[Action.DELETE] == SIZE
+        assert (report.counts["Deleted"], report.counts["Foreign"], report.counts["NotReached"]) == (SIZE - 2, 1, 1)
+
+    async def test_a_delete_that_reads_still_show_is_unconfirmed_and_no_error(self, settled: World) -> None:
+        settled.tenant.advance(120)
+        settled.arm.read_delay = 60
+        await settled.put("other", content="secureScore: {}")
+        await settled.store.delete("soc")
+        report = await settled.apply(max_deletes=SIZE)
+        assert (report.counts["Unconfirmed"], report.counts["Failed"]) == (2 * SIZE, 0)
+
+
 class TestPurity:
     async def test_a_plan_makes_no_write(self, settled: World) -> None:
         drift(settled, 2)
