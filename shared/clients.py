@@ -6,17 +6,22 @@ asynchronous and belongs to the event loop that first used it.
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, AccessTokenInfo
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.data.tables.aio import TableServiceClient
     from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
+    from azure.identity.aio import ClientAssertionCredential
     from azure.mgmt.core import AsyncARMPipelineClient
     from azure.monitor.ingestion.aio import LogsIngestionClient
     from azure.monitor.query.aio import LogsQueryClient
@@ -31,6 +36,7 @@ class Cloud(NamedTuple):
     authority: str
     ingestion_audience: str
     logs_query: str
+    federation: str
 
 
 CLOUDS = {
@@ -39,18 +45,21 @@ CLOUDS = {
         "https://login.microsoftonline.com",
         "https://monitor.azure.com",
         "https://api.loganalytics.io",
+        "api://AzureADTokenExchange",
     ),
     "AzureUSGovernment": Cloud(
         "https://management.usgovcloudapi.net",
         "https://login.microsoftonline.us",
         "https://monitor.azure.us",
         "https://api.loganalytics.us",
+        "api://AzureADTokenExchangeUSGov",
     ),
     "AzureChinaCloud": Cloud(
         "https://management.chinacloudapi.cn",
         "https://login.chinacloudapi.cn",
         "https://monitor.azure.cn",
         "https://api.loganalytics.azure.cn",
+        "api://AzureADTokenExchangeChina",
     ),
 }
 
@@ -62,6 +71,7 @@ class Clients:
         self._settings = settings
         self._cloud = CLOUDS[settings.cloud]
         self._closing = AsyncExitStack()
+        self._other_tenants: dict[tuple[str, str], Any] = {}
 
     async def close(self) -> None:
         """Close every client and credential that was made."""
@@ -95,25 +105,127 @@ class Clients:
 
         One pipeline serves every subscription; the response's headers (quota, throttling) stay in reach.
         """
+        return self._arm_client(self.credential)
+
+    def _arm_client(
+        self, credential: AsyncTokenCredential, auxiliary: AsyncTokenCredential | None = None
+    ) -> AsyncARMPipelineClient[Any, Any]:
         from azure.core.pipeline import policies
         from azure.mgmt.core import AsyncARMPipelineClient
-        from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
+        from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy, AsyncAuxiliaryAuthenticationPolicy
 
+        other = [AsyncAuxiliaryAuthenticationPolicy([auxiliary], self.arm_scope)] if auxiliary else []
         client: AsyncARMPipelineClient[Any, Any] = AsyncARMPipelineClient(
             self.arm_endpoint,
             policies=[
                 policies.RequestIdPolicy(),
                 policies.UserAgentPolicy("defender-export"),
                 policies.AsyncRetryPolicy(),
-                AsyncARMChallengeAuthenticationPolicy(self.credential, self.arm_scope),
+                AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
+                *other,
             ],
         )
         return self._keep(client)  # type: ignore[no-any-return] # _keep hands back what it was given
 
-    @property
-    def arm_pipeline(self) -> Any:
-        """The pipeline of `arm`, for generated clients to share: they take one as `pipeline=`, but offer none."""
-        return self.arm._pipeline  # noqa: SLF001 - azure-core has no public name for it
+    async def arm_in(self, tenant_id: str) -> AsyncARMPipelineClient[Any, Any]:
+        """Azure Resource Manager as seen in a tenant; the app's own when that is home or no tenant is named.
+
+        Raises:
+            SettingsError: there is no credential for other tenants.
+        """
+        if await self._is_home(tenant_id):
+            return self.arm
+        return self._made("in", tenant_id, lambda: self._arm_client(self.cross_tenant(tenant_id)))  # type: ignore[no-any-return] # as above
+
+    async def arm_towards(self, tenant_id: str) -> AsyncARMPipelineClient[Any, Any]:
+        """The same for writes at home that name a resource of that tenant: with a token of either.
+
+        A managed identity has no token of another tenant, so both tokens are the multi-tenant app's
+        (learn.microsoft.com/azure/azure-resource-manager/management/authenticate-multi-tenant).
+
+        Raises:
+            SettingsError: there is no credential for other tenants.
+        """
+        if await self._is_home(tenant_id):
+            return self.arm
+        home = await self.home_tenant()
+        return self._made(  # type: ignore[no-any-return] # as above
+            "towards", tenant_id, lambda: self._arm_client(self.cross_tenant(home), self.cross_tenant(tenant_id))
+        )
+
+    def forget_tenant(self, tenant_id: str) -> None:
+        """Make new clients and tokens for another tenant from now on; those under way stay open until the end."""
+        for key in [key for key in self._other_tenants if key[1] == tenant_id.lower()]:
+            del self._other_tenants[key]
+
+    def cross_tenant(self, tenant_id: str) -> AsyncTokenCredential:
+        """The multi-tenant app's credential in one tenant.
+
+        Raises:
+            SettingsError: there is none, or a part of it is missing.
+        """
+        credential: AsyncTokenCredential = self._made("credential", tenant_id, lambda: self._cross_tenant(tenant_id))
+        return credential
+
+    def _cross_tenant(self, tenant_id: str) -> AsyncTokenCredential:
+        from azure.identity.aio import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
+
+        settings, kind = self._settings, self._settings.cross_tenant_credential
+        proof = {"secret": settings.cross_tenant_secret, "certificate": settings.cross_tenant_certificate}
+        if kind == "none" or not settings.cross_tenant_client_id:
+            raise SettingsError(
+                "this app has no credential for other tenants: set CROSS_TENANT_CLIENT_ID, and CROSS_TENANT_CREDENTIAL "
+                "to federated, certificate or secret (docs/cross-tenant.md)"
+            )
+        if kind in proof and not proof[kind]:
+            name = {"secret": "CROSS_TENANT_CLIENT_SECRET", "certificate": "CROSS_TENANT_CERTIFICATE"}[kind]
+            raise SettingsError(f"CROSS_TENANT_CREDENTIAL is {kind}, and {name} is empty: set it")
+        who: tuple[str, str] = (tenant_id, settings.cross_tenant_client_id)
+        options: dict[str, Any] = {
+            "authority": settings.authority_host or self._cloud.authority,
+            "disable_instance_discovery": bool(settings.authority_host),
+        }
+        if kind == "secret":
+            return self._keep(ClientSecretCredential(*who, settings.cross_tenant_secret, **options))  # type: ignore[no-any-return] # as above
+        if kind == "certificate":
+            pem = settings.cross_tenant_certificate.encode()
+            return self._keep(CertificateCredential(*who, certificate_data=pem, **options))  # type: ignore[no-any-return] # as above
+        own = _Assertion(self.credential, f"{self._cloud.federation}/.default")
+        return self._keep(_Federated(own, ClientAssertionCredential(*who, own.last, **options)))  # type: ignore[no-any-return] # as above
+
+    def _made(self, what: str, tenant_id: str, make: Callable[[], Any]) -> Any:
+        key = (what, tenant_id.lower())
+        if key not in self._other_tenants:
+            self._other_tenants[key] = make()
+        return self._other_tenants[key]
+
+    async def _is_home(self, tenant_id: str) -> bool:
+        return not tenant_id or tenant_id.lower() == (await self.home_tenant()).lower()
+
+    async def home_tenant(self) -> str:
+        """The app's own tenant: TENANT_ID, else the one that issues its tokens."""
+        return self._settings.tenant_id or str((await self._claims()).get("tid") or "")
+
+    async def assignee(self, tenant_id: str = "") -> str:
+        """Whom to name in a role assignment in a tenant: the application's client id, or a person's sign-in name."""
+        if not await self._is_home(tenant_id):
+            return self._settings.cross_tenant_client_id
+        claims = await self._claims()
+        return str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "<client id of the app's identity>")
+
+    async def _claims(self) -> dict[str, Any]:
+        """What the app's own token says; read for names only, since whom it is for checks it."""
+        token = (await self.credential.get_token(self.arm_scope)).token
+        try:
+            part = token.split(".")[1]
+            return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
+        except (IndexError, ValueError):
+            return {}
+
+    @staticmethod
+    def pipeline_of(client: AsyncARMPipelineClient[Any, Any]) -> Any:
+        """The pipeline inside a client, for generated clients to share: they take one as `pipeline=`."""
+        return client._pipeline  # noqa: SLF001 - azure-core has no public name for it
 
     @cached_property
     def blobs(self) -> BlobServiceClient:
@@ -227,3 +339,43 @@ class Clients:
             LogsQueryClient(self.credential, endpoint=f"{endpoint}/v1", audience=audience)
         )
         return client
+
+
+class _Assertion:
+    """The app's own token as a client assertion: azure-identity asks for one without awaiting it."""
+
+    def __init__(self, credential: AsyncTokenCredential, scope: str) -> None:
+        self._credential = credential
+        self._scope = scope
+        self._token = ""
+
+    async def renew(self) -> None:
+        self._token = (await self._credential.get_token(self._scope)).token
+
+    def last(self) -> str:
+        return self._token
+
+
+class _Federated:
+    """The multi-tenant app by way of the app's own identity, which it trusts: no secret anywhere."""
+
+    def __init__(self, assertion: _Assertion, credential: ClientAssertionCredential) -> None:
+        self._assertion = assertion
+        self._credential = credential
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        await self._assertion.renew()
+        return await self._credential.get_token(*scopes, **options)
+
+    async def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
+        await self._assertion.renew()
+        return await self._credential.get_token_info(*scopes, options=options)
+
+    async def close(self) -> None:
+        await self._credential.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self.close()

@@ -7,6 +7,7 @@ client's default pipeline does (docs/decisions/one-pipeline-for-all-subscription
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,7 @@ from cachetools import LRUCache
 from shared.clock import Clock
 from shared.reconcile.pacing import Pacer
 from shared.reconcile.values import ResourceId
-from shared.retry import retried
+from shared.retry import UNAUTHORISED, retried
 
 if TYPE_CHECKING:
     from azure.mgmt.security.aio.operations import AutomationsOperations
@@ -32,6 +33,8 @@ EVENT_HUBS_VERSION = "2024-01-01"
 REQUEST_SECONDS = 25
 # At least as many as subscriptions are worked on at the same time; each takes 38 KB.
 KEPT_CLIENTS = 256
+# Azure quotes what it refuses, and a message goes into logs and reports.
+_KEY = re.compile(r"((?:SharedAccessKey|SharedAccessSignature|AccountKey|sig)=)[^;&'\"\s]+", re.IGNORECASE)
 _NOT_REGISTERED = {"missingsubscriptionregistration", "subscription not registered"}
 
 
@@ -82,7 +85,8 @@ class Arm:
         self._deadline = deadline
         self.halt = halt
         self.requests: Counter[str] = Counter()
-        self._operations: LRUCache[str, AutomationsOperations] = LRUCache(KEPT_CLIENTS)
+        self._renewed: set[str] = set()
+        self._operations: LRUCache[tuple[str, str], AutomationsOperations] = LRUCache(KEPT_CLIENTS)
 
     async def get(self, place: ResourceId) -> dict[str, Any] | None:
         """The automation as Azure has it, or None.
@@ -90,7 +94,7 @@ class Arm:
         Raises:
             ArmError: any failure but 404.
         """
-        operations = self._automations(place)
+        operations = await self._automations(place)
         found = await self._unless_missing(
             self._asked(
                 "get automation", place, lambda options: operations.get(place.resource_group, place.name, **options)
@@ -98,36 +102,38 @@ class Arm:
         )
         return None if found is None else found.as_dict()
 
-    async def validate(self, place: ResourceId, body: Mapping[str, Any]) -> str:
+    async def validate(self, place: ResourceId, body: Mapping[str, Any], towards: str = "") -> str:
         """What Azure has against the body; empty when it is valid.
+
+        `towards` is the tenant of a destination that lies elsewhere.
 
         Raises:
             ArmError: the question was not answered.
         """
-        operations = self._automations(place)
-        status = await self._asked(
-            "validate automation",
-            place,
-            lambda options: operations.validate(place.resource_group, place.name, dict(body), **options),
-            write=True,
-        )
+
+        async def ask(options: Mapping[str, Any]) -> Any:
+            operations = await self._automations(place, towards)
+            return await operations.validate(place.resource_group, place.name, dict(body), **options)
+
+        status = await self._asked("validate automation", place, ask, write=True, tenant=towards)
         return "" if status.get("isValid") else str(status.get("message") or "Azure calls the body invalid")
 
-    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "") -> None:
+    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "", towards: str = "") -> None:
         """Create or replace an automation; with an etag, only while it is still the current one.
+
+        `towards` is the tenant of a destination that lies elsewhere.
 
         Raises:
             ArmError: 412 when the etag is no longer current, or any other failure.
         """
-        operations = self._automations(place)
-        await self._asked(
-            "put automation",
-            place,
-            lambda options: operations.create_or_update(
+
+        async def ask(options: Mapping[str, Any]) -> Any:
+            operations = await self._automations(place, towards)
+            return await operations.create_or_update(
                 place.resource_group, place.name, dict(body), headers=_if_match(etag), **options
-            ),
-            write=True,
-        )
+            )
+
+        await self._asked("put automation", place, ask, write=True, tenant=towards)
 
     async def delete(self, place: ResourceId, etag: str = "") -> None:
         """Delete an automation; one that is not there is fine.
@@ -135,7 +141,7 @@ class Arm:
         Raises:
             ArmError: 412 when the etag is no longer current, or any other failure.
         """
-        operations = self._automations(place)
+        operations = await self._automations(place)
         await self._unless_missing(
             self._asked(
                 "delete automation",
@@ -185,14 +191,14 @@ class Arm:
         answer = await self.send("get provider", "GET", path, PROVIDERS_VERSION)
         return str(answer.get("registrationState")).lower() == "registered"
 
-    async def connection_string(self, hub_id: str, rule: str) -> str:
+    async def connection_string(self, hub_id: str, rule: str, tenant: str = "") -> str:
         """The primary connection string of a hub's authorization rule; a secret.
 
         Raises:
             ArmError: any failure.
         """
         path = f"{hub_id}/authorizationRules/{rule}/listKeys"
-        answer = await self.send("list keys", "POST", path, EVENT_HUBS_VERSION, write=False)
+        answer = await self.send("list keys", "POST", path, EVENT_HUBS_VERSION, write=False, tenant=tenant)
         return str(answer["primaryConnectionString"])
 
     async def send(
@@ -204,8 +210,11 @@ class Arm:
         body: Mapping[str, Any] | None = None,
         *,
         write: bool | None = None,
+        tenant: str = "",
     ) -> dict[str, Any]:
         """One request for a path, or for the whole address of a next page; the answer's JSON.
+
+        `tenant` is the tenant that the path lies in, where that is another than the app's.
 
         Raises:
             ArmError: any failure.
@@ -218,22 +227,30 @@ class Arm:
 
         async def ask(options: Mapping[str, Any]) -> dict[str, Any]:
             request = HttpRequest(method, url, params=params, json=body)
-            response = await self._clients.arm.send_request(request, **options)
+            client = await self._clients.arm_in(tenant)
+            response = await client.send_request(request, **options)
             response.raise_for_status()
             return dict(response.json()) if response.content else {}
 
-        return await self._asked(kind, subscription, ask, write=method != "GET" if write is None else write)
+        write = method != "GET" if write is None else write
+        return await self._asked(kind, subscription, ask, write=write, tenant=tenant)
 
-    def _automations(self, place: ResourceId) -> AutomationsOperations:
+    async def assignee(self, tenant: str = "") -> str:
+        """Whom a role assignment in a tenant must name, for this app to have the role."""
+        return await self._clients.assignee(tenant)
+
+    async def _automations(self, place: ResourceId, towards: str = "") -> AutomationsOperations:
         from azure.mgmt.security.aio import SecurityManagementClient
 
-        known = self._operations.get(place.subscription_id)
+        key = (place.subscription_id, towards)
+        known = self._operations.get(key)
         if known is None:
             clients = self._clients
+            pipeline = clients.pipeline_of(await clients.arm_towards(towards))
             client = SecurityManagementClient(
-                clients.credential, place.subscription_id, base_url=clients.arm_endpoint, pipeline=clients.arm_pipeline
+                clients.credential, place.subscription_id, base_url=clients.arm_endpoint, pipeline=pipeline
             )
-            known = self._operations[place.subscription_id] = client.automations
+            known = self._operations[key] = client.automations
         return known
 
     async def _asked(
@@ -243,6 +260,7 @@ class Arm:
         call: Callable[[Mapping[str, Any]], Awaitable[T]],
         *,
         write: bool = False,
+        tenant: str = "",
     ) -> T:
         from azure.core.exceptions import AzureError
 
@@ -263,6 +281,11 @@ class Arm:
         def failed(status: int) -> None:
             if status == 429:  # noqa: PLR2004 - too many requests
                 self._pacer.throttled(subscription, write=write)
+            if status == UNAUTHORISED and tenant and tenant not in self._renewed:
+                # Auxiliary tokens are kept until shortly before they expire, whatever Azure says about them.
+                self._renewed.add(tenant)
+                self._clients.forget_tenant(tenant)
+                self._operations.clear()
 
         try:
             return await retried(attempt, self._clock, deadline=self._deadline, failed=failed)
@@ -291,4 +314,5 @@ def _arm_error(error: Exception) -> ArmError:
     detail = getattr(error, "error", None)
     code = str(getattr(detail, "code", None) or "")
     message = str(getattr(detail, "message", None) or getattr(error, "message", None) or error)
-    return ArmError(int(getattr(error, "status_code", None) or 0), code, message.splitlines()[0] if message else "")
+    first = message.splitlines()[0] if message else ""
+    return ArmError(int(getattr(error, "status_code", None) or 0), code, _KEY.sub(r"\1(hidden)", first))
