@@ -158,7 +158,7 @@ async def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the process is alive; `ready` looks deeper."""
-    return func.HttpResponse('{"status": "alive"}', mimetype="application/json")
+    return api.alive()
 
 
 @app.function_name("ready")

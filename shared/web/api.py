@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.services import Services, services
 from shared.web.auth import READ, WRITE, Actor, authorise
-from shared.web.problems import INTERNAL, UNAVAILABLE, ApiError
+from shared.web.problems import INTERNAL, SECURITY_HEADERS, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -92,6 +92,13 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params)}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
     return response
+
+
+def alive() -> func.HttpResponse:
+    """The process answers: whatever else is wrong, its settings too, is for `ready` to say."""
+    import azure.functions as func
+
+    return func.HttpResponse('{"status": "alive"}', mimetype="application/json", headers=SECURITY_HEADERS)
 
 
 def _failure(name: str, error: Exception) -> ApiError:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = (0.2, 0.5, 1, 2)
 _RETRY_AFTER_SECONDS = "5"
+_MAX_PAGE = 200
 
 
 async def start_job(call: Call) -> func.HttpResponse:
@@ -49,7 +50,7 @@ async def get_job(call: Call) -> func.HttpResponse:
 
 async def list_jobs(call: Call) -> func.HttpResponse:
     """Jobs, newest first, without their results."""
-    size = parameters.limit(call.request, 50, 200)
+    size = min(parameters.limit(call.request, 50), _MAX_PAGE)
     after = parameters.after(call.request, ID_PATTERN)
     jobs, more = await call.services.jobs.page(datetime.now(UTC), after=after, size=size)
     token = parameters.continuation(jobs[-1].id) if more else ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
 
@@ -60,10 +60,11 @@ class ExportList(_Body):
 
 
 class ExportStored(_Body):
-    """A version that was stored."""
+    """A version that was stored, with the warnings about it."""
 
     name: str
     etag: str
+    findings: list[FindingBody]
 
 
 class FileTest(_Body):
@@ -85,14 +86,59 @@ class Validation(_Body):
     compiled: dict[str, Any] | None = None
 
 
-class JobRequest(BaseModel):
-    """What to do; each kind takes its own arguments beside `kind`."""
+_Guid = Annotated[str, Field(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+_Name = Annotated[str, Field(pattern="^[-A-Za-z0-9_.()]{1,90}$")]
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": True})
 
-    kind: Literal["plan", "reconcile", "preview", "backfill", "replay"]
-    subscriptions: list[str] | None = Field(None, description="Only these subscriptions, by id.")
-    managementGroups: list[str] | None = Field(None, description="Only subscriptions below these.")  # noqa: N815 - wire
+class _Scoped(_Body):
+    subscriptions: list[_Guid] = Field([], max_length=1000, description="Only these subscriptions, by id.")
+    management_groups: list[_Name] = Field([], max_length=1000, description="Only subscriptions below these.")
+
+
+class PlanRequest(_Scoped):
+    """Say what a reconcile would change; it writes nothing."""
+
+    kind: Literal["plan"]
+    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+
+
+class ReconcileRequest(_Scoped):
+    """Make every live export equal to its file now, whatever RECONCILE_MODE says; the guards hold."""
+
+    kind: Literal["reconcile"]
+    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+
+
+class PreviewRequest(_Scoped):
+    """Count the present records that an export would send."""
+
+    kind: Literal["preview"]
+    export: _Name
+
+
+class BackfillRequest(_Scoped):
+    """Send the present records through the pipeline: what streaming never sent, being there before."""
+
+    kind: Literal["backfill"]
+    kinds: list[str] = Field([], max_length=1000, description="Only these kinds of record.")
+    export: _Name = Field("", description="Only what this export would send.")
+
+
+class ReplayRequest(_Body):
+    """Deliver dead letters again now."""
+
+    kind: Literal["replay"]
+    day: str = Field("", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="Only those of this day.")
+    reason: _Name = Field("", description="Only those of this reason.")
+    parked: bool = Field(False, description="Only parked ones, or only those that are not; both when left out.")
+
+
+class JobRequest(RootModel[PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest]):
+    """What to do: `kind`, and what that kind takes beside it."""
+
+    root: Annotated[
+        PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest, Field(discriminator="kind")
+    ]
 
 
 class Job(_Body):
@@ -226,11 +272,69 @@ class DeadLetterList(_Body):
     continuation: str
 
 
+class Run(_Body):
+    """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations."""
+
+    run_id: str
+    instance_id: str
+    trigger: Literal["timer", "http", "job", "cli"]
+    actor: str
+    mode: Literal["plan", "apply"]
+    started: datetime
+    ended: datetime
+    seconds: float
+    outcome: Literal["Succeeded", "Partial", "Failed", "Blocked", "Skipped"]
+    reason: str
+    complete: bool
+    incomplete_because: list[str]
+    guards: list[str]
+    exports: list[str]
+    unreadable: dict[str, str]
+    subscriptions: int
+    tenants: dict[str, dict[str, int]]
+    counts: dict[str, int]
+    requests: dict[str, int]
+
+
+class RunReport(Run):
+    """A run with every automation that was not simply unchanged: the action, its reason and each change."""
+
+    items: list[dict[str, Any]]
+
+
 class RunList(_Body):
     """Reconcile runs, newest first."""
 
-    value: list[dict[str, Any]]
+    value: list[Run]
     continuation: str
+
+
+class SecureScoreDay(_Body):
+    """The tenant's secure score on a day, in percent, over as many subscriptions as had one."""
+
+    day: str
+    percentage: float
+    subscriptions: int
+
+
+class Metrics(_Body):
+    """Series with one value for each of `times`; `problem` says in a sentence why they are empty."""
+
+    generated: datetime
+    since: datetime
+    until: datetime
+    bin_minutes: int
+    problem: str
+    times: list[datetime]
+    records_per_minute: dict[str, list[float]]
+    lag_seconds: list[float | None]
+    secure_score: list[SecureScoreDay]
+
+
+class Health(_Body):
+    """The process answers."""
+
+    status: Literal["alive"]
 
 
 class Check(_Body):
@@ -247,3 +351,10 @@ class Readiness(_Body):
     ready: bool
     checks: list[Check]
     warnings: list[str]
+
+
+# What the API takes and gives at the top of a body.
+BODIES: tuple[type[BaseModel], ...] = (
+    Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
+    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness,
+)  # fmt: skip

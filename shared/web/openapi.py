@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -9,40 +10,28 @@ from typing import TYPE_CHECKING, Any
 from shared import __version__
 from shared.web import models, problems
 from shared.web.api import OPERATIONS, Operation
+from shared.web.examples import EXAMPLES, EXPORT_YAML, JOBS, problem_example
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _REF = "#/components/schemas/{model}"
-_EXPORT_EXAMPLE = {
-    "version": 1,
-    "name": "soc-alerts",
-    "scope": {"managementGroups": ["contoso-prod"]},
-    "automation": {"location": "westeurope"},
-    "export": {"alerts": {"minimumSeverity": "Medium"}},
-    "destination": {
-        "eventHub": {
-            "resourceId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-soc"
-            "/providers/Microsoft.EventHub/namespaces/soc-hub/eventhubs/defender-export",
-            "trustedService": True,
-        }
-    },
-}
-_JOB_EXAMPLE = {"kind": "reconcile", "managementGroups": ["contoso-prod"]}
+_PROBLEM = "application/problem+json"
+_NOT_READY = 503
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """What one operation takes and gives: status -> model, further media types, parameters, and its problems."""
+    """What one operation takes and gives: models by status, further media types, parameters, and its problems."""
 
     summary: str
-    answers: dict[int, type[BaseModel] | None]
+    answers: dict[int, tuple[str, ...]]
     problems: tuple[problems.ProblemType, ...] = ()
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     takes: str = ""
     gives: tuple[str, ...] = ("application/json",)
-    etag: bool = False
+    returns: tuple[str, ...] = ()
 
 
 _PAGED = ("limit", "continuation")
@@ -50,60 +39,72 @@ _TABLE = ("application/json", "text/csv")
 
 _SHAPES = {
     "list_exports": _Shape(
-        "List stored exports", {200: models.ExportList}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE), _PAGED,
+        "List stored exports", {200: ("ExportList",)}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE), _PAGED,
         gives=_TABLE,
     ),
     "get_export": _Shape(
-        "Read an export as YAML or JSON", {200: None},
+        "Read an export as YAML or JSON", {200: ("ExportConfig",)},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.INVALID_EXPORT),
-        gives=("application/yaml", "application/json"), etag=True,
+        gives=("application/yaml", "application/json"), returns=("ETag",),
     ),
     "put_export": _Shape(
-        "Store an export, or only check it with dryRun", {200: None, 201: models.ExportStored},
+        "Store an export, or only check it with dryRun", {200: ("ExportStored", "Validation"), 201: ("ExportStored",)},
         (problems.BAD_REQUEST, problems.CHANGED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA,
          problems.INVALID_EXPORT),
-        ("dryRun",), ("If-Match", "If-None-Match"), takes="export", etag=True,
+        ("dryRun",), ("If-Match", "If-None-Match"), takes="export", returns=("ETag", "Location"),
     ),
     "delete_export": _Shape(
-        "Delete an export", {204: None}, (problems.NOT_FOUND, problems.CHANGED), headers=("If-Match",)
+        "Delete an export", {204: ()}, (problems.BAD_REQUEST, problems.NOT_FOUND, problems.CHANGED),
+        headers=("If-Match",),
     ),
     "validate_export": _Shape(
-        "Check an export without storing it", {200: models.Validation},
+        "Check an export without storing it", {200: ("Validation",)},
         (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="export",
     ),
     "start_job": _Shape(
-        "Start a job", {202: models.Job, 200: models.Job},
+        "Start a job", {202: ("Job",), 200: ("Job",)},
         (problems.BAD_REQUEST, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
-        ("wait",), ("Idempotency-Key",), takes="job",
+        ("wait",), ("Idempotency-Key",), takes="job", returns=("Location", "Retry-After"),
     ),
-    "get_job": _Shape("Read a job", {200: models.Job}, (problems.BAD_REQUEST, problems.NOT_FOUND), ("wait",)),
-    "list_jobs": _Shape("List jobs, newest first", {200: models.JobList}, (problems.BAD_REQUEST,), _PAGED),
+    "get_job": _Shape(
+        "Read a job", {200: ("Job",)}, (problems.BAD_REQUEST, problems.NOT_FOUND), ("wait",),
+        returns=("Location", "Retry-After"),
+    ),
+    "list_jobs": _Shape("List jobs, newest first", {200: ("JobList",)}, (problems.BAD_REQUEST,), _PAGED),
     "get_coverage": _Shape(
-        "What each subscription exports, and whether that suffices", {200: models.CoverageList},
+        "What each subscription exports, and whether that suffices", {200: ("CoverageList", "StatusList")},
         (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
         ("view", "subscription", "managementGroup", "tenant", "source", "unmet", *_PAGED), gives=_TABLE,
     ),
     "get_freshness": _Shape(
-        "When each subscription last sent each kind", {200: models.FreshnessList},
+        "When each subscription last sent each kind", {200: ("FreshnessList",)},
         (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE), ("subscription", "kind", "verdict", *_PAGED), gives=_TABLE,
     ),
     "list_runs": _Shape(
-        "List reconcile runs, newest first", {200: models.RunList}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
+        "List reconcile runs, newest first", {200: ("RunList",)}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
         _PAGED, gives=_TABLE,
     ),
-    "get_run": _Shape("Read the report of a run", {200: None}, (problems.NOT_FOUND,)),
+    "get_run": _Shape("Read the report of a run", {200: ("RunReport",)}, (problems.NOT_FOUND,)),
     "list_dead_letters": _Shape(
-        "List dead letters", {200: models.DeadLetterList}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
+        "List dead letters", {200: ("DeadLetterList",)}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
         ("day", "reason", "parked", *_PAGED), gives=_TABLE,
     ),
-    "ready": _Shape("Whether everything the app depends on answers", {200: models.Readiness, 503: models.Readiness}),
-    "openapi": _Shape("This document", {200: None}),
+    "get_metrics": _Shape(
+        "Records a minute, lag and secure score over time", {200: ("Metrics",)}, (problems.BAD_REQUEST,), ("hours",)
+    ),
+    "operations_page": _Shape("The page that people look at", {200: ()}, gives=("text/html",)),
+    "ready": _Shape("Whether everything the app depends on answers", {200: ("Readiness",), _NOT_READY: ("Readiness",)}),
+    "openapi": _Shape("This document", {200: ()}),
 }  # fmt: skip
 
+_ETAG = '^("[!#-~]{1,200}"|[!#-~]{1,200})$'
 _ALWAYS = (problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.INTERNAL, problems.UNAVAILABLE)
 
 _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "limit": ("Rows in a page.", {"type": "integer", "minimum": 0, "maximum": 1000}),
+    "limit": (
+        "Rows in a page, at most; jobs and runs come 200 at most.",
+        {"type": "integer", "minimum": 1, "maximum": 1000},
+    ),
     "continuation": ("The `continuation` of the page before.", {"type": "string"}),
     "dryRun": ("Only check.", {"type": "string", "enum": ["true", "false"]}),
     "wait": ("Seconds to wait for the job to finish.", {"type": "integer", "minimum": 0, "maximum": 200}),
@@ -115,29 +116,34 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "unmet": ("Only subscriptions that miss this requirement.", {"type": "string"}),
     "kind": ("Only this kind of record.", {"type": "string"}),
     "verdict": ("Only this verdict.", {"type": "string"}),
-    "day": ("Only this day, YYYY-MM-DD.", {"type": "string"}),
+    "hours": ("How far back, in hours.", {"type": "integer", "minimum": 1, "maximum": 168}),
+    "day": ("Only this day.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
     "reason": ("Only this reason.", {"type": "string"}),
     "parked": ("Only parked ones, or only those that are not.", {"type": "string", "enum": ["true", "false"]}),
-    "If-Match": ("The ETag of the version you change.", {"type": "string"}),
+    "If-Match": ("The ETag of the version you change, or `*`.", {"type": "string", "pattern": _ETAG}),
     "If-None-Match": ("`*`: create, never replace.", {"type": "string", "enum": ["*"]}),
-    "Idempotency-Key": ("The same key again gives the same job.", {"type": "string", "maxLength": 200}),
+    "Idempotency-Key": (
+        "The same key again gives the same job; printable ASCII.",
+        {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    ),
+}
+
+
+_RETURNS = {
+    "ETag": "The stored version.",
+    "Location": "Where it is.",
+    "Retry-After": "Seconds until it is worth asking again.",
+    "Continuation": "The `continuation` of the next page, where there is one (CSV).",
 }
 
 
 @cache
 def document() -> dict[str, Any]:
     """The whole document; `servers` is left to the caller's address."""
-    from pydantic.json_schema import models_json_schema
-
     from shared.exports.model import ExportConfig
 
-    used = [model for shape in _SHAPES.values() for model in shape.answers.values() if model is not None]
-    wanted: set[type[BaseModel]] = {*used, models.Problem, models.JobRequest, ExportConfig, models.StatusList}
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in sorted(wanted, key=lambda model: model.__name__)],
-        ref_template=_REF,
-    )
-    paths: dict[str, Any] = {}
+    schemas = _schemas([*models.BODIES, ExportConfig])
+    paths: dict[str, Any] = {"/api/health": {"get": _health()}}
     for operation in OPERATIONS.values():
         paths.setdefault(f"/api/{operation.path}", {})[operation.method.lower()] = _operation(operation)
     return {
@@ -148,9 +154,9 @@ def document() -> dict[str, Any]:
             "description": "On-demand configuration and answers for runbooks and people.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "paths": paths,
+        "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": _without_null_defaults(schemas["$defs"]),
+            "schemas": schemas,
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
                 "entra": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -160,31 +166,50 @@ def document() -> dict[str, Any]:
     }
 
 
-def _without_null_defaults(schema: Any) -> Any:
-    # A key that may be left out is described by not being required; null itself is refused for most of them.
+def _schemas(bodies: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    from pydantic.json_schema import models_json_schema
+
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)], ref_template=_REF
+    )
+    found: dict[str, Any] = _without_defaults(schemas["$defs"])
+    return found
+
+
+def _without_defaults(schema: Any) -> Any:
+    # That a key may be left out is said by its not being required; the default itself is often no valid value.
     if isinstance(schema, dict):
-        return {
-            key: _without_null_defaults(value)
-            for key, value in schema.items()
-            if not (key == "default" and value is None)
-        }
-    return [_without_null_defaults(item) for item in schema] if isinstance(schema, list) else schema
+        is_schema = "type" in schema or "anyOf" in schema or "$ref" in schema
+        return {key: _without_defaults(value) for key, value in schema.items() if not (is_schema and key == "default")}
+    return [_without_defaults(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _health() -> dict[str, Any]:
+    return {
+        "operationId": "health",
+        "summary": "Whether the process is alive",
+        "description": "Open to everyone; `ready` looks deeper.",
+        "security": [],
+        "parameters": [],
+        "responses": {"200": _answer(_Shape("", {200: ("Health",)}), 200)},
+    }
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     shape = _SHAPES[operation.name]
+    responses = _refusals((*shape.problems, *_ALWAYS))
+    for status in shape.answers:
+        answer = _answer(shape, status)
+        if str(status) in responses:  # the same status with another content type
+            answer["content"] |= responses[str(status)]["content"]
+        responses[str(status)] = answer
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": shape.summary,
         "description": f"Needs the app role `{operation.role}` under Entra.",
         "parameters": [*_path_parameters(operation), *map(_parameter, (*shape.query, *shape.headers))],
-        "responses": {
-            **{str(status): _answer(shape, status, model) for status, model in shape.answers.items()},
-            **_refusals((*shape.problems, *_ALWAYS)),
-        },
+        "responses": dict(sorted(responses.items())),
     }
-    if operation.name == "ready":
-        described["responses"]["503"] = _answer(shape, 503, models.Readiness)
     if shape.takes:
         described["requestBody"] = _request_body(shape.takes)
     return described
@@ -202,18 +227,24 @@ def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": where, "required": False, "description": description, "schema": schema}
 
 
-def _answer(shape: _Shape, status: int, model: type[BaseModel] | None) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": "Done" if status != 503 else "Not ready"}  # noqa: PLR2004 - HTTP
+def _answer(shape: _Shape, status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": "Not ready" if status == _NOT_READY else "Done"}
     if status == 204:  # noqa: PLR2004 - HTTP: no content
         return response
-    schema = {"$ref": _REF.format(model=model.__name__)} if model else {}
+    names = shape.answers[status]
+    references = [{"$ref": _REF.format(model=name)} for name in names]
+    schema: dict[str, Any] = {"anyOf": references} if len(references) > 1 else {**next(iter(references), {})}
+    found: dict[str, Any] = {"schema": schema or {"type": "object"}}
+    if names and names[0] in EXAMPLES:
+        found["example"] = EXAMPLES[names[0]]
     response["content"] = {
-        kind: {"schema": schema if kind == "application/json" else {"type": "string"}} for kind in shape.gives
+        kind: found if kind == "application/json" else {"schema": {"type": "string"}} for kind in shape.gives
     }
-    if shape.etag:
-        response["headers"] = {"ETag": {"description": "The stored version.", "schema": {"type": "string"}}}
-    if shape.takes == "job":
-        response["headers"] = {"Location": {"description": "The job's address.", "schema": {"type": "string"}}}
+    returns = (*shape.returns, *(("Continuation",) if "text/csv" in shape.gives else ()))
+    if returns:
+        response["headers"] = {
+            name: {"description": _RETURNS[name], "required": False, "schema": {"type": "string"}} for name in returns
+        }
     return response
 
 
@@ -224,7 +255,12 @@ def _refusals(types: tuple[problems.ProblemType, ...]) -> dict[str, Any]:
     return {
         str(status): {
             "description": "; ".join(f"{problem.title} (`{problem.uri}`)" for problem in these),
-            "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
+            "content": {
+                _PROBLEM: {
+                    "schema": {"$ref": _REF.format(model="Problem")},
+                    "examples": {problem.slug: {"value": problem_example(problem)} for problem in these},
+                }
+            },
         }
         for status, these in sorted(by_status.items())
     }
@@ -232,13 +268,14 @@ def _refusals(types: tuple[problems.ProblemType, ...]) -> dict[str, Any]:
 
 def _request_body(takes: str) -> dict[str, Any]:
     if takes == "job":
+        examples = {job["kind"]: {"value": job} for job in JOBS}
         schema = {"$ref": _REF.format(model="JobRequest")}
-        return {"required": True, "content": {"application/json": {"schema": schema, "example": _JOB_EXAMPLE}}}
+        return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
     schema = {"$ref": _REF.format(model="ExportConfig")}
     return {
         "required": True,
         "content": {
-            "application/yaml": {"schema": {"type": "string"}},
-            "application/json": {"schema": schema, "example": _EXPORT_EXAMPLE},
+            "application/yaml": {"schema": {"type": "string"}, "example": EXPORT_YAML},
+            "application/json": {"schema": schema, "example": EXAMPLES["ExportConfig"]},
         },
     }

@@ -99,13 +99,13 @@ def idempotency_key(request: func.HttpRequest) -> str:
     return key
 
 
-def limit(request: func.HttpRequest, default: int = MAX_PAGE, maximum: int = MAX_PAGE) -> int:
+def limit(request: func.HttpRequest, default: int = MAX_PAGE) -> int:
     """How many rows a page has: `?limit=`.
 
     Raises:
-        ApiError: 400 when it is no number from 1 to `maximum`.
+        ApiError: 400 when it is no number from 1 to 1,000.
     """
-    return number(request, "limit", default, maximum, minimum=1)
+    return number(request, "limit", default, MAX_PAGE, minimum=1)
 
 
 def after(request: func.HttpRequest, pattern: str) -> str:

@@ -188,7 +188,7 @@ async def list_runs(call: Call) -> func.HttpResponse:
     """The runs, newest first, without their items."""
     kind = wire.accepted(call.request, wire.JSON, wire.CSV)
     reports = call.services.reconciler.reports
-    size = parameters.limit(call.request, 25, _MAX_RUNS)
+    size = min(parameters.limit(call.request, 25), _MAX_RUNS)
     after = parameters.after(call.request, RUN_ID.pattern)
     # One more than is shown tells whether there are more; those of the same day that came later are left out.
     try:

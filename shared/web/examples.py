@@ -1,0 +1,94 @@
+"""The examples in the OpenAPI document; tests hold each against the schema of its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.web.problems import INVALID_EXPORT, ProblemType
+
+_NAMESPACE = (
+    "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc"
+    "/providers/Microsoft.EventHub/namespaces/contoso-soc"
+)
+EXPORT_YAML = f"""version: 1
+name: soc-alerts
+scope: {{managementGroups: [contoso-prod]}}
+automation: {{location: westeurope}}
+export:
+  alerts: {{minimumSeverity: Medium}}
+destination:
+  eventHub:
+    resourceId: {_NAMESPACE}/eventhubs/defender-export
+    trustedService: true
+"""
+_EXPORT = {
+    "version": 1,
+    "name": "soc-alerts",
+    "scope": {"managementGroups": ["contoso-prod"]},
+    "automation": {"location": "westeurope"},
+    "export": {"alerts": {"minimumSeverity": "Medium"}},
+    "destination": {
+        "eventHub": {"resourceId": f"{_NAMESPACE}/eventhubs/defender-export", "trustedService": True},
+    },
+}
+_FINDING = {
+    "code": "missing",
+    "severity": "error",
+    "where": "soc-alerts:1: destination",
+    "sentence": "a required key is missing.",
+    "fix": "Name an eventHub or a logAnalyticsWorkspace.",
+}
+_ETAG = '"0x8DE2A1B3C4D5E6F"'
+_JOB = {
+    "id": "8236165990123-5f3e9a1c",
+    "kind": "reconcile",
+    "state": "queued",
+    "arguments": {"managementGroups": ["contoso-prod"]},
+    "actor": "entra:6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
+    "attempt": 0,
+    "progress": "",
+    "error": "",
+    "created": "2026-11-22T18:00:00.000+00:00",
+    "started": None,
+    "finished": None,
+}
+JOBS: tuple[dict[str, Any], ...] = (
+    {"kind": "plan"},
+    {"kind": "reconcile", "managementGroups": ["contoso-prod"]},
+    {"kind": "preview", "export": "soc-alerts"},
+    {"kind": "backfill", "subscriptions": ["11111111-1111-4111-8111-111111111111"], "kinds": ["Assessments"]},
+    {"kind": "replay", "day": "2026-11-22", "parked": True},
+)
+EXAMPLES: dict[str, Any] = {
+    "ExportConfig": _EXPORT,
+    "ExportStored": {"name": "soc-alerts", "etag": _ETAG, "findings": []},
+    "ExportList": {
+        "value": [{"name": "soc-alerts", "etag": _ETAG, "size": 320, "modified": "2026-11-22T18:00:00+00:00"}],
+        "continuation": "",
+        "problems": [{"name": "old-alerts", "inForce": True, "findings": [_FINDING]}],
+        "warnings": [],
+    },
+    "Validation": {"valid": False, "findings": [_FINDING]},
+    "Job": _JOB,
+    "JobList": {"value": [_JOB], "continuation": ""},
+    "Readiness": {
+        "ready": False,
+        "checks": [
+            {"name": "identity", "ok": True, "detail": "a token for Azure Resource Manager"},
+            {"name": "eventHub", "ok": False, "detail": "no answer within 20 s"},
+        ],
+        "warnings": [],
+    },
+    "Health": {"status": "alive"},
+}
+
+
+def problem_example(problem: ProblemType) -> dict[str, Any]:
+    """What a refusal of this type looks like."""
+    example: dict[str, Any] = {
+        "type": problem.uri,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": "A sentence that says what to do.",
+    }
+    return {**example, "findings": [_FINDING]} if problem is INVALID_EXPORT else example
