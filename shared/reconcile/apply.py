@@ -146,7 +146,8 @@ class Apply:
         except ArmError as error:
             return self._outcome(item, Status.FAILED, str(error))
         except Halted as halted:
-            return self._outcome(item, Status.UNCONFIRMED if halted.sent else Status.NOT_REACHED, str(halted))
+            written = halted.sent and self._outcomes[item.id.key].status is Status.UNCONFIRMED
+            return self._outcome(item, Status.UNCONFIRMED if written else Status.NOT_REACHED, str(halted))
         except Exception as error:  # the wall between one subscription and the next
             logger.exception("reconciling %s failed", item.id)
             return self._outcome(item, Status.FAILED, f"unexpected {type(error).__name__}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shared.exports.compile import automation_name, compile_automation
+from shared.exports.compile import BodyTooLarge, automation_name, compile_automation
 from shared.reconcile.values import Desired, ResourceId, Subscription
 
 if TYPE_CHECKING:
@@ -62,6 +62,17 @@ def desired_automations(
                     blocked=destination.blocked,
                     warning=destination.warning,
                 )
+
+
+def oversized(configs: Iterable[ExportConfig], instance_id: str) -> dict[str, str]:
+    """Exports that compile to more than Azure takes, with the sentence that says so; they must not stop the others."""
+    refused = {}
+    for config in configs:
+        try:
+            compile_automation(config, ANY_SUBSCRIPTION, instance_id)
+        except BodyTooLarge as error:
+            refused[config.name] = str(error)
+    return refused
 
 
 def selects(scope: Scope, subscription: Subscription) -> bool:

@@ -18,7 +18,7 @@ from shared.clock import Clock
 from shared.graph import Graph
 from shared.reconcile.apply import Apply, Outcome
 from shared.reconcile.arm import Arm
-from shared.reconcile.declared import Prepared, desired_automations
+from shared.reconcile.declared import Prepared, desired_automations, oversized
 from shared.reconcile.destinations import Destinations, KeyedDestinations
 from shared.reconcile.inventory import fallen, from_graph, from_lists
 from shared.reconcile.lease import RENEW_SECONDS, LeaseHeld, RunLease
@@ -195,6 +195,9 @@ class Reconciler:
             for problem in loaded.problems
             if not problem.in_force
         }
+        too_large = oversized(configs, settings.instance_id)
+        configs = [config for config in configs if config.name not in too_large]
+        unreadable |= too_large
         run.report = replace(run.report, exports=[config.name for config in configs], unreadable=unreadable)
         inventory = await self._discover(run, configs)
         doubts = list(inventory.reasons)

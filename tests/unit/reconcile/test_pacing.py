@@ -55,11 +55,11 @@ class ServedArm(Arm):
         await self._turn("GET", place)
         return self._server.store.get(place.key)
 
-    async def validate(self, place: ResourceId, body: Mapping[str, Any]) -> str:
+    async def validate(self, place: ResourceId, body: Mapping[str, Any], towards: str = "") -> str:
         await self._turn("POST", place)
         return ""
 
-    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "") -> None:
+    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "", towards: str = "") -> None:
         await self._turn("PUT", place)
         self._server.store[place.key] = {"id": str(place), **body}
 
