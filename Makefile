@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
 
-.PHONY: run up test lint bench soak format docs clean
+.PHONY: run up test lint page screenshots bench soak format docs clean
 
 run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
 	@$(BIN)/python -m local run
@@ -27,6 +27,12 @@ lint: $(VENV)/.installed node_modules/.installed
 format: $(VENV)/.installed
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
+
+page: $(VENV)/.installed node_modules/.installed ## build the operations page into its one file
+	@$(BIN)/python -m tools.page
+
+screenshots: page ## the operations page in light, dark and on a phone, into docs/images
+	@$(BIN)/python -m tools.screenshots
 
 bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side by side
 	@$(BIN)/python -m benchmarks

@@ -154,6 +154,20 @@ async def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond("list_dead_letters", req)
 
 
+@app.function_name("get_metrics")
+@app.route("metrics", methods=["GET"])
+async def get_metrics(req: func.HttpRequest) -> func.HttpResponse:
+    """Say how much arrived when, how late, and how the score went."""
+    return await api.respond("get_metrics", req)
+
+
+@app.function_name("operations_page")
+@app.route("operations", methods=["GET"])
+async def operations_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Show all of this to people."""
+    return await api.respond("operations_page", req)
+
+
 @app.function_name("health")
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:

@@ -45,7 +45,13 @@ _AZURE_TABLES = {
     ),
 }
 
-_STANDARD = {"Type": "string", "TenantId": "string", "_ResourceId": "string", "_SubscriptionId": "string"}
+_STANDARD = {
+    "Type": "string",
+    "TenantId": "string",
+    "_ResourceId": "string",
+    "_SubscriptionId": "string",
+    "_TimeReceived": "datetime",
+}
 
 # Resource Graph's tables share one shape (Azure Resource Graph table and resource type reference).
 _GRAPH_COLUMNS = _columns(

@@ -1,0 +1,165 @@
+"""How much arrived when, how late, and how the secure score went: asked of Log Analytics, for plots."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from azure.monitor.query.aio import LogsQueryClient
+
+log = logging.getLogger(__name__)
+
+# Rows by the time when Event Hubs took them; lag is seconds from there to the workspace.  A backfill has no event.
+ARRIVALS = """
+union DefenderAlerts_CL, DefenderAssessments_CL, DefenderSubAssessments_CL, DefenderSecureScores_CL,
+    DefenderSecureScoreControls_CL, DefenderRegulatoryCompliance_CL, DefenderAttackPaths_CL, DefenderOther_CL
+| where EnqueuedTime >= datetime({since}) and EnqueuedTime < datetime({until}) and Action != 'Backfill'
+| extend Lag = (_TimeReceived - EnqueuedTime) / 1s
+| summarize Records = count(), Lag = percentile(Lag, 95) by Time = bin(EnqueuedTime, {minutes}m), RecordKind
+| order by Time asc
+"""
+
+# Each subscription's last score of a day stands until its next one, for nine days at most: a snapshot comes weekly.
+# The tenant's score is their average by weight, as Defender for Cloud has it.
+SCORES = """
+DefenderSecureScores_CL
+| where EventTime >= datetime({since}) and EventTime < datetime({until}) and ScoreName == 'ascScore' and MaxScore > 0
+| summarize arg_max(EventTime, CurrentScore, MaxScore, Weight) by SubscriptionId, Day = bin(EventTime, 1d)
+| extend Later = dynamic([0, 1, 2, 3, 4, 5, 6, 7, 8])
+| mv-expand Later to typeof(long)
+| extend Day = Day + Later * 1d
+| where Day < datetime({until})
+| summarize arg_max(EventTime, CurrentScore, MaxScore, Weight) by SubscriptionId, Day
+| summarize Percentage = 100.0 * sum(CurrentScore / MaxScore * Weight) / sum(Weight), Subscriptions = dcount(SubscriptionId) by Day
+| order by Day asc
+"""  # noqa: E501 - KQL reads best one operator a line
+
+SCORE_DAYS = 90
+# TimeGenerated may lie two days before and one after the time of arrival (Azure's window).
+_EARLIER, _LATER = timedelta(days=3), timedelta(days=1)
+_PATIENCE_SECONDS = 30
+_MOST_POINTS = 180
+_BINS = (1, 5, 10, 30, 60)
+
+
+class Arrival(NamedTuple):
+    """Rows of one kind in one bin; `lag` is the 95th percentile in seconds, None when unknown."""
+
+    time: datetime
+    kind: str
+    records: int
+    lag: float | None
+
+
+class Score(NamedTuple):
+    """The tenant's secure score on a day, in percent, over as many subscriptions as had one."""
+
+    day: datetime
+    percentage: float
+    subscriptions: int
+
+
+@dataclass(frozen=True)
+class Trends:
+    """What the plots show; `problem` says in a sentence why they show nothing."""
+
+    since: datetime
+    until: datetime
+    minutes: int
+    arrivals: Sequence[Arrival] = ()
+    scores: Sequence[Score] = ()
+    problem: str = ""
+
+    @property
+    def times(self) -> list[datetime]:
+        """Every bin of the window, empty ones too."""
+        step = timedelta(minutes=self.minutes)
+        return [self.since + step * number for number in range(int((self.until - self.since) / step))]
+
+    def records_a_minute(self) -> dict[str, list[float]]:
+        """By kind, one value for each of `times`."""
+        place = {time: index for index, time in enumerate(self.times)}
+        found: dict[str, list[float]] = {}
+        for arrival in self.arrivals:
+            if arrival.time in place:
+                row = found.setdefault(arrival.kind, [0.0] * len(place))
+                row[place[arrival.time]] += arrival.records / self.minutes
+        return dict(sorted(found.items()))
+
+    def lag_seconds(self) -> list[float | None]:
+        """The slowest kind's lag, one value for each of `times`; None where nothing arrived."""
+        slowest: dict[datetime, float] = {}
+        for arrival in self.arrivals:
+            if arrival.lag is not None:
+                slowest[arrival.time] = max(arrival.lag, slowest.get(arrival.time, 0.0))
+        return [slowest.get(time) for time in self.times]
+
+
+def window(now: datetime, hours: int) -> Trends:
+    """An empty answer over the `hours` up to `now`, in bins that make at most 180 points."""
+    minutes = next((size for size in _BINS if hours * 60 / size <= _MOST_POINTS), _BINS[-1])
+    size = minutes * 60
+    until = datetime.fromtimestamp((now.timestamp() // size + 1) * size, UTC)
+    return Trends(until - timedelta(hours=hours), until, minutes)
+
+
+class TrendQueries:
+    """Asks the workspace; a failure becomes the answer's `problem`."""
+
+    def __init__(self, client: LogsQueryClient, workspace_id: str) -> None:
+        self._client = client
+        self._workspace_id = workspace_id
+
+    async def read(self, now: datetime, hours: int) -> Trends:
+        """Arrivals of the last `hours`, and the scores of the last 90 days."""
+        from azure.core.exceptions import AzureError
+
+        empty = window(now, hours)
+        oldest = empty.until - timedelta(days=SCORE_DAYS)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                arrivals, scores = await asyncio.gather(
+                    self._ask(ARRIVALS, empty.since, empty.until, minutes=empty.minutes),
+                    self._ask(SCORES, oldest, empty.until),
+                )
+        except (AzureError, TimeoutError) as error:
+            log.warning("trends can't be read: %s", type(error).__name__)
+            return Trends(empty.since, empty.until, empty.minutes, problem=_problem(error))
+        return Trends(
+            empty.since,
+            empty.until,
+            empty.minutes,
+            [Arrival(row["Time"], row["RecordKind"], int(row["Records"]), _number(row["Lag"])) for row in arrivals],
+            [Score(row["Day"], float(row["Percentage"]), int(row["Subscriptions"])) for row in scores],
+        )
+
+    async def _ask(self, query: str, since: datetime, until: datetime, **more: int) -> Sequence[Mapping[str, Any]]:
+        from azure.core.exceptions import HttpResponseError
+        from azure.monitor.query import LogsQueryResult
+
+        text = query.format(since=since.isoformat(), until=until.isoformat(), **more)
+        answer = await self._client.query_workspace(
+            self._workspace_id, text, timespan=(since - _EARLIER, until + _LATER), server_timeout=_PATIENCE_SECONDS
+        )
+        if not isinstance(answer, LogsQueryResult):
+            raise HttpResponseError("Log Analytics gave only a part of the answer")
+        table = answer.tables[0]
+        return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _problem(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    if status in {401, 403}:
+        return "Log Analytics refuses the app: give its identity the role Log Analytics Reader on the workspace."
+    if status == 404:  # noqa: PLR2004 - HTTP
+        return "There is no workspace with the id in WORKSPACE_ID: set it to the workspace's own id (a GUID)."
+    return "Log Analytics did not answer; nothing is lost, and the page asks again by itself."

@@ -1,0 +1,48 @@
+"""The numbers behind the plots: records a minute by kind, lag, and the secure score over time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared.watch.trends import Trends, window
+from shared.web import parameters, wire
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.web.api import Call
+
+_DAY, _WEEK = 24, 168
+_NOT_CONFIGURED = "No workspace is configured: set WORKSPACE_ID to the workspace's id, and the plots fill themselves."
+
+
+async def get_metrics(call: Call) -> func.HttpResponse:
+    """Series over the last `hours` (1 to 168, default 24), one value per bin; `problem` says why they are empty."""
+    hours = parameters.number(call.request, "hours", _DAY, _WEEK, minimum=1)
+    now = datetime.now(UTC)
+    if not call.services.settings.workspace_id:
+        empty = window(now, hours)
+        trends = Trends(empty.since, empty.until, empty.minutes, problem=_NOT_CONFIGURED)
+    else:
+        trends = await call.services.trends.read(now, hours)
+    return wire.answer(
+        {
+            "generated": now.isoformat(),
+            "since": trends.since.isoformat(),
+            "until": trends.until.isoformat(),
+            "binMinutes": trends.minutes,
+            "problem": trends.problem,
+            "times": [time.isoformat() for time in trends.times],
+            "recordsPerMinute": trends.records_a_minute(),
+            "lagSeconds": trends.lag_seconds(),
+            "secureScore": [
+                {
+                    "day": f"{each.day:%Y-%m-%d}",
+                    "percentage": round(each.percentage, 2),
+                    "subscriptions": each.subscriptions,
+                }
+                for each in trends.scores
+            ],
+        }
+    )

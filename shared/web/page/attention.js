@@ -1,0 +1,60 @@
+// What needs a person, in the order of urgency, each with what to do next.
+import { KINDS, LETTERS, ORDER, STATES, ago, plural } from "./words.js";
+
+// `data` holds what has arrived so far, by section; each finding may filter the matrix (`show`).
+export function findings({ coverage, runs, letters, freshness, exports: files }) {
+  const found = [];
+  if (coverage) {
+    for (const state of ORDER.filter((name) => STATES[name].bad)) {
+      const rows = coverage.rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === state));
+      if (rows.length) {
+        const notes = new Set(rows.flatMap((row) => KINDS.filter(([kind]) => row.states[kind] === state).map(([kind]) => row.notes?.[kind]).filter(Boolean)));
+        found.push({
+          state, word: state, what: `${plural(rows.length, "subscription")}: ${STATES[state].means}${notes.size === 1 ? ` ${sentence([...notes][0])}` : ""}`,
+          next: STATES[state].next, show: { state },
+        });
+      }
+    }
+    const unmet = coverage.rows.filter((row) => row.verdicts?.["cis-8.1.5.2"] === false).length;
+    if (unmet) {
+      found.push({ state: "drifted", word: "not met", what: `${plural(unmet, "subscription")} without CIS 8.1.5.2: alerts of High and Medium severity must leave the portal.`,
+        next: "Declare an alerts export that reaches them; open one for the reason.", show: { state: "cis" } });
+    }
+    if (!coverage.complete && coverage.reasons?.length) {
+      found.push({ state: "blocked", word: "incomplete", what: `Not every subscription was seen: ${coverage.reasons.join("; ")}.`,
+        next: "Compare the app's role assignments with the deployment guide; nothing is deleted until discovery is complete." });
+    }
+  }
+  for (const problem of files?.problems ?? []) {
+    found.push({ state: "drifted", word: "invalid", what: `The export file ${problem.name} is not valid: ${problem.findings[0]?.sentence ?? "see its findings"}`,
+      next: `${problem.inForce ? "Its last valid version stays in force." : "It is not in force."} ${problem.findings[0]?.fix ?? ""} Then push it again.` });
+  }
+  if (files && !files.rows.length) {
+    found.push({ state: "quiet", word: "empty", what: "No export file is stored, so nothing is declared.", next: "Write one and push it: defender-export push exports/" });
+  }
+  const last = runs?.rows[0];
+  if (last && last.outcome !== "Succeeded" && last.outcome !== "Skipped") {
+    found.push({ state: last.outcome === "Partial" ? "drifted" : "blocked", word: last.outcome.toLowerCase(), what: `The run ${ago(last.ended)}: ${last.reason}`,
+      next: last.guards?.length ? "If the change is meant, let it through once: a reconcile with raised limits." : "Open the run: each change that failed has its reason.", run: last.runId });
+  }
+  const parked = letters?.rows.filter((letter) => letter.parked).reduce((sum, letter) => sum + letter.records, 0);
+  if (parked) {
+    found.push({ state: "blocked", word: "parked", what: `${plural(parked, "record")} could not be delivered and wait for a person.`, next: "Look at one, mend the cause, and replay the dead letters." });
+  }
+  const waiting = letters?.rows.filter((letter) => !letter.parked) ?? [];
+  if (waiting.length) {
+    const count = waiting.reduce((sum, letter) => sum + letter.records, 0);
+    const reasons = [...new Set(waiting.map((letter) => letter.reason))];
+    found.push({ state: "silent", word: "waiting", what: `${plural(count, "record")} ${count === 1 ? "waits" : "wait"} as dead letters (${reasons.join(", ")}).`,
+      next: reasons.map((reason) => LETTERS[reason]).find(Boolean) ?? "They are sent again by themselves." });
+  }
+  if (freshness && !freshness.checked) {
+    found.push({ state: "quiet", word: "unknown", what: "The flow of data was never checked.", next: "The hourly check does it by itself; EVENT_HUB_RESOURCE_ID must be set." });
+  }
+  return found;
+}
+
+function sentence(text) {
+  const cut = text.length > 160 ? `${text.slice(0, 157)}...` : text;
+  return `${cut.charAt(0).toUpperCase()}${cut.slice(1)}${/[.!?]$/.test(cut) ? "" : "."}`;
+}

@@ -1,0 +1,207 @@
+// The page: asks for everything, shows what has arrived, asks again.
+import * as address from "./address.js";
+import { MAY_WRITE, MODE, all, ask } from "./api.js";
+import { findings } from "./attention.js";
+import { byId, el, fill, mark } from "./dom.js";
+import * as jobs from "./jobs.js";
+import { Matrix, prepare } from "./matrix.js";
+import * as panels from "./panels.js";
+import * as sections from "./sections.js";
+import { KINDS, ORDER, number } from "./words.js";
+
+const EVERY_MS = 60_000;
+const MANY = 2_000;
+const MANY_EVERY_MS = 300_000;
+const HOURS = ["1", "24", "168"];
+
+const data = {};
+const failures = {};
+const asked = {};
+const matrix = new Matrix(byId("matrix-place"), (row, kind) => address.write({ sub: row.subscriptionId, kind, run: "" }, { push: true }));
+
+const hours = () => (HOURS.includes(address.read().get("hours")) ? address.read().get("hours") : "24");
+
+// Each section asks for itself, so that one that fails leaves the others alone.
+const SECTIONS = {
+  coverage: {
+    ask: () => all("coverage?view=matrix&limit=1000", (partly) => {
+      if (!data.coverage || data.coverage.more) arrived("coverage", { ...partly, rows: prepare([...partly.rows]) });
+    }).then((found) => ({ ...found, rows: prepare(found.rows) })),
+    place: "matrix-failure",
+  },
+  runs: { ask: () => ask("runs?limit=20").then(({ value }) => ({ rows: value })), place: "runs" },
+  letters: { ask: () => all("dead-letters"), place: "letters" },
+  jobs: { ask: () => ask("jobs?limit=10"), place: "jobs" },
+  freshness: { ask: () => all("freshness?verdict=silent") },
+  exports: { ask: () => all("exports") },
+  metrics: { ask: () => ask(`metrics?hours=${hours()}`), place: "stream-failure" },
+};
+
+async function refresh(...names) {
+  byId("refresh").setAttribute("aria-busy", "true");
+  await Promise.all((names.length ? names : Object.keys(SECTIONS)).map(load));
+  byId("refresh").removeAttribute("aria-busy");
+  told();
+}
+
+async function load(name) {
+  const ticket = (asked[name] = (asked[name] ?? 0) + 1);
+  try {
+    const found = await SECTIONS[name].ask();
+    if (ticket !== asked[name]) return;
+    delete failures[name];
+    arrived(name, { ...found, at: Date.now() });
+  } catch (failure) {
+    if (ticket !== asked[name]) return;
+    if (!failure.title) console.error(failure);
+    failures[name] = failure;
+    draw(name);
+  }
+}
+
+function arrived(name, found) {
+  data[name] = found;
+  draw(name);
+}
+
+function draw(name) {
+  const failure = failures[name];
+  const { place } = SECTIONS[name];
+  if (place && failure) fill(byId(place), panels.failed(failure, () => refresh(name)), data[name] ? el("p", { class: "aside" }, "Below is what was known before.") : null);
+  else if (place === "matrix-failure" || place === "stream-failure") fill(byId(place));
+  if (name === "coverage" && data.coverage) showMatrix();
+  if (name === "runs" && data.runs && !failure) sections.runs(data.runs, openRun);
+  if (name === "letters" && data.letters && !failure) sections.letters(data.letters);
+  if (name === "jobs" && data.jobs && !failure) sections.jobs(data.jobs);
+  if (name === "metrics" || name === "letters") sections.stream(data);
+  const found = findings(data);
+  sections.tiles(data, found);
+  sections.attention(found, { filter: (change) => { address.write(change); byId("matrix").focus(); }, openRun });
+  for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "runs"], ["tile-needed", "coverage"]]) {
+    if (failures[section] && !data[section]) fill(byId(tile), el("p", { class: "tile-big" }, mark("blocked", "not known")), el("p", { class: "tile-small" }, failures[section].title));
+  }
+  if (name === "coverage" || name === "runs") follow();
+}
+
+function showMatrix() {
+  const { rows } = data.coverage;
+  byId("matrix-empty").hidden = rows.length > 0;
+  byId("matrix-place").hidden = rows.length === 0;
+  matrix.show(rows, { tenants: new Set(rows.map((row) => row.tenantId)).size });
+  const counts = Object.fromEntries(ORDER.map((state) => [state, 0]));
+  for (const row of rows) for (const state of new Set(KINDS.map(([kind]) => row.states[kind]))) counts[state] += 1;
+  counts.cis = rows.filter((row) => row.verdicts?.["cis-8.1.5.2"] === false).length;
+  for (const option of byId("state").options) {
+    if (option.value) option.textContent = `${option.dataset.word} (${number(counts[option.value])})`;
+  }
+  filter();
+}
+
+function filter() {
+  const query = (address.read().get("q") ?? "").toLowerCase().trim();
+  const words = query.split(/\s+/).filter(Boolean);
+  const state = address.read().get("state") ?? "";
+  if (byId("search").value.toLowerCase().trim() !== query) byId("search").value = address.read().get("q") ?? "";
+  byId("state").value = state;
+  matrix.filter((row) =>
+    words.every((word) => row.text.includes(word)) &&
+    (!state || (state === "cis" ? row.verdicts?.["cis-8.1.5.2"] === false : KINDS.some(([kind]) => row.states[kind] === state))));
+  const shown = matrix.shown.filter((line) => line.members).reduce((sum, line) => sum + line.members.length, 0);
+  const total = data.coverage?.rows.length ?? 0;
+  byId("matrix-count").textContent = !data.coverage ? "" : shown === total ? `${number(total)} subscriptions${data.coverage.more ? " so far" : ""}` : `${number(shown)} of ${number(total)} subscriptions`;
+  byId("matrix-none").hidden = !data.coverage || shown > 0 || total === 0;
+}
+
+// What the address says is open, is open.
+let opened = "";
+function follow() {
+  const parameters = address.read();
+  const sub = (parameters.get("sub") ?? "").toLowerCase();
+  const run = parameters.get("run") ?? "";
+  const wanted = sub ? `sub ${sub} ${parameters.get("kind") ?? ""}` : run ? `run ${run}` : "";
+  if (wanted === opened) return;
+  if (!wanted) {
+    opened = "";
+    panels.close();
+  } else if (run) {
+    opened = wanted;
+    panels.run(run);
+  } else {
+    const row = data.coverage?.rows.find((each) => each.subscriptionId.toLowerCase() === sub);
+    if (!row || !data.runs) return;
+    opened = wanted;
+    panels.subscription(row, parameters.get("kind"), data.runs.rows, MAY_WRITE ? jobs.buttons : null);
+  }
+}
+const openRun = (id) => address.write({ run: id, sub: "", kind: "" }, { push: true });
+panels.onClose(() => {
+  opened = "";
+  address.write({ sub: "", kind: "", run: "" });
+});
+
+let lastHours = hours();
+address.onChange(() => {
+  filter();
+  follow();
+  for (const button of byId("hours").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.hours === hours()));
+  if (hours() !== lastHours) {
+    lastHours = hours();
+    refresh("metrics");
+  }
+});
+
+function told() {
+  const at = Math.min(...["coverage", "runs"].map((name) => data[name]?.at ?? Infinity));
+  const stale = Object.keys(failures).length;
+  byId("updated").textContent = Number.isFinite(at) ? `${stale ? "Partly updated" : "Updated"} ${new Date().toISOString().slice(11, 16)} UTC` : "Not updated";
+}
+
+let waiting;
+byId("search").addEventListener("input", (event) => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => address.write({ q: event.target.value }), 120);
+});
+byId("state").addEventListener("change", (event) => address.write({ state: event.target.value }));
+byId("clear").addEventListener("click", () => {
+  address.write({ q: "", state: "" });
+  byId("search").focus();
+});
+byId("refresh").addEventListener("click", () => refresh());
+byId("copy").addEventListener("click", async () => {
+  const text = address.shareable();
+  try {
+    await navigator.clipboard.writeText(text);
+    byId("copied").textContent = MODE === "key" ? "Link copied, without the key" : "Link copied";
+  } catch {
+    byId("copied").textContent = text;
+  }
+});
+for (const button of byId("hours").querySelectorAll("button")) {
+  button.setAttribute("aria-pressed", String(button.dataset.hours === hours()));
+  button.addEventListener("click", () => address.write({ hours: button.dataset.hours === "24" ? "" : button.dataset.hours }));
+}
+addEventListener("keydown", (event) => {
+  if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.target.closest("input, textarea, select, dialog")) {
+    event.preventDefault();
+    byId("search").focus();
+  }
+});
+
+byId("access").textContent = MODE === "key" ? "Read-only: opened with a function key" : MAY_WRITE ? "" : "Read-only: Exports.Write is needed to act";
+if (MAY_WRITE) {
+  for (const kind of Object.keys(jobs.KINDS)) {
+    byId("actions").append(el("button", { type: "button", onclick: () => jobs.confirm(kind) }, kind === "replay" ? "Replay dead letters" : jobs.KINDS[kind].title));
+  }
+}
+jobs.onFinished(() => refresh());
+sections.legend();
+
+setInterval(() => {
+  if (document.hidden) return;
+  const many = (data.coverage?.rows.length ?? 0) > MANY && Date.now() - (data.coverage.at ?? 0) < MANY_EVERY_MS;
+  refresh(...Object.keys(SECTIONS).filter((name) => !(many && name === "coverage")));
+}, EVERY_MS);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && Date.now() - (data.runs?.at ?? Date.now()) > EVERY_MS) refresh();
+});
+refresh();

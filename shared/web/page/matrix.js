@@ -1,0 +1,209 @@
+// Subscriptions by kind, thousands of them: only the rows in view are in the document.
+import { el, fill, mark } from "./dom.js";
+import { KINDS, ORDER, STATES, kindName, number, plural } from "./words.js";
+
+const SPARE = 6;
+const NARROW = matchMedia("(max-width: 760px)");
+const CIS = "cis-8.1.5.2";
+
+export class Matrix {
+  constructor(place, open) {
+    this.open = open;
+    this.rows = [];
+    this.shown = [];
+    this.folded = new Set();
+    this.active = { row: 0, column: 0 };
+    this.head = el("div", { class: "matrix-head", role: "row", "aria-rowindex": 1 });
+    this.pinned = el("div", { class: "matrix-pinned", "aria-hidden": "true" });
+    this.body = el("div", { class: "matrix-body", role: "rowgroup" });
+    this.grid = el("div", { class: "matrix", role: "grid", tabindex: 0, id: "matrix", "aria-label": "Subscriptions by kind of record. Arrow keys move, Enter opens or folds." },
+      el("div", { role: "rowgroup", class: "matrix-top" }, this.head, this.pinned), this.body);
+    place.append(this.grid);
+    this.grid.addEventListener("scroll", () => this.#soon(), { passive: true });
+    this.grid.addEventListener("keydown", (event) => this.#key(event));
+    this.grid.addEventListener("focus", () => this.#render());
+    this.grid.addEventListener("blur", () => this.#render());
+    this.body.addEventListener("click", (event) => this.#click(event));
+    NARROW.addEventListener("change", () => this.#layout());
+    new ResizeObserver(() => this.#soon()).observe(this.grid);
+    this.#layout();
+  }
+
+  // rows: the API's, each with `text` to search in; they are grouped by tenant and management group here.
+  show(rows, { tenants }) {
+    this.rows = rows;
+    this.severalTenants = tenants > 1;
+    this.#arrange();
+  }
+
+  filter(matches) {
+    this.matches = matches;
+    this.#arrange();
+  }
+
+  #layout() {
+    this.narrow = NARROW.matches;
+    this.height = this.narrow ? 56 : 32;
+    const titles = this.narrow ? ["Subscription"] : ["Subscription", ...KINDS.map(([, title]) => title), "CIS 8.1.5.2"];
+    fill(this.head, titles.map((title, at) => el("div", { role: "columnheader", "aria-colindex": at + 1 }, title)));
+    this.grid.setAttribute("aria-colcount", titles.length);
+    this.columns = titles.length;
+    this.#render();
+  }
+
+  #arrange() {
+    const keep = this.shown[this.active.row]?.key;
+    const groups = new Map();
+    for (const row of this.rows) {
+      if (this.matches && !this.matches(row)) continue;
+      const group = groups.get(row.group) ?? groups.set(row.group, { key: `group ${row.group}`, row, bad: 0, members: [] }).get(row.group);
+      group.members.push({ key: row.subscriptionId, row, group });
+      if (row.bad) group.bad += 1;
+    }
+    this.shown = [];
+    for (const name of [...groups.keys()].sort()) {
+      const group = groups.get(name);
+      this.shown.push(group);
+      if (!this.folded.has(group.key)) this.shown.push(...group.members);
+    }
+    const again = keep ? this.shown.findIndex((line) => line.key === keep) : -1;
+    this.active.row = Math.max(0, again);
+    this.body.style.height = `${this.shown.length * this.height}px`;
+    this.grid.setAttribute("aria-rowcount", this.shown.length + 1);
+    this.#render();
+  }
+
+  #soon() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.#render();
+    });
+  }
+
+  #render() {
+    const top = this.head.offsetHeight;
+    const from = Math.max(0, Math.floor(this.grid.scrollTop / this.height) - SPARE);
+    const to = Math.min(this.shown.length, Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / this.height) + SPARE);
+    const lines = [];
+    for (let at = from; at < to; at += 1) lines.push(this.#line(this.shown[at], at));
+    this.body.style.height = `${this.shown.length * this.height}px`;
+    fill(this.body, lines);
+    this.#pin(top);
+    const focused = document.activeElement === this.grid && this.active.row >= from && this.active.row < to;
+    if (focused && this.shown.length) this.grid.setAttribute("aria-activedescendant", this.#cellId(this.active.row, this.#column()));
+    else this.grid.removeAttribute("aria-activedescendant");
+  }
+
+  #pin() {
+    const first = this.shown[Math.floor(this.grid.scrollTop / this.height)];
+    const group = first?.members ? first : first?.group;
+    const wanted = group && this.grid.scrollTop > 4 ? group : null;
+    this.pinned.hidden = !wanted;
+    if (wanted) fill(this.pinned, this.#groupName(wanted));
+  }
+
+  #line(line, at) {
+    const group = Boolean(line.members);
+    const node = el("div", {
+      role: "row", class: group ? "line line-group" : "line", "aria-rowindex": at + 2, "data-at": at,
+    }, group ? this.#group(line, at) : this.#cells(line.row, at));
+    node.style.transform = `translateY(${at * this.height}px)`;
+    return node;
+  }
+
+  #cell(at, column, attributes, ...children) {
+    const active = document.activeElement === this.grid && at === this.active.row && column === this.#column();
+    return el("div", { role: "gridcell", id: this.#cellId(at, column), "data-column": column, "aria-colindex": column + 1, ...attributes,
+      class: `cell ${attributes.class ?? ""}${active ? " active" : ""}` }, ...children);
+  }
+
+  #groupName(group) {
+    const { managementGroups, tenantId } = group.row;
+    const path = managementGroups.join(" › ") || "no management group visible";
+    return [el("span", { class: "group-path" }, this.severalTenants ? `${path} · tenant ${tenantId.slice(0, 8)}` : path)];
+  }
+
+  #group(group, at) {
+    const folded = this.folded.has(group.key);
+    const count = plural(group.members.length, "subscription") + (group.bad ? `, ${number(group.bad)} to look at` : "");
+    return this.#cell(at, 0, { "aria-colspan": this.columns, "aria-expanded": String(!folded), class: "cell-group", title: `Tenant ${group.row.tenantId}` },
+      el("i", { class: folded ? "fold folded" : "fold", "aria-hidden": "true" }), this.#groupName(group), el("span", { class: "group-count" }, count));
+  }
+
+  #cells(row, at) {
+    const name = [el("span", { class: "subscription-name", title: `${row.subscription}\n${row.subscriptionId}` }, row.subscription || row.subscriptionId)];
+    if (this.narrow) {
+      const counts = ORDER.map((state) => [state, KINDS.filter(([kind]) => row.states[kind] === state).length]).filter(([, count]) => count);
+      return this.#cell(at, 0, { class: "cell-name" }, name, el("span", { class: "summary" }, counts.map(([state, count]) => mark(state, `${count} ${state}`))));
+    }
+    const met = row.verdicts?.[CIS];
+    return [
+      this.#cell(at, 0, { class: "cell-name", role: "rowheader" }, name),
+      ...KINDS.map(([kind], index) => {
+        const state = row.states[kind] ?? "none";
+        return this.#cell(at, index + 1, { class: STATES[state]?.bad ? "cell-bad" : "", title: row.notes?.[kind] ?? "", "data-kind": kind }, mark(state));
+      }),
+      this.#cell(at, KINDS.length + 1, {}, met === undefined ? "" : met ? mark("exported", "met") : mark("drifted", "not met")),
+    ];
+  }
+
+  #cellId(row, column) {
+    return `cell-${row}-${column}`;
+  }
+
+  // A group has one cell only.
+  #column() {
+    return this.shown[this.active.row]?.members ? 0 : Math.min(this.active.column, this.columns - 1);
+  }
+
+  #click(event) {
+    const line = event.target.closest("[data-at]");
+    if (!line) return;
+    this.active = { row: Number(line.dataset.at), column: Number(event.target.closest("[data-column]")?.dataset.column ?? 0) };
+    this.#enter();
+  }
+
+  #enter() {
+    const line = this.shown[this.active.row];
+    if (!line) return;
+    if (line.members) {
+      if (!this.folded.delete(line.key)) this.folded.add(line.key);
+      this.#arrange();
+    } else this.open(line.row, this.active.column ? KINDS[this.active.column - 1]?.[0] : undefined);
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(this.grid.clientHeight / this.height) - 2);
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -this.shown.length, End: this.shown.length };
+    if (event.key in steps) this.active.row = Math.max(0, Math.min(this.shown.length - 1, this.active.row + steps[event.key]));
+    else if (event.key === "ArrowRight") this.active.column = Math.min(this.columns - 1, this.active.column + 1);
+    else if (event.key === "ArrowLeft") this.active.column = Math.max(0, this.active.column - 1);
+    else if (event.key === "Enter" || event.key === " ") this.#enter();
+    else return;
+    event.preventDefault();
+    this.#reveal();
+  }
+
+  #reveal() {
+    const top = this.active.row * this.height;
+    const room = this.grid.clientHeight - this.head.offsetHeight - this.height * 2;
+    if (top < this.grid.scrollTop + this.height) this.grid.scrollTop = top - this.height;
+    else if (top > this.grid.scrollTop + room) this.grid.scrollTop = top - room;
+    this.#render();
+  }
+}
+
+// What the matrix needs of each row, worked out once.
+export function prepare(rows) {
+  for (const row of rows) {
+    if (row.text) continue;
+    const states = Object.values(row.states);
+    row.bad = states.some((state) => STATES[state]?.bad);
+    row.group = `${row.tenantId} ${row.managementGroups.join(" / ")}`;
+    row.text = `${row.subscription}\n${row.subscriptionId}\n${row.tenantId}\n${row.managementGroups.join("\n")}\n${Object.values(row.notes ?? {}).join("\n")}`.toLowerCase();
+  }
+  return rows.sort((one, other) => (one.subscription < other.subscription ? -1 : one.subscription > other.subscription ? 1 : 0));
+}
+
+export const told = (row) => KINDS.map(([kind]) => `${kindName(kind)}: ${row.states[kind]}`).join(", ");

@@ -1,0 +1,161 @@
+// The drawer: one subscription, or one run, in full.
+import { ask } from "./api.js";
+import { byId, el, fill, mark } from "./dom.js";
+import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, kindName, moment, planned, plural } from "./words.js";
+
+const MOST = 200;
+const drawer = byId("drawer");
+let closed = () => {};
+let ticket = 0;
+
+byId("drawer-close").addEventListener("click", () => drawer.close());
+drawer.addEventListener("close", () => {
+  ticket += 1;
+  closed();
+});
+drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
+
+export function onClose(listener) {
+  closed = listener;
+}
+
+export function close() {
+  if (drawer.open) drawer.close();
+}
+
+function begin(title) {
+  fill(byId("drawer-title"), title);
+  fill(byId("drawer-body"), el("p", { class: "loading" }, "Loading…"));
+  if (!drawer.open) drawer.showModal();
+  ticket += 1;
+  return ticket;
+}
+
+export const failed = (failure, again) =>
+  el("div", { class: "failure", role: "alert" },
+    el("p", {}, mark("blocked", failure.title ?? "This page failed")),
+    el("p", {}, failure.next ?? "Load the page again; if it stays, look at the browser's console."),
+    failure.signIn ? el("a", { class: "button", href: `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent("/api/operations")}` }, "Sign in")
+      : again ? el("button", { type: "button", onclick: again }, "Try again") : null);
+
+// The items of the newest run that planned anything are what the matrix calls drifted.
+export async function openItems(runs) {
+  const run = runs.find((each) => each.outcome !== "Skipped" && each.outcome !== "Failed");
+  return run ? (await ask(`runs/${encodeURIComponent(run.runId)}`)).items : [];
+}
+
+const subscriptionOf = (item) => (item.id.split("/")[2] ?? "").toLowerCase();
+
+export async function subscription(row, kind, runs, act) {
+  const mine = begin(row.subscription || row.subscriptionId);
+  const retry = () => subscription(row, kind, runs, act);
+  try {
+    const id = encodeURIComponent(row.subscriptionId);
+    const [coverage, freshness, items] = await Promise.all([
+      ask(`coverage?subscription=${id}`), ask(`freshness?subscription=${id}`), openItems(runs),
+    ]);
+    if (mine !== ticket) return;
+    const told = items.filter((item) => subscriptionOf(item) === row.subscriptionId.toLowerCase());
+    fill(byId("drawer-body"), about(row), act ? act(row) : null, drift(told), el("h3", {}, "Kinds of record"),
+      KINDS.map(([name]) => kindSection(name, row, coverage.value[0], freshness.value.find((each) => each.kind === name), name === kind)),
+      verdicts(coverage.value[0]));
+    const wanted = kind && byId("drawer-body").querySelector(`[data-section="${CSS.escape(kind)}"]`);
+    if (wanted) wanted.scrollIntoView({ block: "center" });
+  } catch (failure) {
+    if (mine === ticket) fill(byId("drawer-body"), about(row), failed(failure, retry));
+  }
+}
+
+const about = (row) =>
+  el("dl", { class: "facts" },
+    el("dt", {}, "Subscription"), el("dd", {}, el("code", {}, row.subscriptionId)),
+    el("dt", {}, "Tenant"), el("dd", {}, el("code", {}, row.tenantId)),
+    el("dt", {}, "Management groups"), el("dd", {}, row.managementGroups.join(" › ") || "none visible"));
+
+function drift(items) {
+  const open = items.filter((item) => item.action !== "foreign" && item.action !== "unchanged" && (!item.outcome || !["created", "updated", "deleted", "adopted", "unchanged"].includes(item.outcome)));
+  if (!open.length) return null;
+  return [el("h3", {}, "What differs"), open.map(itemSection)];
+}
+
+function itemSection(item) {
+  const state = item.action === "blocked" || item.outcome === "failed" || item.outcome === "blocked" ? "blocked" : "drifted";
+  const sentences = item.action === "create" && !item.changes?.length ? ["Its automation is missing."]
+    : item.action === "delete" ? ["No export file declares it any longer."] : (item.changes ?? []).map(difference);
+  return el("div", { class: "item" },
+    el("p", {}, mark(state, item.outcome ?? ACTIONS[item.action] ?? item.action), item.export ? el("span", { class: "aside" }, ` export ${item.export}`) : null),
+    el("p", { class: "path" }, item.id.split("/").slice(-1)[0]),
+    item.reason || item.outcomeReason ? el("p", {}, item.outcomeReason || item.reason) : null,
+    sentences.length ? el("ul", {}, sentences.map((sentence) => el("li", {}, sentence))) : null,
+    el("p", { class: "next" }, STATES[state].next));
+}
+
+function kindSection(name, row, coverage, health, open) {
+  const state = row.states[name] ?? "none";
+  const exporters = [...(coverage?.sources[name] ?? []), ...(coverage?.sources[`${name}Snapshot`] ?? []).map((each) => ({ ...each, weekly: true }))];
+  const note = state === "drifted" ? "" : row.notes?.[name];
+  return el("details", { class: "kind", "data-section": name, open: open || STATES[state].bad },
+    el("summary", {}, el("span", { class: "kind-name" }, kindName(name)), mark(state)),
+    el("p", {}, STATES[state].means, note ? ` ${note.charAt(0).toUpperCase()}${note.slice(1)}.` : ""),
+    STATES[state].next ? el("p", { class: "next" }, STATES[state].next) : null,
+    health ? el("p", {}, `Last arrived: ${health.lastSeen ? `${moment(health.lastSeen)}, ${ago(health.lastSeen)}` : "never"}. Flow: ${health.verdict}${health.reason ? `, ${health.reason}` : ""}.`) : null,
+    exporters.map((each) => el("div", { class: "exporter" },
+      el("p", {}, el("b", {}, each.automation.split("/").slice(-1)[0]), ` ${each.owner === "ours" ? `for export ${each.export}` : "made by others"}${each.enabled ? "" : ", disabled"}${each.wholeSubscription ? "" : ", resource groups only"}${each.weekly ? ", weekly snapshot" : ""}`),
+      el("p", {}, `Sends ${each.filter}`),
+      el("p", { class: "path" }, each.destinations.map((target) => `to ${target.split("/").slice(-3).join("/")}`).join("; ") || "to no destination"),
+      each.findings.length ? el("p", { class: "next" }, `The linter says: ${each.findings.join(", ")}.`) : null)));
+}
+
+function verdicts(coverage) {
+  if (!coverage?.verdicts.length) return null;
+  return [el("h3", {}, "Requirements"), coverage.verdicts.map((each) =>
+    el("p", {}, mark(each.met ? "exported" : "drifted", each.met ? "met" : "not met"), ` ${each.requirement}${each.reason ? `: ${each.reason}` : ""}`))];
+}
+
+export async function run(id) {
+  const mine = begin("Run");
+  try {
+    const report = await ask(`runs/${encodeURIComponent(id)}`);
+    if (mine !== ticket) return;
+    const groups = Map.groupBy ? Map.groupBy(report.items, (item) => item.action) : grouped(report.items);
+    fill(byId("drawer-title"), `Run of ${moment(report.started)}`);
+    fill(byId("drawer-body"),
+      el("dl", { class: "facts" },
+        el("dt", {}, "Outcome"), el("dd", {}, mark(OUTCOMES[report.outcome] ?? "quiet", report.outcome), report.reason ? ` ${report.reason}` : ""),
+        el("dt", {}, "Changes"), el("dd", {}, planned(report)),
+        el("dt", {}, "By"), el("dd", {}, `${report.trigger}, ${report.actor}; mode ${report.mode}`),
+        el("dt", {}, "Took"), el("dd", {}, `${duration(report.seconds)}, ${plural(report.subscriptions, "subscription")}`),
+        el("dt", {}, "Id"), el("dd", {}, el("code", {}, report.runId))),
+      (report.guards ?? []).map((guard) => el("p", {}, mark("blocked", "held back"), ` ${guard}`)),
+      (report.incompleteBecause ?? []).map((reason) => el("p", {}, mark("blocked", "incomplete"), ` ${reason}`)),
+      ["blocked", "update", "create", "delete", "adopt", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action))),
+      report.items.length ? null : el("p", { class: "empty" }, "Everything already was as declared."));
+  } catch (failure) {
+    if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => run(id)));
+  }
+}
+
+const WORTH_OPENING = ["blocked", "update", "create", "delete", "adopt"];
+
+function section(action, items) {
+  const details = el("details", { class: "items", open: WORTH_OPENING.includes(action) && items.length <= 20 },
+    el("summary", {}, `${plural(items.length, "automation")} ${ACTIONS[action]}`));
+  const build = () => details.childElementCount === 1 && details.append(...items.slice(0, MOST).map(reported), ...(items.length > MOST ? [el("p", { class: "aside" }, `… and ${items.length - MOST} more in the report.`)] : []));
+  details.addEventListener("toggle", build);
+  if (details.open) build();
+  return details;
+}
+
+function reported(item) {
+  const sentences = (item.changes ?? []).map(difference);
+  return el("div", { class: "item" },
+    el("p", {}, el("b", {}, item.id.split("/").slice(-1)[0]), el("span", { class: "aside" }, ` in ${subscriptionOf(item)}${item.outcome ? `: ${item.outcome}` : ""}`)),
+    item.outcomeReason || item.reason ? el("p", {}, item.outcomeReason || item.reason) : null,
+    sentences.length ? el("ul", {}, sentences.map((sentence) => el("li", {}, sentence))) : null);
+}
+
+function grouped(items) {
+  const groups = new Map();
+  for (const item of items) groups.set(item.action, [...(groups.get(item.action) ?? []), item]);
+  return groups;
+}

@@ -1,0 +1,150 @@
+// The parts beside the matrix: tiles, what needs a person, runs, dead letters, jobs, and the stream.
+import { byId, el, fill, mark } from "./dom.js";
+import { Plot } from "./plots.js";
+import { JOB_STATES, KINDS, LETTERS, OUTCOMES, RECORD_KINDS, STATES, ago, duration, moment, number, planned, plural } from "./words.js";
+
+const SHOWN_FINDINGS = 4;
+const SHOWN_RUNS = 8;
+let everything = false;
+
+export function tiles({ coverage, runs, metrics, letters, freshness }, found) {
+  tile("tile-exported", coverage, () => {
+    const rows = coverage.rows;
+    const bad = rows.filter((row) => row.bad).length;
+    const sound = rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === "exported" || row.states[kind] === "quiet")).length;
+    if (!rows.length) return ["blocked", "nothing seen", "No subscription is visible: give the app's identity Reader on the management group."];
+    return [bad ? "drifted" : sound ? "exported" : "none", `${number(sound)} of ${number(rows.length)}`, `subscriptions export as declared${bad ? `, ${number(bad)} to look at` : ""}${coverage.more ? " (still loading)" : ""}`];
+  });
+  tile("tile-flowing", metrics, () => {
+    if (metrics.problem) return ["quiet", "not known", metrics.problem];
+    const total = Object.values(metrics.recordsPerMinute).flat().reduce((sum, value) => sum + value, 0) * metrics.binMinutes;
+    const lag = metrics.lagSeconds.filter((value) => value !== null).at(-1);
+    const silent = freshness?.rows.filter((row) => row.verdict === "silent").length ?? 0;
+    const late = lag !== undefined && lag > 900;
+    const hours = Math.round((Date.parse(metrics.until) - Date.parse(metrics.since)) / 3_600_000);
+    const span = hours === 168 ? "7 days" : hours === 1 ? "hour" : `${hours} hours`;
+    if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${silent ? `; ${number(silent)} silent` : ""}`];
+    return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${silent ? `; ${number(silent)} silent` : ""}`];
+  });
+  tile("tile-changed", runs, () => {
+    const run = runs.rows[0];
+    if (!run) return ["quiet", "no run yet", "The timer runs every 15 minutes unless RECONCILE_SCHEDULE says otherwise."];
+    return [OUTCOMES[run.outcome] ?? "quiet", planned(run), `${run.outcome.toLowerCase()} ${ago(run.ended)}, mode ${run.mode}`];
+  });
+  tile("tile-needed", coverage && runs && letters && freshness, () =>
+    found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"] : ["exported", "nothing", "All is as declared, and nothing waits."]);
+}
+
+function tile(id, ready, say) {
+  if (!ready) return;
+  const [state, big, small] = say();
+  fill(byId(id), el("p", { class: "tile-big" }, el("i", { class: `mark mark-${state}`, "aria-hidden": "true" }), el("span", {}, big)), el("p", { class: "tile-small" }, small));
+}
+
+export function attention(found, { filter, openRun }) {
+  byId("attention").hidden = !found.length;
+  const shown = everything ? found : found.slice(0, SHOWN_FINDINGS);
+  fill(byId("attention-list"), shown.map((each) => el("li", {},
+    mark(each.state, each.word),
+    el("div", { class: "finding" }, el("p", {}, each.what), el("p", { class: "next" }, each.next)),
+    each.show ? el("button", { type: "button", onclick: () => filter(each.show), "aria-label": `Show ${each.word} subscriptions` }, "Show")
+      : each.run ? el("button", { type: "button", onclick: () => openRun(each.run), "aria-label": "Open the run" }, "Open") : null)));
+  const more = byId("attention-more");
+  more.hidden = found.length <= SHOWN_FINDINGS;
+  fill(more, everything ? "Show fewer" : `Show all ${found.length}`);
+  more.onclick = () => {
+    everything = !everything;
+    attention(found, { filter, openRun });
+  };
+}
+
+export function runs({ rows }, open) {
+  fill(byId("runs"), rows.length ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, el("table", { class: "list" },
+    el("thead", {}, el("tr", {}, ["Ended", "Outcome", "Changes", "Mode", "By", "Took"].map((title) => el("th", { scope: "col" }, title)))),
+    el("tbody", {}, rows.slice(0, SHOWN_RUNS).map((run) => el("tr", {},
+      el("td", {}, el("button", { type: "button", class: "link", title: moment(run.ended), onclick: () => open(run.runId) }, ago(run.ended))),
+      el("td", { title: run.reason }, mark(OUTCOMES[run.outcome] ?? "quiet", run.outcome.toLowerCase())),
+      el("td", {}, planned(run)),
+      el("td", {}, run.mode),
+      el("td", { class: "clip", title: run.actor }, run.trigger),
+      el("td", {}, duration(run.seconds))))))) : el("p", { class: "empty" }, "No run yet. The timer starts one by itself; a plan shows what it would do."));
+}
+
+export function letters({ rows }) {
+  const groups = new Map();
+  for (const letter of rows) {
+    const key = `${letter.reason}/${letter.parked}`;
+    const group = groups.get(key) ?? groups.set(key, { ...letter, records: 0 }).get(key);
+    group.records += letter.records;
+    group.due = letter.due < group.due ? letter.due : group.due;
+  }
+  fill(byId("letters"), groups.size ? el("ul", { class: "letters" }, [...groups.values()].map((group) => el("li", {},
+    el("p", {}, mark(group.parked ? "blocked" : "silent", group.parked ? "parked" : "waiting"), ` ${plural(group.records, "record")}, ${group.reason}${group.parked ? "" : `; next try ${moment(group.due)}`}`),
+    el("p", { class: "next" }, LETTERS[group.reason] ?? "Look at one of them for its reason; replay once the cause is mended."))))
+    : el("p", { class: "empty" }, "None: everything that arrived was delivered."));
+}
+
+export function jobs({ value }) {
+  fill(byId("jobs"), value.length ? el("ul", { class: "jobs" }, value.slice(0, 6).map((job) => el("li", {},
+    mark(JOB_STATES[job.state] ?? "quiet", job.state), ` ${job.kind}`, el("span", { class: "aside", title: job.actor }, ` ${ago(job.created)} by ${job.actor}`),
+    job.error ? el("p", { class: "next" }, job.error) : null))) : el("p", { class: "empty" }, "None yet. Runbooks and people with Exports.Write start them."));
+}
+
+const plots = {};
+
+export function stream({ metrics, letters: kept }) {
+  if (!plots.records) {
+    plots.records = new Plot(byId("plot-records"), "Records a minute", { unit: "", stepped: true });
+    plots.lag = new Plot(byId("plot-lag"), "Lag", { unit: "s", height: 96 });
+    plots.letters = new Plot(byId("plot-letters"), "Dead letters kept", { unit: "", bars: true, height: 96 });
+    plots.score = new Plot(byId("plot-score"), "Secure score", { unit: "%", percent: true, height: 112 });
+  }
+  if (metrics) {
+    const times = metrics.times.map((time) => Date.parse(time) / 1000);
+    const series = Object.entries(metrics.recordsPerMinute).map(([kind, values]) => ({ name: RECORD_KINDS[kind] ?? kind, values, last: values.reduce((sum, value) => sum + value, 0) / values.length }));
+    const total = Object.values(metrics.recordsPerMinute).flat().reduce((sum, value) => sum + value, 0) * metrics.binMinutes;
+    const nothing = metrics.problem || "No records in this time. Streaming sends nothing while nothing changes; a longer time may show some.";
+    plots.records.show({ times, series, sentence: series.length ? `${plural(Math.round(total), "record")}, ${number(total / (times.length * metrics.binMinutes))} a minute on average` : "", empty: nothing });
+    const lags = metrics.lagSeconds.filter((value) => value !== null);
+    plots.lag.show({ times, series: lags.length ? [{ name: "Slowest kind, 95th percentile", values: metrics.lagSeconds }] : [], sentence: lags.length ? `hub to table, 95th percentile: now ${duration(lags.at(-1))}, at most ${duration(Math.max(...lags))}` : "", empty: metrics.problem || "Nothing arrived in this time." });
+    const score = metrics.secureScore;
+    plots.score.show({
+      times: score.map((each) => Date.parse(`${each.day}T00:00:00Z`) / 1000),
+      series: score.length ? [{ name: "Secure score", values: score.map((each) => each.percentage) }] : [],
+      sentence: score.length ? `${number(score.at(-1).percentage)} % over ${plural(score.at(-1).subscriptions, "subscription")}${change(score)}` : "",
+      empty: metrics.problem || "No secure score has arrived in 90 days. Declare an export with secureScore to see it here.",
+      range: score.length ? [Date.parse(`${score[0].day}T00:00:00Z`) / 1000 - 43_200, Math.max(Date.parse(`${score.at(-1).day}T00:00:00Z`) / 1000, Date.parse(`${score[0].day}T00:00:00Z`) / 1000 + 6 * 86_400) + 43_200] : null,
+    });
+    if (kept) showLetters(metrics, kept.rows);
+  }
+}
+
+function change(score) {
+  if (score.length < 2) return "";
+  const by = score.at(-1).percentage - score[0].percentage;
+  return Math.abs(by) < 0.05 ? `, unchanged since ${score[0].day}` : `, ${by > 0 ? "up" : "down"} ${number(Math.abs(by))} since ${score[0].day}`;
+}
+
+function showLetters(metrics, rows) {
+  const since = Date.parse(metrics.since);
+  const step = Math.max(metrics.binMinutes, (Date.parse(metrics.until) - since) / 60_000 / 24) * 60_000;
+  const bins = Array.from({ length: Math.ceil((Date.parse(metrics.until) - since) / step) }, (_, at) => since + at * step);
+  const values = bins.map(() => 0);
+  let earlier = 0;
+  for (const row of rows) {
+    const at = Math.floor((Date.parse(row.written) - since) / step);
+    if (at >= 0 && at < values.length) values[at] += row.records;
+    else earlier += row.records;
+  }
+  const inside = values.reduce((sum, value) => sum + value, 0);
+  plots.letters.show({
+    times: bins.map((time) => (time + step / 2) / 1000),
+    series: inside ? [{ name: "Records", values }] : [],
+    sentence: `${plural(inside + earlier, "record")} kept now${earlier ? `, ${number(earlier)} from before` : ""}`,
+    empty: earlier ? `None from this time; ${plural(earlier, "record")} from before.` : "None: everything that arrived was delivered.",
+    range: [since / 1000, Date.parse(metrics.until) / 1000],
+  });
+}
+
+export const legend = () =>
+  fill(byId("legend"), Object.entries(STATES).map(([state, { means }]) => el("li", {}, mark(state), el("span", {}, ` ${means}`))));

@@ -1,0 +1,155 @@
+// What things are called, what they mean, and what to do about them.
+
+export const KINDS = [
+  ["Alerts", "Alerts"],
+  ["Assessments", "Recom\u00admendations"],
+  ["SubAssessments", "Findings"],
+  ["SecureScores", "Secure score"],
+  ["SecureScoreControls", "Score controls"],
+  ["RegulatoryComplianceAssessment", "Compliance"],
+  ["AttackPaths", "Attack paths"],
+];
+
+export const RECORD_KINDS = {
+  Alert: "Alerts",
+  Assessment: "Recommendations",
+  SubAssessment: "Findings",
+  SecureScore: "Secure score",
+  SecureScoreControl: "Score controls",
+  RegulatoryCompliance: "Compliance",
+  AttackPath: "Attack paths",
+  Other: "Other",
+};
+
+export const kindName = (kind) => (KINDS.find(([name]) => name === kind) ?? [kind, kind])[1].replaceAll("\u00ad", "");
+
+// Worst first; `next` is what to do, `bad` whether it needs a person.
+export const STATES = {
+  blocked: {
+    bad: true,
+    means: "The app may not or cannot write here.",
+    next: "Open the subscription: its reason names the role to grant or the lock to lift. The next run tries again by itself.",
+  },
+  drifted: {
+    bad: true,
+    means: "The automation is not as the export file declares it.",
+    next: "Nothing to do in mode apply: the next run repairs it. In mode plan, review the difference and start a reconcile.",
+  },
+  silent: {
+    bad: true,
+    means: "A weekly snapshot is overdue although such records exist.",
+    next: "Open the subscription for the likely reason; check the hub's firewall and the sender's role first.",
+  },
+  foreign: {
+    bad: false,
+    means: "Somebody else's automation exports it; this app leaves it alone.",
+    next: "To take it over, declare the export with adopt: true.",
+  },
+  quiet: {
+    bad: false,
+    means: "Nothing arrived lately, and nothing may have had to.",
+    next: "Nothing to do; a declared snapshot would tell quiet from silent.",
+  },
+  exported: { bad: false, means: "Exported as declared.", next: "" },
+  none: {
+    bad: false,
+    means: "Nobody exports this kind.",
+    next: "To export it, add the kind to an export file whose scope holds this subscription.",
+  },
+};
+export const ORDER = Object.keys(STATES);
+
+export const OUTCOMES = {
+  Succeeded: "exported",
+  Partial: "drifted",
+  Blocked: "blocked",
+  Failed: "blocked",
+  Skipped: "quiet",
+};
+
+export const JOB_STATES = {
+  queued: "quiet",
+  running: "foreign",
+  succeeded: "exported",
+  failed: "blocked",
+  dead: "blocked",
+};
+
+export const LETTERS = {
+  "no-access": "The rule refuses the app. Check its role; the records are sent again by themselves.",
+  "not-found": "The data collection rule is gone or misnamed. Check LOGS_INGESTION_RULE_ID.",
+  throttled: "The rule's limits are reached. Rows wait and are sent again by themselves.",
+  unavailable: "Logs Ingestion does not answer. The records are sent again by themselves.",
+  "not-configured": "No data collection rule is configured. Set LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID.",
+  refused: "The API will not take these records. Look at one of them; replay after an upgrade.",
+  "too-large": "These records are over the API's limit. Look at one of them; replay after an upgrade.",
+};
+
+export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+
+const NUMBERS = new Intl.NumberFormat("en");
+export const number = (value) => NUMBERS.format(Math.abs(value) >= 100 ? Math.round(value) : Math.round(value * 10) / 10);
+
+export function ago(time, now = Date.now()) {
+  const seconds = Math.max(0, (now - Date.parse(time)) / 1000);
+  if (Number.isNaN(seconds)) return "never";
+  if (seconds < 45) return "just now";
+  if (seconds < 5400) return `${plural(Math.max(1, Math.round(seconds / 60)), "minute")} ago`;
+  if (seconds < 129600) return `${plural(Math.round(seconds / 3600), "hour")} ago`;
+  return `${plural(Math.round(seconds / 86400), "day")} ago`;
+}
+
+export const moment = (time) => (time ? `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC` : "never");
+
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "unknown";
+  if (seconds < 90) return `${number(seconds)} s`;
+  return seconds < 5400 ? `${number(seconds / 60)} min` : `${number(seconds / 3600)} h`;
+}
+
+// A field's difference as a sentence; values that are themselves sentences (filters) are quoted as they are.
+export function difference({ path, old, new: wanted }) {
+  const name = path.replace(/^properties\./, "");
+  if (name === "isEnabled") return wanted ? "It is disabled and should be enabled." : "It is enabled and should be disabled.";
+  if (name.startsWith("sources.")) {
+    const kind = name.slice("sources.".length).split(/[.[]/)[0];
+    const title = kindName(kind.replace(/Snapshot$/, "")) + (kind.endsWith("Snapshot") ? " (weekly snapshot)" : "");
+    if (old === null) return `${title} is not exported and should be: ${said(wanted)}.`;
+    if (wanted === null) return `${title} is exported and should not be: ${said(old)}.`;
+    return `${title} exports ${said(old)}, and should export ${said(wanted)}.`;
+  }
+  if (name.startsWith("tags.")) return `The tag ${name.slice(5)} is ${said(old)}, and should be ${said(wanted)}.`;
+  if (name === "actions") return `It sends to ${said(old)}, and should send to ${said(wanted)}.`;
+  if (name === "scopes") return `It covers ${said(old)}, and should cover ${said(wanted)}.`;
+  return `${name} is ${said(old)}, and should be ${said(wanted)}.`;
+}
+
+function said(value) {
+  if (value === null || value === "" || (Array.isArray(value) && value.length === 0)) return "nothing";
+  if (Array.isArray(value)) return value.map(said).join("; ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value).replace(/\.$/, "");
+}
+
+export const ACTIONS = {
+  create: "missing, to create",
+  update: "to update",
+  delete: "no longer declared, to delete",
+  adopt: "to take over",
+  blocked: "blocked",
+  foreign: "foreign, left alone",
+  unchanged: "unchanged",
+};
+
+export function counted(counts) {
+  const words = {
+    Created: "created", Updated: "updated", Deleted: "deleted", Adopted: "adopted", Failed: "failed",
+    Blocked: "blocked", Unconfirmed: "unconfirmed", NotReached: "left for the next run",
+  };
+  const parts = Object.entries(words).filter(([name]) => counts?.[name]).map(([name, word]) => `${number(counts[name])} ${word}`);
+  return parts.join(", ") || "no changes";
+}
+
+export const planned = (run) =>
+  run.mode === "plan"
+    ? counted(run.counts).replace("created", "to create").replace("updated", "to update").replace("deleted", "to delete").replace("adopted", "to adopt")
+    : counted(run.counts);
