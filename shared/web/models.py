@@ -88,6 +88,15 @@ class Validation(_Body):
 
 _Guid = Annotated[str, Field(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 _Name = Annotated[str, Field(pattern="^[-A-Za-z0-9_.()]{1,90}$")]
+_Kind = Literal[
+    "Assessments",
+    "SubAssessments",
+    "Alerts",
+    "SecureScores",
+    "SecureScoreControls",
+    "RegulatoryComplianceAssessment",
+    "AttackPaths",
+]
 
 
 class _Scoped(_Body):
@@ -120,7 +129,7 @@ class BackfillRequest(_Scoped):
     """Send the present records through the pipeline: what streaming never sent, being there before."""
 
     kind: Literal["backfill"]
-    kinds: list[str] = Field([], max_length=1000, description="Only these kinds of record.")
+    kinds: list[_Kind] = Field([], max_length=1000, description="Only these kinds of record.")
     export: _Name = Field("", description="Only what this export would send.")
 
 

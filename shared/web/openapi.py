@@ -59,7 +59,7 @@ _SHAPES = {
     ),
     "validate_export": _Shape(
         "Check an export without storing it", {200: ("Validation",)},
-        (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="export",
+        (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="text",
     ),
     "start_job": _Shape(
         "Start a job", {202: ("Job",), 200: ("Job",)},
@@ -238,7 +238,8 @@ def _answer(shape: _Shape, status: int) -> dict[str, Any]:
     if names and names[0] in EXAMPLES:
         found["example"] = EXAMPLES[names[0]]
     response["content"] = {
-        kind: found if kind == "application/json" else {"schema": {"type": "string"}} for kind in shape.gives
+        kind: found if kind == "application/json" else {"schema": {"type": "string"} if kind == "text/csv" else {}}
+        for kind in shape.gives
     }
     returns = (*shape.returns, *(("Continuation",) if "text/csv" in shape.gives else ()))
     if returns:
@@ -271,7 +272,8 @@ def _request_body(takes: str) -> dict[str, Any]:
         examples = {job["kind"]: {"value": job} for job in JOBS}
         schema = {"$ref": _REF.format(model="JobRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
-    schema = {"$ref": _REF.format(model="ExportConfig")}
+    # A text to be judged may be anything; one to be stored must be an export.
+    schema = {"$ref": _REF.format(model="ExportConfig")} if takes == "export" else {}
     return {
         "required": True,
         "content": {

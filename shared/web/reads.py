@@ -107,7 +107,7 @@ async def _open_items(call: Call) -> Iterable[Mapping[str, Any]]:
     reports = call.services.reconciler.reports
     for run_id in await reports.recent(datetime.now(UTC), limit=5):
         report = await reports.read(run_id)
-        if report and not report["skipped"] and not report["failure"]:
+        if report and report["outcome"] not in {"Skipped", "Failed"}:
             items: list[Mapping[str, Any]] = report["items"]
             return items
     return ()
@@ -217,11 +217,16 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
     """What could not be delivered, blob by blob, without contents."""
     from shared.enrich.deadletter import Choice
 
-    day, reason = call.request.params.get("day", ""), call.request.params.get("reason", "")
-    if not re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?", day):
+    day = call.request.params.get("day")
+    if day is not None and not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
         raise ApiError(BAD_REQUEST, "'day' must be a day as YYYY-MM-DD.")
     parked = parameters.choice(call.request, "parked", "", "true", "false")
-    choice = Choice(day=day, reason=reason, parked={"true": True, "false": False}.get(parked), due_only=False)
+    choice = Choice(
+        day=day or "",
+        reason=call.request.params.get("reason", ""),
+        parked={"true": True, "false": False}.get(parked),
+        due_only=False,
+    )
     rows = [
         {
             "name": letter.name,
