@@ -44,7 +44,7 @@ var readActions = [
   'Microsoft.EventHub/namespaces/eventhubs/authorizationRules/read'
   'Microsoft.OperationalInsights/workspaces/read'
   'Microsoft.OperationsManagement/solutions/read'
-  'Microsoft.Authorization/locks/read'
+  'Microsoft.Authorization/permissions/read'
   'Microsoft.Authorization/roleAssignments/read'
 ]
 

@@ -151,6 +151,13 @@ class Settings:
         section="Other tenants",
         secret=True,
     )
+    security_provider_id: str = _setting(
+        "SECURITY_PROVIDER_PRINCIPAL_ID",
+        "",
+        "Object id of the enterprise application 'Windows Azure Security Resource Provider' "
+        "(preflight: may it send to hubs?).",
+        section="Reconcile",
+    )
     reconcile_schedule: str = _setting(
         "RECONCILE_SCHEDULE", "0 */15 * * * *", "NCRONTAB schedule (UTC) of reconcile_exports.", section="Reconcile"
     )

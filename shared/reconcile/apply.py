@@ -17,6 +17,7 @@ from shared.reconcile.arm import Arm, ArmError, Halted
 from shared.reconcile.destinations import Destinations
 from shared.reconcile.diff import diff, merge
 from shared.reconcile.plan import WRITES, Action, Item, Plan, decide, owned, tag
+from shared.reconcile.refusals import Refusal, explain
 from shared.reconcile.values import Desired, Live, ResourceId
 
 logger = logging.getLogger(__name__)
@@ -144,6 +145,8 @@ class Apply:
                 return self._outcome(item, Status.NOT_REACHED if self._register_provider else Status.BLOCKED, refusal)
             return await self._item(item)
         except ArmError as error:
+            if sentence := await self._sentence(item, error):
+                return self._outcome(item, Status.BLOCKED, sentence)
             return self._outcome(item, Status.FAILED, str(error))
         except Halted as halted:
             written = halted.sent and self._outcomes[item.id.key].status is Status.UNCONFIRMED
@@ -151,6 +154,12 @@ class Apply:
         except Exception as error:  # the wall between one subscription and the next
             logger.exception("reconciling %s failed", item.id)
             return self._outcome(item, Status.FAILED, f"unexpected {type(error).__name__}")
+
+    async def _sentence(self, item: Item, error: ArmError) -> str:
+        """What mends a refusal, where people can."""
+        tenant = item.desired.tenant_id if item.desired else ""
+        app = await self._arm.assignee(tenant)
+        return explain(Refusal(error.code, str(error), error.status, str(item.id), tenant, app))
 
     async def _item(self, item: Item) -> Outcome:
         sent = False
@@ -184,10 +193,10 @@ class Apply:
         if live is None and (refusal := await self._group(desired)):
             return self._outcome(item, Status.BLOCKED, refusal)
         body = self._destinations.seal(desired.export, merge(live, desired.body))
-        if refusal := await self._arm.validate(desired.id, body):
+        if refusal := await self._arm.validate(desired.id, body, desired.tenant_id):
             return self._outcome(item, Status.FAILED, f"Azure calls the body invalid: {refusal}")
         self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
-        await self._arm.put(item.id, body, live.etag if live else "")
+        await self._arm.put(item.id, body, live.etag if live else "", desired.tenant_id)
         return await self._read_back(item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body)))
 
     async def _delete(self, item: Item, live: Live | None) -> Outcome:

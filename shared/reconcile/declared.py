@@ -20,12 +20,13 @@ ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 class Prepared:
     """What is known about an export's destination before anything is written to it.
 
-    `tags` go on the automation (a key's fingerprint), `blocked` is why nothing can be written, as a sentence.
+    `tags` go on the automation (a key's fingerprint), `blocked` is why nothing can be written, `warnings` are worth
+    knowing; all are sentences.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     blocked: str = ""
-    warning: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def desired_automations(
@@ -60,7 +61,7 @@ def desired_automations(
                     create_group=config.automation.create_resource_group,
                     group_tags=config.automation.tags,
                     blocked=destination.blocked,
-                    warning=destination.warning,
+                    tenant_id=config.destination.tenant_id or "",
                 )
 
 

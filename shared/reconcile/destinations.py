@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.exports.compile import FINGERPRINT_TAG
-from shared.reconcile.arm import Arm, ArmError
+from shared.reconcile.arm import Arm
 from shared.reconcile.declared import Prepared
+from shared.reconcile.preflight import Preflight, key_of
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
@@ -31,31 +32,26 @@ class Destinations(Protocol):
 
 
 class KeyedDestinations:
-    """Destinations with an authorization rule get its connection string, others are as they are."""
+    """Destinations are looked at once each; those with an authorization rule get its connection string.
 
-    def __init__(self, arm: Arm) -> None:
-        self._arm = arm
+    `provider_id` is the object id of the service principal that Defender for Cloud sends with, where it is known.
+    """
+
+    def __init__(self, arm: Arm, provider_id: str = "") -> None:
+        self._preflight = Preflight(arm, provider_id)
         self._secrets: dict[str, str] = {}
 
     async def prepare(self, configs: Sequence[ExportConfig]) -> Mapping[str, Prepared]:
-        """Fetch each connection string once, however many exports use it."""
-        by_rule: dict[tuple[str, str], str | ArmError] = {}
+        """Look at each destination, and fetch its key, once, however many exports use it."""
+        verdicts = await self._preflight.check_all([config.destination for config in configs])
         prepared: dict[str, Prepared] = {}
         for config in configs:
-            hub = config.destination.event_hub
-            if hub is None or hub.authorization_rule is None:
-                prepared[config.name] = Prepared()
-                continue
-            key = (hub.resource_id.lower(), hub.authorization_rule.lower())
-            if key not in by_rule:
-                by_rule[key] = await self._fetch(hub.resource_id, hub.authorization_rule)
-            secret = by_rule[key]
-            if isinstance(secret, ArmError):
-                reason = f"the key of {hub.authorization_rule} on {hub.resource_id} can't be read: {secret}"
-                prepared[config.name] = Prepared(blocked=reason)
-            else:
-                self._secrets[config.name] = secret
-                prepared[config.name] = Prepared({FINGERPRINT_TAG: hashlib.sha256(secret.encode()).hexdigest()})
+            verdict = verdicts[key_of(config.destination)]
+            tags = {}
+            if verdict.secret:
+                self._secrets[config.name] = verdict.secret
+                tags[FINGERPRINT_TAG] = hashlib.sha256(verdict.secret.encode()).hexdigest()
+            prepared[config.name] = Prepared(tags, verdict.blocked, verdict.warnings)
         return prepared
 
     def seal(self, export: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -69,9 +65,3 @@ class KeyedDestinations:
             for action in properties["actions"]
         ]
         return {**body, "properties": {**properties, "actions": actions}}
-
-    async def _fetch(self, hub_id: str, rule: str) -> str | ArmError:
-        try:
-            return await self._arm.connection_string(hub_id, rule)
-        except ArmError as error:
-            return error

@@ -67,12 +67,14 @@ class Guards:
 class Plan:
     """Every automation that the declaration or the tenant knows, with its action.
 
-    `reasons` say why discovery may be incomplete, `guards` which guards held something back.
+    `reasons` say why discovery may be incomplete, `guards` which guards held something back, `warnings` what looks
+    wrong with a destination.
     """
 
     items: tuple[Item, ...]
     reasons: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def writes(self) -> tuple[Item, ...]:
@@ -89,12 +91,14 @@ class Plan:
 class Declaration:
     """What the export files say: each automation wanted, and which export names exist.
 
-    `unreadable` maps the name of an export whose file is invalid, with no good version known, to the reason.
+    `unreadable` maps the name of an export whose file is invalid, with no good version known, to the reason; `warnings`
+    are about destinations.
     """
 
     desired: Iterable[Desired]
     exports: Collection[str]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def tag(tags: Mapping[str, str], name: str) -> str:
@@ -119,7 +123,7 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
     if live is None:
         if not desired.enabled:
             return None
-        item = Item(Action.CREATE, desired.id, desired.export, reason=desired.warning, desired=desired)
+        item = Item(Action.CREATE, desired.id, desired.export, desired=desired)
         return item.blocked(desired.blocked) if desired.blocked else item
     ours = owned(live.tags, instance_id)
     if not ours and managed(live.tags):
@@ -132,7 +136,7 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
     if desired.blocked:  # then the key's fingerprint is not known, and its tag says nothing
         changes = tuple(change for change in changes if change.path != f"tags.{FINGERPRINT_TAG}")
     moved = not same_location(live.location, str(desired.body.get("location")))
-    notes = "; ".join(filter(None, (_stays(live, desired) if moved else "", desired.warning)))
+    notes = _stays(live, desired) if moved else ""
     if not changes:
         return Item(Action.UNCHANGED, live.id, desired.export, reason=desired.blocked or notes)
     item = Item(Action.UPDATE if ours else Action.ADOPT, live.id, desired.export, changes, notes, desired=desired)
@@ -172,7 +176,7 @@ def make_plan(
         _block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
     held = _guard(items, guards, owned_count)
-    return Plan(tuple(items[key] for key in sorted(items)), tuple(inventory.reasons), held)
+    return Plan(tuple(items[key] for key in sorted(items)), tuple(inventory.reasons), held, declaration.warnings)
 
 
 def _stays(live: Live, desired: Desired) -> str:

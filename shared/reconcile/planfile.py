@@ -26,6 +26,7 @@ def plan_as_dict(plan: Plan, instance_id: str) -> dict[str, Any]:
         "fingerprint": fingerprint(plan),
         "incompleteBecause": list(plan.reasons),
         "guards": list(plan.guards),
+        "warnings": list(plan.warnings),
         "counts": {action.value: number for action, number in sorted(plan.counts.items())},
         "items": [item_as_dict(item) for item in plan.items if item.action is not Action.UNCHANGED or item.reason],
     }
@@ -45,7 +46,8 @@ def plan_from_dict(document: Mapping[str, Any], instance_id: str) -> Plan:
         items = tuple(_item_from_dict(entry) for entry in document["items"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the plan can't be read: {error}") from error
-    plan = Plan(items, tuple(document.get("incompleteBecause") or ()), tuple(document.get("guards") or ()))
+    notes = (tuple(document.get(name) or ()) for name in ("incompleteBecause", "guards", "warnings"))
+    plan = Plan(items, *notes)
     if fingerprint(plan) != document.get("fingerprint"):
         raise ValueError("the plan was edited; make a new one")
     return plan

@@ -131,6 +131,7 @@ class Report:
             "complete": not self.plan.reasons,
             "incompleteBecause": list(self.plan.reasons),
             "guards": list(self.plan.guards),
+            "warnings": list(self.plan.warnings),
             "exports": list(self.exports),
             "unreadable": dict(self.unreadable),
             "subscriptions": len(self.subscriptions),

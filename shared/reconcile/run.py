@@ -91,14 +91,14 @@ class Reconciler:
         *,
         rows: RowSink | None = None,
         clock: Clock | None = None,
-        destinations: Callable[[Arm], Destinations] = KeyedDestinations,
+        destinations: Callable[[Arm], Destinations] | None = None,
     ) -> None:
         self._settings = settings
         self._clients = clients
         self._exports = exports
         self._rows = rows
         self._clock = clock or Clock()
-        self._destinations = destinations
+        self._destinations = destinations or (lambda arm: KeyedDestinations(arm, settings.security_provider_id))
 
     @property
     def instance_id(self) -> str:
@@ -210,6 +210,7 @@ class Reconciler:
             desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared),
             {config.name for config in configs},
             unreadable,
+            tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
         )
         inventory = Inventory(inventory.subscriptions, inventory.automations, tuple(doubts))
         guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))

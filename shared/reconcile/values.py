@@ -101,7 +101,8 @@ class Live:
 class Desired:
     """An automation as an export declares it; `body` holds no secret, destinations add theirs at write time.
 
-    `blocked` is the sentence that says why it can't be written, `warning` one that is only worth knowing.
+    `blocked` is the sentence that says why it can't be written, `tenant_id` the destination's tenant where that is
+    another.
     """
 
     export: str
@@ -112,7 +113,7 @@ class Desired:
     create_group: bool = True
     group_tags: Mapping[str, str] = field(default_factory=dict)
     blocked: str = ""
-    warning: str = ""
+    tenant_id: str = ""
 
 
 @dataclass(frozen=True)

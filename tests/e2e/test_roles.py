@@ -59,7 +59,6 @@ EXCEPTIONS = {
     "Microsoft.EventHub/namespaces/networkRuleSets/read": "preflight: do trusted services come in",
     "Microsoft.EventHub/namespaces/eventhubs/authorizationRules/read": "preflight: has the rule Send",
     "Microsoft.OperationalInsights/workspaces/read": "preflight: does the workspace exist",
-    "Microsoft.Authorization/locks/read": "preflight: locks",
     "Microsoft.Authorization/roleAssignments/read": "preflight: has the sender its role",
     "Microsoft.Security/pricings/read": "freshness: is the plan on",
 }
@@ -203,3 +202,9 @@ async def test_each_service_that_the_app_reaches_has_its_role() -> None:
 async def test_no_built_in_role_reaches_beyond_its_resource() -> None:
     wide = [one for one in assignments() if one.scope in {"managementGroup", "subscription", "resourceGroup"}]
     assert [BUILT_IN[one.role][0] for one in wide] == ["Reader"]
+
+
+async def test_zz(graph_run: Seen) -> None:
+    used = {action.lower() for action in graph_run.requests}
+    print("UNUSED", sorted(action for action in custom_actions() if action.lower() not in used))
+    print("STALE", sorted(set(EXCEPTIONS) - {action for action in custom_actions() if action.lower() not in used}))

@@ -153,7 +153,8 @@ class Edits(RuleBasedStateMachine):
             properties["sources"].reverse()
             for source in properties["sources"]:
                 source["eventSource"] = source["eventSource"].lower()
-                source["ruleSets"] = [*reversed(source["ruleSets"]), *source["ruleSets"]] or None
+                rule_sets = source["ruleSets"] or []
+                source["ruleSets"] = [*reversed(rule_sets), *rule_sets] or None
             for action in properties["actions"]:
                 for name, value in action.items():
                     action[name] = value.upper() if name.endswith("ResourceId") else value

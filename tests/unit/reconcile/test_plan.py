@@ -75,10 +75,6 @@ class TestOneAutomation:
         assert "stays in North Europe" in item.reason
         assert "westeurope" in item.reason
 
-    def test_a_warning_rides_along(self) -> None:
-        assert only(plan([desired(warning="no solution")], [])).reason == "no solution"
-        assert only(plan([desired(warning="no solution")], [live(body(isEnabled=False))])).reason == "no solution"
-
 
 class TestOwnership:
     @pytest.mark.parametrize(
