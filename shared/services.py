@@ -140,12 +140,20 @@ class Services:
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
 
-    async def check_freshness(self) -> None:
-        """What the timer does: survey the tenant, then check everything once."""
+    async def check_freshness(self, *, as_of: datetime | None = None) -> Mapping[str, Any]:
+        """What the timer does: survey the tenant, then check everything once.
+
+        With `as_of` the answer is for that time, and nothing is noted or written.
+        """
         from datetime import UTC
 
+        from shared.watch.check import Tenant
+
         survey = await self.surveyor.take()
-        await self.freshness.run(survey.declared, survey.coverage, datetime.now(UTC))
+        tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
+        if as_of is not None:
+            return await self.freshness.judge(tenant, as_of)
+        return await self.freshness.run(tenant, datetime.now(UTC))
 
     @property
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
@@ -176,10 +184,10 @@ class Services:
         tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
         return await StoredRows(self.clients.logs_query, self.settings.workspace_id, tables)(day)
 
-    async def _deliver_present(self, records: Sequence[Mapping[str, Any]]) -> int:
+    async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> int:
         from shared.jobs.backfill import as_events
 
-        summary = await self.pipeline.run(as_events(records))
+        summary = await self.pipeline.run(as_events(records, enqueued), sighted=False)
         return sum(summary.kinds.values())
 
     def _timer(self) -> Callable[[], bool]:

@@ -13,7 +13,7 @@ from shared.graph import Graph
 from shared.reconcile.declared import selects
 from shared.reconcile.inventory import from_graph
 from shared.reconcile.values import Subscription
-from shared.watch.coverage import Destination, SubscriptionCoverage, cover
+from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
 from shared.watch.freshness import Declared
 
 if TYPE_CHECKING:
@@ -75,13 +75,11 @@ class Surveyor:
 
     async def _take(self, now: datetime) -> Survey:
         inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
-        bodies = (
-            {"id": str(live.id), "tags": live.tags, "properties": live.properties} for live in inventory.automations
-        )
+        automations = (Live(str(live.id), live.tags, live.encoded) for live in inventory.automations)
         return Survey(
             taken=now,
             subscriptions=inventory.subscriptions,
-            coverage=cover(inventory.subscriptions, bodies, self._instance_id),
+            coverage=cover(inventory.subscriptions, automations, self._instance_id),
             declared=list(_declared([export.config for export in loaded.exports], inventory.subscriptions)),
             reasons=inventory.reasons,
         )
@@ -94,7 +92,8 @@ def _declared(configs: Sequence[ExportConfig], subscriptions: Sequence[Subscript
         for subscription in subscriptions:
             # A resource-group scope sends only part of a subscription, so its silence can't be known.
             if selects(config.scope, subscription) and not config.scope.resource_groups:
-                yield Declared(subscription.id, config.name, sources, destination, config.enabled)
+                dormant = "" if subscription.writable else f"the subscription is {subscription.state}"
+                yield Declared(subscription.id, config.name, sources, destination, config.enabled, dormant)
 
 
 def _destination(config: ExportConfig) -> Destination:

@@ -68,8 +68,8 @@ class Pipeline:
         self._forward = forward
         self._observer = observer
 
-    async def run(self, events: Sequence[Event]) -> Summary:
-        """Deliver a batch of events.
+    async def run(self, events: Sequence[Event], *, sighted: bool = True) -> Summary:
+        """Deliver a batch of events; unless `sighted`, they say nothing about what subscriptions send by themselves.
 
         Raises:
             shared.enrich.blobs.StoreError: some record is neither accepted nor kept; deliver the batch again.
@@ -85,6 +85,8 @@ class Pipeline:
             if letters:
                 await _within(end, self.dead_letters.write(letters))
             summary.finish(letters, self._budget.end - end.left, clock.now())
+            if not sighted:
+                summary.sightings.clear()
             await self._observe(summary)
         logger.log(logging.WARNING if letters else logging.INFO, "delivered %s", orjson.dumps(summary.log()).decode())
         return summary

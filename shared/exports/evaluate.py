@@ -112,6 +112,12 @@ def rule_holds(rule: Rule, record: Mapping[str, Any]) -> bool:
     return meets(rule, _values(record, rule.path))
 
 
+def surely_holds(rule: Rule, record: Mapping[str, Any]) -> bool:
+    """Whether one rule holds for every record that has the values of `record`, whatever else is in it."""
+    values = _values(record, rule.path)
+    return bool(values) and meets(rule, values)
+
+
 def meets(rule: Rule, values: Iterable[Any]) -> bool:
     """Whether any of the scalars at a rule's path satisfies it (for NotEquals: none equals)."""
     expected = read(rule.type, rule.value)

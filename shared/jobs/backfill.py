@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 ACTION = "Backfill"
 
 
-def as_events(records: Iterable[Mapping[str, Any]]) -> list[Event]:
-    """One event per record, marked as a backfill's and not a snapshot's; enqueued now, on no partition."""
+def as_events(records: Iterable[Mapping[str, Any]], enqueued: datetime) -> list[Event]:
+    """One event per record, marked as a backfill's and not a snapshot's, on no partition.
+
+    `enqueued` is part of a row's RecordKey: give all attempts of one backfill the same, and what they send twice
+    collapses.
+    """
     from shared.enrich.records import Event
 
-    now = datetime.now(UTC)
     mark = {"action": ACTION, "isSnapshot": False}
     return [
-        Event(json.dumps({**record, "securityEventDataEnrichment": mark}).encode(), now, "", index)
+        Event(json.dumps({**record, "securityEventDataEnrichment": mark}).encode(), enqueued, "", index)
         for index, record in enumerate(records)
     ]

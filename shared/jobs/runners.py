@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.exports.compile import compile_sources
-from shared.exports.rules import Source, explain
+from shared.exports.rules import Source, accepts, explain
 from shared.exports.store import ExportNotFound
 from shared.exports.vocabulary import KINDS, SNAPSHOT
 from shared.jobs.model import Job
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from shared.survey import Surveyor
 
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
-Deliver = Callable[[Sequence[Mapping[str, Any]]], Awaitable[int]]
+# All of a job's records count as enqueued when it was asked for.
+Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
 SUBSCRIPTIONS_A_STEP = 20
 
 
@@ -79,16 +81,7 @@ class Runners:
         sources = await self._sources(str(job.arguments["export"]))
         subscriptions = await self._subscriptions(job)
         progress.say(f"reading the present records of {len(subscriptions)} subscriptions")
-        reasons: list[str] = []
-        records = [record async for _, _, record in self._present.read(_kinds(sources), subscriptions, reasons)]
-        counts = count(sources, [explain(source) for source in sources], records)
-        return {
-            "export": job.arguments["export"],
-            "subscriptions": len(subscriptions),
-            "records": len(records),
-            "reasons": reasons,
-            "counts": [asdict(line) for line in counts],
-        }
+        return {"export": job.arguments["export"], **await preview(self._present, sources, subscriptions)}
 
     async def backfill(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Send the present records through the pipeline, some subscriptions at a time; goes on where it stopped.
@@ -113,7 +106,7 @@ class Runners:
                 async for _, _, record in self._present.read(kinds, step, reasons)
                 if not sources or _sends(sources, record)
             ]
-            sent = await self._deliver(records)
+            sent = await self._deliver(records, job.created)
             done = {
                 "after": step[-1],
                 "records": done["records"] + sent,
@@ -138,18 +131,41 @@ class Runners:
         return asdict(await self._replay(choice))
 
     async def _sources(self, name: str) -> tuple[Source, ...]:
-        from shared.exports.model import parse_export
-
-        try:
-            stored = await self._exports.get(name)
-        except ExportNotFound:
-            raise JobRefusedError(f"there is no export named {name}; put it first") from None
-        return compile_sources(parse_export(stored.text, name))
+        return await stored_sources(self._exports, name)
 
     async def _subscriptions(self, job: Job) -> list[str]:
         survey = await self._surveyor.take()
         chosen = survey.below(job.arguments.get("subscriptions", ()), job.arguments.get("managementGroups", ()))
         return sorted(subscription.id.lower() for subscription in chosen)
+
+
+async def stored_sources(exports: ExportStore, name: str) -> tuple[Source, ...]:
+    """The sources of a stored export.
+
+    Raises:
+        JobRefusedError: there is none of this name.
+    """
+    from shared.exports.model import parse_export
+
+    try:
+        stored = await exports.get(name)
+    except ExportNotFound:
+        raise JobRefusedError(f"there is no export named {name}; put it first") from None
+    return compile_sources(parse_export(stored.text, name))
+
+
+async def preview(present: PresentRecords, sources: Sequence[Source], subscriptions: Sequence[str]) -> dict[str, Any]:
+    """How many present records each rule set would send, and how many records would be sent at all."""
+    reasons: list[str] = []
+    records = [record async for _, _, record in present.read(_kinds(sources), subscriptions, reasons)]
+    counts = count(sources, [explain(source) for source in sources], records)
+    return {
+        "subscriptions": len(subscriptions),
+        "records": len(records),
+        "sent": sum(_sends(sources, record) for record in records),
+        "reasons": reasons,
+        "counts": [asdict(line) for line in counts],
+    }
 
 
 def _request(job: Job) -> Any:
@@ -170,6 +186,4 @@ def _kinds(sources: Sequence[Source]) -> list[str]:
 
 
 def _sends(sources: Sequence[Source], record: Mapping[str, Any]) -> bool:
-    from shared.exports.rules import accepts
-
     return any(accepts(source, record) for source in sources)

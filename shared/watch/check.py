@@ -11,9 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.rules import accepts
 from shared.watch.coverage import SubscriptionCoverage
-from shared.watch.freshness import Declared, Expectation, Health, Key, Present, expect, judge, suspects
+from shared.watch.freshness import (
+    FEEDS,
+    QUIET,
+    Declared,
+    Evidence,
+    Expectation,
+    Health,
+    Key,
+    Present,
+    expect,
+    idlers,
+    judge,
+    marks,
+    suspects,
+)
 from shared.watch.last_seen import LastSeen
-from shared.watch.present import PresentRecords
+from shared.watch.present import PresentRecords, dated
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -24,33 +38,49 @@ StoredRows = Callable[[date], Awaitable[Mapping[str, int] | None]]
 
 HEALTH_TABLE = "DefenderExportHealth_CL"
 LATEST = "freshness/latest.json"
+# An accepted row takes minutes to be stored, so a day is compared when it has been over for a while.
+SETTLES = timedelta(hours=2)
 _ROWS_A_SEND = 1000
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Shortfall:
-    """A table that holds fewer rows of a day than were accepted for it."""
+class Compared:
+    """Rows of a day (UTC) that were accepted for a table, and how many of them it holds."""
 
     table: str
     day: date
     uploaded: int
     stored: int
 
+    @property
+    def lost(self) -> int:
+        """How many are missing at least: a row that was stored twice hides one that was not."""
+        return max(0, self.uploaded - self.stored)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found."""
+    """What one check found; `reasons` say what it could not see."""
 
     checked: datetime
     health: Sequence[Health]
-    shortfalls: Sequence[Shortfall]
-    compared: Mapping[str, tuple[int, int]]
+    stored: Sequence[Compared] = ()
+    reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """What is declared and what is live; `reasons` say what may be missing."""
+
+    declared: Sequence[Declared]
+    coverage: Sequence[SubscriptionCoverage]
+    reasons: Sequence[str] = ()
 
 
 class FreshnessCheck:
-    """Judges every expectation, compares yesterday's rows, leaves rows and the latest answer for the API."""
+    """Judges every expectation, compares a day's rows, leaves rows and the latest answer for the API."""
 
     def __init__(
         self,
@@ -73,35 +103,25 @@ class FreshnessCheck:
         self._due = due
         self._instance_id = instance_id
 
-    async def run(
-        self, declared: Sequence[Declared], coverage: Sequence[SubscriptionCoverage], now: datetime
-    ) -> Outcome:
-        """Check everything once, as of `now`."""
-        expectations = expect(declared, coverage, self._hub_id)
-        await self._last_seen.expect(
-            [(each.subscription_id, each.kind) for each in expectations if each.observable], now
-        )
-        seen = await self._last_seen.read()
-        overdue = suspects(expectations, seen, now, self._due)
-        health = judge(expectations, seen, await self._present_for(overdue), now, self._due)
-        compared = await self._compare(now.astimezone(UTC).date() - timedelta(days=1))
-        day = now.astimezone(UTC).date() - timedelta(days=1)
-        shortfalls = [
-            Shortfall(table, day, uploaded, stored)
-            for table, (uploaded, stored) in compared.items()
-            if stored < uploaded
-        ]
-        outcome = Outcome(now, health, shortfalls, compared)
-        await self._keep(outcome)
-        await self._send([*_health_rows(outcome, coverage, self._instance_id), *self._stored_rows(outcome, day)])
-        for shortfall in shortfalls:
-            log.warning(
-                "%s holds %d rows of %s, %d were accepted", shortfall.table, shortfall.stored, day, shortfall.uploaded
-            )
-        return outcome
+    async def run(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
+        """Check everything once: note, judge, compare, keep the answer and send its rows; gives the answer."""
+        outcome = await self._judge(tenant, now, noting=True)
+        day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
+        outcome = Outcome(now, outcome.health, await self._compare(day), outcome.reasons)
+        document = _document(outcome, tenant.coverage)
+        await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
+        await self._send([*_health_rows(document, self._instance_id), *_stored_rows(outcome, self._instance_id)])
+        for each in outcome.stored:
+            if each.lost:
+                log.warning("%s holds %d rows of %s, %d were accepted", each.table, each.stored, day, each.uploaded)
+        return document
+
+    async def judge(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
+        """What `run` would answer as of `now`, without leaving a trace."""
+        return _document(await self._judge(tenant, now, noting=False), tenant.coverage)
 
     async def latest(self) -> dict[str, Any] | None:
-        """The latest answer as it was kept: `checked` and `health`; None before the first check."""
+        """The latest answer as it was kept; None before the first check."""
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
@@ -111,38 +131,62 @@ class FreshnessCheck:
             return None
         return answer
 
-    async def _present_for(self, overdue: Sequence[Expectation]) -> dict[Key, Present]:
+    async def _judge(self, tenant: Tenant, now: datetime, *, noting: bool) -> Outcome:
+        expectations = expect(tenant.declared, tenant.coverage, self._hub_id, complete=not tenant.reasons)
+        seen = await self._last_seen.read()
+        waiting = marks(expectations, seen, now, complete=not tenant.reasons)
+        seen |= waiting
+        reasons = list(tenant.reasons)
+        present = await self._present_for(suspects(expectations, seen, now, self._due), now, reasons)
+        idle = idlers(seen, present, now)
+        if noting:
+            await self._last_seen.mark({**waiting, **idle})
+        # `seen` is as it was before: who has nothing to send now is told so, not that there was nothing before.
+        evidence = Evidence(seen, present, hub_known=bool(self._hub_id))
+        health = judge(expectations, evidence, now, self._due)
+        wondered = sorted({each.subscription_id for each in health if each.verdict == QUIET and each.kind in FEEDS})
+        if wondered:
+            plans_off = await self._present.plans_off(wondered)
+            evidence = Evidence(seen, present, plans_off, evidence.hub_known)
+            health = judge(expectations, evidence, now, self._due)
+        return Outcome(now, health, reasons=reasons)
+
+    async def _present_for(
+        self, overdue: Sequence[Expectation], now: datetime, reasons: list[str]
+    ) -> dict[Key, Present]:
         if not overdue:
             return {}
-        by_key = {(each.subscription_id, each.kind): each for each in overdue}
-        counts = {key: [0, 0, 0] for key in by_key}
-        reasons: list[str] = []
+        by_key = {each.key: each for each in overdue}
+        counts = {key: [0, 0, 0, 0] for key in by_key}
         kinds = sorted({kind for _, kind in by_key})
         subscriptions = sorted({subscription for subscription, _ in by_key})
-        async for subscription, kind, record in self._present.read(kinds, subscriptions, reasons):
+        missing: list[str] = []
+        async for subscription, kind, record in self._present.read(kinds, subscriptions, missing):
             expectation = by_key.get((subscription, kind))
             if expectation is None:
                 continue
             count = counts[subscription, kind]
+            passes = any(accepts(source, record) for source in expectation.snapshots)
+            since = dated(kind, record)
             count[0] += 1
-            count[1] += any(accepts(source, record) for source in expectation.declared)
-            count[2] += any(accepts(source, record) for source in expectation.live)
-        if reasons:
+            count[1] += passes
+            count[2] += passes and (since is None or now - since >= self._due)
+            count[3] += any(accepts(source, record) for source in expectation.live_snapshots)
+        if missing:
             # What was seen proves presence; what was not seen proves nothing.
-            counts = {key: count for key, count in counts.items() if count[1]}
-            log.warning("present records may be missing: %s", "; ".join(reasons))
-        return {key: Present(total, declared, live) for key, (total, declared, live) in counts.items()}
+            counts = {key: count for key, count in counts.items() if count[2]}
+            reasons.extend(missing)
+            log.warning("present records may be missing: %s", "; ".join(missing))
+        return {key: Present(*count) for key, count in counts.items()}
 
-    async def _compare(self, day: date) -> dict[str, tuple[int, int]]:
+    async def _compare(self, day: date) -> list[Compared]:
         uploaded = await self._last_seen.uploaded(day)
         stored = await self._stored(day) if uploaded else {}
         if stored is None:
-            return {}
-        return {table: (rows, stored.get(table, 0)) for table, rows in sorted(uploaded.items())}
-
-    async def _keep(self, outcome: Outcome) -> None:
-        document = {"checked": outcome.checked, "health": [asdict(health) for health in outcome.health]}
-        await self._answers.upload_blob(LATEST, json.dumps(document, default=_iso), overwrite=True)
+            return []
+        return [
+            Compared(table, day, rows, stored[table]) for table, rows in sorted(uploaded.items()) if table in stored
+        ]
 
     async def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if self._rows is None:
@@ -150,45 +194,60 @@ class FreshnessCheck:
         for start in range(0, len(rows), _ROWS_A_SEND):
             await self._rows(HEALTH_TABLE, rows[start : start + _ROWS_A_SEND])
 
-    def _stored_rows(self, outcome: Outcome, day: date) -> Iterable[dict[str, Any]]:
-        start = datetime.combine(day, time(), UTC)
-        for table, (uploaded, stored) in outcome.compared.items():
-            yield {
-                "TimeGenerated": _iso(outcome.checked),
-                "CheckName": "stored",
-                "InstanceId": self._instance_id,
-                "Verdict": "missing" if stored < uploaded else "stored",
-                "Reason": f"{uploaded - stored} accepted rows are not in the table" if stored < uploaded else "",
-                "TableName": table,
-                "WindowStart": _iso(start),
-                "WindowEnd": _iso(start + timedelta(days=1)),
-                "RowsUploaded": uploaded,
-                "RowsStored": stored,
-            }
 
-
-def _health_rows(
-    outcome: Outcome, coverage: Sequence[SubscriptionCoverage], instance_id: str
-) -> Iterable[dict[str, Any]]:
+def _document(outcome: Outcome, coverage: Sequence[SubscriptionCoverage]) -> dict[str, Any]:
     known = {subscription.subscription_id.lower(): subscription for subscription in coverage}
-    for health in outcome.health:
-        subscription = known.get(health.subscription_id)
+    health = []
+    for each in outcome.health:
+        subscription = known.get(each.subscription_id)
+        about = {
+            "name": subscription.name if subscription else "",
+            "tenant_id": subscription.tenant_id if subscription else "",
+        }
+        health.append({name: _plain(value) for name, value in (asdict(each) | about).items()})
+    stored = [{name: _plain(value) for name, value in asdict(each).items()} for each in outcome.stored]
+    return {"checked": _plain(outcome.checked), "reasons": list(outcome.reasons), "health": health, "stored": stored}
+
+
+def _health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[str, Any]]:
+    for health in document["health"]:
         yield {
-            "TimeGenerated": _iso(outcome.checked),
+            "TimeGenerated": document["checked"],
             "CheckName": "freshness",
             "InstanceId": instance_id,
-            "Verdict": health.verdict,
-            "Reason": health.reason,
-            "SourceTenantId": subscription.tenant_id if subscription else None,
-            "SubscriptionId": health.subscription_id,
-            "SubscriptionName": subscription.name if subscription else None,
-            "RecordKind": health.kind,
-            "Exports": health.export.split(", "),
-            "LastSeen": _iso(health.last_seen),
-            "RecordsFound": health.present,
-            "Details": {"since": _iso(health.since)},
+            "Verdict": health["verdict"],
+            "Reason": health["reason"],
+            "SourceTenantId": health["tenant_id"] or None,
+            "SubscriptionId": health["subscription_id"],
+            "SubscriptionName": health["name"] or None,
+            "RecordKind": health["kind"],
+            "Exports": health["export"].split(", "),
+            "LastSeen": health["last_seen"],
+            "LastSnapshot": health["last_snapshot"],
+            "DueBy": health["due_by"],
+            "RecordsFound": health["present"],
+            "Details": {"since": health["since"]},
         }
 
 
-def _iso(value: Any) -> str | None:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else None
+def _stored_rows(outcome: Outcome, instance_id: str) -> Iterable[dict[str, Any]]:
+    for each in outcome.stored:
+        start = datetime.combine(each.day, time(), UTC)
+        yield {
+            "TimeGenerated": _plain(outcome.checked),
+            "CheckName": "stored",
+            "InstanceId": instance_id,
+            "Verdict": "missing" if each.lost else "stored",
+            "Reason": f"{each.lost} accepted rows are not in the table" if each.lost else "",
+            "TableName": each.table,
+            "WindowStart": _plain(start),
+            "WindowEnd": _plain(start + timedelta(days=1)),
+            "RowsUploaded": each.uploaded,
+            "RowsStored": each.stored,
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,16 +1,16 @@
 """Who should be sending which kind to this hub, when it last did, and what its silence means.  Pure.
 
 Only a weekly snapshot makes silence mean something: streaming sends nothing when nothing changes.  So `silent` needs a
-snapshot that is due, present records that the export would let through, and none that arrived.
+snapshot that is due, records that it would have held for as long, and none that arrived.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.exports.rules import Source
+from shared.exports.rules import Source, normalise
 from shared.exports.vocabulary import SNAPSHOT, is_snapshot_source
 from shared.watch.coverage import Destination, Exporter, SubscriptionCoverage
 
@@ -19,18 +19,51 @@ SILENT = "silent"
 QUIET = "quiet"
 NOT_OBSERVABLE = "not observable"
 
+# Attack paths come and go and carry no date, so one that is there now may not have been when the snapshot was taken.
+FLEETING = frozenset({"AttackPaths"})
+# The Defender plans that a kind's records come from; where there is none, they come without a plan.
+FEEDS: Mapping[str, frozenset[str]] = {
+    "Alerts": frozenset(
+        {
+            "VirtualMachines",
+            "SqlServers",
+            "SqlServerVirtualMachines",
+            "AppServices",
+            "StorageAccounts",
+            "KeyVaults",
+            "Arm",
+            "Containers",
+            "OpenSourceRelationalDatabases",
+            "CosmosDbs",
+            "Api",
+            "AI",
+        }
+    ),
+    "SubAssessments": frozenset(
+        {"VirtualMachines", "SqlServers", "SqlServerVirtualMachines", "Containers", "CloudPosture"}
+    ),
+    "AttackPaths": frozenset({"CloudPosture"}),
+}
+_NOTHING_CHANGED = "only changes are exported, and nothing may have changed"
+# How exact `Seen.idle` is: writing it more often would cost more than the day is worth.
+_IDLE_STEP = timedelta(days=1)
+
 Key = tuple[str, str]  # subscription id in lower case, kind (the streaming event source's name)
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What one export declares for one subscription: its sources and its destination."""
+    """What one export declares for one subscription: its sources and its destination.
+
+    `dormant` says why the subscription may send nothing at all, as one that is disabled.
+    """
 
     subscription_id: str
     export: str
     sources: tuple[Source, ...]
     destination: Destination
     enabled: bool = True
+    dormant: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,35 +77,75 @@ class Expectation:
     live: tuple[Source, ...]
     observable: bool
     trouble: str = ""
+    dormant: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Subscription and kind."""
+        return self.subscription_id, self.kind
 
     @property
     def has_snapshot(self) -> bool:
         """Whether a weekly snapshot is declared, the only sign that is due whatever happens."""
-        return any(is_snapshot_source(source.event_source) for source in self.declared)
+        return bool(self.snapshots)
+
+    @property
+    def snapshots(self) -> tuple[Source, ...]:
+        """The declared snapshot sources."""
+        return tuple(source for source in self.declared if is_snapshot_source(source.event_source))
+
+    @property
+    def live_snapshots(self) -> tuple[Source, ...]:
+        """The snapshot sources that really send here."""
+        return tuple(source for source in self.live if is_snapshot_source(source.event_source))
+
+    @property
+    def waits(self) -> bool:
+        """Whether a snapshot should come by here."""
+        return self.observable and self.has_snapshot and not self.dormant
 
 
 @dataclass(frozen=True)
 class Seen:
-    """When records of a subscription and kind last arrived, and since when they are waited for."""
+    """When records of a subscription and kind last arrived, and the times that waiting for them is counted from.
+
+    A snapshot is waited for from `expected` on, until it is `withdrawn`; at `idle` there was nothing to send.
+    """
 
     streaming: datetime | None = None
     snapshot: datetime | None = None
-    expected_since: datetime | None = None
+    expected: datetime | None = None
+    withdrawn: datetime | None = None
+    idle: datetime | None = None
 
     @property
     def last(self) -> datetime | None:
-        """The newer of the two."""
+        """The newer of the two arrivals."""
         return max((time for time in (self.streaming, self.snapshot) if time), default=None)
+
+    @property
+    def expected_since(self) -> datetime | None:
+        """Since when a snapshot is waited for; None when it is not."""
+        return None if self.expected and self.withdrawn and self.withdrawn >= self.expected else self.expected
+
+    def waiting_since(self, now: datetime) -> datetime:
+        """The last snapshot, or since when one is waited for."""
+        since = self.expected_since
+        return now if since is None else max(since, self.snapshot or since)
 
 
 @dataclass(frozen=True)
 class Present:
-    """What Resource Graph holds of a kind in a subscription, and what the declared and live filters let through."""
+    """Records of a kind that Resource Graph holds in a subscription.
 
-    total: int
-    declared: int
-    live: int
-    plan_off: str = ""
+    Of `total`, `passing` pass the declared filter; of those `due` were there, as they are, for as long as a snapshot
+    may take, and `live` pass the live filter.
+    """
+
+    total: int = 0
+    passing: int = 0
+    due: int = 0
+    live: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,6 +159,8 @@ class Health:
     since: datetime | None
     reason: str
     last_seen: datetime | None = None
+    last_snapshot: datetime | None = None
+    due_by: datetime | None = None
     present: int | None = None
 
 
@@ -94,21 +169,25 @@ class _Collected:
     exports: list[str] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     here: bool = False
+    dormant: str = ""
 
 
-def expect(declared: Iterable[Declared], coverage: Iterable[SubscriptionCoverage], hub_id: str) -> list[Expectation]:
+def expect(
+    declared: Iterable[Declared], coverage: Iterable[SubscriptionCoverage], hub_id: str, *, complete: bool = True
+) -> list[Expectation]:
     """Join what is declared with what is live, for the hub that this app reads.
 
     One entry per subscription and kind that any enabled export declares; ids are compared without regard to case.
+    What is wrong with an automation is only said when `complete`, for else it may just not have been seen.
     """
-    hub = hub_id.strip("/").lower()
+    hub = hub_id.strip("/").lower() or "none"
     collected: dict[Key, _Collected] = {}
     for declaration in declared:
         if not declaration.enabled:
             continue
         for source in declaration.sources:
             key = (declaration.subscription_id.lower(), source.event_source.removesuffix(SNAPSHOT))
-            entry = collected.setdefault(key, _Collected())
+            entry = collected.setdefault(key, _Collected(dormant=declaration.dormant))
             here = declaration.destination.resource_id.strip("/").lower() == hub
             if here and not entry.here:
                 # Records of another destination never come by; only what is sent here can be waited for.
@@ -118,7 +197,8 @@ def expect(declared: Iterable[Declared], coverage: Iterable[SubscriptionCoverage
                 if declaration.export not in entry.exports:
                     entry.exports.append(declaration.export)
     live = {subscription.subscription_id.lower(): subscription.exporters for subscription in coverage}
-    return [_expectation(key, entry, live.get(key[0], {}), hub) for key, entry in collected.items()]
+    found = [_expectation(key, entry, live.get(key[0], {}), hub) for key, entry in collected.items()]
+    return found if complete else [replace(each, trouble="") for each in found]
 
 
 def _expectation(key: Key, entry: _Collected, exporters: Mapping[str, tuple[Exporter, ...]], hub: str) -> Expectation:
@@ -139,6 +219,7 @@ def _expectation(key: Key, entry: _Collected, exporters: Mapping[str, tuple[Expo
         live=live,
         observable=entry.here,
         trouble=_trouble(entry, owned, sending),
+        dormant=entry.dormant,
     )
 
 
@@ -148,7 +229,7 @@ def _sends_to(exporter: Exporter, hub: str) -> bool:
 
 def _trouble(entry: _Collected, owned: list[Exporter], sending: list[Exporter]) -> str:
     if not owned:
-        return "the automation is gone"
+        return "the automation is missing"
     if not any(exporter.enabled for exporter in owned):
         return "the automation is disabled"
     if not sending:
@@ -156,10 +237,41 @@ def _trouble(entry: _Collected, owned: list[Exporter], sending: list[Exporter]) 
     missing = {source.event_source for source in entry.sources} - {each.source.event_source for each in sending}
     if missing:
         return f"the automation no longer exports {', '.join(sorted(missing))}"
-    wanted = {(source.event_source, frozenset(source.rule_sets)) for source in entry.sources}
-    if wanted != {(each.source.event_source, frozenset(each.source.rule_sets)) for each in sending}:
+    if _meaning(entry.sources) != _meaning(each.source for each in sending):
         return "the automation's filter was changed"
     return ""
+
+
+def _meaning(sources: Iterable[Source]) -> set[Source]:
+    return set(normalise(sources))
+
+
+def marks(
+    expectations: Iterable[Expectation], seen: Mapping[Key, Seen], now: datetime, *, complete: bool
+) -> dict[Key, Seen]:
+    """What to note before judging: who is waited for from now on, and who no longer is.
+
+    Without it, an export that comes back after a month would be called silent at once.  `complete` says that nobody
+    was overlooked, so that whoever is not expected is withdrawn.
+    """
+    waits = {each.key for each in expectations if each.waits}
+    changed = {
+        key: replace(seen.get(key, Seen()), expected=now)
+        for key in waits
+        if seen.get(key, Seen()).expected_since is None
+    }
+    if complete:
+        gone = (key for key, one in seen.items() if key not in waits and one.expected_since)
+        changed |= {key: replace(seen[key], withdrawn=now) for key in gone}
+    return changed
+
+
+def idlers(seen: Mapping[Key, Seen], present: Mapping[Key, Present], now: datetime) -> dict[Key, Seen]:
+    """What to note after judging: who had nothing to send, so that its first record is not missed at once."""
+    idle = {key: seen.get(key, Seen()) for key, found in present.items() if not found.due}
+    return {
+        key: replace(one, idle=now) for key, one in idle.items() if one.idle is None or now - one.idle >= _IDLE_STEP
+    }
 
 
 def suspects(
@@ -169,70 +281,85 @@ def suspects(
     return [
         expectation
         for expectation in expectations
-        if expectation.observable and expectation.has_snapshot and _overdue(_seen(expectation, seen), now, due)
+        if expectation.waits and now - seen.get(expectation.key, Seen()).waiting_since(now) > due
     ]
 
 
-def _seen(expectation: Expectation, seen: Mapping[Key, Seen]) -> Seen:
-    return seen.get((expectation.subscription_id, expectation.kind), Seen())
+@dataclass(frozen=True)
+class Evidence:
+    """What verdicts rest on; `present` covers the suspects, `plans_off` names plans by subscription."""
+
+    seen: Mapping[Key, Seen]
+    present: Mapping[Key, Present]
+    plans_off: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    hub_known: bool = True
+
+    def off(self, expectation: Expectation) -> frozenset[str]:
+        """The plans that would feed it and are off."""
+        plans = FEEDS.get(expectation.kind, frozenset())
+        return plans & self.plans_off.get(expectation.subscription_id, frozenset())
 
 
-def _overdue(seen: Seen, now: datetime, due: timedelta) -> bool:
-    waited_since = max((time for time in (seen.snapshot, seen.expected_since) if time), default=now)
-    return now - waited_since > due
+def judge(expectations: Iterable[Expectation], evidence: Evidence, now: datetime, due: timedelta) -> list[Health]:
+    """The verdict on each expectation; a suspect without present records known is quiet: its silence can't be known."""
+    return [_judge(each, evidence, now, due) for each in expectations]
 
 
-def judge(
-    expectations: Iterable[Expectation],
-    seen: Mapping[Key, Seen],
-    present: Mapping[Key, Present],
-    now: datetime,
-    due: timedelta,
-) -> list[Health]:
-    """The verdict on each expectation.
+def _judge(expectation: Expectation, evidence: Evidence, now: datetime, due: timedelta) -> Health:
+    seen = evidence.seen.get(expectation.key, Seen())
+    present = evidence.present.get(expectation.key)
+    due_by = seen.waiting_since(now) + due if expectation.waits else None
+    verdict, reason = _verdict(expectation, seen, evidence, now, due)
+    if verdict == QUIET and (off := evidence.off(expectation)):
+        reason = f"{reason}; Defender plans that are off: {', '.join(sorted(off))}"
+    return Health(
+        subscription_id=expectation.subscription_id,
+        kind=expectation.kind,
+        export=expectation.export,
+        verdict=verdict,
+        since=due_by if verdict == SILENT else seen.last or seen.expected_since,
+        reason=reason,
+        last_seen=seen.last,
+        last_snapshot=seen.snapshot,
+        due_by=due_by,
+        present=present.passing if present else None,
+    )
 
-    `present` must cover the suspects; a suspect that it lacks is called quiet, for its silence can't be known.
-    """
-    return [
-        _judge(each, _seen(each, seen), present.get((each.subscription_id, each.kind)), now, due)
-        for each in expectations
-    ]
 
-
-def _judge(expectation: Expectation, seen: Seen, present: Present | None, now: datetime, due: timedelta) -> Health:
-    def health(verdict: str, reason: str, since: datetime | None = None) -> Health:
-        return Health(
-            subscription_id=expectation.subscription_id,
-            kind=expectation.kind,
-            export=expectation.export,
-            verdict=verdict,
-            since=since or seen.last or seen.expected_since,
-            reason=reason,
-            last_seen=seen.last,
-            present=present.declared if present else None,
-        )
-
+def _verdict(
+    expectation: Expectation, seen: Seen, evidence: Evidence, now: datetime, due: timedelta
+) -> tuple[str, str]:
     if not expectation.observable:
-        return health(NOT_OBSERVABLE, "it is exported to another destination, which this app does not read")
-    if not expectation.has_snapshot:
-        if seen.last is not None and now - seen.last <= due:
-            return health(FRESH, "")
-        return health(QUIET, expectation.trouble or "only changes are exported, and nothing may have changed")
-    if not _overdue(seen, now, due):
-        if seen.snapshot is not None:
-            return health(FRESH, "")
-        return health(QUIET, expectation.trouble or "its first snapshot is not due yet")
-    since = max((time for time in (seen.snapshot, seen.expected_since) if time), default=now) + due
+        if not evidence.hub_known:
+            return NOT_OBSERVABLE, "EVENT_HUB_RESOURCE_ID is not set, so it is not known which hub is read here"
+        return NOT_OBSERVABLE, "it is exported to another destination, which this app does not read"
+    overdue = expectation.waits and now - seen.waiting_since(now) > due
+    if not overdue and seen.last is not None and now - seen.last <= due:
+        return FRESH, expectation.trouble
+    if expectation.dormant:
+        return QUIET, expectation.dormant
+    if not overdue:
+        default = "its first snapshot is not due yet" if expectation.has_snapshot else _NOTHING_CHANGED
+        return QUIET, expectation.trouble or default
+    return _overdue(expectation, seen, evidence.present.get(expectation.key), now - due)
+
+
+def _overdue(expectation: Expectation, seen: Seen, present: Present | None, before: datetime) -> tuple[str, str]:
+    """The verdict on a snapshot that did not come; what is expected of it was there `before`."""
     if present is None:
-        return health(QUIET, "what is present could not be read from Resource Graph", since)
-    if present.declared == 0:
-        return health(QUIET, _nothing_to_send(expectation, present), since)
-    return health(SILENT, _likely(expectation, seen, present), since)
+        return QUIET, "what is present could not be read from Resource Graph"
+    if not present.due:
+        return QUIET, _nothing_due(expectation, present)
+    if seen.idle and seen.idle >= before:
+        return QUIET, f"{present.passing} present records should be sent, which were not there at the last snapshot"
+    if expectation.kind in FLEETING and not expectation.trouble:
+        return QUIET, f"{present.passing} are there now, but may not have been at the last snapshot"
+    return SILENT, _likely(expectation, seen, present)
 
 
-def _nothing_to_send(expectation: Expectation, present: Present) -> str:
-    if present.plan_off:
-        return f"the Defender plan {present.plan_off} is off, so there is nothing to send"
+def _nothing_due(expectation: Expectation, present: Present) -> str:
+    if present.passing:
+        return f"{present.passing} present records should be sent, which are newer than the last snapshot"
     if present.total:
         return f"none of the {present.total} present records passes the export's filter"
     return expectation.trouble or "there are no such records at present"
@@ -240,9 +367,9 @@ def _nothing_to_send(expectation: Expectation, present: Present) -> str:
 
 def _likely(expectation: Expectation, seen: Seen, present: Present) -> str:
     if expectation.trouble:
-        if expectation.live and present.live == 0:
+        if expectation.live_snapshots and not present.live:
             return f"{expectation.trouble} and lets none of {present.total} present records through"
         return expectation.trouble
     if seen.last is None:
-        return f"nothing ever arrived, though {present.declared} present records should have been sent"
-    return f"{present.declared} present records should have been sent again by now"
+        return f"nothing ever arrived, though {present.due} present records should have been sent"
+    return f"no snapshot came, though {present.due} present records should have been in it"

@@ -1,14 +1,15 @@
 """When each subscription last sent each kind, and how many rows were uploaded, in Table Storage.
 
-A row is written at most once per interval and key, whatever the traffic: the pipeline notes in memory, and what is
-new enough is written in one transaction per subscription.
+A process writes a subscription, kind and stream (changes or snapshot) at most once per interval, whatever the traffic:
+the pipeline notes in memory, and what is new enough is written in one transaction per subscription.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
 
 _UPLOADED = "uploaded-"
+_BOUNDS = {"uploads": _UPLOADED, "after": _UPLOADED + "~"}
+_TIMES = ("streaming", "snapshot", "expected", "withdrawn", "idle")
 _CONCURRENT_WRITES = 16
+# A record may say anything; only what looks like a subscription becomes a key.
+_SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # (subscription id, kind, whether it was a snapshot) -> the newest enqueued time
-Sightings = Mapping[tuple[str, str, bool], datetime]
+Stream = tuple[str, str, bool]
+Sightings = Mapping[Stream, datetime]
 # (table, day of arrival) -> rows accepted
 Uploads = Mapping[tuple[str, date], int]
 
@@ -32,7 +38,7 @@ class LastSeen:
     def __init__(self, table: TableClient, interval: timedelta) -> None:
         self._table = table
         self._interval = interval
-        self._written: dict[tuple[str, str, bool], datetime] = {}
+        self._written: dict[Stream, datetime] = {}
         self._uploads: dict[tuple[str, date], int] = {}
         self._uploads_due: datetime | None = None
         # Each process adds up its own rows, so no two ever write the same entity.
@@ -40,25 +46,28 @@ class LastSeen:
 
     async def note(self, sightings: Sightings, uploads: Uploads, now: datetime) -> None:
         """Take note of one invocation's records; writes only what an interval has passed for."""
-        for key, rows in uploads.items():
-            self._uploads[key] = self._uploads.get(key, 0) + rows
-        new = {
-            (subscription_id.lower(), kind, snapshot): seen
-            for (subscription_id, kind, snapshot), seen in sightings.items()
-            if self._is_due((subscription_id.lower(), kind, snapshot), seen)
-        }
-        due: dict[str, dict[str, dict[str, Any]]] = {}
-        for (subscription_id, kind, snapshot), seen in new.items():
-            due.setdefault(subscription_id, {}).setdefault(kind, {})["snapshot" if snapshot else "streaming"] = seen
-        await self._write(due)
-        self._written.update(new)
+        for table_and_day, rows in uploads.items():
+            self._uploads[table_and_day] = self._uploads.get(table_and_day, 0) + rows
+        before: dict[Stream, datetime | None] = {}
+        due: dict[str, dict[str, dict[str, datetime]]] = {}
+        for (subscription, kind, snapshot), seen in sightings.items():
+            subscription_id = subscription.lower()
+            key = (subscription_id, kind, snapshot)
+            written = self._written.get(key)
+            if (written is None or now - written >= self._interval) and _SUBSCRIPTION.fullmatch(subscription_id):
+                before[key] = written
+                column = "snapshot" if snapshot else "streaming"
+                due.setdefault(subscription_id, {}).setdefault(kind, {})[column] = seen
+        # Claimed before it is written, for other invocations of this process note meanwhile.
+        self._written.update(dict.fromkeys(before, now))
+        try:
+            await self._write(due)
+        except BaseException:
+            self._written = {key: time for key, time in self._written.items() if key not in before}
+            raise
         if uploads and (self._uploads_due is None or now >= self._uploads_due):
             self._uploads_due = now + self._interval
             await self.flush()
-
-    def _is_due(self, key: tuple[str, str, bool], seen: datetime) -> bool:
-        before = self._written.get(key)
-        return before is None or seen - before >= self._interval
 
     async def flush(self) -> None:
         """Write the rows added up so far."""
@@ -77,13 +86,12 @@ class LastSeen:
             key: rows for key, rows in self._uploads.items() if newest and newest - key[1] <= timedelta(days=1)
         }
 
-    async def expect(self, keys: Iterable[Key], now: datetime) -> None:
-        """Note that each key is waited for from now on, for those that are not yet."""
-        known = await self.read()
-        due: dict[str, dict[str, dict[str, Any]]] = {}
-        for subscription_id, kind in keys:
-            if known.get((subscription_id, kind), Seen()).expected_since is None:
-                due.setdefault(subscription_id, {})[kind] = {"expected": now}
+    async def mark(self, changed: Mapping[Key, Seen]) -> None:
+        """Write the times that waiting is counted from; arrivals are left alone."""
+        due: dict[str, dict[str, dict[str, datetime]]] = {}
+        for (subscription_id, kind), seen in changed.items():
+            marked = {"expected": seen.expected, "withdrawn": seen.withdrawn, "idle": seen.idle}
+            due.setdefault(subscription_id, {})[kind] = {name: time for name, time in marked.items() if time}
         await self._write(due)
 
     async def read(self) -> dict[Key, Seen]:
@@ -91,9 +99,8 @@ class LastSeen:
         found: dict[Key, Seen] = {}
         entities = self._table.query_entities("PartitionKey lt @uploads or PartitionKey gt @after", parameters=_BOUNDS)
         async for entity in entities:
-            found[entity["PartitionKey"], entity["RowKey"]] = Seen(
-                _utc(entity.get("streaming")), _utc(entity.get("snapshot")), _utc(entity.get("expected"))
-            )
+            times = {name: entity[name].astimezone(UTC) for name in _TIMES if entity.get(name) is not None}
+            found[entity["PartitionKey"], entity["RowKey"]] = Seen(**times)
         return found
 
     async def uploaded(self, day: date) -> dict[str, int]:
@@ -118,10 +125,3 @@ class LastSeen:
                 await self._table.submit_transaction(operations)
 
         await asyncio.gather(*(write(subscription_id, kinds) for subscription_id, kinds in due.items()))
-
-
-_BOUNDS = {"uploads": _UPLOADED, "after": _UPLOADED + "~"}
-
-
-def _utc(value: datetime | None) -> datetime | None:
-    return None if value is None else value.astimezone(UTC)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.rules import Source, accepts
@@ -32,6 +33,17 @@ _ALERT_NAMES = {
     "timegeneratedutc": "TimeGenerated",
     "processingendtimeutc": "ProcessingEndTime",
     "status": "Status",
+}
+# The defender plans that are not paid for; Resource Graph has every plan of every subscription.
+_PLANS_OFF = """
+securityresources
+| where type =~ 'microsoft.security/pricings' and properties.pricingTier =~ 'Free'
+| summarize plans = make_set(name) by subscriptionId
+| order by subscriptionId asc
+""".strip()
+_DATES = {
+    "Assessments": ("status", "statusChangeDate"),
+    "SubAssessments": ("timeGenerated",),
 }
 _SUBSCRIPTIONS_A_QUERY = 100
 _SHOWN_IDS = 5
@@ -89,6 +101,24 @@ class PresentRecords:
                     kind = _KIND_OF_TYPE[str(row["type"]).lower()]
                     yield str(row["subscriptionId"]).lower(), kind, as_exported(row)
             reasons.extend(reason for reason in pages.reasons if reason not in reasons)
+
+    async def plans_off(self, subscriptions: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The Defender plans that are known to be off, by subscription in lower case."""
+        narrowed = list(subscriptions) if len(subscriptions) <= _SUBSCRIPTIONS_A_QUERY else None
+        answer = await self._graph.query(_PLANS_OFF, subscriptions=narrowed)
+        return {str(row["subscriptionId"]).lower(): frozenset(row["plans"]) for row in answer.rows}
+
+
+def dated(kind: str, record: Mapping[str, Any]) -> datetime | None:
+    """Since when a present record is as it is; None where records of its kind carry no date, or this one none."""
+    value: Any = member(record, "properties")
+    for name in _DATES.get(kind, ()):
+        value = member(value, name) if isinstance(value, Mapping) else None
+    try:
+        moment = datetime.fromisoformat(value) if kind in _DATES else None
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 @dataclass
