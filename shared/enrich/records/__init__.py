@@ -6,131 +6,35 @@
     packed = pack(parsed.rows)
 
 Two readers share one mapping (`fields`): `shapes` is fast and strict, `anyshape` takes everything else.  `derive`
-works out the columns that are not copied, `keys` the RecordKey.  Nothing here raises for anything a body may hold.
+works out the columns that are not copied, `keys` the RecordKey, and `finish` makes the row.  Nothing here raises for
+anything a body may hold.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from hashlib import sha256
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal
 
 import msgspec
 import orjson
 
 from shared.enrich.records import anyshape
 from shared.enrich.records.anyshape import UnreadableError
-from shared.enrich.records.derive import DERIVE
 from shared.enrich.records.fields import BY_NAME, BY_TYPE, KINDS, OTHER, Kind
-from shared.enrich.records.keys import KEY_LENGTH, record_key
-from shared.enrich.records.shapes import Read, Shape
+from shared.enrich.records.finish import Finish, Kept
+from shared.enrich.records.rows import BadRecord, Event, Parsed, Row, Window
+from shared.enrich.records.shapes import Shape
 
 __all__ = ["BadRecord", "Event", "Kept", "Parsed", "Parser", "Row"]
 
 RawMode = Literal["rest", "whole"]
-Kept = Callable[[Kind, bool, Any], bool]
-"""Says whether a record is kept: its kind, whether it is a snapshot's, and the parsed record."""
-
-OLDEST, NEWEST = timedelta(days=2) - timedelta(hours=1), timedelta(days=1) - timedelta(hours=1)
-"""How far TimeGenerated may lie before and after now: Azure's two days and one day, less an hour for delivery."""
 
 TYPE_WITHIN = 512
 """Bytes at the beginning of a body in which the fast reader looks for its type; exports put it there."""
-_TYPE = re.compile(rb'"([tT])ype":\s?"([^"\\]+)"')
-
-
-class Event(NamedTuple):
-    """One event of the hub: its body, when it was enqueued (aware), its partition and sequence number there."""
-
-    body: bytes
-    enqueued: datetime
-    partition: str = ""
-    sequence: int = 0
-
-
-class Row(msgspec.Struct, gc=False):
-    """One row on its way to a table.
-
-    `json` is the row as a JSON object in UTF-8; the context adds its columns there.  It is encoded as soon as it is
-    read, while its parts are in the processor's cache, which halves the cost.  `event` is where it came from, `whole`
-    its record as sent (the event's body, or its share of it); ids are in lower case, empty where there is none.
-    `located` and `tagged` say that the record itself gave Location and Tags.
-    """
-
-    table: str
-    kind: str
-    record_key: str
-    record_id: str
-    subscription: str
-    resource: str
-    group: str
-    located: bool
-    tagged: bool
-    event_time: datetime
-    snapshot: bool
-    json: bytes
-    event: Event
-    whole: bytes
-
-
-class BadRecord(NamedTuple):
-    """What no row can be made of: the reason in words (never the contents), the event, and its bytes."""
-
-    reason: str
-    event: Event
-    body: bytes
-
-
-class Window(NamedTuple):
-    """The times that Azure accepts as TimeGenerated."""
-
-    oldest: datetime
-    newest: datetime
-    now: datetime
-
-    @classmethod
-    def around(cls, now: datetime) -> Window:
-        """The window at this moment."""
-        return cls(now - OLDEST, now + NEWEST, now)
-
-    def accepted(self, event_time: datetime, enqueued: datetime) -> datetime:
-        """The first of the record's time, the time of enqueuing and now that lies inside."""
-        if self.oldest <= event_time <= self.newest:
-            return event_time
-        return enqueued if self.oldest <= enqueued <= self.newest else self.now
-
-
-class Whole(msgspec.Struct, gc=False):
-    """A record as sent, parsed when first asked for."""
-
-    body: bytes
-    parsed: Any = None
-
-    def record(self) -> Any:
-        """The record as Python has JSON."""
-        if self.parsed is None:
-            self.parsed = orjson.loads(self.body)
-        return self.parsed
-
-    def raw(self) -> Any:
-        """The record for a row: its bytes where they are known to be sound JSON, else as parsed."""
-        return msgspec.Raw(self.body) if self.parsed is None else self.parsed
-
-
-@dataclass
-class Parsed:
-    """A batch read; rows of a kind are in the order of the events.  `dropped` counts by kind what filters left out."""
-
-    rows: list[Row] = field(default_factory=list)
-    bad: list[BadRecord] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
-
-
-_encode = msgspec.json.Encoder().encode
+_TYPE = re.compile(rb'"([tT]ype"):\s*"([^"\\]+)"')
 
 
 def _lower_first(name: str) -> str:
@@ -154,19 +58,20 @@ class Parser:
     def __init__(
         self, *, raw: RawMode = "rest", drop_columns: Sequence[str] = (), kept: Mapping[str, Kept] | None = None
     ) -> None:
-        self._whole = raw == "whole"
-        self._drop = {
-            kind.name: [name for name in drop_columns if name in kind.table.types and name != "TimeGenerated"]
+        filters = kept or {}
+        self._finish = {
+            kind.name: Finish(kind, whole=raw == "whole", drop=drop_columns, kept=filters.get(kind.name))
             for kind in KINDS
         }
-        self._kept = dict(kept or {})
         self._shapes = {
-            (letter, kind.type.encode()): (kind, Shape(kind, case))
+            f'{letter}ype":"{kind.type}'.encode(): Shape(kind, case)
             for kind in KINDS
             if kind.type and kind.name != "Alert"
-            for letter, case in ((b"t", _lower_first), (b"T", _upper_first))
+            for letter, case in (("t", _lower_first), ("T", _upper_first))
         }
-        self._alert = BY_NAME["Alert"], Shape(BY_NAME["Alert"], _lower_first)
+        self._alert = Shape(BY_NAME["Alert"], _lower_first)
+        self._path = self._shapes[f'type":"{BY_NAME["AttackPath"].type}'.encode()]
+        self._marked = lru_cache(maxsize=256)(self._shape_marked)
 
     def parse(self, events: Iterable[Event], now: datetime) -> Parsed:
         """Read a batch.
@@ -176,24 +81,48 @@ class Parser:
             now: decides whether Azure would accept a record's own time as TimeGenerated.
         """
         parsed, window = Parsed(), Window.around(now)
-        alike: dict[tuple[Kind, Shape] | None, list[Event]] = {}
+        alike: dict[Shape | None, list[Event]] = {}
         for event in events:
             alike.setdefault(self.guess(event.body), []).append(event)
-        for found, similar in alike.items():  # kind by kind: code and types stay in the processor's cache
+        for shape, similar in alike.items():  # kind by kind: code and types stay in the processor's cache
             for event in similar:
-                read = _try(found[1], event.body) if found else None
-                if found and read is not None:
-                    self._add(parsed, found[0], self._finish(found[0], read, event, Whole(event.body), window))
-                else:
+                if shape is None or not self._fast(shape, event, window, parsed):
                     self._patiently(event, window, parsed)
         return parsed
 
-    def guess(self, body: bytes) -> tuple[Kind, Shape] | None:
+    def guess(self, body: bytes) -> Shape | None:
         """The shape that a body seems to have; reading it finds out."""
+        start = body.find(b'"type":"', 0, TYPE_WITHIN)
+        if start < 0:
+            start = body.find(b'"Type":"', 0, TYPE_WITHIN)
+        shape = self._marked(body[start + 1 : body.find(b'"', start + 8)]) if start >= 0 else self._spaced(body)
+        if shape is not None:
+            return shape
+        if b'"SystemAlertId"' in body:
+            return self._alert
+        return self._path if b'"attackPath"' in body else None
+
+    def _shape_marked(self, mark: bytes) -> Shape | None:
+        """The shape for `type":"...` as it stands in the body: the type in any casing, its name in two."""
+        return self._shapes.get(mark[:1] + mark[1:].lower())
+
+    def _spaced(self, body: bytes) -> Shape | None:
+        """The shape for a type that has space before it."""
         found = _TYPE.search(body, 0, TYPE_WITHIN)
-        if found:
-            return self._shapes.get((found[1], found[2].lower()))
-        return self._alert if b'"SystemAlertId"' in body else None
+        return self._marked(found[1] + b':"' + found[2]) if found else None
+
+    def _fast(self, shape: Shape, event: Event, window: Window, parsed: Parsed) -> bool:
+        """Read an event by its shape; False where it does not fit."""
+        body = event.body
+        try:
+            row = self._finish[shape.kind.name].row(shape.read(body), event, window, body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        if row is not None:
+            parsed.rows.append(row)
+        else:
+            parsed.dropped[shape.kind.name] += 1
+        return True
 
     def _patiently(self, event: Event, window: Window, parsed: Parsed) -> None:
         try:
@@ -203,73 +132,17 @@ class Parser:
             return
         records, alone = _records(value)
         for record in records:
-            whole = Whole(event.body if alone else orjson.dumps(record), record)
+            body = event.body if alone else orjson.dumps(record)
             if isinstance(record, dict) and record:
                 kind = recognise(record)
                 read = anyshape.read(kind, _flat(record) if kind.name == "Alert" else record)
-                self._add(parsed, kind, self._finish(kind, read, event, whole, window))
+                row = self._finish[kind.name].row(read, event, window, body, record)
+                if row is not None:
+                    parsed.rows.append(row)
+                else:
+                    parsed.dropped[kind.name] += 1
             else:
-                parsed.bad.append(BadRecord("not a JSON object with members", event, whole.body))
-
-    def _add(self, parsed: Parsed, kind: Kind, row: Row | None) -> None:
-        if row is None:
-            parsed.dropped[kind.name] += 1
-        else:
-            parsed.rows.append(row)
-
-    def _finish(self, kind: Kind, read: Read, event: Event, whole: Whole, window: Window) -> Row | None:
-        """Derive, key, stamp and filter one record; None where a filter drops it."""
-        values = read.values
-        own_time = DERIVE[kind.name](read)
-        values.RecordKind = kind.name
-        snapshot = values.IsSnapshot = bool(values.IsSnapshot)
-        record_id = values.RecordId = values.RecordId or sha256(whole.body).hexdigest()[:KEY_LENGTH]
-        values.EnqueuedTime = enqueued = event.enqueued
-        key = values.RecordKey = record_key(kind, read, enqueued)
-        values.EventTime = event_time = own_time or enqueued
-        values.TimeGenerated = window.accepted(event_time, enqueued)
-        values.PartitionId = event.partition
-        values.SequenceNumber = event.sequence
-        if kind.name in self._kept and not self._kept[kind.name](kind, snapshot, whole.record()):
-            return None
-        if self._whole:
-            values.Raw = whole.raw()
-        elif read.rest:
-            values.Raw = read.rest
-        subscription, resource, group = values.SubscriptionId or "", values.ResourceId or "", values.ResourceGroup or ""
-        located = values.Location is not None
-        if isinstance(values.Tags, msgspec.Raw) and bytes(values.Tags) == b"null":
-            values.Tags = None
-        tagged = values.Tags is not None
-        for name in self._drop[kind.name]:
-            setattr(values, name, None)
-        json = _encode(values)
-        return Row(
-            kind.table.name,
-            kind.name,
-            key,
-            record_id,
-            subscription,
-            resource,
-            group,
-            located,
-            tagged,
-            event_time,
-            snapshot,
-            json,
-            event,
-            whole.body,
-        )
-
-
-def _try(shape: Shape, body: bytes) -> Read | None:
-    """What the shape reads; None where the body does not fit it, or is not UTF-8, which values passed as bytes hide."""
-    try:
-        if not body.isascii():
-            body.decode()
-        return shape.read(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+                parsed.bad.append(BadRecord("not a JSON object with members", event, body))
 
 
 def _flat(alert: dict[str, Any]) -> dict[str, Any]:

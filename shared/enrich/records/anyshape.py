@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from shared.enrich.records.fields import Kind
-from shared.enrich.records.shapes import Read, inputs_type, target_type, values_type
+from shared.enrich.records.reading import Read, inputs_type, target_type, values_type
 from shared.enrich.tables import ColumnType
 
 DEEPEST = 256

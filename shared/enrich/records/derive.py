@@ -15,7 +15,7 @@ import orjson
 
 from shared.enrich.records.anyshape import convert, moment
 from shared.enrich.records.resources import NOWHERE, Place, locate, resource_part, segment_after
-from shared.enrich.records.shapes import Read
+from shared.enrich.records.reading import Read
 
 _CVE = re.compile(rb"CVE-\d{4}-\d{4,}")
 _TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")

@@ -21,11 +21,12 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import orjson
 from msgspec import Raw
 
 from shared.enrich.records.fields import Kind
-from shared.enrich.records.shapes import Read
+from shared.enrich.records.reading import Read
 from shared.enrich.tables import SPINE
 
 _ENVELOPE = frozenset(
@@ -40,43 +41,35 @@ def record_key(kind: Kind, read: Read, enqueued: datetime) -> str:
     values = read.values
     action, snapshot = values.Action or "", values.IsSnapshot
     utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
-    day = utc.date() if snapshot or action == "Backfill" else ""
+    day = utc.date() if snapshot or action == "Backfill" else None
     own = _OWN.get(kind.name)
-    change = own(values) if own else None
-    text = f"{kind.name}\n{values.RecordId}\n{action}\n{snapshot}\n{day}\n{change}"
-    if change is None:
-        content = f"{text}\n{utc.isoformat(timespec='hours')}\n".encode() + _content(kind, read)
+    state, moment = own(values) if own else (None, None)
+    if moment is not None:
+        moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+        state = state.lower() if state else ""
+        said = _encode((kind.name, values.RecordId, action, snapshot, day, state, moment))
     else:
-        content = text.encode()
-    return sha256(content).hexdigest()[:KEY_LENGTH]
+        said = _encode((kind.name, values.RecordId, action, snapshot, day, utc.date(), utc.hour)) + _content(kind, read)
+    return sha256(said).hexdigest()[:KEY_LENGTH]
 
 
-def _state(state: str | None, moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return f"{(state or '').lower()}\n{(moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()}"
-
-
-_OWN: Mapping[str, Callable[[Any], str | None]] = {
-    "Alert": lambda values: _state(values.Status, values.ProcessingEndTime),
-    "Assessment": lambda values: _state(values.RecommendationState, values.StatusChangeDate),
-    "SubAssessment": lambda values: _state(values.RecommendationState, values.SubAssessmentTimeGeneration),
+_encode = msgspec.json.Encoder().encode
+_OWN: Mapping[str, Callable[[Any], tuple[Any, Any]]] = {
+    "Alert": attrgetter("Status", "ProcessingEndTime"),
+    "Assessment": attrgetter("RecommendationState", "StatusChangeDate"),
+    "SubAssessment": attrgetter("RecommendationState", "SubAssessmentTimeGeneration"),
 }
+"""By kind: the state, and when it became so."""
 
 
 @lru_cache
-def _own_columns(kind: Kind) -> tuple[Callable[[Any], tuple[Any, ...]], bool]:
-    """Reads a kind's own columns, and whether one of them is dynamic."""
-    own = kind.table.columns[len(SPINE) :]
-    dynamic = any(column.type == "dynamic" for column in own)
-    return attrgetter(*(column.name for column in own), "RecordId"), dynamic
+def _own_columns(kind: Kind) -> Callable[[Any], tuple[Any, ...]]:
+    """Reads a kind's own columns."""
+    return attrgetter(*(column.name for column in kind.table.columns[len(SPINE) :]), "RecordId")
 
 
 def _content(kind: Kind, read: Read) -> bytes:
     """What a record says, whatever the casing and order of its names."""
-    columns, dynamic = _own_columns(kind)
-    own = columns(read.values)
-    if dynamic:
-        own = tuple(orjson.loads(memoryview(value)) if isinstance(value, Raw) else value for value in own)
-    rest = {name: value for name, value in read.rest.items() if name.lower() not in _ENVELOPE}
+    own = [orjson.loads(memoryview(v)) if isinstance(v, Raw) else v for v in _own_columns(kind)(read.values)]
+    rest = {name: value for name, value in read.rest.items() if name.lower() not in _ENVELOPE} if read.rest else {}
     return orjson.dumps([own, rest], option=orjson.OPT_SORT_KEYS)

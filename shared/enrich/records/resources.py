@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
+from msgspec import Struct
 
 
-class Place(NamedTuple):
+class Place(Struct, frozen=True, gc=False):
     """The parts of a resource id in lower case; empty where it does not say."""
 
     id: str = ""
@@ -15,10 +14,21 @@ class Place(NamedTuple):
     type: str = ""
 
 
-@lru_cache(maxsize=16_384)
+_TOP_LEVEL = 9
+"""Parts of /subscriptions/S/resourcegroups/G/providers/P/T/N, the form that most ids have."""
+
+
 def locate(resource_id: str) -> Place:
     """Read a resource id of any casing; an id that is not of Azure keeps its text and has no parts."""
-    lowered = resource_id.lower().rstrip("/")
+    lowered = resource_id.lower()
+    parts = lowered.split("/")
+    if len(parts) == _TOP_LEVEL and parts[1] == "subscriptions" and parts[5] == "providers" and parts[8]:
+        group = parts[4] if parts[3] == "resourcegroups" else ""
+        return Place(lowered, parts[2], group, f"{parts[6]}/{parts[7]}")
+    return _locate_any(lowered.rstrip("/"))
+
+
+def _locate_any(lowered: str) -> Place:
     if not lowered.startswith("/subscriptions/"):
         return Place(lowered if lowered.startswith("/") else "")
     scope, _, provided = lowered.rpartition("/providers/")

@@ -1,4 +1,4 @@
-"""The fast reader: typed structs built from `fields`, one decoder per kind and casing.
+"""The fast reader: typed structs built from `fields`, one per kind and casing.
 
 msgspec checks names, types and structure in one pass in C and hands large values through as bytes.  Anything that does
 not fit exactly (another casing, an unknown field, a wrong type) is refused here and read by `anyshape` instead, so
@@ -9,67 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
-from operator import attrgetter, itemgetter
-from typing import Annotated, Any, NamedTuple
+from operator import attrgetter
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
-from msgspec.structs import astuple
 
 from shared.enrich.records.fields import Kind
+from shared.enrich.records.moves import Level, compile_moves
+from shared.enrich.records.reading import Read, fed_columns, input_names, target_type
 from shared.enrich.tables import ColumnType
 
+_LONG = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 TYPES: Mapping[ColumnType, Any] = {
     "string": str | None,
     "int": Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | None,
-    "long": Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None,
+    "long": _LONG | None,
     "real": float | None,
     "boolean": bool | None,
     "datetime": Annotated[datetime, Meta(tz=True)] | None,
     "dynamic": Raw,
 }
-DYNAMIC_INPUTS = frozenset({"definitions", "mitre", "entry_point", "target", "techniques", "sub_techniques"})
-
-
-class Read(NamedTuple):
-    """What a reader gives: a row with the columns that fields feed, the inputs by name, and what nothing carries."""
-
-    values: Any
-    inputs: Any
-    rest: dict[str, Any]
-
-
-@lru_cache
-def fed_columns(kind: Kind) -> tuple[str, ...]:
-    """The columns that fields feed, in the table's order; `derive` and the context fill the others."""
-    return tuple(name for name in kind.table.types if name in set(kind.fields.values()))
-
-
-@lru_cache
-def values_type(kind: Kind) -> type[Struct]:
-    """The struct of a row: fed columns first, each left out of the JSON when it has no value."""
-    fed = fed_columns(kind)
-    names = [*fed, *(name for name in kind.table.types if name not in fed)]
-    return msgspec.defstruct(kind.table.name, [(name, Any, None) for name in names], omit_defaults=True, gc=False)
-
-
-@lru_cache
-def inputs_type(kind: Kind) -> type[Struct]:
-    """The struct of a kind's inputs to `derive`."""
-    return msgspec.defstruct(f"{kind.name}Inputs", [(name, Any, None) for name in input_names(kind)], gc=False)
-
-
-def input_names(kind: Kind) -> tuple[str, ...]:
-    """The inputs that a kind's fields give, in order, each once."""
-    return tuple(dict.fromkeys(target[1:] for target in kind.fields.values() if target.startswith("@")))
-
-
-def target_type(kind: Kind, target: str) -> ColumnType:
-    """The type of what a field maps to."""
-    if target.startswith("@"):
-        return "dynamic" if target[1:] in DYNAMIC_INPUTS else "string"
-    return kind.table.types[target]
+_TAGS = dict[str, str] | None
+"""Tags are null as a rule, and whether they are is asked of every record."""
+_KEPT = _LONG | float | str | bool | None
+"""What a field that is known, but feeds no column, may hold here."""
 
 
 class Shape:
@@ -81,8 +45,7 @@ class Shape:
     """
 
     def __init__(self, kind: Kind, case: Callable[[str], str]) -> None:
-        self._levels: list[str] = []
-        self._slots: list[str] = []
+        self.kind = kind
         tree: dict[str, Any] = {}
         for path, target in kind.fields.items():
             *parents, leaf = path.split(".")
@@ -90,45 +53,13 @@ class Shape:
             for parent in parents:
                 level = level.setdefault(parent, {})
             level[leaf] = target
-        self.decode = msgspec.json.Decoder(self._struct(kind, tree, case, "")).decode
-        places: dict[str, list[int]] = {}
-        for index, target in enumerate(self._slots):
-            places.setdefault(target, []).append(index)
-        targets = [*fed_columns(kind), *(f"@{name}" for name in input_names(kind))]
-        levels = attrgetter(*self._levels)
-        self._levels_of = levels if len(self._levels) > 1 else lambda record: (levels(record),)
-        self._columns_of = itemgetter(*(places[name][0] for name in fed_columns(kind)))
-        self._inputs_of = itemgetter(*(places[f"@{name}"][0] for name in input_names(kind)))
-        self._values = values_type(kind)
-        self._inputs = inputs_type(kind)
-        self._repeated = [(places[target][0], index) for target in targets for index in places[target][1:]]
-
-    def _struct(self, kind: Kind, tree: Mapping[str, Any], case: Callable[[str], str], level: str) -> type[Struct]:
-        """Build the struct of one level; slots note, in the order of `astuple`, what each field maps to."""
-        names = {f"f{number}": case(name) for number, name in enumerate(tree)} | {"dollar_type": "$type"}
-        self._slots += ["-" if isinstance(target, dict) else target for target in tree.values()] + ["-"]
-        if level:
-            self._levels.append(level)
-        fields: list[Any] = []
-        for attribute, target in zip(names, tree.values(), strict=False):
-            if isinstance(target, dict):
-                inner = str if names[attribute].endswith("EventDataEnrichment") else case  # it keeps its casing
-                below = self._struct(kind, target, inner, f"{level}.{attribute}".lstrip("."))
-                fields.append((attribute, below, msgspec.field(default_factory=below)))
-            elif target == "":
-                fields.append((attribute, None, None))
-            elif target == "-":
-                fields.append((attribute, str | None, None))
-            else:
-                fields.append((attribute, TYPES[target_type(kind, target)], None))
-        fields.append(("dollar_type", str | None, None))
-        return msgspec.defstruct(
-            f"{kind.name}{level.replace('.', '_')}",
-            fields,
-            rename=names,
-            forbid_unknown_fields=True,
-            gc=False,
-        )
+        top = Level.of(tree, case)
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(_struct(kind, top)).decode
+        self._moves = compile_moves(kind, top)
+        columns = [name for name in fed_columns(kind) if kind.table.types[name] == "dynamic" and name != "Tags"]
+        inputs = [name for name in input_names(kind) if target_type(kind, f"@{name}") == "dynamic"]
+        passed = [f"values.{name}" for name in columns] + [f"inputs.{name}" for name in inputs]
+        self._passed = attrgetter(*passed, "rest") if passed else None
 
     def read(self, body: bytes) -> Read:
         """Read a record.
@@ -136,14 +67,43 @@ class Shape:
         Raises:
             msgspec.MsgspecError, UnicodeDecodeError, RecursionError: it does not fit this shape.
         """
-        record = self.decode(body)
-        slots = list(astuple(record))
-        for level in self._levels_of(record):
-            slots += astuple(level)
-        for first, again in self._repeated:
-            value = slots[again]
-            if value is not None and value != slots[first]:
-                if slots[first] is not None:
-                    raise msgspec.ValidationError("two fields for one column differ")
-                slots[first] = value
-        return Read(self._values(*self._columns_of(slots)), self._inputs(*self._inputs_of(slots)), {})
+        read = self._moves(self.decode(body))
+        if self._passed is not None and (b"\\" in body or not body.isascii()):
+            for value in self._passed(read):
+                if isinstance(value, Raw):
+                    check_text(bytes(value))
+        return read
+
+
+def check_text(json: bytes) -> None:
+    """Check JSON that is passed on unread for what would make it unsound: bytes that are not UTF-8, lone surrogates.
+
+    Raises:
+        msgspec.ValidationError: there may be surrogates.
+        UnicodeDecodeError: not UTF-8.
+    """
+    if not json.isascii():
+        json.decode()
+    if b"\\" in json and (b"\\ud" in json or b"\\uD" in json):  # one byte is found far faster than three
+        raise msgspec.ValidationError("surrogates")
+
+
+def _struct(kind: Kind, level: Level) -> type[Struct]:
+    """The struct of one level of a record, which refuses every name that it does not know."""
+    fields: list[Any] = []
+    for slot in level.slots:
+        if slot.below is not None:
+            below = _struct(kind, slot.below)
+            fields.append((slot.attribute, below, msgspec.field(default_factory=below)))
+        else:
+            fields.append((slot.attribute, _type(kind, slot.target), None))
+    names = {slot.attribute: slot.name for slot in level.slots}
+    return msgspec.defstruct(f"{kind.name}_{level.path}", fields, rename=names, forbid_unknown_fields=True, gc=False)
+
+
+def _type(kind: Kind, target: str) -> Any:
+    if target == "":
+        return _KEPT
+    if target == "-":
+        return str | None
+    return _TAGS if target == "Tags" else TYPES[target_type(kind, target)]

@@ -1,0 +1,104 @@
+"""The last step from a record to a row, the same for both readers: derive, key, stamp, filter, encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import orjson
+
+from shared.enrich.records.derive import DERIVE
+from shared.enrich.records.fields import Kind
+from shared.enrich.records.keys import KEY_LENGTH, record_key
+from shared.enrich.records.reading import Read
+from shared.enrich.records.rows import Event, Row, Window
+from shared.enrich.records.shapes import check_text
+
+Kept = Callable[[Kind, bool, Any], bool]
+"""Says whether a record is kept: its kind, whether it is a snapshot's, and the parsed record."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Finish:
+    """Makes the rows of one kind.
+
+    Args:
+        kind: whose rows.
+        whole: whether Raw holds the record as sent, rather than what no column carries.
+        drop: columns to leave out.
+        kept: the cost filter.
+    """
+
+    def __init__(self, kind: Kind, *, whole: bool, drop: Iterable[str], kept: Kept | None) -> None:
+        self._kind = kind
+        self._name, self._table = kind.name, kind.table.name
+        self._derive = DERIVE[kind.name]
+        self._whole = whole
+        self._drop = [name for name in drop if name in kind.table.types and name != "TimeGenerated"]
+        self._kept = kept
+
+    def row(self, read: Read, event: Event, window: Window, body: bytes, record: Any = None) -> Row | None:
+        """The row of one record; None where the filter drops it.
+
+        Args:
+            read: what a reader gave.
+            event: where it came from.
+            window: times that Azure accepts.
+            body: the record as sent.
+            record: the same parsed, where the reader did that.
+
+        Raises:
+            msgspec.ValidationError, UnicodeDecodeError: the record is to be in Raw as sent, and its text is not sound.
+        """
+        values = read.values
+        enqueued = event.enqueued
+        event_time = self._derive(read) or enqueued
+        snapshot = values.IsSnapshot = bool(values.IsSnapshot)
+        record_id = values.RecordId
+        if not record_id:
+            record_id = values.RecordId = sha256(body).hexdigest()[:KEY_LENGTH]
+        if self._kept is not None:
+            record = orjson.loads(body) if record is None else record
+            if not self._kept(self._kind, snapshot, record):
+                return None
+        key = values.RecordKey = record_key(self._kind, read, enqueued)
+        values.RecordKind = self._name
+        values.EnqueuedTime = enqueued
+        values.EventTime = event_time
+        values.TimeGenerated = window.accepted(event_time, enqueued)
+        values.PartitionId = event.partition
+        values.SequenceNumber = event.sequence
+        if self._whole:
+            values.Raw = _as_sent(body) if record is None else record
+        elif read.rest:
+            values.Raw = read.rest
+        subscription, resource, group = values.SubscriptionId or "", values.ResourceId or "", values.ResourceGroup or ""
+        located, tagged = values.Location is not None, values.Tags is not None
+        for name in self._drop:
+            setattr(values, name, None)
+        return Row(
+            self._table,
+            self._name,
+            key,
+            record_id,
+            subscription,
+            resource,
+            group,
+            located,
+            tagged,
+            event_time,
+            snapshot,
+            _encode(values),
+            event,
+            body,
+        )
+
+
+def _as_sent(body: bytes) -> msgspec.Raw:
+    """A body that a reader accepted, as a value."""
+    if b"\\" in body or not body.isascii():
+        check_text(body)
+    return msgspec.Raw(body)
