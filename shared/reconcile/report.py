@@ -190,4 +190,4 @@ class Report:
 
 def new_run_id(now: datetime) -> str:
     """An id that sorts by time and is unique."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
