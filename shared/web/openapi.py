@@ -277,7 +277,7 @@ def _request_body(takes: str) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
-            "application/yaml": {"schema": {"type": "string"}, "example": EXPORT_YAML},
+            "application/yaml": {"schema": {"type": "string"} if takes == "export" else {}, "example": EXPORT_YAML},
             "application/json": {"schema": schema, "example": EXAMPLES["ExportConfig"]},
         },
     }
