@@ -119,15 +119,16 @@ class Context:
 
     async def enrich(self, rows: Sequence[Row]) -> None:
         """Fill what can be found and leave the rest empty; never raises."""
-        await self._look_up({key for row in rows for key in _keys(row)})
-        fragments: dict[tuple[str, ...], bytes] = {}
+        places: dict[tuple[Any, ...], list[Row]] = {}  # rows that share their context, which is worked out once
         for row in rows:
-            keys = (*_keys(row), str(row.located), str(row.tagged))
-            fragment = fragments.get(keys)
-            if fragment is None:
-                fragment = fragments[keys] = self._fragment(row)
+            place = (row.subscription, row.group, row.resource, row.located, row.tagged)
+            places.setdefault(place, []).append(row)
+        await self._look_up({key for own in places.values() for key in _keys(own[0])})
+        for own in places.values():
+            fragment = self._fragment(own[0])
             if fragment:
-                row.json = row.json[:-1] + fragment
+                for row in own:
+                    row.json = row.json[:-1] + fragment
 
     async def _look_up(self, keys: set[str]) -> None:
         """Make sure that every key is known, or on its way; wait for those that are new, within patience."""
