@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -208,4 +209,6 @@ def services() -> Services:
     Raises:
         shared.settings.SettingsError: a setting can't be read; the message names every one.
     """
+    # At INFO, the SDKs tell of every request and every AMQP link.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     return Services(Settings.load())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--master-key", help="default: a new one, in the line of JSON")
     parser.add_argument("--host-key", help="default: a new one, in the line of JSON")
     parser.add_argument("--no-timers", action="store_true", help="fire timers only by the admin route")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asyncio.run(_serve(parser.parse_args(argv)))
     return 0
 
