@@ -68,7 +68,7 @@ def compile_automation(config: ExportConfig, subscription_id: str, instance_id: 
         "location": config.automation.location.replace(" ", "").lower(),
         "tags": dict(sorted(config.automation.tags.items())) | ownership_tags(config, instance_id),
         "properties": {
-            "description": config.description or DEFAULT_DESCRIPTION,
+            "description": DEFAULT_DESCRIPTION if config.description is None else config.description,
             "isEnabled": config.enabled,
             "scopes": [
                 {"description": f"scope for {path}", "scopePath": path} for path in _scopes(config, subscription_id)

@@ -115,16 +115,9 @@ def _id(value: Any) -> str:
     return str(value or "").strip("/").lower()
 
 
-def _scopes(properties: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    return {
-        (_id(scope.get("scopePath")), scope.get("description") or ""): _scope_text(scope)
-        for scope in properties.get("scopes") or ()
-    }
-
-
-def _scope_text(scope: Mapping[str, Any]) -> str:
-    note = scope.get("description")
-    return f"{scope.get('scopePath')} ({note})" if note else str(scope.get("scopePath"))
+def _scopes(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Scopes by path; their descriptions are labels that every tool writes differently, and decide nothing."""
+    return {_id(scope.get("scopePath")): str(scope.get("scopePath")) for scope in properties.get("scopes") or ()}
 
 
 def _actions(properties: Mapping[str, Any]) -> dict[tuple[str, str, bool], str]:

@@ -30,7 +30,8 @@ _LEFT = {
     "NotReached": "left for the next run",
     "Blocked": "blocked",
 }
-_INCOMPLETE = (Status.FAILED, Status.NOT_REACHED, Status.UNCONFIRMED)
+# What was blocked in the plan was known before; what is refused when it is written was not.
+_INCOMPLETE = (Status.FAILED, Status.NOT_REACHED, Status.UNCONFIRMED, Status.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Report:
         problems = [
             {"id": str(outcome.id), "export": outcome.export, "status": outcome.status.value, "reason": outcome.reason}
             for outcome in self.outcomes
-            if outcome.status in {*_INCOMPLETE, Status.BLOCKED}
+            if outcome.status in _INCOMPLETE
         ]
         problems += [
             {"id": str(item.id), "export": item.export, "status": "blocked", "reason": item.reason}

@@ -132,6 +132,11 @@ class Reconciler:
         """What the timer does: plan, or apply when RECONCILE_MODE says so."""
         return await self._carry_out(Request(Caller("timer", "reconcile_exports")), self._settings.reconcile_mode)
 
+    async def discover(self, management_groups: Sequence[str] = ()) -> Inventory:
+        """What is live, whoever made it; `management_groups` are those whose descendants matter to the caller."""
+        arm = Arm(self._clients, self._clock, Pacer(self._clock))
+        return await self._discover(Graph(self._clients, self._clock), arm, management_groups)
+
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
         await self.reports.open()
@@ -199,7 +204,9 @@ class Reconciler:
         configs = [config for config in configs if config.name not in too_large]
         unreadable |= too_large
         run.report = replace(run.report, exports=[config.name for config in configs], unreadable=unreadable)
-        inventory = await self._discover(run, configs)
+        scopes = [config.scope for config in configs]
+        groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
+        inventory = await self._discover(run.graph, run.arm, sorted(groups))
         doubts = list(inventory.reasons)
         if not request.accept_fewer:
             seen_before = await self.reports.subscriptions_seen()
@@ -220,12 +227,10 @@ class Reconciler:
         run.report = replace(run.report, plan=plan)
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
 
-    async def _discover(self, run: _Run, configs: Sequence[ExportConfig]) -> Inventory:
+    async def _discover(self, graph: Graph, arm: Arm, management_groups: Sequence[str]) -> Inventory:
         if self._settings.inventory == "graph":
-            return await from_graph(run.graph)
-        scopes = [config.scope for config in configs]
-        groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
-        return await from_lists(run.arm, sorted(groups), self._settings.apply_concurrency)
+            return await from_graph(graph)
+        return await from_lists(arm, management_groups, self._settings.apply_concurrency)
 
     async def _write(self, run: _Run, request: Request) -> None:
         if request.reviewed is not None:

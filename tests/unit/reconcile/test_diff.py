@@ -87,11 +87,7 @@ def test_a_tag_that_only_begins_like_ours_stays() -> None:
         ({"description": "x"}, Change("properties.description", "x", "Continuous export")),
         ({"description": None}, Change("properties.description", "", "Continuous export")),
         ({"isEnabled": False}, Change("properties.isEnabled", False, True)),
-        ({"scopes": []}, Change("properties.scopes", [], [f"/subscriptions/{SUB} (all of it)"])),
-        (
-            {"scopes": [{"description": None, "scopePath": f"/subscriptions/{SUB}"}]},
-            Change("properties.scopes", [f"/subscriptions/{SUB}"], [f"/subscriptions/{SUB} (all of it)"]),
-        ),
+        ({"scopes": []}, Change("properties.scopes", [], [f"/subscriptions/{SUB}"])),
         ({"actions": []}, Change("properties.actions", [], [f"event hub {HUB} as a trusted service"])),
         (
             {"actions": [{"actionType": "EventHub", "eventHubResourceId": HUB}]},
