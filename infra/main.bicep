@@ -295,6 +295,7 @@ module app 'modules/app.bicep' = {
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: eventHubs.outputs.hubName
     eventHubResourceId: eventHubs.outputs.hubId
+    securityProviderPrincipalId: securityProviderPrincipalId
     consumerGroup: eventHubs.outputs.consumerGroup
     forwardEventHub: eventHubs.outputs.forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint
@@ -335,6 +336,7 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: eventHubs.outputs.hubName
     eventHubResourceId: eventHubs.outputs.hubId
+    securityProviderPrincipalId: securityProviderPrincipalId
     consumerGroup: eventHubs.outputs.consumerGroup
     forwardEventHub: eventHubs.outputs.forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint

@@ -44,6 +44,9 @@ param eventHubName string
 @description('Resource id of the hub.')
 param eventHubResourceId string
 
+@description('Object id of \'Windows Azure Security Resource Provider\'; empty means that preflight does not check its role.')
+param securityProviderPrincipalId string
+
 @description('Consumer group of the Event Hub trigger.')
 param consumerGroup string
 
@@ -113,6 +116,7 @@ var deployed = {
   RECONCILE_MODE: reconcileMode
   EVENT_HUB_NAME: eventHubName
   EVENT_HUB_RESOURCE_ID: eventHubResourceId
+  SECURITY_PROVIDER_PRINCIPAL_ID: securityProviderPrincipalId
   EVENT_HUB_CONSUMER_GROUP: consumerGroup
   EventHubConnection__fullyQualifiedNamespace: eventHubNamespace
   FORWARD_EVENT_HUB: forwardEventHub

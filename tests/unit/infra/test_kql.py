@@ -32,6 +32,8 @@ GRAPH_TEXTS = {
 }
 """The app's own Resource Graph queries, by module."""
 
+TABLE = "DefenderAlerts_CL"
+
 BROKEN = {
     "an unknown column": "DefenderAlerts_CL | where Severity == 'High'",
     "a misspelt operator": "DefenderAlerts_CL | sumarize count()",
@@ -54,7 +56,7 @@ def documented() -> Iterator[Text]:
 def shipped() -> Iterator[Text]:
     yield from documented()
     bounds = {"start": "2026-11-21T00:00:00+00:00", "end": "2026-11-22T00:00:00+00:00"}
-    yield Text("shared/watch/stored.py", "workspace", stored.QUERY.format(table="DefenderAlerts_CL", **bounds))
+    yield Text("shared/watch/stored.py", "workspace", stored.QUERY.format(table=TABLE, tables=TABLE, **bounds))
     for query in infra.library():
         yield Text(f"queries/{query.name}", "workspace", query.text)
     for query in infra.alerts():
