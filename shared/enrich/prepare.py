@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from shared.enrich.context import Counts
 from shared.enrich.failpoints import touching
 from shared.enrich.letters import Letter, defective_event, defective_row, unreadable
 from shared.enrich.pack import Body, pack
@@ -22,6 +24,10 @@ Result = TypeVar("Result")
 class Context(Protocol):
     """Fills the columns that come from Resource Graph."""
 
+    @property
+    def counts(self) -> Counts:
+        """Look-ups since the process began."""
+
     async def enrich(self, rows: Sequence[Row]) -> None:
         """Fill what can be found and leave the rest empty; never raises."""
 
@@ -34,6 +40,7 @@ class Work:
     bodies: list[Body] = field(default_factory=list)
     oversize: list[Row] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
+    context: Counter[str] = field(default_factory=Counter)
 
 
 class Preparer:
@@ -46,23 +53,27 @@ class Preparer:
     def __init__(self, parser: Parser, context: Context | None) -> None:
         self._parser = parser
         self._context = context
+        self._counted: Counter[str] = Counter()
 
     async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
         """Parse, add context and pack."""
         work = Work()
         await asyncio.to_thread(self._parse, events, now, work)
         if self._context is not None:
-            await self._add_context(self._context, work.parsed.rows)
+            await self._add_context(self._context, work)
         await asyncio.to_thread(_pack, now, work)
         return work
 
-    async def _add_context(self, context: Context, rows: Sequence[Row]) -> None:
+    async def _add_context(self, context: Context, work: Work) -> None:
         """Fill the context columns; whatever happens there, rows go on without."""
         try:
             with touching("context.enrich"):
-                await context.enrich(rows)
+                await context.enrich(work.parsed.rows)
         except Exception as error:  # noqa: BLE001 # context never blocks delivery
             logger.warning("rows go on without context: %s", type(error).__name__)
+        counts = context.counts
+        now = Counter(hit=counts.hits, miss=counts.asked - counts.hits, failure=counts.failures)
+        work.context, self._counted = now - self._counted, now
 
     def _parse(self, events: Sequence[Event], now: datetime, work: Work) -> None:
         def defect(event: Event, error: Exception) -> None:

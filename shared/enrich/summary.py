@@ -68,6 +68,7 @@ class Summary:
             self.kinds[row.kind] += 1
         self.dropped += work.parsed.dropped
         self.oversize += len(work.oversize)
+        self.context += work.context
 
     def count_report(self, report: Report[Body], day: date) -> None:
         """Rows accepted by table, and what that took."""

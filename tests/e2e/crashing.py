@@ -23,6 +23,7 @@ import azure.storage.blob.aio  # noqa: F401 - these four are imported for the ch
 
 from shared.clients import Clients
 from shared.enrich.assemble import pipeline
+from shared.enrich.context import Counts
 from shared.enrich.deadletter import Choice
 from shared.enrich.failpoints import listen
 from shared.enrich.records import Event
@@ -45,6 +46,8 @@ def kill_at(point: str, nth: int) -> None:
 
 class NoContext:
     """Looks nothing up."""
+
+    counts = Counts()
 
     async def enrich(self, rows: Any) -> None:
         """Leave the rows as they are."""
