@@ -7,11 +7,11 @@ from typing import Any
 
 from local.arm.calls import ArmError, Call, Document, Operation, Reply, paged
 from local.arm.envelope import check_same_location, location_of, normal_location, tags_of
+from local.tenant.plans import PLANS, pricing, set_plan
 from local.tenant.state import resource_group
 
 GROUP_VERSIONS = ("2025-04-01", "2025-03-01", "2024-11-01", "2024-03-01", "2022-09-01", "2021-04-01", "2019-10-01")
 PRICING_VERSIONS = ("2024-01-01", "2023-01-01")
-PLANS = ("VirtualMachines", "SqlServers", "StorageAccounts", "KeyVaults", "Containers", "Arm", "CloudPosture")
 _RESOURCE_GROUP = "Microsoft.Resources/resourceGroups"
 _GROUP_NAME = re.compile(r"[\w().-]{0,89}[\w()-]")
 _PAGE = 1000
@@ -113,12 +113,12 @@ def _provider(call: Call, namespace: str) -> Document:
 
 def list_pricings(call: Call) -> Reply:
     """Every Defender plan of a subscription."""
-    return Reply(200, {"value": [_pricing(call, plan) for plan in PLANS]})
+    return Reply(200, {"value": [pricing(call.tenant, call.subscription, plan) for plan in PLANS]})
 
 
 def get_pricing(call: Call) -> Reply:
     """One Defender plan."""
-    return Reply(200, _pricing(call, call.parameters["name"]))
+    return Reply(200, pricing(call.tenant, call.subscription, _plan(call.parameters["name"])))
 
 
 def put_pricing(call: Call) -> Reply:
@@ -127,10 +127,9 @@ def put_pricing(call: Call) -> Reply:
     if not isinstance(properties, dict) or properties.get("pricingTier") not in {"Free", "Standard"}:
         raise ArmError(400, "BadRequest", "properties.pricingTier must be Free or Standard.")
     plan = _plan(call.parameters["name"])
-    call.tenant.pricings[call.subscription, plan] = {
-        name: value for name, value in properties.items() if name in {"pricingTier", "subPlan"}
-    }
-    return Reply(200, _pricing(call, plan))
+    chosen = {name: value for name, value in properties.items() if name in {"pricingTier", "subPlan"}}
+    set_plan(call.tenant, call.subscription, plan, **chosen)
+    return Reply(200, pricing(call.tenant, call.subscription, plan))
 
 
 def _plan(name: str) -> str:
@@ -138,17 +137,6 @@ def _plan(name: str) -> str:
         if plan.lower() == name.lower():
             return plan
     raise ArmError(404, "ResourceNotFound", f"There is no Defender plan '{name}'.")
-
-
-def _pricing(call: Call, name: str) -> Document:
-    plan = _plan(name)
-    chosen = call.tenant.pricings.get((call.subscription, plan), {"pricingTier": "Standard"})
-    return {
-        "id": f"/subscriptions/{call.subscription}/providers/Microsoft.Security/pricings/{plan}",
-        "name": plan,
-        "type": "Microsoft.Security/pricings",
-        "properties": {"freeTrialRemainingTime": "PT0S", **chosen},
-    }
 
 
 _SUB = "/subscriptions/{sub}"

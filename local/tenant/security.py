@@ -75,6 +75,11 @@ class SecurityData:
         self._made[(subscription.id, kind)] = [*self(subscription, kind), record]
         self._tenant.resources.version += 1
 
+    def remove(self, subscription_id: str, kind: str) -> None:
+        """Take away a subscription's records of one type."""
+        self._made[(self._tenant.subscription(subscription_id).id, kind.lower())] = []
+        self._tenant.resources.version += 1
+
     def _targets(self, subscription: Subscription) -> list[str]:
         kinds = ("Microsoft.Compute/virtualMachines", "Microsoft.Storage/storageAccounts", "Microsoft.Sql/servers")
         return [document["id"] for kind in kinds for document in self._tenant.resources_of(subscription.id, kind)] or [

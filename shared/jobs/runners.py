@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +13,7 @@ from shared.exports.store import ExportNotFound
 from shared.exports.vocabulary import KINDS, SNAPSHOT
 from shared.jobs.model import Job
 from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedError
-from shared.watch.present import PresentRecords, count
+from shared.watch.present import Found, PresentRecords, count
 
 if TYPE_CHECKING:
     from shared.enrich.deadletter import Choice
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # All of a job's records count as enqueued when it was asked for.
 Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
 SUBSCRIPTIONS_A_STEP = 20
+RECORDS_A_BATCH = 1000
 
 
 class Clocked(Protocol):
@@ -93,28 +94,47 @@ class Runners:
         sources = await self._sources(str(name)) if name else ()
         kinds = list(job.arguments.get("kinds") or (_kinds(sources) if sources else KINDS))
         subscriptions = await self._subscriptions(job)
-        done = dict(job.cursor) or {"after": "", "records": 0, "reasons": []}
+        # `step` are the subscriptions in hand, of which everything up to the record `inside` is sent.
+        done = {"after": "", "step": [], "inside": "", "records": 0, "reasons": [], **job.cursor}
         has_time = self._has_time()
         left = [subscription for subscription in subscriptions if subscription > done["after"]]
         while left:
-            if not has_time():
-                raise UnfinishedError
-            step, left = left[:SUBSCRIPTIONS_A_STEP], left[SUBSCRIPTIONS_A_STEP:]
+            step = done["step"] = done["step"] or left[:SUBSCRIPTIONS_A_STEP]
+            left = [subscription for subscription in left if subscription > step[-1]]
             reasons: list[str] = []
-            records = [
-                record
-                async for _, _, record in self._present.read(kinds, step, reasons)
-                if not sources or _sends(sources, record)
-            ]
-            sent = await self._deliver(records, job.created)
-            done = {
-                "after": step[-1],
-                "records": done["records"] + sent,
-                "reasons": sorted({*done["reasons"], *reasons}),
-            }
-            progress.say(f"{done['records']} records sent; {len(left)} of {len(subscriptions)} subscriptions to go")
+            async for batch in self._batches(kinds, step, done["inside"], reasons):
+                if not has_time():
+                    raise UnfinishedError
+                records = [found.record for found in batch if not sources or _sends(sources, found.record)]
+                sent = await self._deliver(records, job.created)
+                done |= {"inside": batch[-1].id, "records": done["records"] + sent}
+                progress.say(
+                    f"{done['records']:,} records sent; {len(left)} of {len(subscriptions)} subscriptions to go"
+                )
+                progress.checkpoint(done)
+            done |= {"after": step[-1], "step": [], "inside": "", "reasons": sorted({*done["reasons"], *reasons})}
             progress.checkpoint(done)
         return {"subscriptions": len(subscriptions), "records": done["records"], "reasons": done["reasons"]}
+
+    async def _batches(
+        self, kinds: Sequence[str], subscriptions: Sequence[str], inside: str, reasons: list[str]
+    ) -> AsyncIterator[list[Found]]:
+        """The present records past the one whose id is `inside`; all of them when it is gone."""
+        batch: list[Found] = []
+        skipping = bool(inside)
+        async for found in self._present.read(kinds, subscriptions, reasons):
+            if skipping:
+                skipping = found.id != inside
+                continue
+            batch.append(found)
+            if len(batch) == RECORDS_A_BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+        if skipping:
+            async for batch in self._batches(kinds, subscriptions, "", reasons):
+                yield batch
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""
@@ -157,7 +177,7 @@ async def stored_sources(exports: ExportStore, name: str) -> tuple[Source, ...]:
 async def preview(present: PresentRecords, sources: Sequence[Source], subscriptions: Sequence[str]) -> dict[str, Any]:
     """How many present records each rule set would send, and how many records would be sent at all."""
     reasons: list[str] = []
-    records = [record async for _, _, record in present.read(_kinds(sources), subscriptions, reasons)]
+    records = [found.record async for found in present.read(_kinds(sources), subscriptions, reasons)]
     counts = count(sources, [explain(source) for source in sources], records)
     return {
         "subscriptions": len(subscriptions),

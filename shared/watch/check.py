@@ -161,7 +161,7 @@ class FreshnessCheck:
         kinds = sorted({kind for _, kind in by_key})
         subscriptions = sorted({subscription for subscription, _ in by_key})
         missing: list[str] = []
-        async for subscription, kind, record in self._present.read(kinds, subscriptions, missing):
+        async for subscription, kind, _, record in self._present.read(kinds, subscriptions, missing):
             expectation = by_key.get((subscription, kind))
             if expectation is None:
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.rules import Source, accepts
 from shared.exports.vocabulary import KINDS, member
@@ -83,6 +83,15 @@ def _alert(row: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, A
     return record
 
 
+class Found(NamedTuple):
+    """A present record: where it is, its row's id in Resource Graph, and its exported form."""
+
+    subscription: str
+    kind: str
+    id: str
+    record: dict[str, Any]
+
+
 class PresentRecords:
     """Reads present records, in few queries: up to 100 subscriptions each, in a fixed order."""
 
@@ -91,15 +100,15 @@ class PresentRecords:
 
     async def read(
         self, kinds: Sequence[str], subscriptions: Sequence[str], reasons: list[str]
-    ) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
-        """Each present record with its subscription and kind; why any may be missing goes to `reasons`."""
+    ) -> AsyncIterator[Found]:
+        """Each present record, in one order every time; why any may be missing goes to `reasons`."""
         text = query(kinds)
         for start in range(0, len(subscriptions), _SUBSCRIPTIONS_A_QUERY):
             pages = self._graph.pages(text, subscriptions=subscriptions[start : start + _SUBSCRIPTIONS_A_QUERY])
             async for page in pages:
                 for row in page:
                     kind = _KIND_OF_TYPE[str(row["type"]).lower()]
-                    yield str(row["subscriptionId"]).lower(), kind, as_exported(row)
+                    yield Found(str(row["subscriptionId"]).lower(), kind, str(row["id"]), as_exported(row))
             reasons.extend(reason for reason in pages.reasons if reason not in reasons)
 
     async def plans_off(self, subscriptions: Sequence[str]) -> dict[str, frozenset[str]]:

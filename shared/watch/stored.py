@@ -12,8 +12,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Rows of one table over a day; ingestion_time() is when the row arrived, which is what was counted at upload.
-QUERY = "{table} | where ingestion_time() >= datetime({start}) and ingestion_time() < datetime({end}) | count"
+# _TimeReceived is when Azure took a row in, which is what was counted at upload; TimeGenerated is the record's own.
+QUERY = """
+union {tables}
+| where _TimeReceived >= datetime({start}) and _TimeReceived < datetime({end})
+| summarize Rows = count() by Type
+""".strip()
+# A row is counted once its answer is read, and so may have been received a little before the day it is counted for.
+_ANSWERS_TAKE = timedelta(minutes=2)
+# How far TimeGenerated may lie before and after the time a row is received.
+_OLDEST, _NEWEST = timedelta(days=2), timedelta(days=1)
+
+
+def query(tables: tuple[str, ...], day: date) -> tuple[str, tuple[datetime, datetime]]:
+    """The query for the rows of a day (UTC) by table, and the timespan to ask it over."""
+    end = datetime.combine(day, time(), UTC) + timedelta(days=1)
+    start = end - timedelta(days=1) - _ANSWERS_TAKE
+    text = QUERY.format(tables=", ".join(tables), start=start.isoformat(), end=end.isoformat())
+    return text, (start - _OLDEST, end + _NEWEST)
 
 
 class StoredRows:
@@ -25,26 +41,18 @@ class StoredRows:
         self._tables = tables
 
     async def __call__(self, day: date) -> Mapping[str, int] | None:
-        """Rows of a day (UTC) by table, in one batch; None when the workspace does not answer for every table."""
+        """Rows of a day (UTC) by table; None when the workspace gives no whole answer."""
         from azure.core.exceptions import AzureError
-        from azure.monitor.query import LogsBatchQuery, LogsQueryResult
+        from azure.monitor.query import LogsQueryResult
 
-        start = datetime.combine(day, time(), UTC)
-        window = (start - timedelta(days=3), start + timedelta(days=2))
-        bounds = {"start": start.isoformat(), "end": (start + timedelta(days=1)).isoformat()}
-        queries = [
-            LogsBatchQuery(self._workspace_id, QUERY.format(table=table, **bounds), timespan=window)
-            for table in self._tables
-        ]
+        text, timespan = query(self._tables, day)
         try:
-            answers = await self._client.query_batch(queries)
+            answer = await self._client.query_workspace(self._workspace_id, text, timespan=timespan)
         except AzureError as error:
             log.warning("rows stored can't be counted: %s", type(error).__name__)
             return None
-        counts: dict[str, int] = {}
-        for table, answer in zip(self._tables, answers, strict=True):
-            if not isinstance(answer, LogsQueryResult):
-                log.warning("rows stored in %s can't be counted", table)
-                return None
-            counts[table] = int(answer.tables[0].rows[0][0])
-        return counts
+        if not isinstance(answer, LogsQueryResult):
+            log.warning("rows stored can't be counted: the answer is partial")
+            return None
+        found = {str(row["Type"]): int(row["Rows"]) for row in answer.tables[0].rows}
+        return {table: found.get(table, 0) for table in self._tables}

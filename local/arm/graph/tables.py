@@ -8,6 +8,7 @@ from typing import Any
 
 from local.arm.graph.functions import Row
 from local.tenant import Subscription, Tenant, ids
+from local.tenant.plans import PRICINGS, pricing_rows
 from local.tenant.roles import RoleDefinition
 from local.tenant.state import Document
 
@@ -131,8 +132,10 @@ class Tables:
 
     def _security(self, types: frozenset[str] | None, subscriptions: list[Subscription], roles: Roles) -> Iterator[Row]:
         for subscription in subscriptions:
-            for kind in types or self._tenant.security_kinds:
-                if roles.reads(subscription, kind):
+            for kind in types or (*self._tenant.security_kinds, PRICINGS):
+                if kind == PRICINGS and roles.reads(subscription, kind):
+                    yield from map(_security_row, pricing_rows(self._tenant, subscription))
+                elif roles.reads(subscription, kind):
                     for record in self._tenant.security_records(subscription, kind):
                         yield self._kept(record["id"].lower(), record, _security_row)
 
