@@ -116,7 +116,7 @@ class Parser:
         body = event.body
         try:
             row = self._finish[shape.kind.name].row(shape.read(body), event, window, body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):  # ValueError: a number beyond any float, not UTF-8
             return False
         if row is not None:
             parsed.rows.append(row)

@@ -7,7 +7,7 @@ so is `docs/tables.md`.  What a path maps to:
   another value that differs stays in `Raw`.
 - `@name`: an input from which `derive` works out columns.
 - `-`: says nothing that a column does not say (type names, the twin of the enrichment).
-- an empty text: kept in `Raw` like every field that is not listed; listed because it is there and null as a rule.
+- an empty text: kept in `Raw` like every field that is not listed; listed because it is there as a rule, null or not.
 
 Every other field is kept in `Raw`.  Source: records seen in published samples, and
 Microsoft's table reference.
@@ -57,10 +57,10 @@ def _enrichment(*twins: str) -> dict[str, str]:
 _ENVELOPE = {
     "tenantId": "SourceTenantId",
     "type": "@type",
-    "id": "@id",
-    "name": "@name",
     "kind": "",
     "location": "Location",
+    "id": "@id",
+    "name": "@name",
     "tags": "Tags",
     "subscriptionId": "@subscription",
 }
@@ -207,10 +207,12 @@ _REGULATORY = {
 
 _PATH = {
     "attackPathId": "AttackPathId",
+    "attackPathID": "AttackPathId",
     "displayName": "DisplayName",
     "description": "Description",
     "attackStory": "AttackStory",
     "attackPathType": "AttackPathType",
+    "refreshInterval": "",
     "riskLevel": "RiskLevel",
     "riskFactors": "RiskFactors",
     "riskCategories": "RiskFactors",
@@ -219,10 +221,10 @@ _PATH = {
     "mitre": "@mitre",
     "entryPoint": "@entry_point",
     "entryPointId": "EntryPointId",
-    "entryPointEntityInternalId": "EntryPointId",
+    "entryPointEntityInternalID": "EntryPointId",
     "target": "@target",
     "targetId": "TargetId",
-    "targetEntityInternalId": "TargetId",
+    "targetEntityInternalID": "TargetId",
     "attackPathSteps": "Path",
     "path": "Path",
     "graphComponent": "Path",

@@ -14,7 +14,6 @@ from shared.enrich.records.fields import Kind
 from shared.enrich.records.keys import KEY_LENGTH, record_key
 from shared.enrich.records.reading import Read
 from shared.enrich.records.rows import Event, Row, Window
-from shared.enrich.records.shapes import check_text
 
 Kept = Callable[[Kind, bool, Any], bool]
 """Says whether a record is kept: its kind, whether it is a snapshot's, and the parsed record."""
@@ -48,10 +47,7 @@ class Finish:
             event: where it came from.
             window: times that Azure accepts.
             body: the record as sent.
-            record: the same parsed, where the reader did that.
-
-        Raises:
-            msgspec.ValidationError, UnicodeDecodeError: the record is to be in Raw as sent, and its text is not sound.
+            record: the same parsed, where that is how it was read; without it `body` is sound JSON.
         """
         values = read.values
         enqueued = event.enqueued
@@ -72,7 +68,7 @@ class Finish:
         values.PartitionId = event.partition
         values.SequenceNumber = event.sequence
         if self._whole:
-            values.Raw = _as_sent(body) if record is None else record
+            values.Raw = msgspec.Raw(body) if record is None else record
         elif read.rest:
             values.Raw = read.rest
         subscription, resource, group = values.SubscriptionId or "", values.ResourceId or "", values.ResourceGroup or ""
@@ -95,10 +91,3 @@ class Finish:
             event,
             body,
         )
-
-
-def _as_sent(body: bytes) -> msgspec.Raw:
-    """A body that a reader accepted, as a value."""
-    if b"\\" in body or not body.isascii():
-        check_text(body)
-    return msgspec.Raw(body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 
@@ -45,6 +47,18 @@ def _locate_any(lowered: str) -> Place:
 
 
 NOWHERE = Place()
+
+
+def fill_place(values: Any, place: Place) -> None:
+    """Fill the columns of a row that say where its resource is."""
+    if place.id:
+        values.ResourceId = place.id
+        if values.ResourceName is None:
+            values.ResourceName = place.id[place.id.rfind("/") + 1 :]
+        if place.subscription:
+            values.SubscriptionId = place.subscription
+            values.ResourceType = place.type
+            values.ResourceGroup = place.group or None
 
 
 def resource_part(lowered: str) -> str:

@@ -1,0 +1,66 @@
+"""The columns of an attack path that are worked out: entry point, target, tactics and the resources along it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from shared.enrich.records.reading import Read
+from shared.enrich.records.resources import NOWHERE, fill_place, locate, resource_part, segment_after
+from shared.enrich.records.values import first_text, listed, loaded, mapping
+
+TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
+
+
+def attack_path(read: Read) -> datetime | None:
+    """Entry point, target, tactics and the resources along the path."""
+    values, inputs = read.values, read.inputs
+    lowered = (inputs.id or "").lower()
+    values.AttackPathId = values.AttackPathId or segment_after(lowered, "/attackpaths/") or inputs.name
+    values.RecordId = lowered or (values.AttackPathId or "").lower() or None
+    path, mitre = loaded(values.Path), loaded(inputs.mitre)
+    entities = [mapping(entity) for entity in listed(mapping(path).get("entities"))]
+    values.EntryPointId = _node(inputs.entry_point) or _entity(entities, values.EntryPointId)
+    values.TargetId = _node(inputs.target) or _entity(entities, values.TargetId)
+    affected = [resource for entity in entities if (resource := _arm_id(entity))]
+    affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith("/subscriptions/")]
+    affected += _steps(path)
+    values.AffectedResourceIds = list(dict.fromkeys(affected)) or None
+    place = locate(affected[0] if affected else resource_part(lowered))
+    fill_place(values, place if affected or place.subscription else NOWHERE)
+    values.Cloud = "Azure"
+    if mitre is not None:
+        values.Techniques = list(dict.fromkeys(TECHNIQUE.findall(orjson.dumps(mitre).decode()))) or None
+        values.Tactics = [tactic for entry in listed(mitre) if (tactic := first_text(mapping(entry), "tactic"))] or None
+    return None
+
+
+def _node(value: Any) -> str | None:
+    """The id of an entry point or target, which is an id or an object that has one."""
+    value = loaded(value)
+    if isinstance(value, str):
+        return value
+    node = mapping(value)
+    return _arm_id(node) or first_text(node, "resourceid") or first_text(node, "id")
+
+
+def _arm_id(entity: Mapping[str, Any]) -> str | None:
+    found = first_text(mapping(entity.get("entityidentifiers")), "azureresourceid")
+    return found.lower() if found else None
+
+
+def _entity(entities: list[dict[str, Any]], internal: str | None) -> str | None:
+    """An entity's Azure id where the path names it by an id of its own."""
+    for entity in entities:
+        if internal and entity.get("entityinternalid") == internal:
+            return _arm_id(entity) or internal
+    return internal
+
+
+def _steps(path: Any) -> list[str]:
+    found = (first_text(mapping(step), "resourceid") for step in listed(path))
+    return [resource.lower() for resource in found if resource and resource.lower().startswith("/subscriptions/")]

@@ -1,0 +1,34 @@
+"""Small questions about values of records, whichever reader they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from msgspec import Raw
+
+
+def loaded(value: Any) -> Any:
+    """A dynamic value parsed, whichever reader it came from."""
+    return orjson.loads(memoryview(value)) if isinstance(value, Raw) else value
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The object with its names in lower case; empty where it is none."""
+    if value is None:
+        return {}
+    value = loaded(value)
+    return {name.lower(): inner for name, inner in value.items()} if isinstance(value, dict) else {}
+
+
+def listed(value: Any) -> list[Any]:
+    """The list; empty where it is none."""
+    value = loaded(value)
+    return value if isinstance(value, list) else []
+
+
+def first_text(named: Mapping[str, Any], name: str) -> str | None:
+    """A text that is not empty."""
+    value = named.get(name)
+    return value if isinstance(value, str) and value else None
