@@ -1,0 +1,378 @@
+"""Every way in which a destination or a subscription says no: one sentence that mends it, and the others go on."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from local.azurite import StorageAccount
+from local.certs import Certificates
+from local.tenant import APP, Tenant, synthetic_tenant
+from local.tenant.destinations import (
+    BARE_WORKSPACE,
+    add_hub,
+    add_namespace,
+    add_rule,
+    add_solution,
+    destinations,
+)
+from local.tenant.roles import CONTRIBUTOR, EVENT_HUBS_DATA_SENDER, READER, custom_role
+from local.tenant.synthetic import DESTINATION_ROLE, EXPORT_ROLE
+from local.tokens import Principal
+from shared.reconcile.apply import Status
+from shared.reconcile.plan import Action
+from shared.reconcile.report import Report
+from tests.integration.reconcile.world import World, world
+
+SIZE = 5
+DEFENDER = Principal("dddddddd-0000-4000-8000-000000000001", "dddddddd-0000-4000-8000-00000000000a")
+ROOT = "/providers/Microsoft.Management/managementGroups/"
+
+
+@pytest.fixture
+async def here(local_certs: Certificates, storage: StorageAccount) -> AsyncIterator[World]:
+    tenant = synthetic_tenant(1, SIZE, untidy=False)
+    async with world(tenant, local_certs, storage, security_provider_id=DEFENDER.object_id) as running:
+        yield running
+
+
+def subscriptions(here: World) -> list[str]:
+    return sorted(one.id for one in here.tenant.subscriptions.values() if one.tenant_id == here.tenant.home)
+
+
+def hub(tenant: Tenant) -> str:
+    return destinations(tenant).event_hub
+
+
+def namespace(tenant: Tenant) -> str:
+    return hub(tenant).partition("/eventhubs/")[0]
+
+
+def workspace(tenant: Tenant) -> str:
+    return destinations(tenant).workspace
+
+
+def trusted(hub_id: str) -> str:
+    return f"eventHub: {{resourceId: {hub_id}, trustedService: true}}"
+
+
+def keyed(hub_id: str, rule: str = "defender-send") -> str:
+    return f"eventHub: {{resourceId: {hub_id}, authorizationRule: {rule}}}"
+
+
+def to_workspace(workspace_id: str) -> str:
+    return f"logAnalyticsWorkspace: {{resourceId: {workspace_id}}}"
+
+
+def lock(tenant: Tenant, scope: str, level: str = "ReadOnly") -> None:
+    lock_id = f"{scope}/providers/Microsoft.Authorization/locks/keep"
+    tenant.locks[lock_id.lower()] = {"id": lock_id, "name": "keep", "properties": {"level": level}}
+
+
+def as_role(tenant: Tenant, *actions: str) -> None:
+    """Leave the app its rights over subscriptions, and only these of a custom role over destinations."""
+    tenant.revoke(APP)
+    root = ROOT + tenant.home
+    tenant.assign(APP, root, EXPORT_ROLE)
+    tenant.assign(APP, root, custom_role("Discovers", "Microsoft.Resources/subscriptions/read"))
+    tenant.assign(APP, root, custom_role("Sees automations", "Microsoft.Security/automations/read"))
+    if actions:
+        tenant.assign(APP, root, custom_role(f"Only {actions}", *actions))
+
+
+def read_only_namespace(tenant: Tenant) -> str:
+    """A second namespace, with a hub and a rule, in the management group of the first."""
+    other = add_namespace(tenant, f"{namespace(tenant)}-2")
+    second = add_hub(tenant, f"{other}/eventhubs/second")
+    add_rule(tenant, f"{second}/authorizationRules/defender-send", "Send")
+    return second
+
+
+def keyless(tenant: Tenant) -> str:
+    second = read_only_namespace(tenant)
+    document = tenant.resource(second.partition("/eventhubs/")[0])
+    assert document is not None
+    tenant.put_resource({**document, "properties": {**document["properties"], "disableLocalAuth": True}})
+    return keyed(second)
+
+
+def shut(tenant: Tenant) -> str:
+    other = add_namespace(tenant, f"{namespace(tenant)}-shut", trusted_services=False)
+    return trusted(add_hub(tenant, f"{other}/eventhubs/shut"))
+
+
+def locked(tenant: Tenant) -> str:
+    second = read_only_namespace(tenant)
+    lock(tenant, second)
+    return keyed(second)
+
+
+def without_list_keys(tenant: Tenant) -> str:
+    as_role(tenant, "*/read")
+    return keyed(hub(tenant))
+
+
+def without_hub_read(tenant: Tenant) -> str:
+    as_role(tenant)
+    return trusted(hub(tenant))
+
+
+def without_workspace_write(tenant: Tenant) -> str:
+    as_role(tenant, "*/read")
+    return to_workspace(workspace(tenant))
+
+
+def without_solutions_read(tenant: Tenant) -> str:
+    as_role(tenant, "Microsoft.OperationalInsights/workspaces/*")
+    return to_workspace(workspace(tenant))
+
+
+def without_solutions_action(tenant: Tenant) -> str:
+    as_role(tenant, "*/read", "Microsoft.OperationalInsights/workspaces/*")
+    return to_workspace(workspace(tenant).replace("law-security", BARE_WORKSPACE))
+
+
+BLOCKED: dict[str, tuple[Callable[[Tenant], str], tuple[str, ...]]] = {
+    "no such hub": (
+        lambda tenant: trusted(hub(tenant) + "-gone"),
+        ("does not exist", "az eventhubs eventhub create --name defender-export-gone --namespace-name evhns-defender"),
+    ),
+    "no such namespace": (
+        lambda tenant: trusted(hub(tenant).replace("evhns-defender", "evhns-gone")),
+        ("does not exist", "az eventhubs eventhub create"),
+    ),
+    "no such subscription": (
+        lambda tenant: trusted(hub(tenant).replace(hub(tenant).split("/")[2], "0" * 8 + hub(tenant).split("/")[2][8:])),
+        ("does not exist", "correct `resourceId`"),
+    ),
+    "no such rule": (
+        lambda tenant: keyed(hub(tenant), "nothere"),
+        ("no authorization rule nothere", "az eventhubs eventhub authorization-rule create --name nothere", "--rights"),
+    ),
+    "a rule without Send": (
+        lambda tenant: keyed(hub(tenant), "listen-only"),
+        ("listen-only", "has no Send right", "authorization-rule update --name listen-only", "--rights Send"),
+    ),
+    "keys switched off": (keyless, ("takes no keys", "trustedService: true", "--disable-local-auth false")),
+    "a key behind a lock": (locked, ("read-only lock on", "az lock delete --ids $(az lock list --resource")),
+    "no right to the key": (
+        without_list_keys,
+        (APP.app_id, "listKeys/action", "az role assignment create --assignee", '--role "Azure Event Hubs Data Owner"'),
+    ),
+    "trusted services kept out": (
+        shut,
+        ("keeps trusted services out", "network-rule-set update --namespace-name evhns-defender-shut", "--enable-tru"),
+    ),
+    "no right to see the hub": (without_hub_read, (APP.app_id, "eventhubs/read", '--role "Reader"')),
+    "no such workspace": (
+        lambda tenant: to_workspace(workspace(tenant) + "-gone"),
+        ("does not exist", "az monitor log-analytics workspace create --workspace-name law-security-gone"),
+    ),
+    "no write on the workspace": (
+        without_workspace_write,
+        (APP.app_id, "workspaces/write", "Monitoring Contributor", '--role "Log Analytics Contributor" --scope /sub'),
+    ),
+    "no sight of its solutions": (without_solutions_read, ("solutions/action", '--role "Log Analytics Contributor"')),
+    "no right to enable its solution": (without_solutions_action, ("solutions/action", "Log Analytics Contributor")),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+async def test_a_destination_that_says_no_blocks_its_export_with_what_mends_it(here: World, name: str) -> None:
+    make, words = BLOCKED[name]
+    good = add_namespace(here.tenant, namespace(here.tenant) + "-good")
+    fine = add_hub(here.tenant, f"{good}/eventhubs/good")
+    destination = make(here.tenant)
+    here.tenant.assign(APP, good, READER)  # whatever the case took away
+    here.tenant.assign(DEFENDER, good, EVENT_HUBS_DATA_SENDER)
+    await here.put("bad", destination=destination)
+    await here.put("good", destination=trusted(fine))
+    planned = await here.plan()
+    report = await here.apply()
+    sentences = {item.reason for item in report.plan.items if item.action is Action.BLOCKED}
+    assert sentences == {item.reason for item in planned.plan.items if item.action is Action.BLOCKED}
+    (sentence,) = sentences
+    assert "\n" not in sentence
+    for word in words:
+        assert word in sentence
+    assert report.counts["Created"] == SIZE
+    assert {document["tags"]["defender-export-name"] for document in here.ours().values()} == {"good"}
+
+
+WARNED: dict[str, tuple[Callable[[Tenant], str], tuple[str, ...]]] = {
+    "Defender may not send": (
+        lambda tenant: trusted(hub(tenant)),
+        ("nothing would arrive", f'--assignee {DEFENDER.object_id} --role "Azure Event Hubs Data Sender"'),
+    ),
+    "a key behind a firewall": (lambda tenant: keyed(hub(tenant)), ("firewall", "trustedService: true")),
+    "a workspace without Defender's solution": (
+        lambda tenant: to_workspace(workspace(tenant).replace("law-security", BARE_WORKSPACE)),
+        ("SecurityCenterFree", "first write enables", "az monitor log-analytics solution create"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARNED)
+async def test_what_only_looks_wrong_is_a_warning_once_a_run(here: World, name: str) -> None:
+    make, words = WARNED[name]
+    await here.put("soc", destination=make(here.tenant))
+    report = await here.apply()
+    (warning,) = report.plan.warnings
+    assert warning.startswith("soc: ")
+    for word in words:
+        assert word in warning
+    assert (report.outcome, report.counts["Created"]) == ("Succeeded", SIZE)
+    assert report.as_dict()["warnings"] == [warning]
+
+
+async def test_with_the_sender_role_there_is_nothing_to_warn_of(here: World) -> None:
+    here.tenant.assign(DEFENDER, hub(here.tenant), EVENT_HUBS_DATA_SENDER)
+    add_solution(here.tenant, workspace(here.tenant).replace("law-security", BARE_WORKSPACE), "Security")
+    await here.put("hub", destination=trusted(hub(here.tenant)))
+    await here.put("bare", destination=to_workspace(workspace(here.tenant).replace("law-security", BARE_WORKSPACE)))
+    await here.put("full", destination=to_workspace(workspace(here.tenant)))
+    report = await here.apply()
+    assert report.plan.warnings == ()
+    assert report.counts["Created"] == 3 * SIZE
+
+
+async def test_what_may_not_be_looked_at_is_said_and_stops_nothing(here: World) -> None:
+    as_role(here.tenant)
+    here.tenant.assign(APP, hub(here.tenant), DESTINATION_ROLE)  # listKeys, and no read
+    await here.put("soc", destination=keyed(hub(here.tenant)))
+    report = await here.apply()
+    assert report.counts["Created"] == SIZE
+    assert all("could not be checked" in warning and "Reader" in warning for warning in report.plan.warnings)
+    assert len(report.plan.warnings) >= 2
+
+
+@pytest.mark.parametrize(
+    "role", ["workspaces/write", "Microsoft.SecurityInsights/*"], ids=["Monitoring Contributor", "Sentinel Contributor"]
+)
+async def test_each_role_of_microsofts_page_lets_preflight_pass(here: World, role: str) -> None:
+    action = role if role.startswith("Microsoft.") else f"Microsoft.OperationalInsights/{role}"
+    as_role(here.tenant, "*/read", action)
+    await here.put("soc", destination=to_workspace(workspace(here.tenant)))
+    report = await here.plan()
+    assert report.plan.counts[Action.CREATE] == SIZE
+
+
+async def test_a_destination_is_looked_at_once_a_run_whoever_uses_it(here: World) -> None:
+    for name in ("one", "two", "three"):
+        await here.put(name, destination=keyed(hub(here.tenant)))
+    await here.put("other-case", destination=keyed(hub(here.tenant).replace("resourceGroups", "RESOURCEGROUPS")))
+    here.arm.requests.clear()
+    report = await here.plan()
+    asked = Counter((seen.method, seen.path.lower()) for seen in here.arm.requests if "eventhub" in seen.path.lower())
+    assert report.plan.counts[Action.CREATE] == 4 * SIZE
+    assert set(asked.values()) == {1}
+    assert sum(asked.values()) == report.requests["preflight"] + report.requests["list keys"] <= 5
+
+
+def deny(tenant: Tenant, subscription: str) -> None:
+    scope = f"/subscriptions/{subscription}"
+    policy_id = f"{scope}/providers/Microsoft.Authorization/policyAssignments/no-exports"
+    tenant.policies[policy_id] = {
+        "id": policy_id,
+        "name": "no-exports",
+        "properties": {
+            "scope": scope,
+            "enforcementMode": "Default",
+            "parameters": {"listOfResourceTypesNotAllowed": {"value": ["Microsoft.Security/automations"]}},
+        },
+    }
+
+
+def without_write(tenant: Tenant, chosen: str) -> None:
+    tenant.revoke(APP)
+    tenant.assign(APP, ROOT + tenant.home, READER)
+    tenant.assign(APP, f"/subscriptions/{chosen}", custom_role("Groups", "Microsoft.Resources/*", "*/validate/action"))
+    for one in tenant.subscriptions.values():
+        if one.id != chosen and one.tenant_id == tenant.home:
+            tenant.assign(APP, one.scope, CONTRIBUTOR)
+    tenant.assign(APP, hub(tenant), DESTINATION_ROLE)
+
+
+def without_groups(tenant: Tenant, chosen: str) -> None:
+    without_write(tenant, chosen)
+    tenant.revoke(APP, f"/subscriptions/{chosen}")
+    tenant.assign(APP, f"/subscriptions/{chosen}", custom_role("Automations", "Microsoft.Security/automations/*"))
+
+
+REFUSED: dict[str, tuple[Callable[[Tenant, str], Any], tuple[str, ...]]] = {
+    "a lock": (
+        lambda tenant, chosen: lock(tenant, f"/subscriptions/{chosen}"),
+        ("read-only lock", "az lock delete --ids $(az lock list --subscription {chosen}"),
+    ),
+    "a deny policy": (
+        deny,
+        ("policyAssignments/no-exports", "az policy exemption create", "--scope /subscriptions/{chosen}"),
+    ),
+    "no right to write": (
+        without_write,
+        (APP.app_id, "Microsoft.Security/automations/write", '--role "Security Admin" --scope /subscriptions/{chosen}'),
+    ),
+    "no right to make the resource group": (
+        without_groups,
+        ("resourceGroups/write", '--role "Contributor" --scope /subscriptions/{chosen}'),
+    ),
+    "the provider not registered": (
+        lambda tenant, chosen: tenant.set_registration(chosen, "Microsoft.Security", "NotRegistered"),
+        ("az provider register --namespace Microsoft.Security --subscription {chosen}", "REGISTER_PROVIDER"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_subscription_that_says_no_is_blocked_with_what_mends_it_and_the_others_go_on(
+    here: World, name: str
+) -> None:
+    make, words = REFUSED[name]
+    chosen = next(one for one in subscriptions(here) if one not in hub(here.tenant))
+    make(here.tenant, chosen)
+    await here.put("soc", destination=trusted(hub(here.tenant)))
+    report = await here.apply()
+    (outcome,) = [one for one in report.outcomes if one.status is not Status.CREATED]
+    assert (outcome.status, outcome.id.subscription_id) == (Status.BLOCKED, chosen)
+    assert "\n" not in outcome.reason
+    for word in words:
+        assert word.format(chosen=chosen) in outcome.reason
+    assert report.counts["Created"] == SIZE - 1
+    assert told(report)["outcomeReason"] == outcome.reason
+
+
+def told(report: Report) -> dict[str, Any]:
+    """The one entry of the stored report that did not succeed."""
+    (entry,) = [item for item in report.as_dict()["items"] if item.get("outcome") == "blocked"]
+    return dict(entry)
+
+
+async def test_a_subscription_that_is_disabled_meanwhile_is_said_so(here: World) -> None:
+    chosen = next(one for one in subscriptions(here) if one not in hub(here.tenant))
+    here.tenant.advance(7200)
+    here.arm.graph_lag = 3600
+    here.tenant.change_subscription(chosen, state="Disabled")
+    await here.put("soc")
+    report = await here.apply()
+    (outcome,) = [one for one in report.outcomes if one.status is not Status.CREATED]
+    assert outcome.status is Status.BLOCKED
+    assert f"az account subscription enable --id {chosen}" in outcome.reason
+
+
+async def test_a_trusted_service_gets_no_secret(here: World) -> None:
+    await here.put("soc", destination=trusted(hub(here.tenant)))
+    await here.apply()
+    assert {here.tenant.secrets[key].connection_strings for key in here.ours()} == {(None,)}
+    assert not any("fingerprint" in name for document in here.ours().values() for name in document["tags"])
+    assert not any(seen.path.lower().endswith("listkeys") for seen in here.arm.requests)
+
+
+async def test_moving_from_key_to_trusted_service_forgets_the_fingerprint(here: World) -> None:
+    await here.put("soc", destination=keyed(hub(here.tenant)))
+    await here.apply()
+    assert all("defender-export-key-fingerprint" in document["tags"] for document in here.ours().values())
+    await here.put("soc", destination=trusted(hub(here.tenant)))
+    report = await here.apply(max_change_percent=100)
+    assert report.counts["Updated"] == SIZE
+    assert not any("defender-export-key-fingerprint" in document["tags"] for document in here.ours().values())
