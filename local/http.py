@@ -122,7 +122,7 @@ class Emulator:
         try:
             return await handler(request)
         except web.HTTPException as refused:
-            return refused
+            return web.Response(status=refused.status, text=refused.text, headers=refused.headers)
 
     async def _pause(self, seconds: float) -> None:
         try:

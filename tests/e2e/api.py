@@ -1,0 +1,145 @@
+"""The app on the local Azure, in a thread of its own, and a caller that sends exactly what it is told."""
+
+import asyncio
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from local.certs import Certificates
+from local.stack import LocalAzure
+from local.tenant.destinations import destinations
+
+PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def problem(self) -> str:
+        """The slug of a problem's type; the answer must be a well-formed problem."""
+        assert self.headers["content-type"] == "application/problem+json; charset=utf-8", self.text
+        document = self.json()
+        assert document["status"] == self.status
+        assert document["title"]
+        assert document["detail"]
+        return str(document["type"].removeprefix("urn:defender-export:problem:"))
+
+
+class Api(AbstractContextManager["Api"]):
+    """A running app with everything around it; `call` talks to it."""
+
+    def __init__(self, folder: Path, certificates: Certificates, **settings: str) -> None:
+        self._folder, self._certificates, self._settings = folder, certificates, settings
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.azure: LocalAzure
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.on_loop(self._start)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.on_loop(lambda: self.azure.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        self.azure = LocalAzure(
+            self._folder, app=True, certificates=self._certificates, partitions=2, settings=self._settings
+        )
+        await self.azure.__aenter__()
+
+    def on_loop(self, work: Callable[[], Any]) -> Any:
+        """The result of a coroutine on the loop that the local Azure runs on."""
+        return asyncio.run_coroutine_threadsafe(work(), self._loop).result(PATIENCE_SECONDS)
+
+    @property
+    def url(self) -> str:
+        assert self.azure.app
+        return self.azure.app.url
+
+    @property
+    def key(self) -> str:
+        assert self.azure.app
+        return self.azure.app.host_key
+
+    @property
+    def log(self) -> str:
+        assert self.azure.app
+        return self.azure.app.log.read_text()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | Mapping[str, Any] | None = None,
+        *,
+        key: bool = True,
+        **headers: str | bytes,
+    ) -> Answer:
+        """One request; header names have `_` for `-`, a mapping is sent as JSON, anything else as YAML."""
+        content = json.dumps(body) if isinstance(body, Mapping) else body
+        sent: dict[str, str | bytes] = {"x-functions-key": self.key} if key else {}
+        if content is not None:
+            sent["content-type"] = "application/json" if isinstance(body, Mapping) else "application/yaml"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE_SECONDS)
+        try:
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            data = content.encode() if isinstance(content, str) else content
+            if data is not None:
+                sent["content-length"] = str(len(data))
+            for name, value in sent.items():
+                connection.putheader(name, value)
+            connection.endheaders(data)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, found, answer.read().decode())
+        finally:
+            connection.close()
+
+    def put(self, name: str, text: str | None = None, **headers: str) -> Answer:
+        return self.call("PUT", f"/api/exports/{name}", text or self.export(name), **headers)
+
+    def export(self, name: str, alerts: str = "minimumSeverity: Medium", scope: str = "") -> str:
+        """A valid export to this tenant's own hub."""
+        hub = destinations(self.azure.tenant).event_hub
+        scope = scope or f"managementGroups: [{self.azure.tenant.home}]"
+        return (
+            f"version: 1\nname: {name}\nscope: {{{scope}}}\nautomation: {{location: westeurope}}\n"
+            f"export: {{alerts: {{{alerts}}}}}\n"
+            f"destination: {{eventHub: {{resourceId: {hub}, trustedService: true}}}}\n"
+        )
+
+    def job(self, wait: int = 60, **request: Any) -> dict[str, Any]:
+        """A job that has ended."""
+        answer = self.call("POST", f"/api/jobs?wait={wait}", request)
+        assert answer.status == 200, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def until(self, done: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (found := done()):
+            assert time.monotonic() < deadline, "it did not become true"
+            time.sleep(0.1)
+        return found
