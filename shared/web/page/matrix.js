@@ -21,8 +21,8 @@ export class Matrix {
     place.append(this.grid);
     this.grid.addEventListener("scroll", () => this.#soon(), { passive: true });
     this.grid.addEventListener("keydown", (event) => this.#key(event));
-    this.grid.addEventListener("focus", () => this.#render());
-    this.grid.addEventListener("blur", () => this.#render());
+    this.grid.addEventListener("focus", () => this.#activate());
+    this.grid.addEventListener("blur", () => this.#activate());
     this.body.addEventListener("click", (event) => this.#click(event));
     NARROW.addEventListener("change", () => this.#layout());
     new ResizeObserver(() => this.#soon()).observe(this.grid);
@@ -89,8 +89,16 @@ export class Matrix {
     this.body.style.height = `${this.shown.length * this.height}px`;
     fill(this.body, lines);
     this.#pin(top);
-    const focused = document.activeElement === this.grid && this.active.row >= from && this.active.row < to;
-    if (focused && this.shown.length) this.grid.setAttribute("aria-activedescendant", this.#cellId(this.active.row, this.#column()));
+    this.#activate();
+  }
+
+  // The focus stays on the grid; it names the active cell, which may be out of the document while it is out of view.
+  #activate() {
+    this.body.querySelector(".active")?.classList.remove("active");
+    const id = this.#cellId(this.active.row, this.#column());
+    const cell = document.activeElement === this.grid ? this.body.querySelector(`#${id}`) : null;
+    cell?.classList.add("active");
+    if (cell) this.grid.setAttribute("aria-activedescendant", id);
     else this.grid.removeAttribute("aria-activedescendant");
   }
 
@@ -112,15 +120,17 @@ export class Matrix {
   }
 
   #cell(at, column, attributes, ...children) {
-    const active = document.activeElement === this.grid && at === this.active.row && column === this.#column();
     return el("div", { role: "gridcell", id: this.#cellId(at, column), "data-column": column, "aria-colindex": column + 1, ...attributes,
-      class: `cell ${attributes.class ?? ""}${active ? " active" : ""}` }, ...children);
+      class: `cell ${attributes.class ?? ""}` }, ...children);
   }
 
   #groupName(group) {
     const { managementGroups, tenantId } = group.row;
-    const path = managementGroups.join(" › ") || "no management group visible";
-    return [el("span", { class: "group-path" }, this.severalTenants ? `${path} · tenant ${tenantId.slice(0, 8)}` : path)];
+    // The root group has the tenant's id and says nothing more.
+    const names = managementGroups.filter((name) => name !== tenantId);
+    const leaf = names.pop() ?? (managementGroups.length ? "tenant root group" : "no management group visible");
+    const above = [names.join(" › "), this.severalTenants ? `tenant ${tenantId.slice(0, 8)}` : ""].filter(Boolean).join(", ");
+    return [el("span", { class: "group-name" }, leaf), el("span", { class: "group-path" }, above ? `in ${above}` : "")];
   }
 
   #group(group, at) {

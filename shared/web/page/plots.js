@@ -6,7 +6,13 @@ import { el, fill } from "./dom.js";
 // Distinct in lightness as well as hue (after Okabe and Ito); the dash tells them apart without colour.
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [4, 4], [1, 4], [10, 2, 2, 2]];
 
-const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A canvas knows no custom properties, so an element tells what colour one comes to.
+const probe = document.body.appendChild(el("i", { hidden: true }));
+
+function token(name) {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
 
 export class Plot {
   constructor(place, title, { unit, stepped = false, bars = false, percent = false, height = 132 }) {
@@ -53,7 +59,8 @@ export class Plot {
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: true, ...(range ? { range: () => range } : {}) }, y: { range: (_, low, high) => bounds(low, high, percent) } },
-      axes: [{ ...axis, space: 60, size: 28 }, { ...axis, space: 28, size: 46, values: (_, ticks) => ticks.map((tick) => short(tick, unit)) }],
+      tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "UTC"),
+      axes: [{ ...axis, space: 64, size: 26, values: clock }, { ...axis, space: 28, size: 46, values: (_, ticks) => ticks.map((tick) => short(tick, unit)) }],
       series: [
         {},
         ...series.map((one, index) => ({
@@ -80,7 +87,7 @@ export class Plot {
     if (series.length === 1) return;
     const entries = series.map((one, at) =>
       el("li", {}, el("span", { class: `key key-${at % 8}`, "aria-hidden": "true" }), `${one.name} `,
-        el("b", {}, short(index === null || index === undefined ? one.last : one.values[index] ?? 0, this.options.unit))));
+        el("b", {}, short(index === null || index === undefined ? one.total : one.values[index] ?? 0, this.options.unit))));
     fill(this.legend, entries);
   }
 
@@ -109,6 +116,16 @@ export class Plot {
     if (this.plot) this.plot.setSize({ width, height: this.options.height });
     else this.#draw();
   }
+}
+
+// One line under each tick, in UTC: the time of day within two days, else the day.
+function clock(plot, ticks) {
+  const days = (plot.scales.x.max - plot.scales.x.min) / 86_400;
+  return ticks.map((tick) => {
+    const date = new Date(tick * 1000);
+    if (days <= 2) return date.toISOString().slice(11, 16);
+    return tick % 86_400 ? "" : date.toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
+  });
 }
 
 function bounds(low, high, percent) {

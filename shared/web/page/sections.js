@@ -60,14 +60,14 @@ export function attention(found, { filter, openRun }) {
 
 export function runs({ rows }, open) {
   fill(byId("runs"), rows.length ? el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, el("table", { class: "list" },
-    el("thead", {}, el("tr", {}, ["Ended", "Outcome", "Changes", "Mode", "By", "Took"].map((title) => el("th", { scope: "col" }, title)))),
+    el("thead", {}, el("tr", {}, ["Ended", "Outcome", "Changes", "Mode", "By", "Took"].map((title, at) => el("th", { scope: "col", class: at > 2 ? "wide" : "" }, title)))),
     el("tbody", {}, rows.slice(0, SHOWN_RUNS).map((run) => el("tr", {},
       el("td", {}, el("button", { type: "button", class: "link", title: moment(run.ended), onclick: () => open(run.runId) }, ago(run.ended))),
       el("td", { title: run.reason }, mark(OUTCOMES[run.outcome] ?? "quiet", run.outcome.toLowerCase())),
-      el("td", {}, planned(run)),
-      el("td", {}, run.mode),
-      el("td", { class: "clip", title: run.actor }, run.trigger),
-      el("td", {}, duration(run.seconds))))))) : el("p", { class: "empty" }, "No run yet. The timer starts one by itself; a plan shows what it would do."));
+      el("td", { class: "wrap" }, planned(run)),
+      el("td", { class: "wide" }, run.mode),
+      el("td", { class: "clip wide", title: run.actor }, run.trigger),
+      el("td", { class: "wide" }, duration(run.seconds))))))) : el("p", { class: "empty" }, "No run yet. The timer starts one by itself; a plan shows what it would do."));
 }
 
 export function letters({ rows }) {
@@ -101,7 +101,7 @@ export function stream({ metrics, letters: kept }) {
   }
   if (metrics) {
     const times = metrics.times.map((time) => Date.parse(time) / 1000);
-    const series = Object.entries(metrics.recordsPerMinute).map(([kind, values]) => ({ name: RECORD_KINDS[kind] ?? kind, values, last: values.reduce((sum, value) => sum + value, 0) / values.length }));
+    const series = Object.entries(metrics.recordsPerMinute).map(([kind, values]) => ({ name: RECORD_KINDS[kind] ?? kind, values, total: Math.round(values.reduce((sum, value) => sum + value, 0) * metrics.binMinutes) }));
     const total = Object.values(metrics.recordsPerMinute).flat().reduce((sum, value) => sum + value, 0) * metrics.binMinutes;
     const nothing = metrics.problem || "No records in this time. Streaming sends nothing while nothing changes; a longer time may show some.";
     plots.records.show({ times, series, sentence: series.length ? `${plural(Math.round(total), "record")}, ${number(total / (times.length * metrics.binMinutes))} a minute on average` : "", empty: nothing });

@@ -81,6 +81,7 @@ export const LETTERS = {
   throttled: "The rule's limits are reached. Rows wait and are sent again by themselves.",
   unavailable: "Logs Ingestion does not answer. The records are sent again by themselves.",
   "not-configured": "No data collection rule is configured. Set LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID.",
+  unreadable: "These are no records that the app can read. Look at one of them; they are tried again, then parked.",
   refused: "The API will not take these records. Look at one of them; replay after an upgrade.",
   "too-large": "These records are over the API's limit. Look at one of them; replay after an upgrade.",
 };
