@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 API_VERSION = "2022-10-01"
 PAGE_ROWS = 1000
+TOO_LARGE = "ResponsePayloadTooLarge"
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,17 @@ class GraphPages:
     async def __aiter__(self) -> AsyncIterator[list[dict[str, Any]]]:
         from azure.core.exceptions import AzureError
 
-        seen, total, token = 0, 0, ""
+        seen, total, token, top = 0, 0, "", PAGE_ROWS
         while True:
-            options: dict[str, Any] = {"$top": PAGE_ROWS, "resultFormat": "objectArray"}
+            options: dict[str, Any] = {"$top": top, "resultFormat": "objectArray"}
             if token:
                 options["$skipToken"] = token
             try:
                 answer = await self._graph.page({**self._body, "options": options}, self.reasons)
             except AzureError as error:
+                if top > 1 and _too_large(error):
+                    top //= 4
+                    continue
                 self.reasons.append(f"Resource Graph did not answer: {getattr(error, 'message', error)}")
                 return
             rows = answer["data"]
@@ -64,6 +68,12 @@ class GraphPages:
             self.reasons.append(f"Resource Graph gave {seen} of {total} rows")
         elif str(answer.get("resultTruncated")).lower() == "true":
             self.reasons.append("Resource Graph cut its answer short")
+
+
+def _too_large(error: Exception) -> bool:
+    """Whether an answer was refused for its size, at most 16 MB: then fewer rows may fit."""
+    detail = getattr(error, "error", None)
+    return TOO_LARGE in {getattr(one, "code", None) for one in (detail, *(getattr(detail, "details", None) or ()))}
 
 
 class Graph:
