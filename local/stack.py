@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from local.app import App
+from local.app import ROOT, App
 from local.arm import Arm
 from local.azurite import Azurite
 from local.certs import Certificates
@@ -28,6 +29,14 @@ from local.workspace import Workspace
 from shared.settings import Settings, declarations
 
 FORWARD_HUB = "defender-forward"
+# Stored functions that duckdb-kql translates; the others use what it lacks, such as prev() and ingestion_time().
+TRANSLATED = ("_Distinct", "_Current", "_Latest", "_All")
+
+
+def stored_functions() -> list[str]:
+    """The functions that the deployment stores in the workspace, as far as they can be translated."""
+    deployed = json.loads((ROOT / "infra" / "generated" / "functions.json").read_text())["functions"]
+    return [f"{each['name']}() {{ {each['query']} }}" for each in deployed if each["name"].endswith(TRANSLATED)]
 
 
 class LocalAzure:
@@ -70,7 +79,7 @@ class LocalAzure:
             tenants=[HOME_TENANT, OTHER_TENANT, CUSTOMER_TENANT],
         )
         self.arm = Arm(self.tenant, self.tokens, self.certificates)
-        self.workspace = Workspace(self.folder / "workspace.duckdb")
+        self.workspace = Workspace(self.folder / "workspace.duckdb", functions=stored_functions())
         who = [APP.object_id]
         self.ingestion = Ingestion(self.workspace, self.tokens, self.certificates, publishers=who)
         self.logs_query = LogsQuery(self.workspace, self.tokens, self.certificates, readers=who)

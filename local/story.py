@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from typing import Any
 import aiohttp
 
 from local.app import ROOT
-from local.records import generate
+from local.records import KINDS, Generator, generate
 from local.stack import LocalAzure
-from local.tenant.destinations import destinations
+from local.tenant import destinations, synthetic_tenant
 
 EVENTS = 5_000
+SPILLED = 200
+QUESTIONS = ("open-high-recommendations-by-owner", "alerts-by-tactic", "most-widespread-cves")
+DUE = timedelta(days=9)
 SAMPLES = (
     "high-alerts-to-event-hub",
     "everything",
@@ -49,9 +52,10 @@ class Story:
         self.folder = folder
         self.web = web
         self.began = time.monotonic()
+        self.expected = datetime.now(UTC)
+        self.silent = ""
         self._kept = 0
-        hub = destinations(azure.tenant)
-        self.settings = azure.app_settings() | {"EVENT_HUB_RESOURCE_ID": hub.event_hub}
+        self.settings = azure.app_settings()
 
     def title(self, text: str) -> None:
         """Begin a step."""
@@ -129,6 +133,12 @@ class Story:
         self.title("A second plan has nothing to do")
         await self.command("plan", "--no-color", "--detailed-exitcode")
 
+    async def expect(self) -> None:
+        """Note from when on records are waited for."""
+        self.title("From now on it is known who should be sending what; nothing has arrived yet")
+        await self.command("freshness", "--check")
+        self.expected = datetime.now(UTC)
+
     async def drift(self) -> None:
         """Break three automations behind the app's back and let the timer repair them."""
         self.title("Someone disables, empties and deletes an export by hand; the timer repairs all three")
@@ -165,16 +175,22 @@ class Story:
         faults.add("throttle_bare", rate=0.1)
         faults.add("error", rate=0.1, status=503)
         faults.add("drop_after", rate=0.1)
-        subscriptions = [each.id for each in self.azure.tenant.subscriptions.values()][1:]
+        everyone = sorted(each.id for each in self.azure.tenant.subscriptions.values())
+        self.silent = next(each for each in everyone if each in self._exporting("everything"))
+        sending = [each for each in everyone if each != self.silent]
         start = datetime.now(UTC) - timedelta(minutes=10)
-        events = list(generate(7, subscriptions, EVENTS, start=start))
+        snapshots = [
+            json.dumps(Generator(7, [subscription]).make(kind, start, snapshot=True)).encode()
+            for subscription in sending
+            for kind in KINDS
+        ]
+        bodies = [event.body for event in generate(7, sending, EVENTS - len(snapshots), start=start)] + snapshots
         sent = time.monotonic()
-        await asyncio.to_thread(self._send, [event.body for event in events])
+        await asyncio.to_thread(self._send, bodies)
         print(f"    sent in {time.monotonic() - sent:.1f} s")
 
         async def arrived() -> bool:
-            letters = (await self.ask("GET", "/api/dead-letters"))["value"]
-            self._kept = sum(letter["records"] for letter in letters)
+            self._kept = await self._letters()
             return await self._events_stored() + self._kept == EVENTS
 
         await self.until("the records", arrived)
@@ -183,6 +199,40 @@ class Story:
         await self._tables()
         stored = EVENTS - self._kept
         print(f"    {EVENTS:,} events: {stored:,} have a row; {self._kept} are unreadable, kept as dead letters")
+
+    async def outage(self) -> None:
+        """Take the app's right to upload away for a while: records are kept, and replayed on demand."""
+        self.title(f"The app loses its role on the data collection rule; {SPILLED} records arrive meanwhile")
+        publishers = set(self.azure.ingestion.publishers)
+        self.azure.ingestion.publishers.clear()
+        sending = sorted(self._exporting("everything") - {self.silent})
+        start = datetime.now(UTC) - timedelta(minutes=1)
+        events = generate(8, sending, SPILLED, start=start, bad=0, duplicates=0)
+        await asyncio.to_thread(self._send, [event.body for event in events])
+
+        async def kept() -> bool:
+            # More than were sent when an upload that was being tried again met the outage too.
+            return await self._letters() >= self._kept + SPILLED
+
+        await self.until("the dead letters of the outage", kept)
+        print(f"    {SPILLED} records are dead letters; the role comes back, and a runbook starts a replay")
+        self.azure.ingestion.publishers |= publishers
+        job = await self.ask("POST", "/api/jobs?wait=60", json={"kind": "replay"})
+        left = await self._letters()
+        print(f"    job {job['state']}: {job['result']['delivered']} delivered, {left} unreadable ones left")
+        if left != self._kept or await self._events_stored() != EVENTS + SPILLED - self._kept:
+            raise StoryError(f"the replay left {left} dead letters, {self._kept} can't be read")
+
+    async def _letters(self) -> int:
+        return sum(letter["records"] for letter in (await self.ask("GET", "/api/dead-letters"))["value"])
+
+    def _exporting(self, export: str) -> set[str]:
+        """The subscriptions that have an automation of this export."""
+        return {
+            each["id"].split("/")[2].lower()
+            for each in self.azure.tenant.all_automations()
+            if each["tags"].get("defender-export-name") == export
+        }
 
     def _send(self, bodies: list[bytes]) -> None:
         from azure.eventhub import EventData, EventHubProducerClient
@@ -218,6 +268,29 @@ class Story:
             rows, distinct = (await self.azure.workspace.sql(query)).rows[0]
             print(f"    {table:34} {rows:6,} {distinct:9,}")
 
+    async def watch(self) -> None:
+        """Name the subscription that never sent, and say who meets the CIS requirement."""
+        self.title("Nine days on, with the same data: who is silent?")
+        as_of = (self.expected + DUE + timedelta(seconds=1)).isoformat()
+        text = await self.command("freshness", "--as-of", as_of, "--verdict", "silent")
+        name = self.azure.tenant.subscription(self.silent).name
+        if name not in text:
+            raise StoryError(f"subscription {name} never sent anything, and is not named as silent")
+        self.title("Who exports alerts of High and Medium severity somewhere live (CIS 8.1.5.2)?")
+        await self.command("coverage")
+
+    async def ask_questions(self) -> None:
+        """Answer questions with the queries that the deployment ships."""
+        for name in QUESTIONS:
+            text = (ROOT / "infra" / "queries" / f"{name}.kql").read_text()
+            self.title(f"{text.splitlines()[0].removeprefix('// ')}? (infra/queries/{name}.kql)")
+            answer = await self.azure.workspace.kql(text)
+            print(f"    {'  '.join(answer.columns)}")
+            for row in answer.rows[:3]:
+                print(f"    {'  '.join(str(value) for value in row)}")
+            if not answer.rows:
+                raise StoryError(f"{name} has no answer")
+
     async def summary(self) -> None:
         """Say where everything went."""
         self.title("Done")
@@ -233,13 +306,29 @@ async def tell() -> None:
     """
     began = time.monotonic()
     print("Defender Export on a local Azure: a tenant of 40 subscriptions, some with exports that others made")
-    settings: Mapping[str, str] = {"RECONCILE_MODE": "apply", "REGISTER_PROVIDER": "true"}
+    tenant = synthetic_tenant()
+    settings = {
+        "RECONCILE_MODE": "apply",
+        "REGISTER_PROVIDER": "true",
+        "EVENT_HUB_RESOURCE_ID": destinations(tenant).event_hub,
+    }
     with tempfile.TemporaryDirectory(prefix="defender-export-") as folder:
-        async with LocalAzure(app=True, settings=settings) as azure, aiohttp.ClientSession() as web:
+        async with LocalAzure(app=True, settings=settings, tenant=tenant) as azure, aiohttp.ClientSession() as web:
             story = Story(azure, Path(folder), web)
             story.began = began
             print(f"    up: {', '.join(azure.endpoints())}")
-            for step in (story.declare, story.converge, story.drift, story.stream, story.summary):
+            steps = (
+                story.declare,
+                story.converge,
+                story.expect,
+                story.drift,
+                story.stream,
+                story.outage,
+                story.watch,
+                story.ask_questions,
+                story.summary,
+            )
+            for step in steps:
                 await step()
 
 
