@@ -49,7 +49,7 @@ async def storm(folder: Path, certificates: Certificates, seed: int, count: int,
         await world.start_host()
         killer = asyncio.create_task(kill_now_and_then(world, every, kills))
         await world.send(events(seed, count, 0.01))
-        await world.settled(60 + count / 100)
+        await world.settled(60 + count / 20)
         killer.cancel()
         await asyncio.gather(killer, return_exceptions=True)
         await world.kill_host()
