@@ -178,7 +178,7 @@ class Clients:
                 "to federated, certificate or secret (docs/cross-tenant.md)"
             )
         if kind in proof and not proof[kind]:
-            name = {"secret": "CROSS_TENANT_CLIENT_SECRET", "certificate": "CROSS_TENANT_CERTIFICATE"}[kind]
+            name = "CROSS_TENANT_CERTIFICATE" if kind == "certificate" else "CROSS_TENANT_CLIENT_SECRET"
             raise SettingsError(f"CROSS_TENANT_CREDENTIAL is {kind}, and {name} is empty: set it")
         who: tuple[str, str] = (tenant_id, settings.cross_tenant_client_id)
         options: dict[str, Any] = {
@@ -347,7 +347,7 @@ class _Assertion:
     def __init__(self, credential: AsyncTokenCredential, scope: str) -> None:
         self._credential = credential
         self._scope = scope
-        self._token = ""
+        self._token = ""  # nosec B105 # none yet
 
     async def renew(self) -> None:
         self._token = (await self._credential.get_token(self._scope)).token

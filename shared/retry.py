@@ -97,4 +97,4 @@ def clock_seconds(text: str) -> float:
 
 def _backoff(attempt: int) -> float:
     ceiling = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * float(2**attempt))
-    return ceiling * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
+    return ceiling * random.uniform(0.5, 1)  # noqa: S311  # nosec B311 # jitter, not a secret

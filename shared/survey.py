@@ -100,5 +100,6 @@ def _destination(config: ExportConfig) -> Destination:
     hub, workspace = config.destination.event_hub, config.destination.log_analytics_workspace
     if hub is not None:
         return Destination("EventHub", hub.resource_id)
-    assert workspace is not None  # noqa: S101 - the model has exactly one destination
-    return Destination("Workspace", workspace.resource_id)
+    if workspace is not None:
+        return Destination("Workspace", workspace.resource_id)
+    raise ValueError(f"the export {config.name} has no destination")  # the model lets no such file through

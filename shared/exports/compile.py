@@ -112,8 +112,9 @@ def _action(config: ExportConfig) -> dict[str, Any]:
             "eventHubResourceId": hub.resource_id,
             "isTrustedServiceEnabled": hub.trusted_service,
         }
-    assert workspace is not None  # noqa: S101 - the model has exactly one destination
-    return {"actionType": "Workspace", "workspaceResourceId": workspace.resource_id}
+    if workspace is not None:
+        return {"actionType": "Workspace", "workspaceResourceId": workspace.resource_id}
+    raise ValueError(f"the export {config.name} has no destination")  # the model lets no such file through
 
 
 def _declared(config: ExportConfig) -> Iterator[Source]:

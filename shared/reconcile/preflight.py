@@ -101,7 +101,7 @@ class _Looking:
         self._tenant = tenant
         self._provider_id = "" if tenant else provider_id
         self.warnings: list[str] = []
-        self.secret = ""
+        self.secret = ""  # nosec B105 # none yet
 
     async def hub(self, hub: EventHub) -> None:
         namespace, _, name = hub.resource_id.rpartition("/eventhubs/")

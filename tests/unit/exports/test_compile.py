@@ -294,3 +294,10 @@ def test_a_body_of_exactly_the_limit_is_taken() -> None:
     assert compile_automation(fits, "s", "i")
     with pytest.raises(BodyTooLarge):
         compile_automation(short.model_copy(update={"description": "x" * (room + 1)}), "s", "i")
+
+
+def test_a_declaration_without_a_destination_is_refused() -> None:
+    parsed = config()
+    nowhere = parsed.model_copy(update={"destination": parsed.destination.model_copy(update={"event_hub": None})})
+    with pytest.raises(ValueError, match="the export sample has no destination"):
+        compile_automation(nowhere, "s", "i")
