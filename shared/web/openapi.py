@@ -74,7 +74,7 @@ _SHAPES = {
     "get_coverage": _Shape(
         "What each subscription exports, and whether that suffices", {200: ("CoverageList", "StatusList")},
         (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
-        ("view", "subscription", "managementGroup", "tenant", "source", "unmet", *_PAGED), gives=_TABLE,
+        ("view", "subscription", "managementGroup", "tenant", "source", "unmet", "maxAge", *_PAGED), gives=_TABLE,
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: ("FreshnessList",)},
@@ -114,6 +114,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "tenant": ("Only subscriptions of this tenant id.", {"type": "string"}),
     "source": ("Only this event source.", {"type": "string"}),
     "unmet": ("Only subscriptions that miss this requirement.", {"type": "string"}),
+    "maxAge": ("Seconds that what is told may be old.", {"type": "integer", "minimum": 0, "maximum": 60}),
     "kind": ("Only this kind of record.", {"type": "string"}),
     "verdict": ("Only this verdict.", {"type": "string"}),
     "hours": ("How far back, in hours.", {"type": "integer", "minimum": 1, "maximum": 168}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.compile import compile_sources
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.web.api import Call
 
 _MAX_RUNS = 200
+_SURVEY_SECONDS = 60
 _EXPORTER_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
     "wholeSubscription", "destinations", "filter", "findings",
@@ -38,7 +39,8 @@ _LETTER_COLUMNS = (
 async def get_coverage(call: Call) -> func.HttpResponse:
     """What each subscription exports and whether that suffices; `view=matrix` is one word per kind."""
     view = parameters.choice(call.request, "view", "exporters", "matrix")
-    survey = await call.services.surveyor.take()
+    age = parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
+    survey = await call.services.surveyor.take(timedelta(seconds=age))
     chosen = list(_chosen(call, survey))
     verdicts = judge(chosen, [CIS])
     unmet = call.request.params.get("unmet")

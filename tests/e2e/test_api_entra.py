@@ -1,0 +1,75 @@
+"""Under AUTH_MODE=entra: app roles out of the principal that Easy Auth writes."""
+
+import base64
+import json
+
+import pytest
+
+from tests.e2e.api import Answer, Api
+
+pytestmark = pytest.mark.xdist_group("entra")
+OBJECT_ID = "6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f"
+
+
+def principal(*roles: str, oid: str = OBJECT_ID) -> str:
+    claims = [{"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": oid}]
+    claims += [{"typ": "roles", "val": role} for role in roles]
+    return base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims, "role_typ": "roles"}).encode()).decode()
+
+
+def call(api: Api, method: str, path: str, *roles: str, **headers: str) -> Answer:
+    body = {"kind": "replay"} if method == "POST" else None
+    return api.call(method, f"/api/{path}", body, key=False, x_ms_client_principal=principal(*roles), **headers)
+
+
+def test_without_a_principal_a_runbook_gets_401_and_no_redirect(entra_api: Api) -> None:
+    answer = entra_api.call("GET", "/api/exports", key=False)
+    assert answer.problem == "unauthenticated"
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("header", ["", "%%%", "bm90IGpzb24=", "W10=", "eyJjbGFpbXMiOiBbMV19", "W1tb" * 2_000])
+def test_an_unreadable_principal_is_401(entra_api: Api, header: str) -> None:
+    answer = entra_api.call("GET", "/api/exports", key=False, x_ms_client_principal=header)
+    assert answer.problem == "unauthenticated"
+
+
+def test_a_function_key_opens_nothing(entra_api: Api) -> None:
+    assert entra_api.call("GET", "/api/exports").problem == "unauthenticated"
+
+
+@pytest.mark.parametrize("path", ["exports", "jobs", "runs", "dead-letters", "freshness", "ready", "openapi.json"])
+def test_reading_needs_a_role(entra_api: Api, path: str) -> None:
+    assert call(entra_api, "GET", path).problem == "forbidden"
+    assert call(entra_api, "GET", path, "Exports.Read").status == 200
+    assert call(entra_api, "GET", path, "Exports.Write").status == 200
+
+
+def test_writing_needs_the_role_to_write(entra_api: Api) -> None:
+    assert call(entra_api, "POST", "jobs", "Exports.Read").problem == "forbidden"
+    assert call(entra_api, "DELETE", "exports/none", "Exports.Read").problem == "forbidden"
+    assert call(entra_api, "POST", "jobs", "Exports.Write").json()["actor"] == f"entra:{OBJECT_ID}"
+    assert call(entra_api, "DELETE", "exports/none", "Exports.Write").problem == "not-found"
+
+
+def test_one_callers_idempotency_keys_mean_nothing_to_another(entra_api: Api) -> None:
+    other = principal("Exports.Write", oid="11111111-2222-4333-8444-555555555555")
+    first = call(entra_api, "POST", "jobs", "Exports.Write", idempotency_key="k").json()["id"]
+    again = call(entra_api, "POST", "jobs", "Exports.Write", idempotency_key="k").json()["id"]
+    theirs = entra_api.call(
+        "POST", "/api/jobs", {"kind": "plan"}, key=False, x_ms_client_principal=other, idempotency_key="k"
+    )
+    assert first == again
+    assert theirs.status == 202
+    assert theirs.json()["id"] != first
+
+
+def test_a_refused_write_is_in_the_log_too(entra_api: Api) -> None:
+    call(entra_api, "DELETE", "exports/none", "Exports.Read")
+    assert '"event": "delete_export", "actor": "unknown", "target": {"name": "none"}, "status": 403' in entra_api.log
+
+
+def test_ready_warns_that_without_easy_auth_anyone_can_write_that_header(entra_api: Api) -> None:
+    (warning,) = call(entra_api, "GET", "ready", "Exports.Read").json()["warnings"]
+    assert "WEBSITE_AUTH_ENABLED" in warning
