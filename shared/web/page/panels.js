@@ -60,7 +60,7 @@ export async function subscription(row, kind, runs, act) {
       KINDS.map(([name]) => kindSection(name, row, coverage.value[0], freshness.value.find((each) => each.kind === name), name === kind)),
       verdicts(coverage.value[0]));
     const wanted = kind && byId("drawer-body").querySelector(`[data-section="${CSS.escape(kind)}"]`);
-    if (wanted) wanted.scrollIntoView({ block: "center" });
+    if (wanted) wanted.scrollIntoView({ block: "nearest" });
   } catch (failure) {
     if (mine === ticket) fill(byId("drawer-body"), about(row), failed(failure, retry));
   }

@@ -124,7 +124,7 @@ function clock(plot, ticks) {
   return ticks.map((tick) => {
     const date = new Date(tick * 1000);
     if (days <= 2) return date.toISOString().slice(11, 16);
-    return tick % 86_400 ? "" : date.toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" });
+    return tick % 86_400 ? "" : date.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
   });
 }
 

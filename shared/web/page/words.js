@@ -115,9 +115,9 @@ export function difference({ path, old, new: wanted }) {
   if (name.startsWith("sources.")) {
     const kind = name.slice("sources.".length).split(/[.[]/)[0];
     const title = kindName(kind.replace(/Snapshot$/, "")) + (kind.endsWith("Snapshot") ? " (weekly snapshot)" : "");
-    if (old === null) return `${title} is not exported and should be: ${said(wanted)}.`;
-    if (wanted === null) return `${title} is exported and should not be: ${said(old)}.`;
-    return `${title} exports ${said(old)}, and should export ${said(wanted)}.`;
+    if (old === null) return `${title}: not exported, and should be: ${said(wanted)}.`;
+    if (wanted === null) return `${title}: exported, and should not be: ${said(old)}.`;
+    return `${title}: exports ${said(old)}, and should export ${said(wanted)}.`;
   }
   if (name.startsWith("tags.")) return `The tag ${name.slice(5)} is ${said(old)}, and should be ${said(wanted)}.`;
   if (name === "actions") return `It sends to ${said(old)}, and should send to ${said(wanted)}.`;

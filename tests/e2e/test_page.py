@@ -1,0 +1,440 @@
+"""The operations page in a real Chromium, over the whole local Azure."""
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Request, async_playwright, expect
+
+from local.app import App
+from local.certs import Certificates
+from shared.web.auth import READ, WRITE
+from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
+from tools.scene import Scene, principal, scene
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+KINDS = (
+    "Alerts",
+    "Assessments",
+    "SubAssessments",
+    "SecureScores",
+    "SecureScoreControls",
+    "RegulatoryComplianceAssessment",
+    "AttackPaths",
+)
+EVENTS = 400
+HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script><b>bold</b>'
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH (apt-get install chromium)"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("page"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shown(tmp_path_factory: pytest.TempPathFactory, local_certs: Certificates) -> AsyncIterator[Scene]:
+    async with scene(tmp_path_factory.mktemp("scene"), local_certs) as running:
+        await running.apply()
+        await running.send(EVENTS)
+        await running.drift()
+        await running.check()
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        running = await launch(playwright)
+        yield running
+        await running.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def look(shown: Scene, browser: Browser) -> AsyncIterator[Visit]:
+    """A page of someone with Exports.Write; what its console said must be nothing."""
+    context = await browser.new_context(
+        viewport={"width": 1440, "height": 900}, extra_http_headers=principal(READ, WRITE)
+    )
+    visited = await visit(context, f"{shown.app.url}/api/operations")
+    yield visited
+    await context.close()
+    assert visited.complaints == []
+
+
+def subscription(number: int, name: str = "", **more: Any) -> dict[str, Any]:
+    words = ("exported", "quiet", "drifted", "foreign", "none", "silent", "blocked")
+    return {
+        "subscriptionId": f"00000000-0000-4000-8000-{number:012}",
+        "subscription": name or f"subscription-{number:05}",
+        "tenantId": "11111111-1111-4111-8111-111111111111",
+        "managementGroups": ["contoso", f"contoso-{number % 40:02}"],
+        "states": {
+            kind: words[(number * 7 + place * 3) % 7] if number % 9 == 0 else "exported"
+            for place, kind in enumerate(KINDS)
+        },
+        "notes": {},
+        "verdicts": {"cis-8.1.5.2": number % 9 != 0},
+        **more,
+    }
+
+
+async def findings_of_axe(page: Page, *rules: str) -> list[str]:
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("(rules) => axe.run(rules.length ? { runOnly: rules } : {})", list(rules))
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:120]}"
+        for each in found["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]
+
+
+async def test_the_matrix_says_each_state_in_a_word_and_a_shape_grouped_by_management_group(
+    shown: Scene, look: Visit
+) -> None:
+    rows = (await shown.ask("GET", "/api/coverage?view=matrix"))["value"]
+    page = await look.open()
+
+    await expect(page.locator("#matrix-count")).to_have_text(f"{len(rows)} subscriptions")
+    first = await page.locator(".line:not(.line-group)").first.inner_text()
+    row = next(row for row in rows if row["subscription"] == first.splitlines()[0])
+    assert first.split("\n")[1:8] == [row["states"][kind] for kind in KINDS]
+    marks = page.locator(".line:not(.line-group)").first.locator(".mark")
+    assert await marks.count() == len(KINDS) + 1
+    group = await page.locator(".line-group").first.inner_text()
+    assert row["managementGroups"][-1] in group
+
+
+async def test_a_search_and_a_state_leave_the_subscriptions_that_fit_and_are_in_the_address(look: Visit) -> None:
+    page = await look.open()
+    await page.select_option("#state", "drifted")
+    await page.fill("#search", "nonprod")
+    await expect(page).to_have_url(re.compile("state=drifted.*q=nonprod"))
+    await expect(page.locator(".line:not(.line-group)").first).to_contain_text("nonprod")
+    assert all("drifted" in text for text in await page.locator(".line:not(.line-group)").all_inner_texts())
+
+    again = await page.context.new_page()
+    await again.goto(page.url)
+    await expect(again.locator("#matrix-count")).to_have_text(await page.locator("#matrix-count").inner_text())
+
+
+async def test_a_drift_is_told_in_words_with_what_to_do_next(shown: Scene, look: Visit) -> None:
+    runs = (await shown.ask("GET", "/api/runs"))["value"]
+    report = await shown.ask("GET", f"/api/runs/{runs[0]['runId']}")
+    disabled = next(
+        item for item in report["items"] if any(c["path"] == "properties.isEnabled" for c in item.get("changes", ()))
+    )
+    page = await look.open(f"#sub={disabled['id'].split('/')[2]}")
+    drawer = page.locator("#drawer")
+    await expect(drawer).to_contain_text("It is disabled and should be enabled.")
+    await expect(drawer).to_contain_text("review the difference and start a reconcile")
+    await expect(page.locator("#attention-list")).to_contain_text("not as the export file declares it")
+
+
+async def test_the_stream_and_the_score_are_plotted_from_the_tables(look: Visit) -> None:
+    page = await look.open("#hours=1")
+    for place in ("records", "lag", "score"):
+        await expect(page.locator(f"#plot-{place} canvas")).to_be_visible()
+    await expect(page.locator("#plot-records .plot-said")).to_contain_text("records")
+    await expect(page.locator("#plot-records .plot-legend")).to_contain_text("Alerts")
+    await expect(page.locator("#plot-score .plot-said")).to_contain_text("%")
+    painted = await page.locator("#plot-records canvas").evaluate(
+        "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value)"
+    )
+    assert painted
+    await page.locator("#plot-records summary").click()
+    await expect(page.locator("#plot-records tbody tr").first).to_be_visible()
+
+
+async def test_someone_with_exports_write_starts_a_plan_and_sees_how_it_ends(shown: Scene, look: Visit) -> None:
+    page = await look.open()
+    await page.get_by_role("button", name="Plan", exact=True).click()
+    await page.fill("#confirm-reason", "looking around")
+    await page.click("#confirm-ok")
+    await expect(page.locator("#job-status")).to_contain_text("Plan finished", timeout=60_000)
+    job = (await shown.ask("GET", "/api/jobs"))["value"][0]
+    assert (job["kind"], job["arguments"], job["state"]) == ("plan", {"reason": "looking around"}, "succeeded")
+    await expect(page.locator("#jobs")).to_contain_text("plan")
+
+
+async def test_without_exports_write_nothing_can_be_started(shown: Scene, browser: Browser) -> None:
+    context = await browser.new_context(extra_http_headers=principal(READ))
+    page = await (await visit(context, f"{shown.app.url}/api/operations")).open()
+    await expect(page.locator("#access")).to_contain_text("Exports.Write is needed")
+    assert await page.get_by_role("button", name="Reconcile").count() == 0
+    await context.close()
+
+
+async def test_under_keys_the_page_only_shows_and_keeps_the_key_out_of_links(
+    shown: Scene, browser: Browser, tmp_path: Path
+) -> None:
+    assert shown.azure.app
+    settings = {**shown.azure.app.settings, "AUTH_MODE": "key"}
+    async with App(settings, tmp_path / "app.log", timers=False) as app:
+        context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        visited = await visit(context, f"{app.url}/api/operations?code={app.host_key}")
+        keys: list[str | None] = []
+        visited.page.on("request", lambda request: keys.append(request.headers.get("x-functions-key")))
+        page = await visited.open("#state=drifted")
+        await expect(page.locator(".line").first).to_be_visible()
+        await expect(page.locator("#access")).to_contain_text("Read-only")
+        assert await page.locator("#actions button").count() == 0
+        assert set(keys[1:]) == {app.host_key}
+        await page.click("#copy")
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied == f"{app.url}/api/operations#state=drifted"
+        assert visited.complaints == []
+        await context.close()
+
+
+async def test_with_nothing_to_show_each_part_says_so_and_what_to_do(look: Visit) -> None:
+    await look.pretend(EMPTY)
+    page = await look.open()
+    for place, words in {
+        "#matrix-empty": "Reader on the management group",
+        "#runs": "No run yet",
+        "#letters": "everything that arrived was delivered",
+        "#jobs": "None yet",
+        "#plot-records": "No records in this time",
+        "#plot-score": "Declare an export with secureScore",
+        "#attention-list": "defender-export push",
+    }.items():
+        await expect(page.locator(place)).to_contain_text(words)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (503, "try again, and see `ready`"),
+        (401, "Sign in again"),
+        (403, "Assign the app role"),
+    ],
+)
+async def test_a_failure_says_what_to_do_and_trying_again_mends_it(look: Visit, status: int, words: str) -> None:
+    details = {
+        503: "Azure did not answer as needed; try again, and see `ready`.",
+        403: "Assign the app role Exports.Read.",
+    }
+    problem = {"title": "It failed", "detail": details.get(status)}
+    await look.pretend(dict.fromkeys(EMPTY, problem), status=status)
+    page = await look.open()
+    await expect(page.locator("#matrix-failure")).to_contain_text(words)
+    await expect(page.locator("#runs")).to_contain_text(words)
+    await expect(page.locator("#tile-exported")).to_contain_text("not known")
+    assert len(look.complaints) >= len(EMPTY)  # the browser itself reports each refusal
+    look.complaints.clear()
+    await page.unroute_all()
+    await page.click("#refresh")
+    await expect(page.locator(".line").first).to_be_visible()
+    await expect(page.locator("#matrix-failure")).to_be_empty()
+
+
+async def test_one_part_that_fails_leaves_the_others_alone(look: Visit) -> None:
+    await look.pretend({"metrics": {"title": "It failed", "detail": "Later."}}, status=503)
+    page = await look.open()
+    await expect(page.locator("#stream-failure")).to_contain_text("It failed")
+    await expect(page.locator(".line").first).to_be_visible()
+    look.complaints.clear()
+
+
+async def test_axe_finds_nothing_serious_anywhere(look: Visit) -> None:
+    await look.page.emulate_media(reduced_motion="reduce")
+    page = await look.open()
+    await expect(page.locator("#plot-records canvas")).to_be_visible()
+    assert await findings_of_axe(page) == []
+    await page.locator(".cell-bad").first.click()
+    await expect(page.locator("#drawer h3").first).to_be_visible()
+    assert await findings_of_axe(page) == []
+    await page.keyboard.press("Escape")
+    await page.locator("#runs .link").first.click()
+    await expect(page.locator("#drawer .facts")).to_be_visible()
+    assert await findings_of_axe(page) == []
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Reconcile", exact=True).click()
+    assert await findings_of_axe(page) == []
+    await page.keyboard.press("Escape")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await findings_of_axe(page) == []
+
+
+async def test_the_dark_colours_have_contrast(look: Visit) -> None:
+    await look.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page = await look.open()
+    await expect(page.locator("#plot-records canvas")).to_be_visible()
+    assert await findings_of_axe(page, "color-contrast") == []
+    await page.locator(".cell-bad").first.click()
+    await expect(page.locator("#drawer h3").first).to_be_visible()
+    assert await findings_of_axe(page, "color-contrast") == []
+
+
+async def test_the_keyboard_alone_finds_opens_and_closes(look: Visit) -> None:
+    page = await look.open()
+    await expect(page.locator(".line").first).to_be_visible()
+    await page.keyboard.press("/")
+    await page.keyboard.type("nonprod")
+    await expect(page.locator("#matrix-count")).to_contain_text(" of ")
+    for _ in range(3):
+        await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.id") == "matrix"
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("ArrowRight")
+    active = await page.locator("#matrix").get_attribute("aria-activedescendant")
+    assert active == "cell-1-1"
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#drawer h3").first).to_be_visible()
+    assert "sub=" in page.url
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#drawer")).to_be_hidden()
+    assert "sub=" not in page.url
+    assert await page.evaluate("document.activeElement.id") == "matrix"
+    await page.keyboard.press("Home")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("[aria-expanded=false]").first).to_be_visible()
+    reached = set()
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        reached.add(await page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    assert {"copy", "refresh", "search", "state", "clear", "matrix", "Plan", "Reconcile", "24 h"} <= reached
+
+
+async def test_ten_thousand_subscriptions_are_usable_in_two_seconds_and_scroll_without_long_tasks(look: Visit) -> None:
+    rows = [subscription(number) for number in range(10_000)]
+
+    def coverage(request: Request) -> dict[str, Any]:
+        start = int(request.url.partition("continuation=")[2] or 0)
+        end = start + 1_000
+        about = {"generated": "2026-01-01T00:00:00+00:00", "complete": True, "reasons": []}
+        return {**about, "value": rows[start:end], "continuation": str(end) if end < len(rows) else ""}
+
+    await look.pretend({**EMPTY, "coverage": coverage})
+    # When the last page has been read, and when the matrix then shows what it holds, by the page's own clock.
+    await look.page.add_init_script(
+        """
+        const read = Response.prototype.json;
+        Response.prototype.json = async function () {
+          const found = await read.call(this);
+          if (this.url.includes("coverage")) window.arrived = performance.now();
+          return found;
+        };
+        new MutationObserver(() => {
+          if (document.getElementById("matrix-count")?.textContent === "10,000 subscriptions")
+            requestAnimationFrame(() => (window.usable ??= performance.now()));
+        }).observe(document, { subtree: true, childList: true, characterData: true });
+        """
+    )
+    page = await look.open()
+    await expect(page.locator("#matrix-count")).to_have_text("10,000 subscriptions")
+    await page.wait_for_timeout(200)
+    assert 0 < await page.evaluate("window.usable - window.arrived") < 2_000
+    assert await page.locator(".line").count() < 100
+
+    await page.evaluate(
+        "window.tasks = []; new PerformanceObserver((list) => window.tasks.push("
+        "...list.getEntries().map((entry) => entry.duration))).observe({ type: 'longtask' })"
+    )
+    await page.locator("#matrix").hover()
+    for _ in range(60):
+        await page.mouse.wheel(0, 2_500)
+        await page.wait_for_timeout(16)
+    await page.locator("#matrix").evaluate("(grid) => grid.scrollTo(0, grid.scrollHeight)")
+    await expect(page.locator(".line").last).to_be_visible()
+    assert await page.locator("#matrix").evaluate("(grid) => grid.scrollTop") > 200_000
+    assert max(await page.evaluate("window.tasks"), default=0) < 200
+    await page.fill("#search", "subscription-09999")
+    await expect(page.locator("#matrix-count")).to_have_text("1 of 10,000 subscriptions")
+
+
+async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
+    identifier = subscription(0)["subscriptionId"]
+    automation = (
+        f"/subscriptions/{identifier}/resourceGroups/{HOSTILE}/providers/Microsoft.Security/automations/{HOSTILE}"
+    )
+    hostile_run = {
+        "runId": "one", "trigger": HOSTILE, "actor": HOSTILE, "mode": HOSTILE, "outcome": HOSTILE, "reason": HOSTILE,
+        "started": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T00:00:00+00:00", "seconds": 1, "counts": {},
+        "subscriptions": 1, "guards": [HOSTILE], "incompleteBecause": [HOSTILE],
+        "items": [{
+            "action": "update", "id": automation, "export": HOSTILE, "reason": HOSTILE,
+            "changes": [{"path": f"tags.{HOSTILE}", "old": HOSTILE, "new": [HOSTILE]}],
+        }],
+    }  # fmt: skip
+    exporter = {
+        "automation": automation, "owner": "foreign", "export": HOSTILE, "enabled": True, "wholeSubscription": True,
+        "destinations": [HOSTILE], "filter": HOSTILE, "findings": [HOSTILE],
+    }  # fmt: skip
+    row = subscription(0, HOSTILE, managementGroups=[HOSTILE], notes=dict.fromkeys(KINDS, HOSTILE))
+
+    def coverage(request: Request) -> dict[str, Any]:
+        about = {"complete": False, "reasons": [HOSTILE], "continuation": ""}
+        sources = {
+            "sources": {"Alerts": [exporter]},
+            "verdicts": [{"requirement": HOSTILE, "met": False, "reason": HOSTILE}],
+        }
+        return {**about, "value": [row if "view=matrix" in request.url else {**row, **sources}]}
+
+    letter = {
+        "name": HOSTILE, "day": "2026-01-01", "reason": HOSTILE, "records": 1, "replays": 0, "outage": False,
+        "parked": False, "due": "2026-01-01T00:00:00+00:00", "size": 1, "written": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    job = {
+        "id": "1",
+        "kind": HOSTILE,
+        "state": HOSTILE,
+        "actor": HOSTILE,
+        "error": HOSTILE,
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    finding = {"sentence": HOSTILE, "fix": HOSTILE}
+    await look.pretend(
+        {
+            **EMPTY,
+            "coverage": coverage,
+            "runs": {"value": [hostile_run], "continuation": ""},
+            "runs/one": hostile_run,
+            "dead-letters": {"value": [letter], "continuation": ""},
+            "jobs": {"value": [job], "continuation": ""},
+            "exports": {
+                "value": [],
+                "continuation": "",
+                "problems": [{"name": HOSTILE, "inForce": False, "findings": [finding]}],
+            },
+            "metrics": {**EMPTY["metrics"], "problem": "", "recordsPerMinute": {HOSTILE: [1.0]}},
+        }
+    )
+    page = await look.open()
+    await page.click("#attention-more")
+    for address in (f"#sub={identifier}", "#run=one"):
+        await page.evaluate("(hash) => { location.hash = hash }", address)
+        await expect(page.locator("#drawer-body .item").first).to_contain_text("<img src=x")
+        assert await page.evaluate("window.harmed") is None
+        assert await page.locator("img, b b, main script, dialog script").count() == 0
+        await page.keyboard.press("Escape")
+    await expect(page.locator(".subscription-name").first).to_contain_text("<script>window.harmed=1</script>")
+
+
+async def test_the_page_asks_again_by_itself(look: Visit) -> None:
+    await look.pretend(EMPTY)
+    await look.page.clock.install()
+    page = await look.open()
+    async with page.expect_request("**/api/runs*"):
+        await page.clock.fast_forward(61_000)
+
+
+async def test_the_policy_lets_nothing_run_but_the_pages_own_script(shown: Scene, look: Visit) -> None:
+    response = await look.page.goto(look.address)
+    assert response
+    policy = response.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self'" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    text = await response.text()
+    assert "http://" not in text.replace("http://www.w3.org", "")
+    assert base64.b64encode(shown.app.master_key.encode()).decode() not in text
+    assert json.dumps(shown.app.master_key) not in text
