@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.budgets import Budget
+
 if TYPE_CHECKING:
     from local.stack import LocalAzure
 
@@ -266,15 +268,27 @@ async def compare(count: int) -> int:
         f"  {'CPU us/record, whole process':34}{alone['cpu'] / count * 1e6:22,.1f}{whole['cpu'] / count * 1e6:18,.1f}"
     )
     print(f"  {'peak memory, MiB':34}{alone['memory']:22,.0f}{whole['memory']:18,.0f}")
-    checks = {
-        f"handler CPU {handler['cpu']:.1f} us/record, budget {CPU_BUDGET:g}": handler["cpu"] <= CPU_BUDGET,
-        f"memory grew by {whole['growth']:.0f} MiB, budget {MEMORY_BUDGET:g}": whole["growth"] <= MEMORY_BUDGET,
-        f"{whole['rows']:,} rows + {whole['dead']:,} dead letters": whole["rows"] + whole["dead"] >= count,
-        f"{keys:,} distinct RecordKeys of {different:,} different records": keys == different,
-    }
-    for text, met in checks.items():
-        print(f"  {text}: {'met' if met else 'MISSED'}")
-    return int(not all(checks.values()))
+    checks = [
+        Budget(
+            "CPU of enrich_records",
+            f"{handler['cpu']:.1f} us a record",
+            f"{CPU_BUDGET:g}",
+            handler["cpu"] <= CPU_BUDGET,
+        ),
+        Budget(
+            "memory while it runs", f"{whole['growth']:.0f} MiB", f"{MEMORY_BUDGET:g}", whole["growth"] <= MEMORY_BUDGET
+        ),
+        Budget(
+            "rows and dead letters",
+            f"{whole['rows']:,} + {whole['dead']:,}",
+            f"at least {count:,}",
+            whole["rows"] + whole["dead"] >= count,
+        ),
+        Budget("distinct RecordKeys", f"{keys:,}", f"{different:,} different records", keys == different),
+    ]
+    for check in checks:
+        print(check.line())
+    return int(not all(check.met for check in checks))
 
 
 async def distinct_keys(azure: LocalAzure) -> int:
