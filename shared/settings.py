@@ -86,7 +86,7 @@ def _setting(
     section: str,
     secret: bool = False,
 ) -> Any:
-    return field(metadata={"declaration": Declaration(name, default, meaning, parse, section, secret)})
+    return field(repr=not secret, metadata={"declaration": Declaration(name, default, meaning, parse, section, secret)})
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def _resource_groups(live: Live, properties: Mapping[str, Any]) -> tuple[str, ..
 
 def _destination(properties: Mapping[str, Any]) -> tuple[str, str, str]:
     """Kind, resource id and way in of the only action."""
-    actions = properties.get("actions") or ()
+    actions: Sequence[Mapping[str, Any]] = properties.get("actions") or ()
     if len(actions) != 1:
         raise Unsayable(f"it has {len(actions)} actions, and an export file has one destination")
     action = actions[0]
