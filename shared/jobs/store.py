@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.jobs.model import ID_PATTERN, Job, new_id, oldest_id, said_dead
@@ -225,5 +225,10 @@ def _job(entity: Mapping[str, Any]) -> Job:
         attempt=entity["attempt"],
         **{name: entity[name] for name in _TEXTS},
         **{name: json.loads(entity[name]) for name in _DOCUMENTS},
-        **{name: entity[name] for name in _TIMES if name in entity},
+        **{name: _plain(entity[name]) for name in _TIMES if name in entity},
     )
+
+
+def _plain(moment: datetime) -> Any:
+    """The time as the standard library has it: Table Storage's own type can't be encoded."""
+    return datetime.combine(moment.date(), moment.time(), UTC)

@@ -1,0 +1,179 @@
+"""Backfill and preview over the wire: complete after kills, one key a record, and preview counts what backfill sends."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.certs import Certificates
+from local.stack import LocalAzure
+from local.tenant import destinations, synthetic_tenant
+from shared.jobs.model import STALE_AFTER, Job
+from shared.jobs.runners import preview, stored_sources
+from shared.services import Services
+from shared.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+RECORDS = 20_000
+ASSESSMENTS = "microsoft.security/assessments"
+WORKER = """
+import asyncio, sys
+from shared.services import services
+
+async def work():
+    await services().job_worker.run(sys.argv[1])
+    await services().close()
+
+asyncio.run(work())
+"""
+FILTERED = """
+version: 1
+name: filtered
+scope: {{managementGroups: [contoso]}}
+automation: {{location: westeurope}}
+export:
+  alerts: {{minimumSeverity: Medium}}
+  recommendations:
+    minimumSeverity: High
+    ids: [f97aa83c-9b63-4f9a-99f6-b22c4398f936, 1c5de8e1-f68d-6a17-e0d2-ec259c42768c]
+    findings: {{severities: [Low]}}
+  attackPaths: {{riskLevels: [Critical, High]}}
+destination:
+  eventHub: {{resourceId: {hub}, trustedService: true}}
+"""
+
+
+@pytest.fixture
+async def azure(
+    tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[LocalAzure]:
+    parts = ("azurite", "arm", "ingestion")
+    tenant = synthetic_tenant(5, 24, untidy=False)
+    async with LocalAzure(tmp_path / "azure", parts=parts, tenant=tenant, certificates=local_certs) as running:
+        for name, value in running.app_settings().items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+async def services(azure: LocalAzure) -> AsyncIterator[Services]:
+    made = Services(Settings.load())
+    yield made
+    await made.close()
+
+
+def fill(azure: LocalAzure, records: int) -> None:
+    """Give the tenant so many assessments, evenly."""
+    security: Any = azure.tenant.security_records
+    everyone = [one for one in azure.tenant.subscriptions.values() if one.tenant_id == azure.tenant.home]
+    have = sum(len(security(one, ASSESSMENTS)) for one in everyone)
+    for number in range(records - have):
+        one = everyone[number % len(everyone)]
+        record = copy.copy(security(one, ASSESSMENTS)[0])
+        record["id"] = f"{record['id']}-{number:05}"
+        security.add(one.id, record)
+
+
+async def submitted(services: Services, **arguments: Any) -> Job:
+    return await services.jobs.submit("backfill", arguments, "test", now=datetime.now(UTC))
+
+
+async def worker(job: Job, until: Callable[[], bool] | None = None) -> int:
+    """Work on a job in a process of its own; with `until`, kill the process as soon as that holds."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WORKER, job.id, cwd=ROOT, env=os.environ, stderr=asyncio.subprocess.DEVNULL
+    )
+    ended = asyncio.ensure_future(process.wait())
+    while until is not None and not ended.done() and not until():
+        await asyncio.sleep(0.01)
+    if until is not None and not ended.done():
+        process.send_signal(signal.SIGKILL)
+    return await ended
+
+
+async def time_passes(services: Services, job: Job) -> Job:
+    """The heartbeat of the killed worker grows old, so that the queue's next delivery is taken."""
+    stored, etag = await services.jobs.get(job.id)
+    assert stored.state == "running"
+    assert stored.heartbeat
+    await services.jobs.save(replace(stored, heartbeat=stored.heartbeat - STALE_AFTER - timedelta(seconds=1)), etag)
+    return stored
+
+
+async def test_a_backfill_killed_twice_ends_complete_and_gives_each_record_one_key(
+    azure: LocalAzure, services: Services
+) -> None:
+    fill(azure, RECORDS)
+    job = await submitted(services, kinds=["Assessments"], managementGroups=["contoso"])
+    for threshold in (RECORDS // 4, RECORDS // 2):
+        assert await worker(job, lambda: azure.ingestion.rows > threshold) == -signal.SIGKILL  # noqa: B023 - used at once
+        killed = await time_passes(services, job)
+        assert 0 < killed.cursor["records"] < RECORDS
+        assert "records sent" in killed.progress
+    assert await worker(job) == 0
+
+    done = await services.jobs.settled(job.id, datetime.now(UTC))
+    assert (done.state, done.attempt) == ("succeeded", 3)
+    assert done.result is not None
+    assert done.result["records"] == RECORDS
+    query = """SELECT count(*), count(DISTINCT RecordKey), count(DISTINCT RecordId), min(Action), max(Action)
+        FROM DefenderAssessments_CL"""
+    rows, keys, ids, first, last = (await azure.workspace.sql(query)).rows[0]
+    assert (ids, keys) == (RECORDS, RECORDS), "every record is there, under one key"
+    assert (first, last) == ("Backfill", "Backfill")
+    assert rows - keys <= 2 * 1000, "a kill costs at most the batch in hand"
+    assert not azure.ingestion.losses
+    assert await services.last_seen.read() == {}, "a backfill is no sign that an export works"
+
+
+async def test_previews_counts_equal_what_a_filtered_backfill_sends(azure: LocalAzure, services: Services) -> None:
+    hub = destinations(azure.tenant).event_hub
+    await services.exports.put("filtered", FILTERED.format(hub=hub).encode())
+    sources = await stored_sources(services.exports, "filtered")
+    everyone = sorted(one.id.lower() for one in (await services.surveyor.take()).subscriptions)
+    told = await preview(services.present, sources, everyone)
+    assert 0 < told["sent"] < told["records"]
+
+    job = await submitted(services, export="filtered")
+    await services.job_worker.run(job.id)
+    done = await services.jobs.settled(job.id, datetime.now(UTC))
+    assert done.result == {"subscriptions": len(everyone), "records": told["sent"], "reasons": []}
+
+    by_kind: dict[str, int] = {}
+    for line in told["counts"]:  # no two rule sets of this export let the same record through
+        by_kind[line["event_source"]] = by_kind.get(line["event_source"], 0) + line["records"]
+        assert len(line["examples"]) == min(5, line["records"])
+    sent = {
+        kind: (await azure.workspace.sql(f"SELECT count(*), count(DISTINCT RecordKey) FROM {table}")).rows[0]
+        for kind, table in {
+            "Alerts": "DefenderAlerts_CL",
+            "Assessments": "DefenderAssessments_CL",
+            "SubAssessments": "DefenderSubAssessments_CL",
+            "AttackPaths": "DefenderAttackPaths_CL",
+        }.items()
+    }
+    assert sent == {kind: (count, count) for kind, count in by_kind.items()}
+
+
+async def test_a_backfill_goes_on_after_the_record_where_it_stopped_and_from_the_start_when_that_is_gone(
+    azure: LocalAzure, services: Services
+) -> None:
+    one = next(iter(azure.tenant.subscriptions.values())).id
+    found = [each async for each in services.present.read(["Assessments"], [one], [])]
+    for inside, left in ((found[2].id, len(found) - 3), ("no longer there", len(found))):
+        job = await submitted(services, kinds=["Assessments"], subscriptions=[one])
+        stored, etag = await services.jobs.get(job.id)
+        await services.jobs.save(replace(stored, cursor={"step": [one], "inside": inside, "records": 3}), etag)
+        await services.job_worker.run(job.id)
+        done = await services.jobs.settled(job.id, datetime.now(UTC))
+        assert done.result == {"subscriptions": 1, "records": 3 + left, "reasons": []}

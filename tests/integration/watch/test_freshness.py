@@ -1,0 +1,238 @@
+"""The check over the wire: real exports, real records through the pipeline, and a clock that is moved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.certs import Certificates
+from local.records import generate
+from local.stack import LocalAzure
+from local.tenant import Tenant, destinations, synthetic_tenant
+from local.tenant.plans import set_plan
+from shared.enrich.records import Event
+from shared.reconcile.report import Caller
+from shared.reconcile.run import Request
+from shared.services import Services
+from shared.settings import Settings
+
+DAY = timedelta(days=1)
+ALL = """
+  frequency: [streaming, snapshot]
+  alerts: {frequency: [streaming]}
+  recommendations: {findings: {}}
+  secureScore: {controls: true}
+  regulatoryCompliance: {}
+  attackPaths: {}
+"""
+KINDS = (
+    "Assessments", "SubAssessments", "SecureScores", "SecureScoreControls", "RegulatoryComplianceAssessment",
+    "AttackPaths",
+)  # fmt: skip
+FINDINGS = "microsoft.security/assessments/subassessments"
+
+
+def export(name: str, subscriptions: Sequence[str], destination: str, content: str = ALL) -> str:
+    listed = ", ".join(subscriptions)
+    automation = "automation: {location: westeurope}"
+    return (
+        f"version: 1\nname: {name}\nscope: {{subscriptions: [{listed}]}}\n{automation}\n"
+        f"export: {content}\ndestination: {destination}\n"
+    )
+
+
+class Flow:
+    """A local Azure with exports in force, and the app's services, made anew for each day."""
+
+    def __init__(self, azure: LocalAzure) -> None:
+        self.azure = azure
+        self.tenant: Tenant = azure.tenant
+        self.start = datetime.now(UTC)
+        self.into = destinations(azure.tenant)
+
+    @asynccontextmanager
+    async def services(self) -> AsyncIterator[Services]:
+        services = Services(Settings.load())
+        try:
+            yield services
+        finally:
+            await services.close()
+
+    async def declare(self, **exports: str) -> None:
+        async with self.services() as services:
+            for name, text in exports.items():
+                await services.exports.put(name, text.encode())
+            report = await services.reconciler.apply(Request(Caller("cli", "test")))
+            assert report.outcome == "Succeeded", report.as_dict()
+
+    async def check(self, days: float) -> dict[tuple[str, str], dict[str, Any]]:
+        """The verdicts of a check so many days after the start."""
+        from shared.watch.check import Tenant as Seen
+
+        async with self.services() as services:
+            survey = await services.surveyor.take()
+            seen = Seen(survey.declared, survey.coverage, survey.reasons)
+            document = await services.freshness.run(seen, self.start + days * DAY)
+            assert await services.freshness.latest() == document
+        return {(each["subscription_id"], each["kind"]): each for each in document["health"]}
+
+    async def snapshot(self, days: float, subscriptions: Iterable[str], kinds: Sequence[str] = KINDS) -> None:
+        """The weekly snapshot of some subscriptions arrives: what is present, as continuous export sends it."""
+        mark = {"securityEventDataEnrichment": {"action": "Write", "isSnapshot": True}}
+        async with self.services() as services:
+            reasons: list[str] = []
+            read = services.present.read(kinds, sorted(subscriptions), reasons)
+            records = [found.record async for found in read]
+            events = [
+                Event(json.dumps({**record, **mark}).encode(), self.start + days * DAY, "0", index)
+                for index, record in enumerate(records)
+            ]
+            await services.pipeline.run(events)
+            assert not reasons
+
+
+@pytest.fixture
+async def flow(tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Flow]:
+    tenant = synthetic_tenant(9, 12, untidy=False)
+    hub = destinations(tenant).event_hub
+    settings = {"EVENT_HUB_RESOURCE_ID": hub.upper(), "RECONCILE_MODE": "apply"}
+    parts = ("azurite", "arm", "ingestion")
+    async with LocalAzure(
+        tmp_path / "azure", parts=parts, tenant=tenant, certificates=local_certs, settings=settings
+    ) as azure:
+        for name, value in azure.app_settings().items():
+            monkeypatch.setenv(name, value)
+        yield Flow(azure)
+
+
+async def test_each_silence_gets_its_verdict_and_reason_and_nobody_else_is_accused(flow: Flow) -> None:
+    tenant = flow.tenant
+    enabled = (one for one in tenant.subscriptions.values() if one.tenant_id == tenant.home and one.state == "Enabled")
+    deleted, emptied, unplanned, never, elsewhere, streaming, disabled, well, *_ = (one.id for one in enabled)
+    hub, workspace = f"{{eventHub: {{resourceId: {flow.into.event_hub}, trustedService: true}}}}", flow.into.workspace
+    await flow.declare(
+        everything=export("everything", [deleted, emptied, unplanned, never, disabled, well], hub),
+        elsewhere=export("elsewhere", [elsewhere], f"{{logAnalyticsWorkspace: {{resourceId: {workspace}}}}}"),
+        changes=export("changes", [streaming], hub, "{frequency: [streaming], recommendations: {}}"),
+    )
+
+    before = await flow.check(0)
+    assert {each["verdict"] for each in before.values()} == {"quiet", "not observable"}
+    await flow.snapshot(0.1, {deleted, emptied, unplanned, disabled, well})
+
+    ours = {each["id"].split("/")[2]: each for each in tenant.all_automations() if "everything" in each["id"]}
+    tenant.delete_automation(ours[deleted]["id"])
+    nothing = [{"propertyJPath": "name", "propertyType": "String", "operator": "Equals", "expectedValue": "none"}]
+    filtered = {**ours[emptied]["properties"], "sources": [
+        {**source, "ruleSets": [{"rules": nothing}]} for source in ours[emptied]["properties"]["sources"]
+    ]}  # fmt: skip
+    tenant.set_automation({**ours[emptied], "properties": filtered})
+    tenant.set_automation({**ours[disabled], "properties": {**ours[disabled]["properties"], "isEnabled": False}})
+    for plan in ("VirtualMachines", "SqlServers", "CloudPosture"):
+        set_plan(tenant, unplanned, plan, pricingTier="Free")
+    tenant.security_records.remove(unplanned, FINDINGS)  # type: ignore[attr-defined] # the synthetic tenant's
+    await flow.check(3)
+    await flow.snapshot(7.1, {well})
+    await flow.snapshot(7.1, {unplanned}, [kind for kind in KINDS if kind != "SubAssessments"])
+
+    assert "silent" not in {each["verdict"] for each in (await flow.check(9)).values()}, "the last snapshot is not due"
+    found = await flow.check(9.5)
+    silent = {key: each["reason"] for key, each in found.items() if each["verdict"] == "silent"}
+    present = {each for each, _ in await present_keys(flow)}
+    expected: dict[tuple[str, str], str] = {}
+    for kind in KINDS:
+        if (deleted, kind) in present:
+            expected[deleted, kind] = "the automation is missing"
+        if (disabled, kind) in present:
+            expected[disabled, kind] = "the automation is disabled"
+    for (subscription, kind), count in await present_keys(flow):
+        if subscription == emptied:
+            why = f"the automation's filter was changed and lets none of {count} present records through"
+            expected[subscription, kind] = why
+        if subscription == never and kind != "AttackPaths":
+            expected[subscription, kind] = f"nothing ever arrived, though {count} present records should have been sent"
+    assert silent == expected
+
+    assert found[unplanned, "SubAssessments"]["verdict"] == "quiet"
+    assert found[unplanned, "SubAssessments"]["reason"] == (
+        "there are no such records at present; Defender plans that are off: CloudPosture, SqlServers, VirtualMachines"
+    )
+    assert {found[elsewhere, kind]["verdict"] for kind in KINDS} == {"not observable"}
+    assert (found[streaming, "Assessments"]["verdict"], found[streaming, "Assessments"]["reason"]) == (
+        "quiet",
+        "only changes are exported, and nothing may have changed",
+    )
+    for kind in KINDS:
+        if (well, kind) in present:
+            assert (found[well, kind]["verdict"], found[well, kind]["reason"]) == ("fresh", "")
+    assert found[deleted, "Assessments"]["since"][:16] == (flow.start + 9.1 * DAY).isoformat()[:16]
+
+    await flow.azure.workspace.flush()
+    lost = {
+        loss for loss in flow.azure.ingestion.losses if loss.reason != "time"
+    }  # the clock was moved past the window
+    assert not lost, "health rows have the types of their table"
+    rows = (
+        await flow.azure.workspace.sql("SELECT count(*) FROM DefenderExportHealth_CL WHERE Verdict = 'silent'")
+    ).rows
+    assert rows == [(len(silent),)]
+
+
+async def present_keys(flow: Flow) -> list[tuple[tuple[str, str], int]]:
+    """How many records there are by subscription and kind."""
+    async with flow.services() as services:
+        counts: dict[tuple[str, str], int] = {}
+        everyone = [each.id for each in flow.tenant.subscriptions.values()]
+        async for found in services.present.read(KINDS, everyone, []):
+            counts[found.subscription, found.kind] = counts.get((found.subscription, found.kind), 0) + 1
+    return list(counts.items())
+
+
+async def test_what_comes_back_or_is_new_is_waited_for_before_it_is_called_silent(flow: Flow) -> None:
+    tenant = flow.tenant
+    one = [each.id for each in tenant.subscriptions.values()][1]
+    hub = f"{{eventHub: {{resourceId: {flow.into.event_hub}, trustedService: true}}}}"
+    text = export("everything", [one], hub)
+    await flow.declare(everything=text)
+    await flow.check(0)
+    await flow.snapshot(0.1, {one})
+    await flow.declare(everything=text.replace("name: everything", "name: everything\nenabled: false"))
+    assert await flow.check(2) == {}
+    await flow.declare(everything=text)
+    assert (await flow.check(30))[one, "Assessments"]["verdict"] == "quiet"
+    assert (await flow.check(38))[one, "Assessments"]["verdict"] == "quiet"
+    assert (await flow.check(40))[one, "Assessments"]["verdict"] == "silent"
+
+
+async def test_rows_lost_behind_a_204_are_found_by_table_and_number(flow: Flow) -> None:
+    azure = flow.azure
+    azure.ingestion.drop_share = 0.01
+    subscriptions = [each.id for each in flow.tenant.subscriptions.values()]
+    events = [
+        Event(each.body, flow.start, "0", number)
+        for number, each in enumerate(generate(3, subscriptions, 6_000, start=flow.start))
+    ]
+    async with flow.services() as services:
+        summary = await services.pipeline.run(events)
+        azure.ingestion.drop_share = 0.0
+        await azure.workspace.flush()
+        dropped: dict[str, int] = {}
+        for loss, count in azure.ingestion.losses.items():
+            assert loss.reason == "dropped row"
+            dropped[loss.table] = dropped.get(loss.table, 0) + count
+        tomorrow = datetime.combine((flow.start + DAY).date(), time(3), UTC)
+        from shared.watch.check import Tenant as Seen
+
+        document = await services.freshness.run(Seen((), ()), tomorrow)
+    compared = {each["table"]: each["uploaded"] - each["stored"] for each in document["stored"]}
+    assert sum(dropped.values()) > 20
+    assert {table: lost for table, lost in compared.items() if lost} == dropped
+    assert {each["table"]: each["uploaded"] for each in document["stored"]} == dict(summary.accepted)
+    query = "SELECT TableName, RowsUploaded - RowsStored FROM DefenderExportHealth_CL WHERE Verdict = 'missing'"
+    assert dict((await azure.workspace.sql(query)).rows) == dropped
