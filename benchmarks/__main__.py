@@ -65,10 +65,9 @@ def machine() -> str:
 def page(budgets: Sequence[Budget], outputs: Mapping[str, str]) -> str:
     """`docs/benchmarks.md`."""
     load = f"load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    parts = [
-        "# Benchmarks\n\nWritten by `python -m benchmarks --write`; each benchmark's docstring says what is counted on "
-        f"each side.\n\nMeasured {datetime.now(UTC):%Y-%m-%d} on {machine()}, {load}.\n\n{table(budgets)}\n"
-    ]
+    measured = f"{datetime.now(UTC):%Y-%m-%d} on {machine()}, {load}"
+    head = "Written by `python -m benchmarks --write`; each benchmark's docstring says what is counted on each side."
+    parts = [f"# Benchmarks\n\n{head}\n\nMeasured {measured}.\n\n{table(budgets)}\n"]
     if not all(budget.met for budget in budgets) and REASONS.exists():
         parts.append(f"\n## Why budgets are missed\n\n{REASONS.read_text(encoding='utf-8').strip()}\n")
     for name, text in outputs.items():
