@@ -1,0 +1,200 @@
+"""`defender-export push`: export files that passed their checks, into the store or through the HTTP API.
+
+Exit codes: 0 everything is as the files say, 1 a file is invalid, a test failed or a write was refused, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shared.cli.exports import add_paths, check_files, print_failures, print_findings, run_tests, usage
+
+if TYPE_CHECKING:
+    from shared.exports.check import Checked
+    from shared.exports.store import ExportStore
+
+
+class PushTarget(Protocol):
+    """Where `push` puts files: the store itself, or something that stands in front of it."""
+
+    async def read(self, name: str) -> tuple[bytes, str] | None:
+        """The stored text and its ETag; None when there is no export of this name."""
+
+    async def write(self, name: str, text: bytes, etag: str | None) -> None:
+        """Replace the version of that ETag, or create when None; raises `ExportConflict` when it is another."""
+
+    async def names(self) -> dict[str, str]:
+        """The ETag of each stored export by name."""
+
+    async def delete(self, name: str, etag: str) -> None:
+        """Delete that version; raises `ExportConflict` when the stored one is another."""
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    push = commands.add_parser("push", help="validate and test files, then write them to the store")
+    add_paths(push)
+    push.add_argument("--dry-run", action="store_true", help="show what would be written")
+    push.add_argument("--prune", action="store_true", help="delete stored exports that are not among the files")
+    push.add_argument("--yes", action="store_true", help="delete without asking (for pipelines)")
+    push.add_argument("--url", help="go through the HTTP API of the app at this address, not to the storage")
+    push.add_argument("--entra", action="store_true", help="with --url: sign in with Entra instead of a function key")
+    push.add_argument("--resource", default="", help="with --entra: the API's application id URI, api://<client id>")
+    push.set_defaults(run=_push)
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    from shared.cli.remote import ApiFailure
+    from shared.exports.findings import errors
+    from shared.settings import SettingsError
+
+    try:
+        checked, findings = check_files(arguments.paths)
+    except OSError as error:
+        return usage(error)
+    outcomes, _ = run_tests(checked, findings)
+    print_findings(findings)
+    print_failures(outcomes)
+    if errors(findings) or any(not outcome["passed"] for outcome in outcomes):
+        print("nothing was pushed")
+        return 1
+    try:
+        return asyncio.run(_push_to_target(checked, arguments))
+    except (SettingsError, ValueError) as error:
+        return usage(error)
+    except ApiFailure as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namespace) -> int:
+    async with _target(arguments) as target:
+        code = await push_files(checked, target, dry_run=arguments.dry_run)
+        if code or not arguments.prune:
+            return code
+        pushed = {file.config.name for file in checked if file.config}
+        return await prune(pushed, target, confirm=_confirm(arguments), dry_run=arguments.dry_run)
+
+
+def _confirm(arguments: argparse.Namespace) -> Callable[[Sequence[str]], bool]:
+    def ask(names: Sequence[str]) -> bool:
+        if arguments.yes:
+            return True
+        if not sys.stdin.isatty():
+            print("nothing was deleted: confirm with --yes")
+            return False
+        return input(f"delete {', '.join(names)} from the store? [y/N] ").strip().lower() in {"y", "yes"}
+
+    return ask
+
+
+async def prune(
+    pushed: Collection[str], target: PushTarget, *, confirm: Callable[[Sequence[str]], bool], dry_run: bool = False
+) -> int:
+    """Delete what is stored and not among the files that were pushed, each in the version listed; the exit code.
+
+    An empty list of files prunes nothing: `push` has refused it before.
+    """
+    from shared.exports.store import ExportConflict
+
+    stored = await target.names()
+    extra = sorted(set(stored) - set(pushed))
+    if dry_run or not extra:
+        for name in extra:
+            print(f"{name}: would be deleted")
+        return 0
+    if not confirm(extra):
+        return 1
+    refused = 0
+    for name in extra:
+        try:
+            await target.delete(name, stored[name])
+        except ExportConflict:
+            refused += 1
+            print(f"{name}: kept: someone else changed it meanwhile; push again")
+        else:
+            print(f"{name}: deleted")
+    return 1 if refused else 0
+
+
+async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run: bool = False) -> int:
+    """Write files that passed their checks to `target`, and print what became of each; the exit code."""
+    from shared.exports.store import ExportConflict
+
+    refused = 0
+    for file in checked:
+        if file.config is None:
+            continue
+        name = file.config.name
+        text = file.text.encode() if isinstance(file.text, str) else file.text
+        stored = await target.read(name)
+        change = "created" if stored is None else "unchanged" if stored[0] == text else "updated"
+        if change != "unchanged" and not dry_run:
+            try:
+                await target.write(name, text, stored[1] if stored else None)
+            except ExportConflict:
+                refused, change = refused + 1, "refused: someone else changed it meanwhile; push again"
+        print(f"{name}: {'would be ' if dry_run and change != 'unchanged' else ''}{change}")
+    return 1 if refused else 0
+
+
+@asynccontextmanager
+async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
+    """The app at `--url`, or the storage account that the environment names, with the caller's own identity.
+
+    Raises:
+        ValueError: `--url` does not tell how to get in.
+    """
+    from shared.cli.remote import open_target
+    from shared.services import Services
+    from shared.settings import Settings
+
+    if arguments.url:
+        # A key on the command line would be in the shell's history and in every listing of processes.
+        key = "" if arguments.entra else os.environ.get("DEFENDER_EXPORT_KEY", "")
+        async with open_target(arguments.url, key=key, resource=arguments.resource) as target:
+            yield target
+        return
+    services = Services(Settings.load())
+    try:
+        yield StoreTarget(services.exports)
+    finally:
+        await services.close()
+
+
+class StoreTarget:
+    """The store as a target of `push`."""
+
+    def __init__(self, store: ExportStore) -> None:
+        self._store = store
+
+    async def read(self, name: str) -> tuple[bytes, str] | None:
+        """See `PushTarget`."""
+        from shared.exports.store import ExportNotFound
+
+        try:
+            stored = await self._store.get(name)
+        except ExportNotFound:
+            return None
+        return stored.text, stored.etag
+
+    async def write(self, name: str, text: bytes, etag: str | None) -> None:
+        """See `PushTarget`."""
+        await self._store.put(name, text, if_match=etag, if_none_match=None if etag else "*")
+
+    async def names(self) -> dict[str, str]:
+        """See `PushTarget`."""
+        return {entry.name: entry.etag for entry in await self._store.list()}
+
+    async def delete(self, name: str, etag: str) -> None:
+        """See `PushTarget`."""
+        from shared.exports.store import ExportNotFound
+
+        with suppress(ExportNotFound):  # what is gone already need not go
+            await self._store.delete(name, if_match=etag)
