@@ -222,8 +222,8 @@ async def deliver(azure: LocalAzure, folder: Path, count: int) -> dict[str, floa
 async def dead_letters(azure: LocalAzure) -> int:
     """How many dead letters there are."""
     from shared.clients import Clients
+    from shared.clock import Clock
     from shared.enrich.assemble import dead_letters as store
-    from shared.enrich.clock import Clock
     from shared.settings import Settings
 
     settings = Settings.load(azure.app_settings())

@@ -20,3 +20,24 @@ class Clock:
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def deadline(self, seconds: float) -> Deadline:
+        """The moment `seconds` from now."""
+        return Deadline(self.monotonic() + seconds, self)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment after which nothing new is begun."""
+
+    at: float
+    clock: Clock
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; zero or less when it has passed."""
+        return self.at - self.clock.monotonic()
+
+    def sooner(self, seconds: float) -> Deadline:
+        """The moment `seconds` from now, but no later than this one."""
+        return Deadline(min(self.at, self.clock.monotonic() + seconds), self.clock)

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from shared.enrich.clock import Clock
+from shared.clock import Clock
 
 T = TypeVar("T")
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.clients import Clients
+from shared.clock import Clock
 from shared.enrich import configure
 from shared.enrich.blobs import Container
-from shared.enrich.clock import Clock
 from shared.enrich.deadletter import DeadLetters
 from shared.enrich.deliver import Deliverer
 from shared.enrich.forward import OutputHub

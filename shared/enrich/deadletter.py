@@ -16,8 +16,8 @@ from itertools import groupby
 import msgspec
 from isal import igzip
 
+from shared.clock import Clock, Deadline
 from shared.enrich.blobs import ChangedError, Container, Listed
-from shared.enrich.clock import Clock, Deadline
 from shared.enrich.letters import Letter
 
 LETTERS_PER_BLOB = 5_000

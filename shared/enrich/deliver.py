@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, Self, TypeVar
 
+from shared.clock import Clock, Deadline
 from shared.enrich.answers import Answer, Verdict
-from shared.enrich.clock import Clock, Deadline
 from shared.enrich.ingestion import Ingestion
 from shared.enrich.throttle import Limiter
 
@@ -118,7 +118,7 @@ class Deliverer:
         while True:
             try:
                 async with self.limiter.slot(deadline):
-                    sent_at = self._clock.seconds()
+                    sent_at = self._clock.monotonic()
                     answer = await self._ingestion.upload(
                         body.stream, body.data, min(self._upload_timeout, deadline.left)
                     )
@@ -153,4 +153,4 @@ class Deliverer:
         async with self._renewing:
             if self._renewed_at < sent_at:
                 await self._ingestion.renew_token()
-                self._renewed_at = self._clock.seconds()
+                self._renewed_at = self._clock.monotonic()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared.clients import Clients
-from shared.enrich.clock import Deadline
+from shared.clock import Deadline
 from shared.enrich.failpoints import touching
 from shared.settings import SettingsError
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from shared.clients import Clients
+from shared.clock import Clock
 from shared.enrich.answers import Answer, retry_after
-from shared.enrich.clock import Clock
 from shared.enrich.failpoints import touching
 from shared.settings import Settings, SettingsError
 

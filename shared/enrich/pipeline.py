@@ -17,8 +17,8 @@ import msgspec
 import orjson
 from isal import igzip
 
+from shared.clock import Clock, Deadline
 from shared.enrich.blobs import Container, StoreError
-from shared.enrich.clock import Clock, Deadline
 from shared.enrich.deadletter import Choice, DeadLetters, Replay
 from shared.enrich.deliver import Deliverer
 from shared.enrich.failpoints import touching

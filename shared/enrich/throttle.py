@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.enrich.clock import Clock, Deadline
+from shared.clock import Clock, Deadline
 
 
 class Limiter:
@@ -51,14 +51,14 @@ class Limiter:
 
     def throttled(self, sent_at: float, pause: float) -> None:
         """An upload sent at `sent_at` was answered 429: halve once per round, and let everyone pause (seconds)."""
-        now = self._clock.seconds()
+        now = self._clock.monotonic()
         if sent_at >= self._cut_at:
             self.limit = max(1.0, self.limit / 2)
             self._cut_at = now
         self._resume_at = max(self._resume_at, now + pause)
 
     async def _wait_out_pause(self, deadline: Deadline) -> None:
-        while (pause := self._resume_at - self._clock.seconds()) > 0:
+        while (pause := self._resume_at - self._clock.monotonic()) > 0:
             if pause >= deadline.left:
                 raise TimeoutError
             await self._clock.sleep(pause)

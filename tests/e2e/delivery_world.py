@@ -18,8 +18,8 @@ from azure.eventhub.aio import EventHubProducerClient
 from local.certs import Certificates
 from local.stack import LocalAzure
 from shared.clients import Clients
+from shared.clock import Clock
 from shared.enrich.assemble import dead_letters
-from shared.enrich.clock import Clock
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,8 +22,8 @@ from local.certs import Certificates
 from local.eventhubs import EventHubsBroker
 from local.stack import LocalAzure
 from shared.clients import Clients
+from shared.clock import Clock
 from shared.enrich.assemble import dead_letters
-from shared.enrich.clock import Clock
 from shared.enrich.failpoints import POINTS
 from shared.settings import Settings
 from tests.integration.enrich.conftest import MARK, assessments

@@ -16,8 +16,8 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.stack import LocalAzure
 from shared.clients import Clients
+from shared.clock import Clock
 from shared.enrich.assemble import pipeline
-from shared.enrich.clock import Clock
 from shared.enrich.deadletter import Choice, DeadLetter
 from shared.enrich.letters import Letter
 from shared.enrich.pipeline import Pipeline
