@@ -43,8 +43,8 @@ SCORE_DAYS = 90
 # TimeGenerated may lie two days before and one after the time of arrival (Azure's window).
 _EARLIER, _LATER = timedelta(days=3), timedelta(days=1)
 _PATIENCE_SECONDS = 30
-_MOST_POINTS = 180
-_BINS = (1, 5, 10, 30, 60)
+_MOST_POINTS = 60
+_BINS = (1, 2, 5, 10, 30, 60, 180)
 
 
 class Arrival(NamedTuple):
@@ -101,7 +101,7 @@ class Trends:
 
 
 def window(now: datetime, hours: int) -> Trends:
-    """An empty answer over the `hours` up to `now`, in bins that make at most 180 points."""
+    """An empty answer over the `hours` up to `now`, in bins that make at most 60 points."""
     minutes = next((size for size in _BINS if hours * 60 / size <= _MOST_POINTS), _BINS[-1])
     size = minutes * 60
     until = datetime.fromtimestamp((now.timestamp() // size + 1) * size, UTC)

@@ -145,7 +145,7 @@ async def test_the_stream_and_the_score_are_plotted_from_the_tables(look: Visit)
     await expect(page.locator("#plot-records .plot-legend")).to_contain_text("Alerts")
     await expect(page.locator("#plot-score .plot-said")).to_contain_text("%")
     painted = await page.locator("#plot-records canvas").evaluate(
-        "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value)"
+        "(each) => each.getContext('2d').getImageData(0, 0, each.width, each.height).data.some((value) => value)"
     )
     assert painted
     await page.locator("#plot-records summary").click()

@@ -70,7 +70,7 @@ const about = (row) =>
   el("dl", { class: "facts" },
     el("dt", {}, "Subscription"), el("dd", {}, el("code", {}, row.subscriptionId)),
     el("dt", {}, "Tenant"), el("dd", {}, el("code", {}, row.tenantId)),
-    el("dt", {}, "Management groups"), el("dd", {}, row.managementGroups.join(" › ") || "none visible"));
+    el("dt", {}, "Management groups"), el("dd", {}, row.managementGroups.filter((name) => name !== row.tenantId).join(" › ") || "none visible"));
 
 function drift(items) {
   const open = items.filter((item) => item.action !== "foreign" && item.action !== "unchanged" && (!item.outcome || !["created", "updated", "deleted", "adopted", "unchanged"].includes(item.outcome)));
@@ -97,7 +97,7 @@ function kindSection(name, row, coverage, health, open) {
   return el("details", { class: "kind", "data-section": name, open: open || STATES[state].bad },
     el("summary", {}, el("span", { class: "kind-name" }, kindName(name)), mark(state)),
     el("p", {}, STATES[state].means, note ? ` ${note.charAt(0).toUpperCase()}${note.slice(1)}.` : ""),
-    STATES[state].next ? el("p", { class: "next" }, STATES[state].next) : null,
+    STATES[state].next && state !== "drifted" ? el("p", { class: "next" }, STATES[state].next) : null,
     health ? el("p", {}, `Last arrived: ${health.lastSeen ? `${moment(health.lastSeen)}, ${ago(health.lastSeen)}` : "never"}. Flow: ${health.verdict}${health.reason ? `, ${health.reason}` : ""}.`) : null,
     exporters.map((each) => el("div", { class: "exporter" },
       el("p", {}, el("b", {}, each.automation.split("/").slice(-1)[0]), ` ${each.owner === "ours" ? `for export ${each.export}` : "made by others"}${each.enabled ? "" : ", disabled"}${each.wholeSubscription ? "" : ", resource groups only"}${each.weekly ? ", weekly snapshot" : ""}`),

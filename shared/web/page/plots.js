@@ -3,9 +3,6 @@ import uPlot from "uplot";
 
 import { el, fill } from "./dom.js";
 
-// Distinct in lightness as well as hue (after Okabe and Ito); the dash tells them apart without colour.
-const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [4, 4], [1, 4], [10, 2, 2, 2]];
-
 // A canvas knows no custom properties, so an element tells what colour one comes to.
 const probe = document.body.appendChild(el("i", { hidden: true }));
 
@@ -15,8 +12,8 @@ function token(name) {
 }
 
 export class Plot {
-  constructor(place, title, { unit, stepped = false, bars = false, percent = false, height = 132 }) {
-    this.options = { unit, stepped, bars, percent, height };
+  constructor(place, title, { unit, stacked = false, bars = false, percent = false, height = 132 }) {
+    this.options = { unit, stacked, bars, percent, height };
     this.canvas = el("div", { class: "plot-canvas", role: "img" });
     this.said = el("span", { class: "plot-said" });
     this.legend = el("ul", { class: "plot-legend" });
@@ -49,9 +46,10 @@ export class Plot {
     if (!this.data || !this.canvas.clientWidth) return;
     this.plot?.destroy();
     const { times, series, range } = this.data;
-    const { unit, stepped, bars, percent, height } = this.options;
+    const { unit, stacked, bars, percent, height } = this.options;
     const axis = { stroke: token("--muted"), grid: { stroke: token("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
-    const paths = bars ? uPlot.paths.bars({ size: [0.8, 24] }) : stepped ? uPlot.paths.stepped({ align: 1 }) : undefined;
+    const paths = bars ? uPlot.paths.bars({ size: [0.8, 24] }) : stacked ? uPlot.paths.stepped({ align: 1 }) : undefined;
+    const lines = stacked ? stack(series) : series.map((one) => one.values);
     const options = {
       width: this.canvas.clientWidth,
       height,
@@ -60,16 +58,15 @@ export class Plot {
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: true, ...(range ? { range: () => range } : {}) }, y: { range: (_, low, high) => bounds(low, high, percent) } },
       tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "UTC"),
-      axes: [{ ...axis, space: 64, size: 26, values: clock }, { ...axis, space: 28, size: 46, values: (_, ticks) => ticks.map((tick) => short(tick, unit)) }],
+      axes: [{ ...axis, space: 64, size: 26, values: clock }, { ...axis, space: 22, size: 46, values: (_, ticks) => ticks.map((tick) => short(tick, unit)) }],
       series: [
         {},
         ...series.map((one, index) => ({
           label: one.name,
-          stroke: token(`--plot-${index % 8}`),
-          dash: DASHES[index % 8],
-          width: 1.75,
-          fill: bars || series.length === 1 ? token("--plot-fill") : undefined,
-          points: { show: times.length < 3 || !one.values.some((value, at) => value !== null && at && one.values[at - 1] !== null), size: 5 },
+          stroke: token(stacked ? "--card" : `--plot-${index % 8}`),
+          width: stacked ? 0.5 : 1.75,
+          fill: token(stacked ? `--plot-${index % 8}` : "--plot-fill"),
+          points: { show: !stacked && !bars && !one.values.some((value, at) => value !== null && at && one.values[at - 1] !== null), size: 5 },
           spanGaps: false,
           paths,
         })),
@@ -77,7 +74,7 @@ export class Plot {
       hooks: { setCursor: [(plot) => this.#readings(plot.cursor.idx)] },
     };
     fill(this.canvas);
-    this.plot = new uPlot(options, [times, ...series.map((one) => one.values)], this.canvas);
+    this.plot = new uPlot(options, [times, ...lines], this.canvas);
     this.plot.root.setAttribute("aria-hidden", "true");
     this.#readings(null);
   }
@@ -116,6 +113,13 @@ export class Plot {
     if (this.plot) this.plot.setSize({ width, height: this.options.height });
     else this.#draw();
   }
+}
+
+// Each line is its own values on top of all that come after it, so that the first is drawn first and is the highest.
+function stack(series) {
+  const above = series.map((one) => [...one.values]);
+  for (let at = above.length - 2; at >= 0; at -= 1) above[at] = above[at].map((value, time) => value + above[at + 1][time]);
+  return above;
 }
 
 // One line under each tick, in UTC: the time of day within two days, else the day.

@@ -29,7 +29,9 @@ export function tiles({ coverage, runs, metrics, letters, freshness }, found) {
   tile("tile-changed", runs, () => {
     const run = runs.rows[0];
     if (!run) return ["quiet", "no run yet", "The timer runs every 15 minutes unless RECONCILE_SCHEDULE says otherwise."];
-    return [OUTCOMES[run.outcome] ?? "quiet", planned(run), `${run.outcome.toLowerCase()} ${ago(run.ended)}, mode ${run.mode}`];
+    const changes = ["Created", "Updated", "Deleted", "Adopted"].reduce((sum, name) => sum + (run.counts?.[name] ?? 0), 0);
+    const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
+    return [OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()} ${ago(run.ended)}: ${planned(run)}`];
   });
   tile("tile-needed", coverage && runs && letters && freshness, () =>
     found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"] : ["exported", "nothing", "All is as declared, and nothing waits."]);
@@ -86,7 +88,7 @@ export function letters({ rows }) {
 
 export function jobs({ value }) {
   fill(byId("jobs"), value.length ? el("ul", { class: "jobs" }, value.slice(0, 6).map((job) => el("li", {},
-    mark(JOB_STATES[job.state] ?? "quiet", job.state), ` ${job.kind}`, el("span", { class: "aside", title: job.actor }, ` ${ago(job.created)} by ${job.actor}`),
+    mark(JOB_STATES[job.state] ?? "quiet", job.state), ` ${job.kind}`, el("span", { class: "aside", title: job.actor }, ` ${ago(job.created)} by ${job.actor.length > 18 ? `${job.actor.slice(0, 16)}…` : job.actor}`),
     job.error ? el("p", { class: "next" }, job.error) : null))) : el("p", { class: "empty" }, "None yet. Runbooks and people with Exports.Write start them."));
 }
 
@@ -94,14 +96,14 @@ const plots = {};
 
 export function stream({ metrics, letters: kept }) {
   if (!plots.records) {
-    plots.records = new Plot(byId("plot-records"), "Records a minute", { unit: "", stepped: true });
+    plots.records = new Plot(byId("plot-records"), "Records a minute", { unit: "", stacked: true, height: 148 });
     plots.lag = new Plot(byId("plot-lag"), "Lag", { unit: "s", height: 96 });
     plots.letters = new Plot(byId("plot-letters"), "Dead letters kept", { unit: "", bars: true, height: 96 });
     plots.score = new Plot(byId("plot-score"), "Secure score", { unit: "%", percent: true, height: 112 });
   }
   if (metrics) {
     const times = metrics.times.map((time) => Date.parse(time) / 1000);
-    const series = Object.entries(metrics.recordsPerMinute).map(([kind, values]) => ({ name: RECORD_KINDS[kind] ?? kind, values, total: Math.round(values.reduce((sum, value) => sum + value, 0) * metrics.binMinutes) }));
+    const series = Object.entries(metrics.recordsPerMinute).map(([kind, values]) => ({ name: RECORD_KINDS[kind] ?? kind, values, total: Math.round(values.reduce((sum, value) => sum + value, 0) * metrics.binMinutes) })).sort((one, other) => one.total - other.total);
     const total = Object.values(metrics.recordsPerMinute).flat().reduce((sum, value) => sum + value, 0) * metrics.binMinutes;
     const nothing = metrics.problem || "No records in this time. Streaming sends nothing while nothing changes; a longer time may show some.";
     plots.records.show({ times, series, sentence: series.length ? `${plural(Math.round(total), "record")}, ${number(total / (times.length * metrics.binMinutes))} a minute on average` : "", empty: nothing });
@@ -139,7 +141,7 @@ function showLetters(metrics, rows) {
   const inside = values.reduce((sum, value) => sum + value, 0);
   plots.letters.show({
     times: bins.map((time) => (time + step / 2) / 1000),
-    series: inside ? [{ name: "Records", values }] : [],
+    series: inside ? [{ name: "Records", values: values.map((value) => value || null) }] : [],
     sentence: `${plural(inside + earlier, "record")} kept now${earlier ? `, ${number(earlier)} from before` : ""}`,
     empty: earlier ? `None from this time; ${plural(earlier, "record")} from before.` : "None: everything that arrived was delivered.",
     range: [since / 1000, Date.parse(metrics.until) / 1000],

@@ -1,0 +1,19 @@
+from shared.web.operations import _page
+from tools import page
+
+
+def test_the_committed_page_is_built_from_its_sources() -> None:
+    assert page.BUILT.read_text() == page.build(), "make page"
+
+
+def test_the_page_loads_nothing_from_anywhere() -> None:
+    text = page.BUILT.read_text()
+    for loading in ("<script src", '<link rel="stylesheet"', "@import", "url(", " src=", "import("):
+        assert loading not in text
+
+
+def test_the_policy_names_the_one_script_and_the_one_style_by_their_hashes() -> None:
+    built = _page()
+    assert built.text.count("<script>") == built.text.count("<style>") == 1
+    assert built.policy.count("'sha256-") == 2
+    assert "unsafe" not in built.policy
