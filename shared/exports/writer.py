@@ -1,4 +1,7 @@
-"""Write plain data as YAML that `reader` reads back as the same data: what YAML 1.2 takes for a number is quoted."""
+"""Write plain data as YAML that `reader` reads back as the same data.
+
+Quoted is what YAML 1.2 takes for a number, and what holds characters that a plain text would lose.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,16 @@ def write(document: dict[str, Any]) -> str:
             return True  # the reader refuses them
 
     def text(dumper: yaml.SafeDumper, value: str) -> Any:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if _like_a_number(value) else None)
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if _quoted(value) else None)
 
     Dumper.add_representer(str, text)
     written: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
     return written
 
 
-def _like_a_number(value: str) -> bool:
+def _quoted(value: str) -> bool:
+    if not value.isprintable():
+        return True
     try:
         float(value)
     except ValueError:
