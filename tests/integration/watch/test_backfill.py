@@ -1,4 +1,4 @@
-"""Backfill and preview over the wire: complete after kills, one key a record, and preview counts what backfill sends."""
+"""Backfill and preview over the wire: complete after kills, one key a record, and what preview counts is sent."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def worker(job: Job, until: Callable[[], bool] | None = None) -> int:
     )
     ended = asyncio.ensure_future(process.wait())
     while until is not None and not ended.done() and not until():
-        await asyncio.sleep(0.01)
+        await asyncio.wait([ended], timeout=0.01)
     if until is not None and not ended.done():
         process.send_signal(signal.SIGKILL)
     return await ended

@@ -1,0 +1,62 @@
+"""Requirements of one's own: a small file, read strictly."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.exports.findings import InvalidExport
+from shared.watch.coverage import Requirement
+from shared.watch.requirements import read_requirements
+
+GOOD = """
+version: 1
+requirements:
+  - name: soc
+    description: High alerts reach the SOC
+    kind: Alerts
+    records: [{Severity: High}]
+    destination: contoso-soc
+  - name: findings
+    kind: SubAssessmentsSnapshot
+  - name: recommendations
+    kind: Assessments
+    records:
+      - properties.metadata.severity: High
+      - {properties: {metadata: {severity: Medium}, status: {code: Unhealthy}}}
+"""
+
+
+def test_a_file_becomes_requirements() -> None:
+    soc, findings, recommendations = read_requirements(GOOD)
+    assert soc == Requirement("soc", "Alerts", ({"Severity": "High"},), "contoso-soc", "High alerts reach the SOC")
+    assert findings == Requirement("findings", "SubAssessmentsSnapshot")
+    assert recommendations.samples == (
+        {"properties": {"metadata": {"severity": "High"}}},
+        {"properties": {"metadata": {"severity": "Medium"}, "status": {"code": "Unhealthy"}}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("version: 2\nrequirements: [{name: a, kind: Alerts}]", "f:1: version: error invalid: the version must be 1."),
+        ("version: 1\nrequirements: []", "f:2: requirements: error missing-key"),
+        ("- a", "f:1: : error invalid: this must be a mapping of version, requirements."),
+        ("version: 1\nrequirements:\n - {name: a, kind: Alert}", "error unknown-event-source: 'Alert' is not an event"),
+        ("version: 1\nrequirements:\n - {name: a, kind: Alerts, knid: b}", "unknown-key: 'knid' is not a key here."),
+        ("version: 1\nrequirements:\n - {kind: Alerts}", "missing-key: 'name' must be text."),
+        ("version: 1\nrequirements:\n - {name: cis-8.1.5.2, kind: Alerts}", "duplicate: 'cis-8.1.5.2' is taken."),
+        ("version: 1\nrequirements:\n - {name: a, kind: Alerts, records: [{Severty: High}]}", "Did you mean Severity?"),
+        ("version: 1\nrequirements:\n - {name: a, kind: Alerts, records: [{Severity: Hgih}]}", "One of High, Medium,"),
+        ("version: 1\nrequirements:\n - {name: a, kind: Alerts, records: []}", "a list of at least one record"),
+        (
+            "version: 1\nrequirements:\n - {name: a, kind: Alerts, records: [High]}",
+            "a mapping of paths to plain values",
+        ),
+        ("version: 1\nrequirements: &a []", "f:2: error alias"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(text: str, finding: str) -> None:
+    with pytest.raises(InvalidExport) as caught:
+        read_requirements(text, "f")
+    assert any(finding in str(each) for each in caught.value.findings), caught.value
