@@ -89,7 +89,7 @@ def _confirm(arguments: argparse.Namespace) -> Callable[[Sequence[str]], bool]:
         if not sys.stdin.isatty():
             print("nothing was deleted: confirm with --yes")
             return False
-        return input(f"delete {', '.join(names)} from the store? [y/N] ").strip().lower() in {"y", "yes"}
+        return input(f"remove {', '.join(names)} from the store? [y/N] ").strip().lower() in {"y", "yes"}
 
     return ask
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.exports.evaluate import meets
+from shared.exports.evaluate import meets, surely_holds
 from shared.exports.rules import OPERATORS, TYPES, Rule, Source, accepts, evaluate, event_source_of, kind_of_record
 from tests.unit.exports.examples import rule
 
@@ -137,6 +137,7 @@ def test_not_equals_wants_no_element_of_an_array_to_equal() -> None:
         ("Entities[0].Type", ["ip"]),
         ("Entities[1].Type", ["host"]),
         ("Entities[2].Type", []),
+        ("Entities[3].Type", []),
         ("Entities[*].Type", ["ip", "host"]),
         ("Entities.Names", ["a", "b", "c"]),
         ("Entities.Names[0]", ["a", "c"]),
@@ -187,6 +188,15 @@ def test_no_rule_sets_and_a_rule_set_without_rules_let_everything_through() -> N
 def test_a_decision_says_which_rule_set_held_and_why() -> None:
     decision = evaluate(Source("Alerts", ((rule("Severity", "low"),), (rule("Severity", "high"),))), ALERT)
     assert decision.reason == "Alerts rule set 2 holds: Severity Equals 'high' (it is 'High')"
+    two = evaluate(Source("Alerts", ((rule("Severity", "High"), rule("SystemAlertId", "a")),)), ALERT).reason
+    assert two.endswith("holds: Severity Equals 'High' (it is 'High') and SystemAlertId Equals 'a' (it is 'a')")
+
+
+def test_a_rule_surely_holds_only_on_values_that_are_there() -> None:
+    assert surely_holds(rule("Severity", "High"), ALERT)
+    assert not surely_holds(rule("Severity", "Low"), ALERT)
+    assert surely_holds(rule("Severity", "Low", "NotEquals"), ALERT)
+    assert not surely_holds(rule("Intent", "Low", "NotEquals"), ALERT)
 
 
 def test_a_decision_against_names_the_nearest_rule_set_and_where_it_fails() -> None:

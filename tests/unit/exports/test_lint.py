@@ -92,6 +92,7 @@ def test_a_live_automation_of_an_unknown_shape_is_a_finding(body: Any, sentence:
 def test_an_automation_without_sources_exports_nothing() -> None:
     (finding,) = lint_automation({"properties": {}})
     assert (finding.code, finding.severity, finding.where) == ("no-sources", "warning", "sources")
+    assert (finding.sentence, finding.fix) == ("it has no sources, so it exports nothing.", "Add one.")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_children_with_their_parents_are_clean() -> None:
 def test_a_source_listed_twice() -> None:
     (finding,) = lint_sources([Source("Alerts"), Source("Alerts"), Source("SecureScores")])
     assert (finding.code, finding.severity) == ("duplicate-source", "warning")
-    assert finding.sentence == "Alerts is listed 2 times."
+    assert (finding.sentence, finding.fix) == ("Alerts is listed 2 times.", "Merge their rule sets.")
 
 
 @pytest.mark.parametrize(
@@ -355,6 +356,7 @@ def test_a_contradiction_is_told_once_for_each_rule_set_in_the_file_s_own_words(
 def test_the_same_rule_twice() -> None:
     (finding,) = lint_sources([Source("Alerts", ((HIGH, rule("$.severity", "HIGH")),))])
     assert (finding.code, finding.severity) == ("duplicate-rule", "warning")
+    assert (finding.sentence, finding.fix) == ("it has the same rule twice.", "Take one out.")
 
 
 def test_the_same_rule_set_twice() -> None:

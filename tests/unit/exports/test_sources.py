@@ -87,6 +87,13 @@ def test_what_has_another_shape_is_refused_by_its_place(body: Any, place: str) -
     assert str(caught.value) == place
 
 
+@pytest.mark.parametrize("part", ["propertyJPath", "propertyType", "operator", "expectedValue"])
+def test_each_part_of_a_rule_is_refused_by_its_name(part: str) -> None:
+    with pytest.raises(MalformedRules) as caught:
+        parse_sources([{"ruleSets": [{"rules": [LIVE_RULE | {part: {}}]}]}])
+    assert str(caught.value) == f"sources[0].ruleSets[0].rules[0].{part} is not text"
+
+
 def test_building_writes_the_names_of_the_api() -> None:
     assert build_sources([Source("Alerts", ((HIGH,),))]) == LIVE
     assert build_sources([Source("SecureScores")]) == [{"eventSource": "SecureScores", "ruleSets": []}]
@@ -131,7 +138,7 @@ def test_order_and_repeats_don_t_change_the_normal_form(listed: list[Source], ch
     ],
 )
 def test_case_and_the_dollar_sign_make_no_difference(same: Rule) -> None:
-    assert normalise([Source("alerts", ((same,),))]) == normalise([Source("Alerts", ((HIGH,),))])
+    assert normalise([Source("alerts", ((same,),))]) == (Source("Alerts", ((rule("severity", "high"),),)),)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,10 @@ def test_a_tag_that_only_begins_like_ours_stays() -> None:
         ({"description": None}, Change("properties.description", "", "Continuous export")),
         ({"isEnabled": False}, Change("properties.isEnabled", False, True)),
         ({"scopes": []}, Change("properties.scopes", [], [f"/subscriptions/{SUB}"])),
+        (
+            {"scopes": [{"scopePath": f"/subscriptions/{SUB}/resourceGroups/rg"}]},
+            Change("properties.scopes", [f"/subscriptions/{SUB}/resourceGroups/rg"], [f"/subscriptions/{SUB}"]),
+        ),
         ({"actions": []}, Change("properties.actions", [], [f"event hub {HUB} as a trusted service"])),
         (
             {"actions": [{"actionType": "EventHub", "eventHubResourceId": HUB}]},
@@ -136,8 +140,22 @@ def test_a_difference_that_the_sentences_leave_out_is_shown_as_rules() -> None:
     bare = [{"eventSource": "Assessments", "ruleSets": [rule_set(severity)]}]
     paired = [{"eventSource": "Assessments", "ruleSets": [rule_set(severity, kind)]}]
     (change,) = diff(live(body(sources=bare)), body(sources=paired))
-    assert change.old != change.new
-    assert "microsoft.security/assessments" in change.new.lower()
+    assert change.old == "properties.metadata.severity Equals 'high'"
+    assert change.new == f"{change.old} and type Contains 'microsoft.security/assessments'"
+
+
+def test_a_filter_that_every_record_meets_is_shown_beside_everything() -> None:
+    kind = rule("type", "Microsoft.Security/assessments", "Contains")
+    filtered = [{"eventSource": "Assessments", "ruleSets": [rule_set(kind)]}]
+    bare = [{"eventSource": "Assessments", "ruleSets": []}]
+    (change,) = diff(live(body(sources=filtered)), body(sources=bare))
+    assert (change.old, change.new) == ("type Contains 'microsoft.security/assessments'", "everything")
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_no_description_is_no_description_however_it_is_said(nothing: str | None) -> None:
+    assert diff(live(body(description=None)), body(description=nothing)) == ()
+    assert diff(live(body(description="")), body(description=nothing)) == ()
 
 
 def test_sources_that_cannot_be_read_are_a_change_and_no_crash() -> None:
@@ -168,6 +186,7 @@ def test_order_never_matters() -> None:
 )
 def test_locations_are_compared_without_case_and_spaces(one: str, other: str, same: bool) -> None:
     assert same_location(one, other) is same
+    assert same_location(other, one) is same
 
 
 def test_a_merge_keeps_place_tags_and_unknown_fields_of_others() -> None:

@@ -100,6 +100,11 @@ class TestOwnership:
         assert owned({"Managed-By": "Defender-Export", "DEFENDER-EXPORT-INSTANCE": INSTANCE.upper()}, INSTANCE)
 
     def test_a_foreign_one_is_adopted_only_when_the_file_says_so(self) -> None:
+        left = only(plan([desired()], [live(tags=THEIRS)]))
+        assert left.action is Action.FOREIGN
+        assert left.reason == (
+            "an automation of others has this name; choose another, or set `adopt: true` to take it over"
+        )
         item = only(plan([desired(adopt=True)], [live(tags=THEIRS)]))
         assert item.action is Action.ADOPT
         assert {change.path for change in item.changes} == {f"tags.{name}" for name in OURS}
@@ -238,6 +243,7 @@ class TestGuards:
         made = _drifted(21, of=100)
         assert made.counts == {Action.BLOCKED: 21, Action.UNCHANGED: 79}
         assert "21 updates of 100" in made.guards[0]
+        assert {item.reason for item in made.items if item.action is Action.BLOCKED} == set(made.guards)
 
     def test_a_handful_of_repairs_is_never_held_back(self) -> None:
         assert _drifted(3, of=3).counts[Action.UPDATE] == 3
