@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
 
-.PHONY: run up test lint page screenshots bench soak format docs clean
+.PHONY: run up test lint page screenshots bench soak mutants audit format docs clean
 
 run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
 	@$(BIN)/python -m local run
@@ -39,6 +39,12 @@ bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side
 
 soak: $(VENV)/.installed node_modules/.installed ## the long runs: many seeds
 	@$(BIN)/pytest -m soak --timeout 3600 -q
+
+mutants: $(VENV)/.installed ## does a test notice each small change of the pure core? all of them, or SAMPLE=50 a module
+	@nice $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+
+audit: $(VENV)/.installed ## requirements.txt against published advisories
+	@$(BIN)/python -m tools.audit
 
 clean: ## forget every environment
 	rm -rf .venv .venv-* node_modules .local
