@@ -121,7 +121,7 @@ class Scene:
 
         async def arrived() -> bool:
             kept = sum(letter["records"] for letter in (await self.ask("GET", "/api/dead-letters"))["value"])
-            return await self.story._events_stored() + kept >= count  # noqa: SLF001 - as above
+            return bool(await self.story._events_stored() + kept >= count)  # noqa: SLF001 - as above
 
         await self.until(arrived)
 

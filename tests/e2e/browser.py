@@ -14,6 +14,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+expect.set_options(timeout=30_000)
 EMPTY: dict[str, Any] = {
     "coverage": {"value": [], "continuation": "", "generated": "2026-01-01T00:00:00+00:00", "complete": True},
     "runs": {"value": [], "continuation": ""},
@@ -50,7 +51,7 @@ class Visit:
             "console", lambda said: self.complaints.append(said.text) if said.type in {"error", "warning"} else None
         )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
 
     async def open(self, hash_: str = "") -> Page:
         """Go there, and wait for the first answers."""

@@ -87,7 +87,9 @@ def subscription(number: int, name: str = "", **more: Any) -> dict[str, Any]:
 
 async def findings_of_axe(page: Page, *rules: str) -> list[str]:
     await page.evaluate(AXE.read_text())
-    found = await page.evaluate("(rules) => axe.run(rules.length ? { runOnly: rules } : {})", list(rules))
+    found = await page.evaluate(
+        "(rules) => axe.run({ resultTypes: ['violations'], ...(rules.length && { runOnly: rules }) })", list(rules)
+    )
     return [
         f"{each['id']}: {each['nodes'][0]['html'][:120]}"
         for each in found["violations"]

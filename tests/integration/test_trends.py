@@ -58,7 +58,9 @@ async def test_a_score_stands_until_the_next_for_nine_days_at_most_and_weighs_as
     assert {days for days in found if days > 5} == set(range(12, 21))
     assert found[20] == found[12] == (10.0, 1)
     assert found[4] == (50.0, 1)
-    assert found[0] == (pytest.approx((50 + 3 * 80) / 4), 2)
+    percentage, subscriptions = found[0]
+    assert percentage == pytest.approx((50 + 3 * 80) / 4)
+    assert subscriptions == 2
 
 
 async def test_a_workspace_that_refuses_or_is_unknown_is_said_in_a_sentence(

@@ -25,7 +25,7 @@ export class Plot {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
-  // times: seconds; series: [{name, values}]; sentence: the plot in words; empty: why there is nothing.
+  // times: seconds; series: [{name, values, colour, total}], the last at the bottom of a stack; sentence: the plot in words; empty: why there is nothing.
   show({ times, series, sentence, empty, range }) {
     this.data = series.length && times.length ? { times, series, range } : null;
     this.said.textContent = sentence;
@@ -61,11 +61,11 @@ export class Plot {
       axes: [{ ...axis, space: 64, size: 26, values: clock }, { ...axis, space: 22, size: 46, values: (_, ticks) => ticks.map((tick) => short(tick, unit)) }],
       series: [
         {},
-        ...series.map((one, index) => ({
+        ...series.map((one) => ({
           label: one.name,
-          stroke: token(stacked ? "--card" : `--plot-${index % 8}`),
+          stroke: token(stacked ? "--card" : `--plot-${one.colour ?? 0}`),
           width: stacked ? 0.5 : 1.75,
-          fill: token(stacked ? `--plot-${index % 8}` : "--plot-fill"),
+          fill: token(stacked ? `--plot-${one.colour ?? 0}` : "--plot-fill"),
           points: { show: !stacked && !bars && !one.values.some((value, at) => value !== null && at && one.values[at - 1] !== null), size: 5 },
           spanGaps: false,
           paths,
@@ -82,8 +82,8 @@ export class Plot {
   #readings(index) {
     const { series } = this.data;
     if (series.length === 1) return;
-    const entries = series.map((one, at) =>
-      el("li", {}, el("span", { class: `key key-${at % 8}`, "aria-hidden": "true" }), `${one.name} `,
+    const entries = series.map((one) =>
+      el("li", {}, el("span", { class: `key key-${one.colour ?? 0}`, "aria-hidden": "true" }), `${one.name} `,
         el("b", {}, short(index === null || index === undefined ? one.total : one.values[index] ?? 0, this.options.unit))));
     fill(this.legend, entries);
   }

@@ -103,7 +103,7 @@ export function stream({ metrics, letters: kept }) {
   }
   if (metrics) {
     const times = metrics.times.map((time) => Date.parse(time) / 1000);
-    const series = Object.entries(metrics.recordsPerMinute).map(([kind, values]) => ({ name: RECORD_KINDS[kind] ?? kind, values, total: Math.round(values.reduce((sum, value) => sum + value, 0) * metrics.binMinutes) })).sort((one, other) => one.total - other.total);
+    const series = Object.entries(metrics.recordsPerMinute).map(([kind, values]) => ({ name: RECORD_KINDS[kind] ?? kind, colour: (Object.keys(RECORD_KINDS).indexOf(kind) + 8) % 8, values, total: Math.round(values.reduce((sum, value) => sum + value, 0) * metrics.binMinutes) })).sort((one, other) => one.total - other.total);
     const total = Object.values(metrics.recordsPerMinute).flat().reduce((sum, value) => sum + value, 0) * metrics.binMinutes;
     const nothing = metrics.problem || "No records in this time. Streaming sends nothing while nothing changes; a longer time may show some.";
     plots.records.show({ times, series, sentence: series.length ? `${plural(Math.round(total), "record")}, ${number(total / (times.length * metrics.binMinutes))} a minute on average` : "", empty: nothing });
