@@ -1,0 +1,111 @@
+"""The commands as people type them, over the local Azure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from local.certs import Certificates
+from local.stack import LocalAzure
+from local.tenant import destinations, synthetic_tenant
+from shared.cli import main
+
+Run = Callable[..., Awaitable[tuple[int, str, str]]]
+EXPORT = """
+version: 1
+name: soc
+scope: {{managementGroups: [contoso]}}
+automation: {{location: westeurope}}
+export:
+  frequency: [streaming, snapshot]
+  alerts: {{frequency: [streaming], minimumSeverity: High}}
+  recommendations: {{minimumSeverity: High}}
+destination:
+  eventHub: {{resourceId: {hub}, trustedService: true}}
+"""
+REQUIREMENTS = """
+version: 1
+requirements:
+  - {name: severe-recommendations, kind: AssessmentsSnapshot, records: [{properties.metadata.severity: High}]}
+"""
+
+
+@pytest.fixture
+async def run(
+    tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> AsyncIterator[Run]:
+    """Run a command in this process; gives its exit code and what it printed."""
+    tenant = synthetic_tenant(2, 6, untidy=False)
+    settings = {"EVENT_HUB_RESOURCE_ID": destinations(tenant).event_hub}
+    parts = ("azurite", "arm", "ingestion")
+    async with LocalAzure(
+        tmp_path / "azure", parts=parts, tenant=tenant, certificates=local_certs, settings=settings
+    ) as azure:
+        for name, value in azure.app_settings().items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "soc.yaml").write_text(EXPORT.format(hub=destinations(tenant).event_hub))
+        (tmp_path / "wanted.yaml").write_text(REQUIREMENTS)
+        monkeypatch.chdir(tmp_path)
+
+        async def run(*arguments: str) -> tuple[int, str, str]:
+            code = await asyncio.to_thread(main, arguments)
+            return code, *capsys.readouterr()
+
+        yield run
+
+
+async def test_watching_from_a_terminal(run: Run) -> None:
+    code, _, err = await run("freshness")
+    assert (code, err) == (1, "error: nothing was checked yet; `freshness --check` does it now\n")
+    assert (await run("push", "soc.yaml"))[0] == 0
+    assert (await run("coverage", "--check"))[0] == 1, "nothing is exported yet"
+    assert (await run("apply"))[0] == 0
+
+    code, out, _ = await run("coverage", "--requirements", "wanted.yaml", "--management-group", "contoso", "--json")
+    answer = json.loads(out)
+    here = len(answer["value"])
+    disabled = answer["unmet"].get("severe-recommendations", 0)
+    assert answer["unmet"]["cis-8.1.5.2"] == here
+    assert disabled < here
+    assert (code, answer["complete"]) == (0, True)
+    code, out, _ = await run("coverage", "--check", "--unmet", "--details", "--management-group", "contoso")
+    assert code == 1
+    assert "the filters let only some through: alerts whose severity is High" in out
+    assert out.endswith(f"met by 0 of {here} subscriptions (alerts of High and Medium severity are exported)\n")
+
+    code, out, _ = await run("freshness", "--check", "--json")
+    checked = json.loads(out)
+    assert {each["verdict"] for each in checked["health"]} == {"quiet"}
+    assert json.loads((await run("freshness", "--json"))[1]) == checked
+    later = (datetime.now(UTC) + timedelta(days=10)).isoformat()
+    code, out, _ = await run("freshness", "--check", "--as-of", later)
+    assert code == 0
+    assert "nothing ever arrived, though" in out
+    assert json.loads((await run("freshness", "--json"))[1]) == checked, "as of another time leaves no trace"
+
+    previewed = json.loads((await run("preview", "soc.yaml", "--json"))[1])
+    assert json.loads((await run("preview", "soc", "--json"))[1]) == previewed
+    assert previewed["sent"] > 0
+    code, out, _ = await run("preview", "soc.yaml")
+    assert out.endswith("records of 9 subscriptions would be sent\n")
+    code, _, err = await run("preview", "nothing")
+    assert (code, err) == (1, "error: there is no export named nothing; put it first\n")
+
+    code, out, _ = await run("backfill", "--export", "soc", "--detach", "--json")
+    job = json.loads(out)["job"]
+    from shared.services import Services
+    from shared.settings import Settings
+
+    services = Services(Settings.load())
+    await services.job_worker.run(job)
+    await services.close()
+    code, out, _ = await run("backfill", "--follow", job)
+    assert (code, out) == (0, f"succeeded: {previewed['sent']:,} records of 9 subscriptions\n")
+    code, _, err = await run("backfill", "--kind", "Alert")
+    assert (code, err.startswith("error: 'kinds' must hold only kinds of record")) == (1, True)
+    assert (await run("backfill", "--follow", "0"))[1:] == ("", "error: there is no job 0\n")
