@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from shared.exports.compile import compile_sources
 from shared.exports.vocabulary import SNAPSHOT
 from shared.reconcile.reports import RUN_ID, day_of
-from shared.watch.coverage import CIS, Exporter, SubscriptionCoverage, Verdict, judge
+from shared.watch.answers import coverage_row, exporter_row
+from shared.watch.coverage import CIS, SubscriptionCoverage, Verdict, judge
 from shared.watch.status import statuses
 from shared.web import parameters, wire
 from shared.web.problems import BAD_REQUEST, NOT_FOUND, ApiError
@@ -59,7 +60,12 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     for verdict in verdicts:
         by_subscription.setdefault(verdict.subscription_id, []).append(verdict)
     shown, token = parameters.page(call.request, chosen)
-    value = [_row(each, above, by_subscription.get(each.subscription_id, []), source) for each in shown]
+    value = [
+        coverage_row(
+            each, above.get(each.subscription_id.lower(), []), by_subscription.get(each.subscription_id, []), source
+        )
+        for each in shown
+    ]
     return wire.answer({**about, "value": value, "continuation": token})
 
 
@@ -119,45 +125,13 @@ def _above(survey: Survey) -> dict[str, list[str]]:
     return {each.id.lower(): list(reversed(each.ancestors)) for each in survey.subscriptions}
 
 
-def _row(
-    each: SubscriptionCoverage, above: Mapping[str, list[str]], verdicts: list[Verdict], source: str
-) -> dict[str, Any]:
-    return {
-        "subscriptionId": each.subscription_id,
-        "subscription": each.name,
-        "tenantId": each.tenant_id,
-        "managementGroups": above.get(each.subscription_id.lower(), []),
-        "sources": {
-            name: [_exporter(exporter) for exporter in exporters]
-            for name, exporters in each.exporters.items()
-            if source in {"", name}
-        },
-        "verdicts": [
-            {"requirement": verdict.requirement, "met": verdict.met, "reason": verdict.reason} for verdict in verdicts
-        ],
-    }
-
-
-def _exporter(exporter: Exporter) -> dict[str, Any]:
-    return {
-        "automation": exporter.automation_id,
-        "owner": exporter.owner,
-        "export": exporter.export,
-        "enabled": exporter.enabled,
-        "wholeSubscription": exporter.whole_subscription,
-        "destinations": [destination.resource_id for destination in exporter.destinations],
-        "filter": exporter.filter,
-        "findings": list(exporter.findings),
-    }
-
-
 def _flat(chosen: Iterable[SubscriptionCoverage], source: str) -> Iterable[dict[str, Any]]:
     for each in chosen:
         head = {"subscriptionId": each.subscription_id, "subscription": each.name, "tenantId": each.tenant_id}
         for name, exporters in each.exporters.items():
             if source in {"", name}:
                 for exporter in exporters:
-                    yield {**head, "eventSource": name, **_exporter(exporter)}
+                    yield {**head, "eventSource": name, **exporter_row(exporter)}
 
 
 async def get_freshness(call: Call) -> func.HttpResponse:
