@@ -1,0 +1,115 @@
+"""`docs/openapi.json` and `docs/api.md`, from the app itself: `python -m tools.api_docs` writes, `--check` compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.web import problems
+from shared.web.openapi import document
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+_INTRODUCTION = """# HTTP API
+
+Generated from `docs/openapi.json` (also at `/api/openapi.json`) by `python -m tools.api_docs`. Samples of its use are in [runbooks/](runbooks/README.md), pipelines in [pipelines/](pipelines/).
+
+- **Who may call.** Under `AUTH_MODE=key` send a function key as `x-functions-key`: whoever has it may do everything. Under `AUTH_MODE=entra` send a token for the app's API; reading needs the app role `Exports.Read`, writing `Exports.Write`, which includes reading. A refusal is 401 or 403, never a redirect. Under keys a 401 comes from the Functions host, without a body.
+- **Bodies** are at most 1,000,000 bytes. An export is sent as YAML (`application/yaml`) or JSON.
+- **Preconditions.** `If-Match` takes the ETag of the version that you read, `If-None-Match: *` only creates; a 412 means that someone else was first: read again, repeat the change. Without either, the last writer wins. 409 is for one thing only: an `Idempotency-Key` that was used for another request.
+- **Idempotency keys** belong to the identity that sends them, under function keys to everyone who has one: an address may change between a request and its repetition. They are remembered as long as the job.
+- **Jobs** are answered with 202, `Location` and `Retry-After`; with `?wait=` of at most 200 seconds with 200 once they have ended in time (the front end of Azure Functions cuts a request after 230). A job whose worker gives no sign of life is taken over by the next delivery of its message; after 30 minutes without one it is `dead`, and stays so. Jobs are kept as long as run reports (`REPORT_RETENTION_DAYS`).
+- **Pages.** A list has `value` and `continuation`; send the latter back until it is empty. As CSV (`Accept: text/csv`) it is the header `Continuation`. Cells that a spreadsheet would run begin with `'`.
+- **Other methods** on these paths, `HEAD` and `OPTIONS` among them, are answered 404 by the Functions host before the app runs.
+- **`ready`** asks for a token, the storage, each partition of the hub (its end against the checkpoint), the Logs Ingestion endpoint, and looks at the last run. It uploads no row to prove that it may: a refused upload counts as an outage in the dead letters, and an outage within the last hour makes `ready` say so.
+
+Under `AUTH_MODE=entra` the app believes the header `X-MS-CLIENT-PRINCIPAL`. Behind App Service authentication nobody else can write it: the platform removes what a caller sends. **Without App Service authentication in front, the header is whatever a caller claims, and anyone can be anyone.** The app cannot tell the two apart by a request; `ready` warns when the platform's marker (`WEBSITE_AUTH_ENABLED`) is missing. Turn authentication on before you set the mode.
+"""  # noqa: E501 - a paragraph is a line in these pages
+
+
+def openapi() -> str:
+    """The document as it is committed."""
+    return json.dumps(document(), indent=2) + "\n"
+
+
+def page() -> str:
+    """The page for people."""
+    return "\n".join([_INTRODUCTION, *_operations(), *_problems()])
+
+
+def _operations() -> Iterator[str]:
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            yield f"## {method.upper()} {path}\n"
+            yield f"`{operation['operationId']}`: {operation['summary']}. {operation['description']}\n"
+            if operation["parameters"]:
+                yield "| parameter | in | meaning | values |\n| --- | --- | --- | --- |"
+                for each in operation["parameters"]:
+                    said = each.get("description", "In the path.")
+                    yield f"| `{each['name']}` | {each['in']} | {said} | {_values(each['schema'])} |"
+                yield ""
+            if body := operation.get("requestBody"):
+                yield f"Takes {_contents(body['content'])}.\n"
+            yield "| status | means | body |\n| --- | --- | --- |"
+            for status, answer in operation["responses"].items():
+                yield f"| {status} | {answer['description']} | {_contents(answer.get('content', {})) or 'none'} |"
+            yield ""
+            yield from _example(operation)
+
+
+def _example(operation: dict[str, Any]) -> Iterator[str]:
+    contents = [operation.get("requestBody", {}).get("content", {})]
+    contents += [answer.get("content", {}) for status, answer in operation["responses"].items() if status < "3"]
+    for said, content in zip(("Sent", "Answered"), (contents[0], contents[-1]), strict=True):
+        described = content.get("application/json", {})
+        examples = [each["value"] for each in described.get("examples", {}).values()]
+        examples += [described["example"]] if "example" in described else []
+        if examples:
+            yield f"{said}, for example:\n\n```json"
+            yield from (json.dumps(each, indent=None if len(examples) > 1 else 2) for each in examples)
+            yield "```\n"
+
+
+def _values(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if schema["type"] == "integer":
+        return f"{schema['minimum']} to {schema['maximum']}"
+    return f"`{schema['pattern']}`".replace("|", "\\|") if "pattern" in schema else "text"
+
+
+def _contents(contents: dict[str, Any]) -> str:
+    return ", ".join(f"`{kind}`{_models(content.get('schema', {}))}" for kind, content in contents.items())
+
+
+def _models(schema: dict[str, Any]) -> str:
+    found = [each["$ref"].rpartition("/")[2] for each in (schema, *schema.get("anyOf", ())) if "$ref" in each]
+    return f" ({' or '.join(found)})" if found else ""
+
+
+def _problems() -> Iterator[str]:
+    yield "## Problem types\n"
+    yield "Errors are `application/problem+json` (RFC 9457). Branch on `type`; titles and details may change.\n"
+    yield "| type | status | title |\n| --- | --- | --- |"
+    for problem in problems.ALL:
+        yield f"| `{problem.uri}` | {problem.status} | {problem.title} |"
+    yield ""
+
+
+def main() -> int:
+    """Write both files, or with `--check` say whether they are current."""
+    stale = 0
+    for file, text in ((DOCS / "openapi.json", openapi()), (DOCS / "api.md", page())):
+        if "--check" not in sys.argv:
+            file.write_text(text)
+        elif not file.exists() or file.read_text() != text:
+            print(f"{file.name} is not current: run python -m tools.api_docs")
+            stale = 1
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
