@@ -111,8 +111,7 @@ def floor(batch: Batch) -> None:
     for value in batch.values:
         _encode(value)
     for body in batch.bodies:
-        text = b"[" + b",".join(body.batch.json[body.start : body.stop]) + b"]"
-        isal_zlib.compress(text, COMPRESSION_LEVEL, 31)
+        isal_zlib.compress(b",".join(body.batch.json[body.start : body.stop]), COMPRESSION_LEVEL, 31)
 
 
 def our_packing(batch: Batch) -> None:

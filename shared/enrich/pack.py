@@ -8,8 +8,10 @@ of "64 KB" is stricter.  What is too long is cut here, named in TruncatedColumns
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Self
 
 import orjson
@@ -51,7 +53,10 @@ class Body:
     @classmethod
     def of(cls, batch: Encoded, start: int, stop: int) -> Self:
         """Join and compress encoded rows."""
-        text = b"[" + b",".join(batch.json[start:stop]) + b"]"
+        parts = list(batch.json[start:stop])
+        parts[0] = b"[" + parts[0]
+        parts[-1] += b"]"
+        text = b",".join(parts)  # the one copy of a megabyte
         return cls(batch, start, stop, isal_zlib.compress(text, COMPRESSION_LEVEL, _GZIP), len(text))
 
     @property
@@ -89,26 +94,23 @@ def pack(rows: Iterable[Row], limit: int = BODY_LIMIT) -> Packed:
     oversize: list[Row] = []
     for table, own in by_table.items():
         encoded = [row.json for row in own]
-        for index, text in enumerate(encoded):
-            if len(text) > VALUE_LIMIT:
-                fitting = fit(text, limit - _BRACKETS)
-                if fitting is not text:
-                    encoded[index] = own[index].json = fitting
-                    oversize.append(own[index])
+        for index in [index for index, text in enumerate(encoded) if len(text) > VALUE_LIMIT]:
+            fitting = fit(encoded[index], limit - _BRACKETS)
+            if fitting is not encoded[index]:
+                encoded[index] = own[index].json = fitting
+                oversize.append(own[index])
         bodies += pack_encoded(Encoded(f"Custom-{table}", own, encoded), limit)
     return Packed(bodies, oversize)
 
 
 def pack_encoded(batch: Encoded, limit: int = BODY_LIMIT) -> Iterator[Body]:
     """Pack encoded rows, none of which is over the limit by itself."""
-    start, size = 0, _BRACKETS - 1
-    for index, text in enumerate(batch.json):
-        size += len(text) + 1
-        if size > limit and index > start:
-            yield from _within(Body.of(batch, start, index), limit)
-            start, size = index, _BRACKETS + len(text)
-    if start < len(batch.json):
-        yield from _within(Body.of(batch, start, len(batch.json)), limit)
+    ends = [0, *accumulate([len(text) + 1 for text in batch.json])]  # each row with its comma, or the last bracket
+    start = 0
+    while start < len(batch.json):
+        stop = max(start + 1, bisect_right(ends, ends[start] + limit - 1) - 1)
+        yield from _within(Body.of(batch, start, stop), limit)
+        start = stop
 
 
 def _within(body: Body, limit: int) -> Iterator[Body]:

@@ -13,7 +13,7 @@ import orjson
 from shared.enrich.records.anyshape import convert
 from shared.enrich.records.values import mapping
 
-_CVE = re.compile(rb"CVE-[0-9]{4}-[0-9]{4,}")
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
 class Finding(msgspec.Struct, gc=False):
@@ -98,13 +98,13 @@ def _fill(values: Any, found: Any) -> None:
 
 def _cves(text: bytes, values: Any) -> list[str] | None:
     """The CVE ids in the additional data, the vulnerability's id or its title, each once; None where there are none."""
-    found = _CVE.findall(text)
+    found = _CVE.findall(text.decode())
     if not found:
         said = f"{values.VulnerabilityId} {values.RecommendationName}"
         if "CVE-" not in said:
             return None
-        found = _CVE.findall(said.encode())
-    return [cve.decode() for cve in dict.fromkeys(found)] or None
+        found = _CVE.findall(said)
+    return list(dict.fromkeys(found)) or None
 
 
 def _highest(cvss: Any) -> float | None:

@@ -50,7 +50,7 @@ class Finish:
             record: the same parsed, where that is how it was read; without it `body` is sound JSON.
         """
         values = read.values
-        enqueued = event.enqueued
+        _, enqueued, partition, sequence = event
         event_time = self._derive(read) or enqueued
         snapshot = values.IsSnapshot = bool(values.IsSnapshot)
         record_id = values.RecordId
@@ -65,8 +65,8 @@ class Finish:
         values.EnqueuedTime = enqueued
         values.EventTime = event_time
         values.TimeGenerated = window.accepted(event_time, enqueued)
-        values.PartitionId = event.partition
-        values.SequenceNumber = event.sequence
+        values.PartitionId = partition
+        values.SequenceNumber = sequence
         if self._whole:
             values.Raw = msgspec.Raw(body) if record is None else record
         elif read.rest:

@@ -77,7 +77,8 @@ def check_text(body: bytes) -> None:
     """
     if not body.isascii():
         body.decode()
-    if b"\\" in body and _SURROGATE.search(body):
+    escape = body.find(b"\\")
+    if escape >= 0 and _SURROGATE.search(body, escape):
         raise msgspec.ValidationError("surrogates")
 
 
