@@ -101,7 +101,7 @@ async def command(witness: Witness, *arguments: str) -> int:
 
 async def what_was_stored(azure: LocalAzure, witness: Witness) -> None:
     account = azure.azurite.main
-    trust = {"connection_verify": str(azure.certificates.ca_file)}
+    trust: dict[str, Any] = {"connection_verify": str(azure.certificates.ca_file)}
     async with BlobServiceClient.from_connection_string(account.connection_string, **trust) as blobs:
         async for container in blobs.list_containers():
             client = blobs.get_container_client(container.name)
