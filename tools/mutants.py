@@ -120,7 +120,10 @@ def _configuration(area: str) -> str:
         "pytest_add_cli_args_test_selection": [f"tests/unit/{area}"],
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    return "\n".join(["", "[tool.mutmut]", *lines, "use_git_change_detection = false", "timeout_multiplier = 5.0", ""])
+    # Each mutant gets a process that imports the modules anew: some of the core runs when it is imported, or is cached.
+    isolation = ('process_isolation = "forkserver"', 'forkserver_warmup = "none"')
+    limits = ("use_git_change_detection = false", "timeout_multiplier = 5.0")
+    return "\n".join(["", "[tool.mutmut]", *lines, *isolation, *limits, ""])
 
 
 def _mutmut(folder: Path, *arguments: str) -> None:
