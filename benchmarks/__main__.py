@@ -62,10 +62,11 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def page(budgets: Sequence[Budget], outputs: Mapping[str, str]) -> str:
+def page(budgets: Sequence[Budget], outputs: Mapping[str, str], *, short: bool = False) -> str:
     """`docs/benchmarks.md`."""
     load = f"load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    measured = f"{datetime.now(UTC):%Y-%m-%d} on {machine()}, {load}"
+    length = ", the short versions" if short else ""
+    measured = f"{datetime.now(UTC):%Y-%m-%d} on {machine()}, {load}{length}"
     head = "Written by `python -m benchmarks --write`; each benchmark's docstring says what is counted on each side."
     parts = [f"# Benchmarks\n\n{head}\n\nMeasured {measured}.\n\n{table(budgets)}\n"]
     if not all(budget.met for budget in budgets) and REASONS.exists():
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{table(budgets)}\n\n{machine()}, {datetime.now(UTC):%Y-%m-%d}")
     print(f"missed or failed: {', '.join(failed)}" if failed else "every budget is met")
     if chosen.write:
-        PAGE.write_text(page(budgets, outputs), encoding="utf-8")
+        PAGE.write_text(page(budgets, outputs, short=chosen.short), encoding="utf-8")
     return int(bool(failed))
 
 
