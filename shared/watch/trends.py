@@ -159,7 +159,7 @@ def _number(value: Any) -> float | None:
 def _problem(error: Exception) -> str:
     status = getattr(error, "status_code", None)
     if status in {401, 403}:
-        return "Log Analytics refuses the app: give its identity the role Log Analytics Reader on the workspace."
+        return "Log Analytics refuses the app: give its identity the role Log Analytics Data Reader on the workspace."
     if status == 404:  # noqa: PLR2004 - HTTP
         return "There is no workspace with the id in WORKSPACE_ID: set it to the workspace's own id (a GUID)."
     return "Log Analytics did not answer; nothing is lost, and the page asks again by itself."

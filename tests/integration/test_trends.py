@@ -70,5 +70,5 @@ async def test_a_workspace_that_refuses_or_is_unknown_is_said_in_a_sentence(
     assert "WORKSPACE_ID" in unknown.problem
     local_azure.logs_query.readers.clear()
     refused = await TrendQueries(clients.logs_query, local_azure.workspace.workspace_id).read(NOW, 1)
-    assert "Log Analytics Reader" in refused.problem
+    assert "Log Analytics Data Reader" in refused.problem
     assert refused.records_a_minute() == {}

@@ -1,6 +1,6 @@
 // Subscriptions by kind, thousands of them: only the rows in view are in the document.
 import { el, fill, mark } from "./dom.js";
-import { KINDS, ORDER, STATES, kindName, number, plural } from "./words.js";
+import { KINDS, ORDER, STATES, number, plural } from "./words.js";
 
 const SPARE = 6;
 const NARROW = matchMedia("(max-width: 760px)");
@@ -215,5 +215,3 @@ export function prepare(rows) {
   }
   return rows.sort((one, other) => (one.subscription < other.subscription ? -1 : one.subscription > other.subscription ? 1 : 0));
 }
-
-export const told = (row) => KINDS.map(([kind]) => `${kindName(kind)}: ${row.states[kind]}`).join(", ");
