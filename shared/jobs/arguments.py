@@ -13,7 +13,6 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MAX_ITEMS = 1_000
-_MAX_TEXT = 2_000
 _MAX_CHARACTERS = 30_000  # of all arguments as JSON: a property of Table Storage holds 32,768
 
 
@@ -43,12 +42,6 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_TEXT:
-        raise ValueError(f"must be text of at most {_MAX_TEXT:,} characters")
-    return value
-
-
 _SUBSCRIPTIONS = _list_of(lambda item: _GUID.fullmatch(item) is not None, "subscription ids")
 _GROUPS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "management group ids")
 _EXPORTS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "export names")
@@ -57,8 +50,8 @@ _KINDS = _list_of(lambda item: item in RECORD_KINDS, f"kinds of record ({', '.jo
 _SCOPE: Mapping[str, Callable[[Any], Any]] = {"subscriptions": _SUBSCRIPTIONS, "managementGroups": _GROUPS}
 
 ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "plan": {**_SCOPE, "exports": _EXPORTS, "reason": _text},
-    "reconcile": {**_SCOPE, "exports": _EXPORTS, "reason": _text},
+    "plan": {**_SCOPE, "exports": _EXPORTS},
+    "reconcile": {**_SCOPE, "exports": _EXPORTS},
     "preview": {"export": _one(_NAME, "an export's name"), **_SCOPE},
     "backfill": {**_SCOPE, "kinds": _KINDS, "export": _one(_NAME, "an export's name")},
     "replay": {

@@ -1,0 +1,119 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from openapi_spec_validator import validate
+
+from local.host.functions import load
+from shared.cli import main
+from shared.exports.vocabulary import KINDS
+from shared.jobs.arguments import ARGUMENTS, read_arguments
+from shared.web import models, problems
+from shared.web.api import OPERATIONS
+from shared.web.examples import EXAMPLES, EXPORT_YAML, JOBS
+from shared.web.openapi import document
+from tools.api_docs import DOCS, openapi, page
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    assert document()["openapi"] == "3.1.0"
+    validate(document())
+
+
+def test_the_committed_documents_are_current() -> None:
+    assert (DOCS / "openapi.json").read_text() == openapi(), "run python -m tools.api_docs"
+    assert (DOCS / "api.md").read_text() == page(), "run python -m tools.api_docs"
+
+
+def test_triggers_operations_and_paths_are_the_same() -> None:
+    settings = {"RECONCILE_SCHEDULE": "0 0 * * * *", "DEAD_LETTER_SCHEDULE": "0 0 * * * *",
+                "FRESHNESS_SCHEDULE": "0 0 * * * *", "EVENT_HUB_NAME": "hub", "EVENT_HUB_CONSUMER_GROUP": "$Default",
+                "EventHubConnection": "x", "JOBS_QUEUE": "jobs", "AzureWebJobsStorage": "x"}  # fmt: skip
+    triggers = {
+        (one.name, str(method), f"/api/{one.trigger['route']}")
+        for one in load(ROOT / "function_app.py", settings)
+        if one.kind == "httpTrigger"
+        for method in one.trigger["methods"]
+    }
+    described = {
+        (operation["operationId"], method.upper(), path)
+        for path, operations in document()["paths"].items()
+        for method, operation in operations.items()
+    }
+    table = {(each.name, each.method, f"/api/{each.path}") for each in OPERATIONS.values()}
+    assert triggers == described == table | {("health", "GET", "/api/health")}
+
+
+def examples() -> list[tuple[str, dict[str, Any], Any]]:
+    found = []
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+            for name, body in bodies.items():
+                for kind, content in body.get("content", {}).items():
+                    given = [each["value"] for each in content.get("examples", {}).values()]
+                    given += [content["example"]] if "example" in content else []
+                    found += [
+                        (f"{method} {path} {name} {kind}", content["schema"], each)
+                        for each in given
+                        if content.get("schema")
+                    ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("where", "schema", "example"), examples(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_example_is_what_its_schema_says(where: str, schema: dict[str, Any], example: Any) -> None:
+    jsonschema.validate(example, {**schema, "components": document()["components"]})
+
+
+def test_the_yaml_example_says_what_the_json_one_says() -> None:
+    assert yaml.safe_load(EXPORT_YAML) == EXAMPLES["ExportConfig"]
+
+
+def test_every_problem_type_is_documented_with_its_status() -> None:
+    text = page()
+    assert len({problem.uri for problem in problems.ALL}) == len(problems.ALL)
+    for problem in problems.ALL:
+        assert f"| `{problem.uri}` | {problem.status} |" in text
+
+
+def test_job_requests_are_described_as_they_are_read() -> None:
+    described = {
+        model.model_fields["kind"].annotation.__args__[0]: {  # type: ignore[union-attr]
+            field.alias or name for name, field in model.model_fields.items() if name != "kind"
+        }
+        for model in (models.PlanRequest, models.ReconcileRequest, models.PreviewRequest, models.BackfillRequest,
+                      models.ReplayRequest)
+    }  # fmt: skip
+    assert described == {kind: set(arguments) for kind, arguments in ARGUMENTS.items()}
+    assert set(models._Kind.__args__) == set(KINDS)  # type: ignore[attr-defined]
+    for job in JOBS:
+        read_arguments(job)
+
+
+def test_the_pipelines_run_commands_that_exist_with_their_options() -> None:
+    for file in (ROOT / "docs" / "pipelines").glob("*.yml"):
+        text = file.read_text()
+        yaml.safe_load(text)
+        commands = re.findall(r"defender-export ((?:validate|test|push|plan)\b[^\n>]*)", text)
+        assert {command.split()[0] for command in commands} == {"validate", "test", "push", "plan"}
+        for command in commands:
+            options = [word for word in command.split() if word.startswith("--")]
+            assert set(options) <= options_of(command.split()[0]), command
+
+
+def options_of(command: str) -> set[str]:
+    import contextlib
+    import io
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main([command, "--help"])
+    return set(re.findall(r"--[a-z-]+", said.getvalue()))

@@ -1,0 +1,134 @@
+import base64
+import json
+import logging
+
+import azure.functions as func
+import pytest
+from azure.core.exceptions import ServiceRequestError
+
+from shared.enrich.blobs import StoreError
+from shared.settings import SettingsError
+from shared.watch.lag import behind
+from shared.web import parameters, wire
+from shared.web.api import _failure
+from shared.web.auth import Actor, authorise
+from shared.web.problems import ApiError
+
+
+def request(headers: dict[str, str] | None = None, **params: str) -> func.HttpRequest:
+    return func.HttpRequest("GET", "http://app/api/x", headers=headers or {}, params=params, body=b"")
+
+
+class TestConditions:
+    @pytest.mark.parametrize(
+        ("match", "absent", "stored", "holds"),
+        [
+            (None, False, None, True),
+            (None, False, '"a"', True),
+            ('"a"', False, '"a"', True),
+            ("a", False, '"a"', True),
+            ('"a"', False, '"b"', False),
+            ('"a"', False, None, False),
+            ("*", False, '"a"', True),
+            ("*", False, None, False),
+            (None, True, None, True),
+            (None, True, '"a"', False),
+        ],
+    )
+    def test_hold_for_the_version_that_the_caller_means(
+        self, match: str | None, absent: bool, stored: str | None, holds: bool
+    ) -> None:
+        assert parameters.Condition(match, absent).holds(stored) is holds
+
+
+class TestPages:
+    def test_lead_through_all_rows_once(self) -> None:
+        rows, seen, token = list(range(10)), [], ""
+        while True:
+            shown, token = parameters.page(request(limit="3", continuation=token), rows)
+            seen += shown
+            if not token:
+                break
+        assert seen == rows
+
+    @pytest.mark.parametrize("token", ["!", "MQ", "/w==", "-1", base64.b64encode(b"-1").decode(), "é", "\ud800"])
+    def test_refuse_tokens_that_were_not_given(self, token: str) -> None:
+        with pytest.raises(ApiError):
+            parameters.page(request(continuation=token), [1])
+
+
+class TestAccept:
+    @pytest.mark.parametrize(
+        ("header", "kind"),
+        [
+            ("", wire.JSON),
+            ("*/*", wire.JSON),
+            ("text/*", wire.CSV),
+            ("text/csv;q=0.1, application/json;q=0.9", wire.JSON),
+            ("text/html, text/csv", wire.CSV),
+            ("application/json;q=0, text/csv;q=0.1", wire.CSV),
+        ],
+    )
+    def test_takes_the_callers_first_choice(self, header: str, kind: str) -> None:
+        assert wire.accepted(request({"accept": header}), wire.JSON, wire.CSV) == kind
+
+    @pytest.mark.parametrize("header", ["text/html", "text/csv;q=0", "text/csv;q=much"])
+    def test_is_refused_when_nothing_fits(self, header: str) -> None:
+        with pytest.raises(ApiError):
+            wire.accepted(request({"accept": header}), wire.JSON, wire.CSV)
+
+
+class TestActor:
+    @pytest.mark.parametrize(
+        ("forwarded", "actor"),
+        [
+            ("203.0.113.9:4711", "key:203.0.113.9"),
+            ("1.1.1.1, 203.0.113.9", "key:203.0.113.9"),
+            ("", "key:unknown"),
+            ("[2001:db8::1]:4711", "key:2001:db8::1"),
+            ("2001:db8::1", "key:2001:db8::1"),
+            ("evil\r\nx", "key:evilx"),
+        ],
+    )
+    def test_under_keys_is_the_address_that_the_platform_saw(self, forwarded: str, actor: str) -> None:
+        assert str(authorise({"x-forwarded-for": forwarded}, "key", "Exports.Write")) == actor
+
+    def test_has_idempotency_keys_of_its_own_only_under_entra(self) -> None:
+        assert Actor("key", "1.1.1.1").scope == Actor("key", "2.2.2.2").scope
+        assert Actor("entra", "a").scope != Actor("entra", "b").scope
+
+
+class TestFailures:
+    @pytest.mark.parametrize("error", [ServiceRequestError("secret"), StoreError("secret")])
+    def test_of_azure_are_503_and_tell_no_details(self, error: Exception) -> None:
+        refusal = _failure("list_runs", error)
+        assert (refusal.problem.status, "secret" in refusal.detail) == (503, False)
+
+    def test_of_the_settings_are_503_and_name_them(self) -> None:
+        refusal = _failure("list_runs", SettingsError("MAX_DELETES: 'x' must be a number"))
+        assert (refusal.problem.status, "MAX_DELETES" in refusal.detail) == (503, True)
+
+    def test_of_the_app_are_500_told_in_the_log_only(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.ERROR):
+            refusal = _failure("list_runs", KeyError("inner"))
+        assert (refusal.problem.status, "inner" in json.dumps(refusal.detail)) == (500, False)
+        assert "inner" in caplog.text
+
+
+class TestLag:
+    @pytest.mark.parametrize(
+        ("empty", "first", "last", "read", "lag"),
+        [
+            (True, 0, -1, None, 0),
+            (False, 0, 9, None, 10),
+            (False, 0, 9, 9, 0),
+            (False, 5, 9, 2, 5),
+            (False, 5, 9, 7, 2),
+            (False, 0, 9, 99, 0),
+        ],
+    )
+    def test_counts_what_is_kept_and_not_read(
+        self, empty: bool, first: int, last: int, read: int | None, lag: int
+    ) -> None:
+        about = {"is_empty": empty, "beginning_sequence_number": first, "last_enqueued_sequence_number": last}
+        assert behind(about, read) == lag
