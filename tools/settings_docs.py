@@ -61,11 +61,11 @@ REASONS = {
     "extensions.queues.newBatchThreshold": "With batchSize 1: the next job is fetched when the running one has ended.",
     "extensions.queues.maxDequeueCount": "A job that failed five times goes to the poison queue.",
     "extensions.queues.visibilityTimeout": "A failed job is tried again after a minute, not at once.",
+    "extensions.http.routePrefix": "The default, stated because documents and links name it.",
     "extensions.http.customHeaders.X-Content-Type-Options": "Answers of the host itself are read as what they say.",
     "extensions.http.customHeaders.Referrer-Policy": "An address may carry a function key; no other site sees it.",
     "extensions.http.hsts.isEnabled": "Browsers keep to https once they have seen it.",
     "extensions.http.hsts.maxAge": "A year, the least that counts as lasting.",
-    "extensions.http.routePrefix": "The default, stated because documents and links name it.",
 }
 
 
