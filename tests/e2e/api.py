@@ -94,7 +94,7 @@ class Api(AbstractContextManager["Api"]):
         body: bytes | str | Mapping[str, Any] | None = None,
         *,
         key: bool = True,
-        **headers: str | bytes,
+        **headers: Any,
     ) -> Answer:
         """One request; header names have `_` for `-`, a mapping is sent as JSON, anything else as YAML."""
         content = json.dumps(body) if isinstance(body, Mapping) else body
@@ -117,7 +117,7 @@ class Api(AbstractContextManager["Api"]):
         finally:
             connection.close()
 
-    def put(self, name: str, text: str | None = None, **headers: str) -> Answer:
+    def put(self, name: str, text: str | None = None, **headers: Any) -> Answer:
         return self.call("PUT", f"/api/exports/{name}", text or self.export(name), **headers)
 
     def export(self, name: str, alerts: str = "minimumSeverity: Medium", scope: str = "") -> str:

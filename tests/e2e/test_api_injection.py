@@ -5,6 +5,7 @@ import io
 import json
 import socket
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -91,7 +92,7 @@ def test_headers_beyond_ascii_are_refused_or_inert(api: Api, header: str, value:
     elif header == "accept":
         answer = api.call("GET", "/api/exports", accept=value)
     else:
-        answer = api.call("PUT", "/api/exports/kept?dryRun=true", api.export("kept"), **{header: value})
+        answer = api.call("PUT", "/api/exports/kept?dryRun=true", api.export("kept"), **dict[str, Any]({header: value}))
     assert answer.status in {200, 400, 406, 415}
 
 

@@ -56,7 +56,7 @@ class TestPython:
         blocked = [
             index
             for index, each in enumerate(tenant.subscriptions.values())
-            if each.state == "Enabled" and each.providers.get("microsoft.security", "Registered") != "Registered"
+            if each.state == "Enabled" and tenant.registration(each.id, "Microsoft.Security") != "Registered"
         ]
         code, said = self.run(entra_api, tmp_path, self.scoped(entra_api, index=blocked[0]))
         assert code == 1

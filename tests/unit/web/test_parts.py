@@ -43,7 +43,8 @@ class TestConditions:
 
 class TestPages:
     def test_lead_through_all_rows_once(self) -> None:
-        rows, seen, token = list(range(10)), [], ""
+        rows, token = list(range(10)), ""
+        seen: list[int] = []
         while True:
             shown, token = parameters.page(request(limit="3", continuation=token), rows)
             seen += shown
