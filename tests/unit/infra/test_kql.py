@@ -10,7 +10,7 @@ import pytest
 
 from shared.enrich import context
 from shared.reconcile import inventory
-from shared.watch import present, stored
+from shared.watch import present, stored, trends
 from tools import infra
 from tools.kql import Database, Diagnostic, Text, bind, resource_graph, workspace
 from tools.workbook import queries
@@ -57,6 +57,9 @@ def shipped() -> Iterator[Text]:
     yield from documented()
     bounds = {"start": "2026-11-21T00:00:00+00:00", "end": "2026-11-22T00:00:00+00:00"}
     yield Text("shared/watch/stored.py", "workspace", stored.QUERY.format(table=TABLE, tables=TABLE, **bounds))
+    window = {"since": bounds["start"], "until": bounds["end"], "minutes": 1}
+    yield Text("shared/watch/trends.py: arrivals", "workspace", trends.ARRIVALS.format(**window))
+    yield Text("shared/watch/trends.py: scores", "workspace", trends.SCORES.format(**window))
     for query in infra.library():
         yield Text(f"queries/{query.name}", "workspace", query.text)
     for query in infra.alerts():
