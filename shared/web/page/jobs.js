@@ -4,9 +4,9 @@ import { byId, el, fill } from "./dom.js";
 import { plural, planned } from "./words.js";
 
 export const KINDS = {
-  plan: { title: "Plan", does: "Compares what is live with the export files. Nothing is changed.", reason: true },
-  reconcile: { title: "Reconcile", does: "Makes the live automations equal to the export files, within the guards.", reason: true },
-  replay: { title: "Replay", does: "Sends every dead letter again now, parked ones too. A replay is idempotent.", reason: false },
+  plan: { title: "Plan", does: "Compares what is live with the export files. Nothing is changed." },
+  reconcile: { title: "Reconcile", does: "Makes the live automations equal to the export files, within the guards." },
+  replay: { title: "Replay", does: "Sends every dead letter again now, parked ones too. A replay is idempotent." },
 };
 const dialog = byId("confirm");
 let wanted = null;
@@ -25,15 +25,13 @@ byId("confirm-form").addEventListener("submit", (event) => {
 
 // `row`: one subscription; without it the whole tenant.
 export function confirm(kind, row) {
-  const { title, does, reason } = KINDS[kind];
+  const { title, does } = KINDS[kind];
   wanted = { kind, row };
   fill(byId("confirm-title"), `${title} ${row ? row.subscription || row.subscriptionId : kind === "replay" ? "dead letters" : "the whole tenant"}`);
   fill(byId("confirm-text"), does);
-  byId("confirm-reason").value = "";
-  byId("confirm-why").hidden = !reason;
   fill(byId("confirm-ok"), title);
   dialog.showModal();
-  (reason ? byId("confirm-reason") : byId("confirm-ok")).focus();
+  byId("confirm-ok").focus();
 }
 
 export const buttons = (row) =>
@@ -46,11 +44,10 @@ function say(text, bad = false) {
 }
 
 async function start({ kind, row }) {
-  const { title, reason } = KINDS[kind];
-  const why = byId("confirm-reason").value.trim();
+  const { title } = KINDS[kind];
   try {
     say(`${title}: starting…`);
-    const body = { kind, ...(row ? { subscriptions: [row.subscriptionId] } : {}), ...(reason && why ? { reason: why } : {}) };
+    const body = { kind, ...(row ? { subscriptions: [row.subscriptionId] } : {}) };
     let job = await ask("jobs", { method: "POST", body, headers: { "Idempotency-Key": crypto.randomUUID() } });
     while (job.state === "queued" || job.state === "running") {
       say(`${title}: ${job.state}${job.progress ? `, ${job.progress}` : ""}…`);
