@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from local.stack import LocalAzure
 from shared.clients import Clients
 from shared.clock import Clock
 from shared.enrich.assemble import dead_letters
+from shared.enrich.blobs import ChangedError
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +107,11 @@ class DataPlane:
         clients = Clients(settings)
         try:
             store = dead_letters(settings, clients, Clock())
-            letters = [letter async for blob in store.find() for letter in await store.read(blob.name)]
+            letters = []
+            async for blob in store.find():
+                # A replay of the app may take a blob away between listing and reading.
+                with contextlib.suppress(ChangedError):
+                    letters += await store.read(blob.name)
         finally:
             await clients.close()
         return [{"partition": letter.partition, "sequence": letter.sequence} for letter in letters]
