@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 _TIMEOUT_SECONDS = 60
-_LOCAL = {"127.0.0.1", "localhost"}
 
 
 class ApiFailure(Exception):  # noqa: N818 - says what happened
@@ -36,9 +36,16 @@ def base_address(url: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in {"https", "http"}:
         raise ValueError("--url takes the app's address, such as https://my-app.azurewebsites.net")
-    if parts.scheme == "http" and parts.hostname not in _LOCAL:
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("--url must begin with https: a key or token is sent with every request")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @asynccontextmanager
