@@ -13,9 +13,8 @@ anything a body may hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -34,6 +33,9 @@ RawMode = Literal["rest", "whole"]
 
 TYPE_WITHIN = 512
 """Bytes at the beginning of a body in which the fast reader looks for its type; exports put it there."""
+MARK = 40
+"""Bytes from `"type":"` on that tell the types apart; what they stand for is remembered."""
+MOST_MARKS = 256
 _TYPE = re.compile(rb'"([tT]ype"):\s*"([^"\\]+)"')
 
 
@@ -71,7 +73,7 @@ class Parser:
         }
         self._alert = Shape(BY_NAME["Alert"], _lower_first)
         self._path = self._shapes[f'type":"{BY_NAME["AttackPath"].type}'.encode()]
-        self._marked = lru_cache(maxsize=256)(self._shape_marked)
+        self._met: dict[bytes, Shape] = {}
 
     def parse(self, events: Iterable[Event], now: datetime) -> Parsed:
         """Read a batch.
@@ -85,9 +87,8 @@ class Parser:
         for event in events:
             alike.setdefault(self.guess(event.body), []).append(event)
         for shape, similar in alike.items():  # kind by kind: code and types stay in the processor's cache
-            for event in similar:
-                if shape is None or not self._fast(shape, event, window, parsed):
-                    self._patiently(event, window, parsed)
+            for event in self._fast(shape, similar, window, parsed) if shape else similar:
+                self._patiently(event, window, parsed)
         return parsed
 
     def guess(self, body: bytes) -> Shape | None:
@@ -95,34 +96,38 @@ class Parser:
         start = body.find(b'"type":"', 0, TYPE_WITHIN)
         if start < 0:
             start = body.find(b'"Type":"', 0, TYPE_WITHIN)
-        shape = self._marked(body[start + 1 : body.find(b'"', start + 8)]) if start >= 0 else self._spaced(body)
-        if shape is not None:
-            return shape
+        mark = body[start : start + MARK]
+        shape = self._met.get(mark)
+        if shape is None:
+            shape = self._search(body)
+            if shape is not None and start >= 0 and shape is not self._alert:
+                if len(self._met) == MOST_MARKS:
+                    self._met.clear()
+                self._met[mark] = shape
+        return shape
+
+    def _search(self, body: bytes) -> Shape | None:
+        """The shape by the type in any casing, its name in two, or by what only one kind has."""
         if b'"SystemAlertId"' in body:
             return self._alert
-        return self._path if b'"attackPath"' in body else None
-
-    def _shape_marked(self, mark: bytes) -> Shape | None:
-        """The shape for `type":"...` as it stands in the body: the type in any casing, its name in two."""
-        return self._shapes.get(mark[:1] + mark[1:].lower())
-
-    def _spaced(self, body: bytes) -> Shape | None:
-        """The shape for a type that has space before it."""
         found = _TYPE.search(body, 0, TYPE_WITHIN)
-        return self._marked(found[1] + b':"' + found[2]) if found else None
+        shape = self._shapes.get(found[1] + b':"' + found[2].lower()) if found else None
+        return shape or (self._path if b'"attackPath"' in body else None)
 
-    def _fast(self, shape: Shape, event: Event, window: Window, parsed: Parsed) -> bool:
-        """Read an event by its shape; False where it does not fit."""
-        body = event.body
-        try:
-            row = self._finish[shape.kind.name].row(shape.read(body), event, window, body)
-        except (msgspec.MsgspecError, ValueError, RecursionError):  # ValueError: a number beyond any float, not UTF-8
-            return False
-        if row is not None:
-            parsed.rows.append(row)
-        else:
-            parsed.dropped[shape.kind.name] += 1
-        return True
+    def _fast(self, shape: Shape, events: Iterable[Event], window: Window, parsed: Parsed) -> Iterator[Event]:
+        """Read events by their shape; yields those that do not fit it."""
+        read, finish, keep = shape.read, self._finish[shape.kind.name].row, parsed.rows.append
+        for event in events:
+            body = event.body
+            try:
+                row = finish(read(body), event, window, body)
+            except (msgspec.MsgspecError, ValueError, RecursionError):  # ValueError: not UTF-8, beyond any float
+                yield event
+                continue
+            if row is not None:
+                keep(row)
+            else:
+                parsed.dropped[shape.kind.name] += 1
 
     def _patiently(self, event: Event, window: Window, parsed: Parsed) -> None:
         try:

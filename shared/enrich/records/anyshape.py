@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from shared.enrich.records.fields import Kind
-from shared.enrich.records.reading import Read, inputs_type, target_type, values_type
+from shared.enrich.records.reading import Read, target_type, values_type
 from shared.enrich.tables import ColumnType
 
 DEEPEST = 256
@@ -92,7 +92,7 @@ def read(kind: Kind, record: Mapping[str, Any]) -> Read:
     columns: dict[str, Any] = {}
     rest = _walk(record, _tree(kind), columns, kind)
     inputs = {target[1:]: columns.pop(target) for target in list(columns) if target.startswith("@")}
-    return Read(values_type(kind)(**columns), inputs_type(kind)(**inputs), rest)
+    return Read(values_type(kind)(**columns), rest, **inputs)
 
 
 @lru_cache

@@ -56,7 +56,7 @@ def _enrichment(*twins: str) -> dict[str, str]:
 
 _ENVELOPE = {
     "tenantId": "SourceTenantId",
-    "type": "@type",
+    "type": "-",
     "kind": "",
     "location": "Location",
     "id": "@id",
@@ -104,7 +104,7 @@ _ALERT = {
     "AzureResourceId": "@resource",
     "AzureResourceSubscriptionId": "@subscription",
     "TenantId": "SourceTenantId",
-    "Type": "@type",
+    "Type": "-",
     "Id": "@id",
     "Name": "@name",
     **_enrichment(),
@@ -115,7 +115,7 @@ _RESOURCE_DETAILS = {
     "properties.resourceDetails.id": "@resource",
     "properties.resourceDetails.resourceName": "ResourceName",
     "properties.resourceDetails.resourceType": "@resource_type",
-    "properties.resourceDetails.resourceProvider": "@resource_provider",
+    "properties.resourceDetails.resourceProvider": "-",
     "properties.resourceDetails.nativeResourceId": "NativeResourceId",
 }
 

@@ -57,10 +57,16 @@ def vulnerability(values: Any) -> None:
     else:
         text = orjson.dumps(data)
         found = _patiently(data)
+    within = found if found.data is None else found.data
     values.AssessedResourceType = found.assessed_resource_type
-    _fill(values, found)
-    if found.data is not None:
-        _fill(values, found.data)
+    values.Patchable = within.patchable if found.patchable is None else found.patchable
+    values.PublishedTime = found.published_time or within.published_time
+    values.RepositoryName = found.repository_name or within.repository_name
+    values.RegistryHost = found.registry_host or within.registry_host
+    values.ImageDigest = found.image_digest or within.image_digest
+    cvss = within.cvss if found.cvss is None else found.cvss
+    if cvss is not None:
+        values.Cvss, values.CvssScore = cvss, _highest(cvss)
     values.CveIds = _cves(text, values)
 
 
@@ -80,40 +86,20 @@ def _patiently(value: Any) -> Finding:
     )
 
 
-def _fill(values: Any, found: Any) -> None:
-    """Put what this level says into the columns that an outer level left empty."""
-    if found.patchable is not None and values.Patchable is None:
-        values.Patchable = found.patchable
-    if found.published_time is not None and values.PublishedTime is None:
-        values.PublishedTime = found.published_time
-    if found.repository_name is not None and values.RepositoryName is None:
-        values.RepositoryName = found.repository_name
-    if found.registry_host is not None and values.RegistryHost is None:
-        values.RegistryHost = found.registry_host
-    if found.image_digest is not None and values.ImageDigest is None:
-        values.ImageDigest = found.image_digest
-    if found.cvss is not None and values.Cvss is None:
-        values.Cvss, values.CvssScore = found.cvss, _highest(found.cvss)
-
-
 def _cves(text: bytes, values: Any) -> list[str] | None:
     """The CVE ids in the additional data, the vulnerability's id or its title, each once; None where there are none."""
-    found = _CVE.findall(text.decode())
-    if not found:
-        said = f"{values.VulnerabilityId} {values.RecommendationName}"
-        if "CVE-" not in said:
-            return None
-        found = _CVE.findall(said)
-    return list(dict.fromkeys(found)) or None
+    found = _CVE.findall(text.decode()) or _CVE.findall(f"{values.VulnerabilityId} {values.RecommendationName}")
+    return list(dict.fromkeys(found)) if found else None
 
 
 def _highest(cvss: Any) -> float | None:
     """The highest base score: `{"3.0": {"base": 7.5}}`, in any casing."""
-    highest: float | None = None
-    for version in cvss.values() if isinstance(cvss, dict) else ():
-        score = version.get("base") if isinstance(version, dict) else None
-        if type(score) is not float:
-            score = convert(mapping(version).get("base"), "real")
-        if score is not None and (highest is None or score > highest):
-            highest = score
-    return highest
+    scores = [score for version in cvss.values() if (score := _base(version)) is not None] if type(cvss) is dict else ()
+    return max(scores) if scores else None
+
+
+def _base(version: Any) -> float | None:
+    if type(version) is not dict:
+        return None
+    score = version.get("base") or version.get("Base")
+    return score if type(score) is float else convert(mapping(version).get("base"), "real")

@@ -11,7 +11,7 @@ import orjson
 
 from shared.enrich.records.derive import DERIVE
 from shared.enrich.records.fields import Kind
-from shared.enrich.records.keys import KEY_LENGTH, record_key
+from shared.enrich.records.keys import KEY_LENGTH, key_of
 from shared.enrich.records.reading import Read
 from shared.enrich.records.rows import Event, Row, Window
 
@@ -35,6 +35,7 @@ class Finish:
         self._kind = kind
         self._name, self._table = kind.name, kind.table.name
         self._derive = DERIVE[kind.name]
+        self._key = key_of(kind)
         self._whole = whole
         self._drop = [name for name in drop if name in kind.table.types and name != "TimeGenerated"]
         self._kept = kept
@@ -60,7 +61,7 @@ class Finish:
             record = orjson.loads(body) if record is None else record
             if not self._kept(self._kind, snapshot, record):
                 return None
-        key = values.RecordKey = record_key(self._kind, read, enqueued)
+        key = values.RecordKey = self._key(read, enqueued)
         values.RecordKind = self._name
         values.EnqueuedTime = enqueued
         values.EventTime = event_time

@@ -14,19 +14,18 @@ that weekly history survives.  Offsets and sequence numbers never are: duplicate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 import orjson
-from msgspec import Raw
 
 from shared.enrich.records.fields import Kind
 from shared.enrich.records.reading import Read
+from shared.enrich.records.values import loaded
 from shared.enrich.tables import SPINE
 
 _ENVELOPE = frozenset(
@@ -34,42 +33,71 @@ _ENVELOPE = frozenset(
 )
 KEY_LENGTH = 32
 """Hexadecimal digits of a RecordKey: 128 bits of a SHA-256."""
-
-
-def record_key(kind: Kind, read: Read, enqueued: datetime) -> str:
-    """The RecordKey of a row whose RecordId, Action, IsSnapshot and own columns are set."""
-    values = read.values
-    action, snapshot = values.Action or "", values.IsSnapshot
-    utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
-    day = utc.date() if snapshot or action == "Backfill" else None
-    own = _OWN.get(kind.name)
-    state, moment = own(values) if own else (None, None)
-    if moment is not None:
-        moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-        state = state.lower() if state else ""
-        said = _encode((kind.name, values.RecordId, action, snapshot, day, state, moment))
-    else:
-        said = _encode((kind.name, values.RecordId, action, snapshot, day, utc.date(), utc.hour)) + _content(kind, read)
-    return sha256(said).hexdigest()[:KEY_LENGTH]
-
-
-_encode = msgspec.json.Encoder().encode
-_OWN: Mapping[str, Callable[[Any], tuple[Any, Any]]] = {
-    "Alert": attrgetter("Status", "ProcessingEndTime"),
-    "Assessment": attrgetter("RecommendationState", "StatusChangeDate"),
-    "SubAssessment": attrgetter("RecommendationState", "SubAssessmentTimeGeneration"),
+_OWN: Mapping[str, tuple[str, str]] = {
+    "Alert": ("Status", "ProcessingEndTime"),
+    "Assessment": ("RecommendationState", "StatusChangeDate"),
+    "SubAssessment": ("RecommendationState", "SubAssessmentTimeGeneration"),
 }
-"""By kind: the state, and when it became so."""
+"""By kind: the columns of its state, and of when it became so."""
+
+KeyOf = Callable[[Read, datetime], str]
+"""Gives the RecordKey of a row whose RecordId, Action, IsSnapshot and own columns are set, enqueued then."""
+_encode = msgspec.json.Encoder().encode
 
 
-@lru_cache
-def _own_columns(kind: Kind) -> Callable[[Any], tuple[Any, ...]]:
-    """Reads a kind's own columns."""
-    return attrgetter(*(column.name for column in kind.table.columns[len(SPINE) :]), "RecordId")
+def key_of(kind: Kind) -> KeyOf:
+    """What gives the keys of a kind."""
+    by_content = _by_content(kind)
+    return _by_own_time(kind.name, attrgetter(*_OWN[kind.name]), by_content) if kind.name in _OWN else by_content
 
 
-def _content(kind: Kind, read: Read) -> bytes:
-    """What a record says, whatever the casing and order of its names."""
-    own = [orjson.loads(memoryview(v)) if isinstance(v, Raw) else v for v in _own_columns(kind)(read.values)]
-    rest = {name: value for name, value in read.rest.items() if name.lower() not in _ENVELOPE} if read.rest else {}
-    return orjson.dumps([own, rest], option=orjson.OPT_SORT_KEYS)
+def _by_own_time(name: str, own: Callable[[Any], tuple[Any, Any]], by_content: KeyOf) -> KeyOf:
+    """Keys of a kind whose records say when they became what they are; those that don't have a key by content."""
+
+    def key(read: Read, enqueued: datetime) -> str:
+        values = read.values
+        state, moment = own(values)
+        if moment is None:
+            return by_content(read, enqueued)
+        if moment.tzinfo is not UTC:
+            moment = moment.astimezone(UTC)
+        action, snapshot = values.Action, values.IsSnapshot
+        day = _day(enqueued) if snapshot or action == "Backfill" else None
+        said = _encode((name, values.RecordId, action, snapshot, day, state.lower() if state else None, moment))
+        return sha256(said).hexdigest()[:KEY_LENGTH]
+
+    return key
+
+
+def _by_content(kind: Kind) -> KeyOf:
+    """Keys by all that a record says, whatever the casing and order of its names, and the hour of enqueuing."""
+    name = kind.name
+    own = kind.table.columns[len(SPINE) :]
+    plain = _getter([column.name for column in own if column.type != "dynamic"])
+    dynamic = _getter([column.name for column in own if column.type == "dynamic"])
+
+    def key(read: Read, enqueued: datetime) -> str:
+        values, rest = read.values, read.rest
+        action, snapshot = values.Action, values.IsSnapshot
+        utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
+        day = utc.date() if snapshot or action == "Backfill" else None
+        said = _encode((name, values.RecordId, action, snapshot, day, utc.date(), utc.hour, plain(values)))
+        nested = [loaded(value) for value in dynamic(values)]
+        if rest:
+            rest = {name: value for name, value in rest.items() if name.lower() not in _ENVELOPE}
+        if rest or nested:
+            said += orjson.dumps([nested, rest], option=orjson.OPT_SORT_KEYS)
+        return sha256(said).hexdigest()[:KEY_LENGTH]
+
+    return key
+
+
+def _day(enqueued: datetime) -> date:
+    return enqueued.date() if enqueued.tzinfo is UTC else enqueued.astimezone(UTC).date()
+
+
+def _getter(columns: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Reads the columns of a row, however few they are."""
+    if len(columns) > 1:
+        return attrgetter(*columns)
+    return lambda values: tuple([getattr(values, column) for column in columns])

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from shared.enrich.records.fields import Kind
-from shared.enrich.records.reading import Read, fed_columns, input_names, inputs_type, values_type
+from shared.enrich.records.reading import INPUTS, Read, fed_columns, values_type
 
 NOTHING: dict[str, Any] = {}
 """The rest of a record of which nothing is left; never written to."""
@@ -88,12 +88,11 @@ def compile_moves(kind: Kind, top: Level) -> Callable[[Any], Read]:
                 f"    if {place} is not None and {place} != {name}: {name} = only({name}, {place})" for place in others
             ]
     values = ", ".join(expressions[name] for name in fed_columns(kind))
-    inputs = ", ".join(expressions[f"@{name}"] for name in input_names(kind))
-    lines += ["    rest = NOTHING", *kept, f"    return Read(Values({values}), Inputs({inputs}), rest)"]
+    inputs = ", ".join(expressions.get(f"@{name}", "None") for name in INPUTS)
+    lines += ["    rest = NOTHING", *kept, f"    return Read(Values({values}), rest, {inputs})"]
     scope: dict[str, Any] = {
         "Read": Read,
         "Values": values_type(kind),
-        "Inputs": inputs_type(kind),
         "NOTHING": NOTHING,
         "only": _only,
         "keep": _keep,

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from shared.enrich.records.reading import Read
-from shared.enrich.records.resources import NOWHERE, fill_place, locate, resource_part, segment_after
+from shared.enrich.records.resources import fill_azure_place, fill_place, resource_part, segment_after
 from shared.enrich.records.values import first_text, listed, loaded, mapping
 
 TECHNIQUE = re.compile(r"T(?<=\bT)\d{4}(?:\.\d{3})?\b")
@@ -19,20 +19,22 @@ TECHNIQUE = re.compile(r"T(?<=\bT)\d{4}(?:\.\d{3})?\b")
 
 def attack_path(read: Read) -> datetime | None:
     """Entry point, target, tactics and the resources along the path."""
-    values, inputs = read.values, read.inputs
-    lowered = (inputs.id or "").lower()
-    values.AttackPathId = values.AttackPathId or segment_after(lowered, "/attackpaths/") or inputs.name
+    values = read.values
+    lowered = (read.id or "").lower()
+    values.AttackPathId = values.AttackPathId or segment_after(lowered, "/attackpaths/") or read.name
     values.RecordId = lowered or (values.AttackPathId or "").lower() or None
-    path, mitre = loaded(values.Path), loaded(inputs.mitre)
+    path, mitre = loaded(values.Path), loaded(read.mitre)
     entities = [mapping(entity) for entity in listed(mapping(path).get("entities"))]
-    values.EntryPointId = _node(inputs.entry_point) or _entity(entities, values.EntryPointId)
-    values.TargetId = _node(inputs.target) or _entity(entities, values.TargetId)
+    values.EntryPointId = _node(read.entry_point) or _entity(entities, values.EntryPointId)
+    values.TargetId = _node(read.target) or _entity(entities, values.TargetId)
     affected = [resource for entity in entities if (resource := _arm_id(entity))]
     affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith("/subscriptions/")]
     affected += _steps(path)
     values.AffectedResourceIds = list(dict.fromkeys(affected)) or None
-    place = locate(affected[0] if affected else resource_part(lowered))
-    fill_place(values, place if affected or place.subscription else NOWHERE)
+    if affected:
+        fill_place(values, affected[0].lower())
+    else:
+        fill_azure_place(values, resource_part(lowered))
     values.Cloud = "Azure"
     if mitre is not None:
         values.Techniques = list(dict.fromkeys(TECHNIQUE.findall(orjson.dumps(mitre).decode()))) or None

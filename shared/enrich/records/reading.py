@@ -11,18 +11,31 @@ from msgspec import Struct
 from shared.enrich.records.fields import Kind
 from shared.enrich.tables import ColumnType
 
-DYNAMIC_INPUTS = frozenset({"definitions", "mitre", "entry_point", "target", "techniques", "sub_techniques"})
-
 
 class Read(Struct, gc=False):
-    """A record read: the row so far (`values_type`), the inputs (`inputs_type`), and the fields that neither carries.
+    """A record read: the row so far (`values_type`), the fields that nothing carries, and the inputs to `derive`.
 
-    `rest` has the record's own nesting.
+    `rest` has the record's own nesting.  The inputs are those of every kind; a record gives those of its own.
     """
 
     values: Any
-    inputs: Any
     rest: dict[str, Any]
+    id: str | None = None
+    name: str | None = None
+    subscription: str | None = None
+    resource: str | None = None
+    resource_type: str | None = None
+    intent: str | None = None
+    techniques: Any = None
+    sub_techniques: Any = None
+    definitions: Any = None
+    mitre: Any = None
+    entry_point: Any = None
+    target: Any = None
+
+
+INPUTS = Read.__struct_fields__[2:]
+_DYNAMIC_INPUTS = frozenset(field.name for field in msgspec.structs.fields(Read) if field.type is Any)
 
 
 @lru_cache
@@ -39,19 +52,8 @@ def values_type(kind: Kind) -> type[Struct]:
     return msgspec.defstruct(kind.table.name, [(name, Any, None) for name in names], omit_defaults=True, gc=False)
 
 
-@lru_cache
-def inputs_type(kind: Kind) -> type[Struct]:
-    """The struct of a kind's inputs to `derive`."""
-    return msgspec.defstruct(f"{kind.name}Inputs", [(name, Any, None) for name in input_names(kind)], gc=False)
-
-
-def input_names(kind: Kind) -> tuple[str, ...]:
-    """The inputs that a kind's fields give, in order, each once."""
-    return tuple(dict.fromkeys(target[1:] for target in kind.fields.values() if target.startswith("@")))
-
-
 def target_type(kind: Kind, target: str) -> ColumnType:
     """The type of what a field maps to."""
     if target.startswith("@"):
-        return "dynamic" if target[1:] in DYNAMIC_INPUTS else "string"
+        return "dynamic" if target[1:] in _DYNAMIC_INPUTS else "string"
     return kind.table.types[target]

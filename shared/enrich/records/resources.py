@@ -4,66 +4,81 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
-
-
-class Place(Struct, frozen=True, gc=False):
-    """The parts of a resource id in lower case; empty where it does not say."""
-
-    id: str = ""
-    subscription: str = ""
-    group: str = ""
-    type: str = ""
-
-
 _TOP_LEVEL = 9
 """Parts of /subscriptions/S/resourcegroups/G/providers/P/T/N, the form that most ids have."""
+_SUBSCRIPTION = 3
+"""Parts of /subscriptions/S."""
+_SECURITY = "/providers/microsoft.security/"
 
 
-def locate(resource_id: str) -> Place:
-    """Read a resource id of any casing; an id that is not of Azure keeps its text and has no parts."""
-    lowered = resource_id.lower()
+def fill_place(values: Any, lowered: str) -> bool:
+    """Fill the columns of a row that say where its resource is, from the resource's id in lower case.
+
+    An id that is not of Azure only fills ResourceId and ResourceName.  False where the text is no id at all.
+    """
+    if fill_azure_place(values, lowered):
+        return True
+    lowered = lowered.rstrip("/")
+    if not lowered.startswith("/"):
+        return False
+    _fill_name(values, lowered)
+    return True
+
+
+def fill_azure_place(values: Any, lowered: str) -> bool:
+    """The same for an id inside an Azure subscription; False, with nothing filled, for any other."""
     parts = lowered.split("/")
-    if len(parts) == _TOP_LEVEL and parts[1] == "subscriptions" and parts[5] == "providers" and parts[8]:
-        group = parts[4] if parts[3] == "resourcegroups" else ""
-        return Place(lowered, parts[2], group, f"{parts[6]}/{parts[7]}")
-    return _locate_any(lowered.rstrip("/"))
+    count = len(parts)
+    if count == _TOP_LEVEL and parts[1] == "subscriptions" and parts[5] == "providers" and parts[8]:
+        values.ResourceId = lowered
+        values.SubscriptionId = parts[2]
+        values.ResourceType = f"{parts[6]}/{parts[7]}"
+        if parts[3] == "resourcegroups" and parts[4]:
+            values.ResourceGroup = parts[4]
+        if values.ResourceName is None:
+            values.ResourceName = parts[8]
+        return True
+    if count == _SUBSCRIPTION and parts[1] == "subscriptions" and parts[2]:
+        values.ResourceId = lowered
+        values.SubscriptionId = parts[2]
+        values.ResourceType = "microsoft.resources/subscriptions"
+        if values.ResourceName is None:
+            values.ResourceName = parts[2]
+        return True
+    return _fill_any_azure_place(values, lowered.rstrip("/"))
 
 
-def _locate_any(lowered: str) -> Place:
+def _fill_any_azure_place(values: Any, lowered: str) -> bool:
+    """The same for ids of subscriptions, groups, extensions and nested resources."""
     if not lowered.startswith("/subscriptions/"):
-        return Place(lowered if lowered.startswith("/") else "")
+        return False
     scope, _, provided = lowered.rpartition("/providers/")
-    if not scope:
-        scope, provided = lowered, ""
-    parts = scope.split("/")
+    parts = (scope or lowered).split("/")
+    subscription = parts[2]
+    if not subscription:
+        return False
     group = parts[4] if len(parts) > 4 and parts[3] == "resourcegroups" else ""  # noqa: PLR2004 - /subscriptions/S/resourcegroups/G
-    if provided:
+    if scope:
         segments = provided.split("/")
         kind = "/".join([segments[0], *segments[1::2]])
     else:
         kind = "microsoft.resources/subscriptions/resourcegroups" if group else "microsoft.resources/subscriptions"
-    return Place(lowered, parts[2], group, kind)
+    _fill_name(values, lowered)
+    values.SubscriptionId = subscription
+    values.ResourceType = kind
+    values.ResourceGroup = group or None
+    return True
 
 
-NOWHERE = Place()
-
-
-def fill_place(values: Any, place: Place) -> None:
-    """Fill the columns of a row that say where its resource is."""
-    if place.id:
-        values.ResourceId = place.id
-        if values.ResourceName is None:
-            values.ResourceName = place.id[place.id.rfind("/") + 1 :]
-        if place.subscription:
-            values.SubscriptionId = place.subscription
-            values.ResourceType = place.type
-            values.ResourceGroup = place.group or None
+def _fill_name(values: Any, lowered: str) -> None:
+    values.ResourceId = lowered
+    if values.ResourceName is None:
+        values.ResourceName = lowered[lowered.rfind("/") + 1 :]
 
 
 def resource_part(lowered: str) -> str:
     """The resource that a Microsoft.Security record hangs on: its id, in lower case, without the record's own part."""
-    index = lowered.rfind("/providers/microsoft.security/")
+    index = lowered.rfind(_SECURITY)
     return lowered[:index] if index >= 0 else lowered
 
 
@@ -73,4 +88,8 @@ def segment_after(lowered: str, name: str, text: str = "") -> str:
     Empty where the id has no such segment.
     """
     index = lowered.find(name)
-    return (text or lowered)[index + len(name) :].partition("/")[0] if index >= 0 else ""
+    if index < 0:
+        return ""
+    start = index + len(name)
+    end = lowered.find("/", start)
+    return (text or lowered)[start : end if end >= 0 else None]

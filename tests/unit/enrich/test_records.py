@@ -555,6 +555,12 @@ def test_lone_surrogates_become_replacement_characters() -> None:
     assert columns(body)["DisplayName"] == "x\ufffdy"
 
 
+@pytest.mark.parametrize("lone", ["\ud800", "\udc00", "\ud83dx", "\ud83d\n"])
+def test_lone_surrogates_are_mended_even_inside_values_passed_on(lone: str) -> None:
+    body = json.dumps(alert(Entities=[{"Name": lone}])).encode()
+    assert columns(body)["Entities"] == [{"Name": lone.replace(lone[0], "\ufffd")}]
+
+
 def test_bytes_that_are_not_utf8_are_refused_even_inside_values_passed_on() -> None:
     body = json.dumps(alert()).encode().replace(b'"host"', b'"\xff"')
     assert parse(body).rows == []
