@@ -64,6 +64,11 @@ CLOUDS = {
 }
 
 
+# Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
+# 42 seconds would let a caller wait that long to hear that storage is gone; what outlasts these, triggers try again.
+_STORAGE_PAUSES = {"initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
+
+
 class Clients:
     """Credentials and clients for one set of settings; `await close()` when done."""
 
@@ -232,7 +237,7 @@ class Clients:
         """Blob Storage of the function app's own account."""
         from azure.storage.blob.aio import BlobServiceClient
 
-        client: BlobServiceClient = self._storage(BlobServiceClient, self._settings.storage_blob_uri)
+        client: BlobServiceClient = self._storage(BlobServiceClient, self._settings.storage_blob_uri, **_STORAGE_PAUSES)
         return client
 
     @cached_property
@@ -240,7 +245,9 @@ class Clients:
         """Queue Storage of the function app's own account."""
         from azure.storage.queue.aio import QueueServiceClient
 
-        client: QueueServiceClient = self._storage(QueueServiceClient, self._settings.storage_queue_uri)
+        client: QueueServiceClient = self._storage(
+            QueueServiceClient, self._settings.storage_queue_uri, **_STORAGE_PAUSES
+        )
         return client
 
     @cached_property
@@ -253,11 +260,11 @@ class Clients:
             return self._keep(TableServiceClient(uri, credential=self.credential))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above
 
-    def _storage(self, kind: Any, uri: str) -> Any:
+    def _storage(self, kind: Any, uri: str, **pauses: int) -> Any:
         if uri:
-            return self._keep(kind(uri, credential=self.credential))
+            return self._keep(kind(uri, credential=self.credential, **pauses))
         if self._settings.storage_connection:
-            return self._keep(kind.from_connection_string(self._settings.storage_connection))
+            return self._keep(kind.from_connection_string(self._settings.storage_connection, **pauses))
         message = "no storage: set AzureWebJobsStorage__blobServiceUri, __queueServiceUri and __tableServiceUri"
         raise SettingsError(message)
 
