@@ -5,14 +5,15 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from local.app import ROOT, App
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant.destinations import destinations
@@ -25,6 +26,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     text: str
+    seconds: float
 
     def json(self) -> Any:
         return json.loads(self.text)
@@ -40,7 +42,57 @@ class Answer:
         return str(document["type"].removeprefix("urn:defender-export:problem:"))
 
 
-class Api(AbstractContextManager["Api"]):
+class Caller:
+    """Sends a running app exactly what it is told."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    @property
+    def url(self) -> str:
+        return self.app.url
+
+    @property
+    def key(self) -> str:
+        return self.app.host_key
+
+    @property
+    def log(self) -> str:
+        return self.app.log.read_text()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | Mapping[str, Any] | None = None,
+        *,
+        key: bool = True,
+        **headers: Any,
+    ) -> Answer:
+        """One request; header names have `_` for `-`, a mapping is sent as JSON, anything else as YAML."""
+        content = json.dumps(body) if isinstance(body, Mapping) else body
+        sent: dict[str, str | bytes] = {"x-functions-key": self.key} if key else {}
+        if content is not None:
+            sent["content-type"] = "application/json" if isinstance(body, Mapping) else "application/yaml"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE_SECONDS)
+        began = time.monotonic()
+        try:
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            data = content.encode() if isinstance(content, str) else content
+            if data is not None:
+                sent["content-length"] = str(len(data))
+            for name, value in sent.items():
+                connection.putheader(name, value)
+            connection.endheaders(data)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, found, answer.read().decode(), time.monotonic() - began)
+        finally:
+            connection.close()
+
+
+class Api(Caller, AbstractContextManager["Api"]):
     """A running app with everything around it; `call` talks to it."""
 
     def __init__(self, folder: Path, certificates: Certificates, **settings: str) -> None:
@@ -67,55 +119,24 @@ class Api(AbstractContextManager["Api"]):
             self._folder, app=True, certificates=self._certificates, partitions=2, settings=self._settings
         )
         await self.azure.__aenter__()
+        assert self.azure.app
+        self.app = self.azure.app
+
+    @contextmanager
+    def beside(self, name: str, file: Path = ROOT / "function_app.py", /, **settings: str) -> Iterator[Caller]:
+        """One more app on the same Azure, which only answers requests: jobs and events stay with the first."""
+        deaf = {f"AzureWebJobs.{function}.Disabled": "true" for function in ("enrich_records", "run_job")}
+        log = self._folder / f"{name}.log"
+        app = App(self.azure.app_settings() | settings | deaf, log, file=file, timers=False)
+        self.on_loop(app.__aenter__)
+        try:
+            yield Caller(app)
+        finally:
+            self.on_loop(lambda: app.__aexit__(None, None, None))
 
     def on_loop(self, work: Callable[[], Any]) -> Any:
         """The result of a coroutine on the loop that the local Azure runs on."""
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result(PATIENCE_SECONDS)
-
-    @property
-    def url(self) -> str:
-        assert self.azure.app
-        return self.azure.app.url
-
-    @property
-    def key(self) -> str:
-        assert self.azure.app
-        return self.azure.app.host_key
-
-    @property
-    def log(self) -> str:
-        assert self.azure.app
-        return self.azure.app.log.read_text()
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: bytes | str | Mapping[str, Any] | None = None,
-        *,
-        key: bool = True,
-        **headers: Any,
-    ) -> Answer:
-        """One request; header names have `_` for `-`, a mapping is sent as JSON, anything else as YAML."""
-        content = json.dumps(body) if isinstance(body, Mapping) else body
-        sent: dict[str, str | bytes] = {"x-functions-key": self.key} if key else {}
-        if content is not None:
-            sent["content-type"] = "application/json" if isinstance(body, Mapping) else "application/yaml"
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE_SECONDS)
-        try:
-            connection.putrequest(method, path, skip_accept_encoding=True)
-            data = content.encode() if isinstance(content, str) else content
-            if data is not None:
-                sent["content-length"] = str(len(data))
-            for name, value in sent.items():
-                connection.putheader(name, value)
-            connection.endheaders(data)
-            answer = connection.getresponse()
-            found = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, found, answer.read().decode())
-        finally:
-            connection.close()
 
     def put(self, name: str, text: str | None = None, **headers: Any) -> Answer:
         return self.call("PUT", f"/api/exports/{name}", text or self.export(name), **headers)

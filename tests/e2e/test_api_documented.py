@@ -1,0 +1,288 @@
+"""Each answer that the OpenAPI document names, over HTTP: one request for every one of them, and none left out."""
+
+import hashlib
+import socket
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from shared.web.api import OPERATIONS
+from shared.web.examples import EXPORT_YAML
+from tests.e2e.api import Answer, Api, Caller
+from tests.e2e.test_api_entra import principal
+from tools.package import build
+
+pytestmark = pytest.mark.xdist_group("api")
+PATIENCE_SECONDS = 30
+JSON, YAML, CSV, HTML, NOTHING = "application/json", "application/yaml", "text/csv", "text/html", ""
+PROBLEM = "application/problem+json"
+NAME = "soc-alerts"
+KEY = "documented"
+BODIES: dict[str, str | dict[str, Any]] = {
+    "put_export": EXPORT_YAML,
+    "validate_export": EXPORT_YAML,
+    "start_job": {"kind": "replay"},
+}
+
+
+class Named(NamedTuple):
+    """An answer that the document names, by status and media type."""
+
+    operation: str
+    status: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request and what it is answered; `to` names the app that it goes to, `after` a request that comes first."""
+
+    operation: str
+    status: int
+    kind: str = ""
+    to: str = "sound"
+    id: str = ""
+    query: str = ""
+    body: str | Mapping[str, Any] | None = None
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    after: "Case | None" = None
+
+    @property
+    def answer(self) -> Named:
+        usual = PROBLEM if self.status >= 400 else NOTHING if self.status == 204 else JSON
+        return Named(self.operation, self.status, self.kind or usual)
+
+    def __str__(self) -> str:
+        return f"{self.operation}-{self.status}-{self.answer.kind.rpartition('/')[2] or 'nothing'}"
+
+
+def accept(kind: str) -> dict[str, str]:
+    return {"accept": kind}
+
+
+STORED = Case("put_export", 201)
+TABLES = ("list_exports", "get_coverage", "get_freshness", "list_runs", "list_dead_letters")
+USUAL = (
+    Case("health", 200),
+    Case("ready", 200),
+    Case("openapi", 200),
+    Case("operations_page", 200, HTML),
+    Case("get_metrics", 200),
+    Case("get_metrics", 400, query="hours=0"),
+    *(Case(name, 200) for name in (*TABLES, "list_jobs")),
+    *(Case(name, 200, CSV, headers=accept(CSV)) for name in TABLES),
+    *(Case(name, 400, query="limit=0") for name in (*TABLES, "list_jobs")),
+    *(Case(name, 406, headers=accept("image/png")) for name in (*TABLES, "get_export")),
+    Case("get_export", 200, YAML, after=STORED),
+    Case("get_export", 200, JSON, headers=accept(JSON), after=STORED),
+    Case("get_export", 404),
+    Case("get_export", 422, to="mangled", headers=accept(JSON)),
+    STORED,
+    Case("put_export", 200, after=STORED),
+    Case("put_export", 400, query="dryRun=perhaps"),
+    Case("put_export", 412, headers={"if_match": '"0x1"'}),
+    Case("put_export", 422, body="version: 1\n"),
+    Case("delete_export", 204, after=STORED),
+    Case("delete_export", 400, headers={"if_none_match": "*"}),
+    Case("delete_export", 404),
+    Case("delete_export", 412, headers={"if_match": '"0x1"'}, after=STORED),
+    Case("validate_export", 200),
+    *(Case(name, 413, body=" " * 1_000_001) for name in BODIES),
+    *(Case(name, 415, headers={"content_type": "text/xml"}) for name in BODIES),
+    Case("start_job", 200, query="wait=20"),
+    Case("start_job", 202),
+    Case("start_job", 400, body={"kind": "launch"}),
+    Case(
+        "start_job",
+        409,
+        body={"kind": "plan"},
+        headers={"idempotency_key": KEY},
+        after=Case("start_job", 202, headers={"idempotency_key": KEY}),
+    ),
+    Case("get_job", 200),
+    Case("get_job", 400, query="wait=201"),
+    Case("get_job", 404, id="none"),
+    Case("get_run", 200),
+    Case("get_run", 404, id="none"),
+)
+
+# Under keys the host refuses before the app is asked, so it is under Entra that the app itself does.
+REFUSED = (
+    *(Case(name, 401, to="entra") for name in OPERATIONS),
+    *(Case(name, 403, to="entra", headers={"x_ms_client_principal": principal()}) for name in OPERATIONS),
+)
+
+# What needs no storage is unavailable only while the app can't read its settings.
+SELF_CONTAINED = {"validate_export", "get_metrics", "operations_page", "openapi"}
+UNAVAILABLE = (
+    *(Case(name, 503, to="misconfigured") for name in (*SELF_CONTAINED, "ready")),
+    *(Case(name, 503, to="without storage") for name in OPERATIONS if name not in {*SELF_CONTAINED, "ready"}),
+    Case("ready", 503, JSON, to="without storage"),
+)
+
+# Documents of the app's own that somebody spoilt are nothing that a caller could mend.  Where a route reads none, or
+# bears with what it reads, only the app itself can be at fault: a deployment that was cut short.
+SPOILT = (
+    Case("start_job", 500, to="mangled", headers={"idempotency_key": KEY}),
+    Case("get_job", 500, to="mangled"),
+    Case("list_jobs", 500, to="mangled"),
+    Case("get_coverage", 500, to="mangled", query="view=matrix"),
+    Case("get_freshness", 500, to="mangled"),
+    Case("list_runs", 500, to="mangled"),
+    Case("get_run", 500, to="mangled"),
+    Case("list_dead_letters", 500, to="mangled"),
+)
+FAILED = (
+    *SPOILT,
+    *(Case(name, 500, to="cut short") for name in OPERATIONS if name not in {each.operation for each in SPOILT}),
+)
+
+CASES = (*USUAL, *REFUSED, *UNAVAILABLE, *FAILED)
+
+
+class Document:
+    """The running app's own description of itself."""
+
+    def __init__(self, api: Api) -> None:
+        described = api.call("GET", "/api/openapi.json").json()["paths"]
+        self._operations = {
+            operation["operationId"]: (method.upper(), path, operation["responses"])
+            for path, operations in described.items()
+            for method, operation in operations.items()
+        }
+
+    @property
+    def answers(self) -> set[Named]:
+        return {
+            Named(name, int(status), kind)
+            for name, (_, _, responses) in self._operations.items()
+            for status, response in responses.items()
+            for kind in response.get("content", [NOTHING])
+        }
+
+    def slugs(self, named: Named) -> set[str]:
+        """The problems that an answer may be."""
+        _, _, responses = self._operations[named.operation]
+        return set(responses[str(named.status)]["content"][named.kind]["examples"])
+
+    def send(self, case: Case, to: Caller, ids: Mapping[str, str]) -> Answer:
+        """Ask as the document says."""
+        method, path, _ = self._operations[case.operation]
+        path = path.format(name=NAME, id=case.id or ids.get(case.operation))
+        body = BODIES.get(case.operation) if case.body is None else case.body
+        return to.call(method, f"{path}?{case.query}", body, **case.headers)
+
+
+@pytest.fixture(scope="module")
+def document(api: Api) -> Document:
+    return Document(api)
+
+
+@pytest.fixture(scope="module")
+def ids(api: Api) -> dict[str, str]:
+    """A job and a run that there are, by the operation that reads one."""
+    job = api.job(kind="plan", subscriptions=["00000000-0000-4000-8000-000000000000"])
+    return {"get_job": job["id"], "get_run": job["result"]["runId"]}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(
+    api: Api, document: Document, ids: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Named, Future[Answer]]]:
+    """What the apps with a fault answer, all asked at once: to find that storage is gone takes a while."""
+    with ExitStack() as stack:
+        gone = f"https://127.0.0.1:{stack.enter_context(deaf_port())}/devstoreaccount1"
+        apps = {
+            "entra": api.beside("entra", AUTH_MODE="entra"),
+            "misconfigured": api.beside("misconfigured", MAX_DELETES="many"),
+            "without storage": api.beside(
+                "without-storage",
+                **{f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")},
+            ),
+            "mangled": api.beside("mangled", **mangled(api, ids)),
+            "cut short": api.beside("cut-short", cut_short(tmp_path_factory.mktemp("package"))),
+        }
+        running = {name: stack.enter_context(app) for name, app in apps.items()}
+        pool = stack.enter_context(ThreadPoolExecutor(16))
+        yield {
+            case.answer: pool.submit(document.send, case, running[case.to], ids) for case in CASES if case.to in running
+        }
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port of loopback that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
+    """Settings that lead to documents which the app never wrote, where it looks for its own."""
+    from azure.data.tables import TableServiceClient
+    from azure.storage.blob import BlobServiceClient
+
+    run = ids["get_run"]
+    blobs: dict[str, tuple[str, ...]] = {
+        "mangled-exports": (f"current/{NAME}.yaml",),
+        "mangled-reports": ("freshness/latest.json", f"{run[:4]}/{run[4:6]}/{run[6:8]}/{run}.json"),
+        "mangled-letters": ("2026-01-01/outage/letters.ndjson.gz",),
+    }
+    used = hashlib.sha256(f"key {KEY}".encode()).hexdigest()
+    connection = api.azure.azurite.main.connection_string
+    trust: dict[str, Any] = {"connection_verify": str(api.azure.certificates.ca_file)}
+    with (
+        BlobServiceClient.from_connection_string(connection, **trust) as storage,
+        TableServiceClient.from_connection_string(connection, **trust) as tables,
+    ):
+        for container, names in blobs.items():
+            storage.create_container(container)
+            for name in names:
+                storage.get_blob_client(container, name).upload_blob(b"{", metadata={"letters": "many"})
+        table = tables.create_table("mangledjobs")
+        for partition, row in (("job", ids["get_job"]), ("idempotency", used)):
+            table.create_entity({"PartitionKey": partition, "RowKey": row})
+    return {
+        "EXPORTS_CONTAINER": "mangled-exports",
+        "REPORTS_CONTAINER": "mangled-reports",
+        "DEAD_LETTERS_CONTAINER": "mangled-letters",
+        "JOBS_TABLE": "mangledjobs",
+    }
+
+
+def cut_short(folder: Path) -> Path:
+    """The published app without two of its files."""
+    build(folder)
+    for lost in ("wire.py", "page/operations.html"):
+        (folder / "shared" / "web" / lost).unlink()
+    return folder / "function_app.py"
+
+
+def test_the_table_has_a_request_for_each_answer_that_the_document_names_and_no_other(document: Document) -> None:
+    assert {case.answer for case in CASES} == document.answers
+    assert len(CASES) == len(document.answers)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_documented_answer_is_given(
+    api: Api, document: Document, ids: dict[str, str], elsewhere: dict[Named, Future[Answer]], case: Case
+) -> None:
+    try:
+        if case.after:
+            assert document.send(case.after, api, ids).status == case.after.status
+        answer = document.send(case, api, ids) if case.to == "sound" else elsewhere[case.answer].result()
+    finally:
+        api.call("DELETE", f"/api/exports/{NAME}")
+    assert answer.status == case.status, answer.text
+    assert answer.seconds < PATIENCE_SECONDS
+    if case.answer.kind == NOTHING:
+        assert answer.text == ""
+    else:
+        assert answer.headers["content-type"].partition(";")[0] == case.answer.kind
+    if case.answer.kind == PROBLEM:
+        assert answer.problem in document.slugs(case.answer)
