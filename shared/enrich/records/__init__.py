@@ -36,6 +36,8 @@ TYPE_WITHIN = 512
 MARK = 40
 """Bytes from `"type":"` on that tell the types apart; what they stand for is remembered."""
 MOST_MARKS = 256
+_UNFIT = (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeError)
+"""What the fast reader says of what it can't read: ValueError of other than UTF-8, the last two of too deep nesting."""
 _TYPE = re.compile(rb'"([tT]ype"):\s*"([^"\\]+)"')
 
 
@@ -121,7 +123,7 @@ class Parser:
             body = event.body
             try:
                 row = finish(read(body), event, window, body)
-            except (msgspec.MsgspecError, ValueError, RecursionError):  # ValueError: not UTF-8, beyond any float
+            except _UNFIT:
                 yield event
                 continue
             if row is not None:

@@ -20,8 +20,8 @@ from shared.enrich.records.fields import Kind
 from shared.enrich.records.reading import Read, target_type, values_type
 from shared.enrich.tables import ColumnType
 
-DEEPEST = 256
-"""Levels of nesting; a body deeper than this is refused, long before any parser or table would."""
+DEEPEST = 250
+"""Levels of nesting; a body deeper than this is refused, before orjson would refuse to write it (254 levels)."""
 
 
 class UnreadableError(ValueError):
