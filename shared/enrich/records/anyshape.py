@@ -90,7 +90,7 @@ def _too_deep(value: Any) -> bool:
 def read(kind: Kind, record: Mapping[str, Any]) -> Read:
     """Read a parsed record; whatever no column takes is in `rest`, in the record's own nesting."""
     columns: dict[str, Any] = {}
-    rest = _walk(record, _tree(kind), columns, kind)
+    rest = _walk(record, _tree(kind), columns, kind) if kind.fields else dict(record)
     inputs = {target[1:]: columns.pop(target) for target in list(columns) if target.startswith("@")}
     return Read(values_type(kind)(**columns), rest, **inputs)
 

@@ -103,6 +103,7 @@ _ALERT = {
     "AgentId": "AgentId",
     "AzureResourceId": "@resource",
     "AzureResourceSubscriptionId": "@subscription",
+    "SubscriptionId": "@subscription",
     "TenantId": "SourceTenantId",
     "Type": "-",
     "Id": "@id",

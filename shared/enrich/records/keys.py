@@ -82,14 +82,21 @@ def _by_content(kind: Kind) -> KeyOf:
         utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
         day = utc.date() if snapshot or action == "Backfill" else None
         said = _encode((name, values.RecordId, action, snapshot, day, utc.date(), utc.hour, plain(values)))
-        nested = [loaded(value) for value in dynamic(values)]
+        nested = [_canonical(loaded(value)) for value in dynamic(values)]
         if rest:
-            rest = {name: value for name, value in rest.items() if name.lower() not in _ENVELOPE}
+            rest = {name: value for name, value in _canonical(rest).items() if name not in _ENVELOPE}
         if rest or nested:
             said += orjson.dumps([nested, rest], option=orjson.OPT_SORT_KEYS)
         return sha256(said).hexdigest()[:KEY_LENGTH]
 
     return key
+
+
+def _canonical(value: Any) -> Any:
+    """A value with its names in lower case and without the names of .NET types, which not every casing has."""
+    if isinstance(value, dict):
+        return {name.lower(): _canonical(inner) for name, inner in value.items() if name != "$type"}
+    return [_canonical(item) for item in value] if isinstance(value, list) else value
 
 
 def _day(enqueued: datetime) -> date:

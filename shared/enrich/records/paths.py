@@ -15,6 +15,7 @@ from shared.enrich.records.values import first_text, listed, loaded, mapping
 
 TECHNIQUE = re.compile(r"T(?<=\bT)\d{4}(?:\.\d{3})?\b")
 """A MITRE ATT&CK technique; its literal first letter is what makes searching for it fast."""
+_AZURE = "/subscriptions/"
 
 
 def attack_path(read: Read) -> datetime | None:
@@ -25,14 +26,14 @@ def attack_path(read: Read) -> datetime | None:
     values.RecordId = lowered or (values.AttackPathId or "").lower() or None
     path, mitre = loaded(values.Path), loaded(read.mitre)
     entities = [mapping(entity) for entity in listed(mapping(path).get("entities"))]
-    values.EntryPointId = _node(read.entry_point) or _entity(entities, values.EntryPointId)
-    values.TargetId = _node(read.target) or _entity(entities, values.TargetId)
+    values.EntryPointId = _azure_lowered(_node(read.entry_point) or _entity(entities, values.EntryPointId))
+    values.TargetId = _azure_lowered(_node(read.target) or _entity(entities, values.TargetId))
     affected = [resource for entity in entities if (resource := _arm_id(entity))]
-    affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith("/subscriptions/")]
+    affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith(_AZURE)]
     affected += _steps(path)
     values.AffectedResourceIds = list(dict.fromkeys(affected)) or None
     if affected:
-        fill_place(values, affected[0].lower())
+        fill_place(values, affected[0])
     else:
         fill_azure_place(values, resource_part(lowered))
     values.Cloud = "Azure"
@@ -51,6 +52,12 @@ def _node(value: Any) -> str | None:
     return _arm_id(node) or first_text(node, "resourceid") or first_text(node, "id")
 
 
+def _azure_lowered(node: str | None) -> str | None:
+    """An Azure id in lower case, as ids are in every other column; what is none stays as it is."""
+    lowered = node.lower() if node else ""
+    return lowered if lowered.startswith(_AZURE) else node
+
+
 def _arm_id(entity: Mapping[str, Any]) -> str | None:
     found = first_text(mapping(entity.get("entityidentifiers")), "azureresourceid")
     return found.lower() if found else None
@@ -65,5 +72,5 @@ def _entity(entities: list[dict[str, Any]], internal: str | None) -> str | None:
 
 
 def _steps(path: Any) -> list[str]:
-    found = (first_text(mapping(step), "resourceid") for step in listed(path))
-    return [resource.lower() for resource in found if resource and resource.lower().startswith("/subscriptions/")]
+    found = (_azure_lowered(first_text(mapping(step), "resourceid")) for step in listed(path))
+    return [resource for resource in found if resource and resource.startswith(_AZURE)]

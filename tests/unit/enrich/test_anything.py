@@ -8,6 +8,7 @@ import string
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +19,10 @@ from shared.enrich.pack import BODY_LIMIT, VALUE_LIMIT, pack
 from shared.enrich.records import Event, Parsed, Parser
 from shared.enrich.records.fields import KINDS as READ_KINDS
 from shared.enrich.tables import BY_NAME
-from tests.unit.enrich.builders import NOW, SUB, alert, assessment, event, finding, recased
+from tests.unit.enrich.builders import NOW, alert, assessment, event, finding
+from tests.unit.enrich.golden.base import SUB
+from tests.unit.enrich.golden.casings import recased
+from tests.unit.enrich.golden.scores import SCORE
 
 PARSER = Parser()
 SCALARS = (
@@ -79,7 +83,7 @@ def check(parsed: Parsed, bodies: int = 1) -> None:
         for row in json.loads(text.decode()):
             for name, value in row.items():
                 assert fits(value, types[name]), (name, value)
-                shown = value.encode() if isinstance(value, str) else orjson.dumps(value)
+                shown = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
                 assert len(shown) <= VALUE_LIMIT
             assert row["RecordKey"]
             assert row["RecordId"]
@@ -115,13 +119,13 @@ def test_a_sound_record_cut_or_damaged_anywhere(record: dict[str, Any], data: st
     check(PARSER.parse([event(bytes(body[: data.draw(st.integers(0, len(body)))]))], NOW), bodies=0)
 
 
-@pytest.mark.parametrize("depth", [200, 1_000, 5_000, 100_000])
+@pytest.mark.parametrize("depth", [200, *range(244, 260), 300, 1_000, 5_000, 100_000])
 @pytest.mark.parametrize("shape", [("[", "]"), ('{"a":', "}")])
 def test_any_depth(depth: int, shape: tuple[str, str]) -> None:
     nested = shape[0] * depth + ("1" if ":" in shape[0] else "") + shape[1] * depth
-    for record in (alert(), assessment()):
+    for record in (alert(), alert(ProcessingEndTime=None), assessment(), SCORE.record, {"id": "x"}):
         whole = json.dumps(record)[:-1]
-        field = '"ExtendedLinks"' if "AlertType" in whole else '"novelty"'
+        field = '"ConfidenceReasons"' if "AlertType" in whole else '"novelty"'
         check(PARSER.parse([event(f"{whole},{field}:{nested}}}".encode())], NOW))
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from shared.enrich.context import CACHED_ENTRIES, PAUSE, QUERIES, Context, Tagging
 from shared.enrich.records import Parser, Row
-from tests.unit.enrich.builders import NOW, SUB, VM, alert, assessment, event
+from tests.unit.enrich.builders import NOW, alert, assessment, event
+from tests.unit.enrich.golden.base import SUB, VM
 
 GROUP = f"/subscriptions/{SUB}/resourceGroups/RG-Web"
 CONTEXT_COLUMNS = {"SubscriptionName", "ManagementGroupPath", "Owner", "AssetEnvironment", "Criticality", "Tags"}

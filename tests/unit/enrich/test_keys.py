@@ -12,7 +12,10 @@ import pytest
 
 from local.records import generate
 from shared.enrich.records import Event, Parser
-from tests.unit.enrich.builders import ENQUEUED, NOW, SUB, alert, assessment, enrichment, finding, recased, row
+from tests.unit.enrich.builders import ENQUEUED, NOW, alert, assessment, enrichment, finding, row
+from tests.unit.enrich.golden import GOLDENS
+from tests.unit.enrich.golden.base import SUB, Golden
+from tests.unit.enrich.golden.casings import CASINGS
 
 SCORE = {
     "type": "Microsoft.Security/secureScores",
@@ -37,9 +40,10 @@ def test_where_and_when_an_event_arrived_says_nothing(record: Any) -> None:
     assert key(record) == key(record, **later)
 
 
-@pytest.mark.parametrize("record", [alert(), assessment(), finding({}), SCORE])
-def test_casing_and_order_of_names_say_nothing(record: Any) -> None:
-    assert key(record) == key(recased(record, str.upper)) == key(dict(reversed(record.items())))
+@pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
+def test_casing_and_order_of_names_say_nothing(golden: Golden) -> None:
+    alike = [casing.record(golden.record) for casing in CASINGS] + [dict(reversed(golden.record.items()))]
+    assert {key(record) for record in alike} == {key(golden.record)}
 
 
 @pytest.mark.parametrize(

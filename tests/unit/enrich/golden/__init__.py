@@ -1,0 +1,13 @@
+"""Records and their rows, to be read: one `Golden` per kind of record and shape in which it comes."""
+
+from __future__ import annotations
+
+from tests.unit.enrich.golden import alerts, assessments, findings, paths, scores
+
+GOLDENS = (
+    *alerts.GOLDENS,
+    *assessments.GOLDENS,
+    *findings.GOLDENS,
+    *scores.GOLDENS,
+    *paths.GOLDENS,
+)

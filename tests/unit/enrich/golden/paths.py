@@ -1,0 +1,176 @@
+"""Attack paths in the shapes that are known, and a kind of record that is not."""
+
+from __future__ import annotations
+
+from tests.unit.enrich.golden.base import ARRIVED, ON_THE_MACHINE, SECURITY, SUB, VM, Golden
+
+STORE = f"/subscriptions/{SUB}/resourceGroups/RG-Data/providers/Microsoft.Storage/storageAccounts/Store01"
+ALONG_THE_MACHINE = {
+    **ON_THE_MACHINE,
+    "TimeGenerated": "2026-11-10T11:30:00Z",
+    "EventTime": "2026-11-10T11:30:00Z",
+    "RecordKind": "AttackPath",
+    "SourceTenantId": "tenant-1",
+    "ResourceName": "web01",
+}
+AS_EXPORTED = Golden(
+    "attack path",
+    {
+        "tenantId": "tenant-1",
+        "attackPath": {
+            "attackPathId": "P-1",
+            "displayName": "Internet exposed machine",
+            "description": "An attacker may",
+            "attackStory": "First",
+            "riskLevel": "Critical",
+            "riskFactors": ["InternetExposure"],
+            "potentialImpact": "Data",
+            "entryPoint": {"id": VM},
+            "target": "storage-1",
+            "attackPathSteps": [{"resourceId": VM}, {"resourceId": STORE}],
+            "mITRETacticsAndTechniques": [{"tactic": "InitialAccess", "techniques": ["T1190"]}],
+            "isPartialAttackPath": False,
+        },
+        "securityEventDataEnrichment": {"action": "Write", "apiVersion": "2023-12-01", "isSnapshot": False},
+    },
+    {
+        **ALONG_THE_MACHINE,
+        "RecordId": "p-1",
+        "Action": "Write",
+        "IsSnapshot": False,
+        "AttackPathId": "P-1",
+        "DisplayName": "Internet exposed machine",
+        "Description": "An attacker may",
+        "AttackStory": "First",
+        "RiskLevel": "Critical",
+        "RiskFactors": ["InternetExposure"],
+        "PotentialImpact": "Data",
+        "Tactics": ["InitialAccess"],
+        "Techniques": ["T1190"],
+        "EntryPointId": VM.lower(),
+        "TargetId": "storage-1",
+        "Path": [{"resourceId": VM}, {"resourceId": STORE}],
+        "AffectedResourceIds": [VM.lower(), STORE.lower()],
+        "IsPartial": False,
+    },
+)
+IN_RESOURCE_GRAPH = Golden(
+    "attack path in Resource Graph",
+    {
+        "tenantId": "tenant-1",
+        "type": "microsoft.security/attackpaths",
+        "id": f"{SECURITY}/attackPaths/P-2",
+        "name": "P-2",
+        "properties": {
+            "displayName": "Internet exposed machine",
+            "riskLevel": "High",
+            "riskFactors": ["Data exposure"],
+            "entryPoint": {"entityIdentifiers": {"azureResourceId": VM.upper()}},
+            "target": {"resourceId": STORE},
+            "attackPathSteps": [{"resourceId": VM}],
+            "mITRETacticsAndTechniques": [{"tactic": "InitialAccess", "techniques": ["T1190", "T1078.004"]}],
+            "isPartialAttackPath": True,
+        },
+        "securityEventDataEnrichment": {"action": "Backfill", "isSnapshot": False},
+    },
+    {
+        **ALONG_THE_MACHINE,
+        "RecordId": f"{SECURITY}/attackPaths/P-2".lower(),
+        "Action": "Backfill",
+        "IsSnapshot": False,
+        "AttackPathId": "p-2",
+        "DisplayName": "Internet exposed machine",
+        "RiskLevel": "High",
+        "RiskFactors": ["Data exposure"],
+        "Tactics": ["InitialAccess"],
+        "Techniques": ["T1190", "T1078.004"],
+        "EntryPointId": VM.lower(),
+        "TargetId": STORE.lower(),
+        "Path": [{"resourceId": VM}],
+        "AffectedResourceIds": [VM.lower(), STORE.lower()],
+        "IsPartial": True,
+    },
+)
+OLD_IN_RESOURCE_GRAPH = Golden(
+    "old attack path in Resource Graph",
+    {
+        "tenantId": "tenant-1",
+        "type": "microsoft.security/attackpaths",
+        "id": f"{SECURITY}/attackPaths/P-3",
+        "name": "P-3",
+        "properties": {
+            "attackPathID": "P-3",
+            "displayName": "Internet exposed machine",
+            "description": "An attacker may",
+            "attackPathType": "Vm",
+            "manualRemediationSteps": "Close it",
+            "refreshInterval": 24,
+            "potentialImpact": "Data",
+            "riskCategories": ["Data exposure"],
+            "entryPointEntityInternalID": "e1",
+            "targetEntityInternalID": "e2",
+            "assessments": [{"assessmentKey": "a"}],
+            "graphComponent": {
+                "entities": [
+                    {"entityInternalID": "e1", "entityIdentifiers": {"azureResourceId": VM}},
+                    {"entityInternalID": "e2", "entityIdentifiers": {}},
+                ],
+                "connections": [{"type": "routesTrafficTo"}],
+            },
+        },
+    },
+    {
+        **ALONG_THE_MACHINE,
+        "RecordId": f"{SECURITY}/attackPaths/P-3".lower(),
+        "IsSnapshot": False,
+        "AttackPathId": "P-3",
+        "DisplayName": "Internet exposed machine",
+        "Description": "An attacker may",
+        "AttackPathType": "Vm",
+        "RiskFactors": ["Data exposure"],
+        "PotentialImpact": "Data",
+        "EntryPointId": VM.lower(),
+        "TargetId": "e2",
+        "Path": {
+            "entities": [
+                {"entityInternalID": "e1", "entityIdentifiers": {"azureResourceId": VM}},
+                {"entityInternalID": "e2", "entityIdentifiers": {}},
+            ],
+            "connections": [{"type": "routesTrafficTo"}],
+        },
+        "Assessments": [{"assessmentKey": "a"}],
+        "AffectedResourceIds": [VM.lower()],
+        "AdditionalRemediationSteps": "Close it",
+        "Raw": {"properties": {"refreshInterval": 24}},
+    },
+)
+UNKNOWN_RECORD = {
+    "tenantId": "tenant-1",
+    "type": "Microsoft.Security/new",
+    "id": f"{VM}/providers/Microsoft.Security/new/1",
+    "tags": None,
+    "properties": {"timeGenerated": "2026-11-10T08:00:00Z", "novelty": [{"a": 1}]},
+    "securityEventDataEnrichment": {"action": "Insert", "apiVersion": "2027-01-01", "isSnapshot": False},
+}
+UNKNOWN = Golden(
+    "unknown kind",
+    UNKNOWN_RECORD,
+    {
+        **ARRIVED,
+        "TimeGenerated": "2026-11-10T08:00:00Z",
+        "EventTime": "2026-11-10T08:00:00Z",
+        "RecordId": f"{VM}/providers/Microsoft.Security/new/1".lower(),
+        "RecordKind": "Other",
+        "Action": "Insert",
+        "IsSnapshot": False,
+        "SourceTenantId": "tenant-1",
+        "SubscriptionId": SUB,
+        "ResourceId": VM.lower(),
+        "ResourceName": "web01",
+        "ResourceGroup": "rg-web",
+        "ResourceType": "microsoft.compute/virtualmachines",
+        "RecordType": "Microsoft.Security/new",
+        "Raw": UNKNOWN_RECORD,
+    },
+)
+GOLDENS = (AS_EXPORTED, IN_RESOURCE_GRAPH, OLD_IN_RESOURCE_GRAPH, UNKNOWN)
