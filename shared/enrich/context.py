@@ -2,7 +2,8 @@
 
 Ids of a whole batch are looked up together, 1,000 a query, and kept with a time to live; an id that is not there is
 remembered too.  A stale entry is served while it is looked up again.  Nothing here raises or holds rows up: what is
-not known within `patience` stays empty, and while Resource Graph does not answer, no row waits for it.
+not known within `patience` stays empty.  While Resource Graph does not answer, rows wait for it a tenth of that every
+half a minute, which finds out whether it does again.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ CACHED_ENTRIES = 200_000
 PATIENCE = 5.0
 """Seconds that a batch waits for a look-up; the look-up itself goes on and helps the next batch."""
 PAUSE = 30.0
-"""Seconds after a failed look-up in which none is begun and no batch waits."""
+"""Seconds after a look-up that failed or was not waited for, in which none is begun and no batch waits."""
+PROBE = 0.1
+"""Share of the patience that a batch has for a look-up after such a pause, until one is answered in time again."""
 
 Query = Callable[[str], Awaitable[Sequence[Mapping[str, Any]]]]
 """Runs KQL over everything the app may read and gives its rows; raises when rows may be missing."""
@@ -116,6 +119,7 @@ class Context:
         self._known: LRUCache[str, Known] = LRUCache(CACHED_ENTRIES)
         self._flights: dict[str, asyncio.Task[None]] = {}
         self._resume_at = float("-inf")
+        self._in_time = True
 
     async def enrich(self, rows: Sequence[Row]) -> None:
         """Fill what can be found and leave the rest empty; never raises."""
@@ -151,9 +155,14 @@ class Context:
                 self._begin(query, chosen[start : start + IDS_PER_QUERY])
         flights = {self._flights[key] for key in missing if key in self._flights}
         if flights:
-            _, waiting = await asyncio.wait(flights, timeout=self._patience)
+            patience = self._patience if self._in_time else self._patience * PROBE
+            _, waiting = await asyncio.wait(flights, timeout=patience)
             if waiting:
-                self._resume_at = self._clock() + PAUSE
+                self._pause()
+
+    def _pause(self) -> None:
+        self._in_time = False
+        self._resume_at = self._clock() + PAUSE
 
     def _begin(self, query: str, keys: Sequence[str]) -> None:
         task = asyncio.get_running_loop().create_task(self._fly(query, keys))
@@ -162,14 +171,16 @@ class Context:
 
     async def _fly(self, query: str, keys: Sequence[str]) -> None:
         self.counts.queries += 1
+        begun = self._clock()
         try:
             rows = await self._query(query.replace("{ids}", ", ".join(map(_quoted, keys))))
             now = self._clock()
             found = {key: Known(now) for key in keys} | {str(row["id"]).lower(): _known(row, now) for row in rows}
             self._known.update(found)
+            self._in_time = now - begun <= self._patience
         except Exception:  # noqa: BLE001 - whatever fails, the rows go on without context, and it is counted
             self.counts.failures += 1
-            self._resume_at = self._clock() + PAUSE
+            self._pause()
         finally:
             for key in keys:
                 self._flights.pop(key, None)

@@ -201,6 +201,34 @@ async def test_a_slow_resource_graph_holds_one_batch_up_for_its_patience_and_non
     assert CONTEXT_COLUMNS & set(await enriched(context, alert()))  # the late answer was not thrown away
 
 
+async def test_each_further_pause_costs_a_tenth_of_the_patience() -> None:
+    now = Now()
+    graph = Graph()
+    graph.gate = asyncio.Event()
+    context = Context(graph, clock=now, patience=0.5)
+    await enriched(context, alert())
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    for _ in range(4):
+        now.seconds += PAUSE
+        await enriched(context, alert())
+    assert 4 * 0.05 <= loop.time() - before < 0.5
+
+
+async def test_an_answer_in_time_gives_the_whole_patience_back() -> None:
+    now = Now()
+    graph = Graph(machine(), machine(owner="web team") | {"id": f"{VM}-b"})
+    graph.gate = asyncio.Event()
+    context = Context(graph, clock=now, patience=0.3)
+    await enriched(context, alert())
+    graph.gate.set()
+    await asyncio.sleep(0.01)
+    graph.gate.clear()
+    now.seconds = PAUSE
+    asyncio.get_running_loop().call_later(0.1, graph.gate.set)
+    assert (await enriched(context, alert(AzureResourceId=f"{VM}-b")))["Owner"] == "web team"
+
+
 async def test_ids_are_escaped_in_queries_and_odd_ones_are_not_asked_for() -> None:
     graph = Graph()
     context = Context(graph)
