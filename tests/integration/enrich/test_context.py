@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,9 +17,11 @@ from local.arm import Arm
 from local.certs import Certificates
 from local.tenant import APP, Tenant, synthetic_tenant
 from local.tokens import TokenAuthority
-from shared.enrich import configure, context
-from shared.enrich.context import Context
-from shared.enrich.records import Parser, Row
+from shared.clock import Clock
+from shared.enrich import configure
+from shared.enrich.context import PAUSE, Context
+from shared.enrich.prepare import Preparer
+from shared.enrich.records import Event, Parser, Row
 from shared.graph import Graph
 from shared.settings import Settings
 from tests.integration.reconcile.world import LocalClients, MintedCredential
@@ -27,6 +29,8 @@ from tests.unit.enrich.builders import alert, event
 
 SUBSCRIPTIONS = 300
 EVENTS = 1000
+PATIENCE = 0.4
+BATCHES, PAUSES = 4, 5
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)
 
 
@@ -48,7 +52,7 @@ async def place(certs: Certificates) -> AsyncIterator[Place]:
     async with Arm(tenant, tokens, certs) as arm:
         settings = Settings.load({"ARM_ENDPOINT": arm.endpoint})
         clients = LocalClients(settings, MintedCredential(tokens, APP))
-        graph = Graph(clients)
+        graph = Graph(clients, Clock(sleep=hurried))
         try:
             yield Place(tenant, arm, graph, configure.context(settings, graph), readable(tenant))
         finally:
@@ -73,10 +77,13 @@ async def here(local_certs: Certificates) -> AsyncIterator[Place]:
         yield made
 
 
-def rows_on(resources: list[dict[str, Any]], count: int = EVENTS) -> list[Row]:
+def events_on(resources: list[dict[str, Any]], count: int) -> list[Event]:
     chosen = [resources[number * len(resources) // count]["id"] for number in range(count)]
-    events = [event(alert(AzureResourceId=one, SystemAlertId=str(number))) for number, one in enumerate(chosen)]
-    return Parser().parse(events, NOW).rows
+    return [event(alert(AzureResourceId=one, SystemAlertId=str(number))) for number, one in enumerate(chosen)]
+
+
+def rows_on(resources: list[dict[str, Any]], count: int = EVENTS) -> list[Row]:
+    return Parser().parse(events_on(resources, count), NOW).rows
 
 
 async def test_a_thousand_events_of_300_subscriptions_cost_four_requests_cold_and_none_warm(here: Place) -> None:
@@ -107,35 +114,79 @@ async def test_the_columns_are_those_of_the_tenant(here: Place) -> None:
         assert got.get("Tags", {}) == (resource.get("tags") or {})
 
 
-@pytest.mark.parametrize(
-    "fault", [{"kind": "error", "status": 503}, {"kind": "throttle", "retry_after": 120}, {"kind": "drop_before"}]
-)
-async def test_rows_go_on_without_context_while_resource_graph_fails_and_it_recovers(
-    here: Place, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(context, "PAUSE", 0.2)
-    patient = Context(here.context._query, patience=0.3)
-    here.arm.faults.add(**fault)
-    started = time.monotonic()
-    for _ in range(10):
-        rows = rows_on(here.resources, 100)
-        await patient.enrich(rows)
-        assert not any(b"SubscriptionName" in row.json for row in rows)
-    assert time.monotonic() - started < 10 * 0.3 + 5
-    here.arm.faults.clear()
+async def hurried(seconds: float) -> None:
+    """A pause between two attempts, a thousand times shorter."""
+    await asyncio.sleep(seconds / 1000)
 
 
-async def test_it_recovers_by_itself(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "PAUSE", 0.05)
-    here.arm.faults.add("error", status=400)
-    await here.context.enrich(rows_on(here.resources, 10))
-    assert here.context.counts.failures > 0
-    here.arm.faults.clear()
+class Skipping:
+    """Monotonic seconds, some of which a test skips."""
+
+    skipped = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.skipped
+
+
+async def seconds(preparer: Preparer, events: list[Event], batches: int, *, known: bool) -> float:
+    """How long some batches take, each of which has its columns of context, or none of them."""
+    started = time.perf_counter()
+    for _ in range(batches):
+        work = await preparer.prepare(events, NOW)
+        assert {b"SubscriptionName" in row.json for row in work.parsed.rows} == {known}
+    return time.perf_counter() - started
+
+
+async def until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        rows = rows_on(here.resources, 10)
-        await here.context.enrich(rows)
-        if all(b"SubscriptionName" in row.json for row in rows):
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("context did not come back")
+    while not await holds():
+        assert time.monotonic() < deadline, otherwise
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_before"},
+        {"kind": "error", "status": 503},
+        {"kind": "error", "status": 400},
+        {"kind": "throttle", "retry_after": 120},
+        {"kind": "hang", "seconds": 1.2 * PATIENCE},
+    ],
+    ids=["down", "failing", "refusing", "throttling", "slow"],
+)
+async def test_rows_go_on_at_full_rate_without_context_while_resource_graph_is_out_and_it_recovers_by_itself(
+    here: Place, fault: dict[str, Any]
+) -> None:
+    """Side by side, one process that knows every resource and one that knows none; three times as slow is noise."""
+    events = events_on(here.resources, 500)
+    warm = Preparer(Parser(), here.context)
+    await seconds(warm, events, 1, known=True)
+
+    here.arm.faults.add(**fault)
+    clock = Skipping()
+    context = Context(here.context._query, patience=PATIENCE, clock=clock)
+    cold = Preparer(Parser(), context)
+    first = await seconds(cold, events, 1, known=False)
+    well = out = 0.0
+    for _ in range(PAUSES):
+        clock.skipped += PAUSE
+        well += await seconds(warm, events, BATCHES, known=True)
+        out += await seconds(cold, events, BATCHES, known=False)
+    rows = PAUSES * BATCHES * len(events)
+    measured = f"{rows / out:,.0f} rows/s, {rows / well:,.0f} with context; the first batch took {first:.2f} s"
+    assert out < 3 * well, measured
+    assert first < PATIENCE + 1, measured
+
+    async def failed() -> bool:
+        return context.counts.failures > 0
+
+    async def recovered() -> bool:
+        rows = Parser().parse(events, NOW).rows
+        await context.enrich(rows)
+        return all(b"SubscriptionName" in row.json for row in rows)
+
+    await until(failed, "no failure was counted")
+    here.arm.faults.clear()
+    clock.skipped += PAUSE
+    await until(recovered, "context did not come back")
