@@ -25,6 +25,8 @@ from shared.enrich.blobs import ChangedError
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+MOST_EVENTS = 250
+"""Events of an invocation: few enough that most end between two kills, whatever the weather."""
 LISTENING = {"enrich_records", "retry_dead_letters"}
 OTHERS = {"reconcile_exports", "check_freshness", "run_job"}
 HUB = "defender-export"
@@ -49,7 +51,7 @@ class DataPlane:
     async def start_host(self) -> None:
         """Start the host as a process of its own; it takes its partitions by itself."""
         config = json.loads((ROOT / "host.json").read_text())
-        config["extensions"]["eventHubs"] |= {"maxWaitTime": "00:00:01"}
+        config["extensions"]["eventHubs"] |= {"maxWaitTime": "00:00:01", "maxEventBatchSize": MOST_EVENTS}
         file = self.folder / "host.json"
         file.write_text(json.dumps(config))
         command = ["-m", "local.host", "--app", str(ROOT / "function_app.py"), "--host-file", str(file)]
