@@ -7,6 +7,7 @@ piece.  Its metadata carry what a listing needs, so that counting and choosing r
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import msgspec
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from shared.clock import Clock, Deadline
 from shared.enrich.blobs import ChangedError, Container, Listed
 from shared.enrich.letters import Letter
+
+logger = logging.getLogger("defender_export.enrich")
 
 LETTERS_PER_BLOB = 5_000
 BYTES_PER_BLOB = 16_000_000  # before compression; a row is at most 1 MB
@@ -45,21 +48,33 @@ class DeadLetter:
 
     @classmethod
     def listed(cls, blob: Listed) -> DeadLetter:
-        """Read a listing's entry; one whose metadata somebody removed counts as due and of unknown number."""
+        """Read a listing's entry; one whose metadata somebody removed or spoilt is due, and of unknown number."""
         day, _, rest = blob.name.partition("/")
         about = blob.metadata
         return cls(
             name=blob.name,
             day=day,
             reason=rest.partition("/")[0],
-            letters=int(about.get("letters", 0)),
-            replays=int(about.get("replays", 0)),
+            letters=_number(about.get("letters")),
+            replays=_number(about.get("replays")),
             outage=about.get("outage") == "true",
             parked=about.get("parked") == "true",
-            due=datetime.fromisoformat(about["due"]) if "due" in about else blob.written,
+            due=_moment(about.get("due")) or blob.written,
             size=blob.size,
             written=blob.written,
         )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 @dataclass(frozen=True)
@@ -92,7 +107,12 @@ class Replay:
     remaining: int = 0
     parked: int = 0
     skipped: int = 0  # blobs that somebody else was working on
+    unreadable: int = 0  # blobs that hold something other than letters, and are left alone
     stopped: str = ""  # why it ended early
+
+
+class UnreadableLettersError(Exception):
+    """A blob among the dead letters that the app did not write, or that somebody spoilt."""
 
 
 Redeliver = Callable[[Sequence[Letter], Deadline], Awaitable[list[Letter]]]
@@ -135,6 +155,7 @@ class DeadLetters:
 
         Raises:
             shared.enrich.blobs.StoreError: it can't be read.
+            UnreadableLettersError: it holds something else.
         """
         data, _ = await self._container.get(name)
         return await asyncio.to_thread(_decode, data)
@@ -143,7 +164,8 @@ class DeadLetters:
         """Deliver letters again and remove what was accepted; three blobs in a row that meet an outage end it.
 
         A replay that is cut off leaves its blob as it was, so that the next one sends the same rows with the same
-        keys; two at the same time are kept apart by a lease and, where that ran out, by the ETag.
+        keys; two at the same time are kept apart by a lease and, where that ran out, by the ETag.  A blob that holds
+        something else than letters is left alone, so that it holds up no other.
 
         Raises:
             shared.enrich.blobs.StoreError: the store can't be listed or read.
@@ -159,6 +181,10 @@ class DeadLetters:
                 remaining = await self._replay_one(blob, redeliver, deadline, result)
             except ChangedError:
                 result.skipped += 1
+                continue
+            except UnreadableLettersError:
+                logger.error("%s holds no dead letters and is left alone", blob.name)  # noqa: TRY400 # says all
+                result.unreadable += 1
                 continue
             outages = outages + 1 if remaining and all(letter.outage for letter in remaining) else 0
             if outages == 3:  # noqa: PLR2004 # one may be a table's own trouble, three are everybody's
@@ -252,4 +278,7 @@ def _encode(letters: Sequence[Letter]) -> bytes:
 
 
 def _decode(data: bytes) -> list[Letter]:
-    return _decoder.decode_lines(igzip.decompress(data))  # type: ignore[no-untyped-call] # isal ships no types
+    try:
+        return _decoder.decode_lines(igzip.decompress(data))  # type: ignore[no-untyped-call] # isal ships no types
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc] # typed as a variable, is a class
+        raise UnreadableLettersError(type(error).__name__) from error

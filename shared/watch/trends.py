@@ -35,6 +35,7 @@ DefenderSecureScores_CL
 | extend Day = Day + Later * 1d
 | where Day < datetime({until})
 | summarize arg_max(EventTime, CurrentScore, MaxScore, Weight) by SubscriptionId, Day
+| where Weight > 0
 | summarize Percentage = 100.0 * sum(CurrentScore / MaxScore * Weight) / sum(Weight), Subscriptions = dcount(SubscriptionId) by Day
 | order by Day asc
 """  # noqa: E501 - KQL reads best one operator a line

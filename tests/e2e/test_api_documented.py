@@ -135,7 +135,6 @@ SPOILT = (
     Case("get_freshness", 500, to="mangled"),
     Case("list_runs", 500, to="mangled"),
     Case("get_run", 500, to="mangled"),
-    Case("list_dead_letters", 500, to="mangled"),
 )
 FAILED = (
     *SPOILT,
@@ -231,7 +230,6 @@ def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
     blobs: dict[str, tuple[str, ...]] = {
         "mangled-exports": (f"current/{NAME}.yaml",),
         "mangled-reports": ("freshness/latest.json", f"{run[:4]}/{run[4:6]}/{run[6:8]}/{run}.json"),
-        "mangled-letters": ("2026-01-01/outage/letters.ndjson.gz",),
     }
     used = hashlib.sha256(f"key {KEY}".encode()).hexdigest()
     connection = api.azure.azurite.main.connection_string
@@ -243,14 +241,13 @@ def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
         for container, names in blobs.items():
             storage.create_container(container)
             for name in names:
-                storage.get_blob_client(container, name).upload_blob(b"{", metadata={"letters": "many"})
+                storage.get_blob_client(container, name).upload_blob(b"{")
         table = tables.create_table("mangledjobs")
         for partition, row in (("job", ids["get_job"]), ("idempotency", used)):
             table.create_entity({"PartitionKey": partition, "RowKey": row})
     return {
         "EXPORTS_CONTAINER": "mangled-exports",
         "REPORTS_CONTAINER": "mangled-reports",
-        "DEAD_LETTERS_CONTAINER": "mangled-letters",
         "JOBS_TABLE": "mangledjobs",
     }
 

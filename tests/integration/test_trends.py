@@ -63,6 +63,15 @@ async def test_a_score_stands_until_the_next_for_nine_days_at_most_and_weighs_as
     assert subscriptions == 2
 
 
+async def test_subscriptions_of_no_weight_leave_the_score_to_the_others(
+    local_azure: LocalAzure, clients: Clients
+) -> None:
+    await score(local_azure, "a", 20, 10, 0)
+    await score(local_azure, "b", 2, 50, 1)
+    trends = await TrendQueries(clients.logs_query, local_azure.workspace.workspace_id).read(NOW, 1)
+    assert {(each.percentage, each.subscriptions) for each in trends.scores} == {(50.0, 1)}
+
+
 async def test_a_workspace_that_refuses_or_is_unknown_is_said_in_a_sentence(
     local_azure: LocalAzure, clients: Clients
 ) -> None:

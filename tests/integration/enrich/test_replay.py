@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from isal import igzip
 
 from shared.enrich.deadletter import Choice
 from shared.enrich.letters import defective_event
@@ -116,6 +117,18 @@ async def test_an_outage_ends_a_replay_early(plant: Plant) -> None:
     assert replay.stopped == "outage: no-access"
     assert len(plant.azure.ingestion.requests) - before == 3
     assert len(await plant.letters()) == 8
+
+
+@pytest.mark.parametrize("contents", [b"{", igzip.compress(b'{"reason": 1}'), igzip.compress(b"\xff")[:-3]])
+async def test_a_blob_that_holds_no_letters_is_left_alone_and_holds_up_no_other(plant: Plant, contents: bytes) -> None:
+    await spill(plant, range(4))
+    container = plant.clients.blobs.get_container_client(plant.settings.dead_letters_container)
+    spoilt = {"letters": "many", "replays": "-1", "due": "soon"}
+    await container.upload_blob("2020-01-01/by-hand/x.gz", contents, metadata=spoilt)
+    replay = await plant.pipeline.replay(NOW)
+    assert (replay.delivered, replay.unreadable, replay.remaining) == (4, 1, 0)
+    (left,) = await plant.letters()
+    assert (left.reason, left.letters, left.replays) == ("by-hand", 0, 0)
 
 
 @pytest.mark.parametrize(
