@@ -24,7 +24,7 @@ from shared.enrich.records import anyshape
 from shared.enrich.records.anyshape import UnreadableError
 from shared.enrich.records.fields import BY_NAME, BY_TYPE, KINDS, OTHER, Kind
 from shared.enrich.records.finish import Finish, Kept
-from shared.enrich.records.rows import BadRecord, Event, Parsed, Row, Window
+from shared.enrich.records.rows import BadRecord, Batch, Event, Parsed, Row
 from shared.enrich.records.shapes import Shape
 
 __all__ = ["BadRecord", "Event", "Kept", "Parsed", "Parser", "Row"]
@@ -84,13 +84,13 @@ class Parser:
             events: what the hub delivered.
             now: decides whether Azure would accept a record's own time as TimeGenerated.
         """
-        parsed, window = Parsed(), Window.around(now)
+        parsed, batch = Parsed(), Batch.begun(now)
         alike: dict[Shape | None, list[Event]] = {}
         for event in events:
             alike.setdefault(self.guess(event.body), []).append(event)
         for shape, similar in alike.items():  # kind by kind: code and types stay in the processor's cache
-            for event in self._fast(shape, similar, window, parsed) if shape else similar:
-                self._patiently(event, window, parsed)
+            for event in self._fast(shape, similar, batch, parsed) if shape else similar:
+                self._patiently(event, batch, parsed)
         return parsed
 
     def guess(self, body: bytes) -> Shape | None:
@@ -116,13 +116,13 @@ class Parser:
         shape = self._shapes.get(found[1] + b':"' + found[2].lower()) if found else None
         return shape or (self._path if b'"attackPath"' in body else None)
 
-    def _fast(self, shape: Shape, events: Iterable[Event], window: Window, parsed: Parsed) -> Iterator[Event]:
+    def _fast(self, shape: Shape, events: Iterable[Event], batch: Batch, parsed: Parsed) -> Iterator[Event]:
         """Read events by their shape; yields those that do not fit it."""
         read, finish, keep = shape.read, self._finish[shape.kind.name].row, parsed.rows.append
         for event in events:
             body = event.body
             try:
-                row = finish(read(body), event, window, body)
+                row = finish(read(body), event, batch, body)
             except _UNFIT:
                 yield event
                 continue
@@ -131,7 +131,7 @@ class Parser:
             else:
                 parsed.dropped[shape.kind.name] += 1
 
-    def _patiently(self, event: Event, window: Window, parsed: Parsed) -> None:
+    def _patiently(self, event: Event, batch: Batch, parsed: Parsed) -> None:
         try:
             value = anyshape.load(event.body)
         except UnreadableError as error:
@@ -143,7 +143,7 @@ class Parser:
             if isinstance(record, dict) and record:
                 kind = recognise(record)
                 read = anyshape.read(kind, _flat(record) if kind.name == "Alert" else record)
-                row = self._finish[kind.name].row(read, event, window, body, record)
+                row = self._finish[kind.name].row(read, event, batch, body, record)
                 if row is not None:
                     parsed.rows.append(row)
                 else:

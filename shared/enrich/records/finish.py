@@ -13,12 +13,12 @@ from shared.enrich.records.derive import DERIVE
 from shared.enrich.records.fields import Kind
 from shared.enrich.records.keys import KEY_LENGTH, key_of
 from shared.enrich.records.reading import Read
-from shared.enrich.records.rows import Event, Row, Window
+from shared.enrich.records.rows import Batch, Event, Row
 
 Kept = Callable[[Kind, bool, Any], bool]
 """Says whether a record is kept: its kind, whether it is a snapshot's, and the parsed record."""
 
-_encode = msgspec.json.Encoder().encode
+_write = msgspec.json.Encoder().encode_into
 
 
 class Finish:
@@ -40,13 +40,13 @@ class Finish:
         self._drop = [name for name in drop if name in kind.table.types and name != "TimeGenerated"]
         self._kept = kept
 
-    def row(self, read: Read, event: Event, window: Window, body: bytes, record: Any = None) -> Row | None:
+    def row(self, read: Read, event: Event, batch: Batch, body: bytes, record: Any = None) -> Row | None:
         """The row of one record; None where the filter drops it.
 
         Args:
             read: what a reader gave.
             event: where it came from.
-            window: times that Azure accepts.
+            batch: what the rows of a batch share.
             body: the record as sent.
             record: the same parsed, where that is how it was read; without it `body` is sound JSON.
         """
@@ -65,7 +65,7 @@ class Finish:
         values.RecordKind = self._name
         values.EnqueuedTime = enqueued
         values.EventTime = event_time
-        values.TimeGenerated = window.accepted(event_time, enqueued)
+        values.TimeGenerated = batch.accepted(event_time, enqueued)
         values.PartitionId = partition
         values.SequenceNumber = sequence
         if self._whole:
@@ -76,6 +76,8 @@ class Finish:
         located, tagged = values.Location is not None, values.Tags is not None
         for name in self._drop:
             setattr(values, name, None)
+        page = batch.page
+        _write(values, page)
         return Row(
             self._table,
             self._name,
@@ -88,7 +90,7 @@ class Finish:
             tagged,
             event_time,
             snapshot,
-            _encode(values),
+            bytes(page),
             event,
             body,
         )

@@ -64,17 +64,21 @@ class Parsed:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-class Window(msgspec.Struct, frozen=True, gc=False):
-    """The times that Azure accepts as TimeGenerated."""
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """What the reading of one batch shares: the times that Azure accepts as TimeGenerated, and a page to write on.
+
+    A page of one's own spares each row the growing of a new one.
+    """
 
     oldest: datetime
     newest: datetime
     now: datetime
+    page: bytearray
 
     @classmethod
-    def around(cls, now: datetime) -> Window:
-        """The window at this moment."""
-        return cls(now - OLDEST, now + NEWEST, now)
+    def begun(cls, now: datetime) -> Batch:
+        """A batch that is read at this moment."""
+        return cls(now - OLDEST, now + NEWEST, now, bytearray())
 
     def accepted(self, event_time: datetime, enqueued: datetime) -> datetime:
         """The first of the record's time, the time of enqueuing and now that lies inside."""
