@@ -6,15 +6,17 @@ Exit codes: 0 all was read, 1 an error, or discovery was incomplete; 2 wrong usa
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.cli.running import add_scope, with_services
+
 if TYPE_CHECKING:
     from shared.reconcile.importing import Imported, Left
     from shared.reconcile.values import Inventory, Subscription
+    from shared.services import Services
 
 
 def register(commands: Any) -> None:
@@ -22,28 +24,13 @@ def register(commands: Any) -> None:
     parser = commands.add_parser("import", help="write export files for the exports that others made")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the files here; without it they are printed")
     parser.add_argument("--adopt", action="store_true", help="mark the files, so that apply takes the automations over")
-    parser.add_argument("--subscription", action="append", default=[], metavar="ID", help="only this one; repeatable")
-    parser.add_argument("--management-group", action="append", default=[], metavar="ID", help="only below this one")
-    parser.set_defaults(run=lambda arguments: asyncio.run(_import(arguments)))
+    add_scope(parser)
+    parser.set_defaults(run=with_services(_import))
 
 
-async def _import(arguments: argparse.Namespace) -> int:
-    from azure.core.exceptions import AzureError
-
-    from shared.services import Services
-    from shared.settings import Settings, SettingsError
-
-    try:
-        services = Services(Settings.load())
-    except SettingsError as error:
-        return _failed(error)
-    try:
-        inventory = await services.reconciler.discover(arguments.management_group)
-        return _write(arguments, inventory, services.settings.instance_id)
-    except (AzureError, ValueError, OSError) as error:
-        return _failed(error)
-    finally:
-        await services.close()
+async def _import(arguments: argparse.Namespace, services: Services) -> int:
+    inventory = await services.reconciler.discover(arguments.management_group)
+    return _write(arguments, inventory, services.settings.instance_id)
 
 
 def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str) -> int:
@@ -99,8 +86,3 @@ def _tell(imported: Sequence[Imported], left: Sequence[Left], reasons: Sequence[
     lines += [f"discovery is incomplete: {reason}" for reason in reasons]
     lines.append(f"{len(imported)} file(s) for {sum(len(one.automations) for one in imported)} automation(s).")
     print("\n".join("\n".join(map(printable, line.split("\n"))) for line in lines), file=sys.stderr)
-
-
-def _failed(error: Exception) -> int:
-    print(f"error: {getattr(error, 'message', None) or error}", file=sys.stderr)
-    return 1

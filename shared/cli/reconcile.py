@@ -7,21 +7,22 @@ with 0 when there is nothing to do, 1 on an error, and 2 when there are changes.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from shared.cli.running import add_scope, failed, with_services
 
 if TYPE_CHECKING:
     from shared.reconcile.apply import Outcome
     from shared.reconcile.plan import Guards, Plan
     from shared.reconcile.report import Caller, Report
-    from shared.reconcile.run import Reconciler
+    from shared.services import Services
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 CHANGES = 2
@@ -36,24 +37,23 @@ def register(commands: Commands) -> None:
     form.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
-    plan.set_defaults(run=_run(_plan))
+    plan.set_defaults(run=with_services(_plan))
 
     apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
     _common(apply)
     apply.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a kept plan; refused when it no longer fits")
     apply.add_argument("--json", action="store_true", help="the run's report as JSON")
-    apply.set_defaults(run=_run(_apply))
+    apply.set_defaults(run=with_services(_apply))
 
     status = commands.add_parser("status", help="the last runs and how they ended")
     status.add_argument("run_id", nargs="?", help="show this run's report")
     status.add_argument("--json", action="store_true")
     status.add_argument("--limit", type=int, default=10)
-    status.set_defaults(run=_run(_status))
+    status.set_defaults(run=with_services(_status))
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--subscription", action="append", default=[], metavar="ID", help="only this one; repeatable")
-    parser.add_argument("--management-group", action="append", default=[], metavar="ID", help="only below this one")
+    add_scope(parser)
     parser.add_argument("--export", action="append", default=[], metavar="NAME", help="only this export; repeatable")
     parser.add_argument("--max-deletes", type=int, metavar="N", help="replaces MAX_DELETES for this run")
     parser.add_argument("--max-change-percent", type=int, metavar="N", help="replaces MAX_CHANGE_PERCENT for this run")
@@ -63,41 +63,11 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-color", action="store_true", help="no colour, even on a terminal")
 
 
-def _run(
-    command: Callable[[argparse.Namespace, Reconciler], Awaitable[int]],
-) -> Callable[[argparse.Namespace], int]:
-    """The command as argparse calls it: with the services of this process, and errors as one line."""
-
-    async def with_services(arguments: argparse.Namespace) -> int:
-        from azure.core.exceptions import AzureError
-
-        from shared.services import Services
-        from shared.settings import Settings, SettingsError
-
-        try:
-            services = Services(Settings.load())
-        except SettingsError as error:
-            return _failed(error)
-        try:
-            return await command(arguments, services.reconciler)
-        except (AzureError, SettingsError, ValueError, OSError) as error:
-            return _failed(error)
-        finally:
-            await services.close()
-
-    return lambda arguments: asyncio.run(with_services(arguments))
-
-
-def _failed(error: Exception) -> int:
-    print(f"error: {getattr(error, 'message', None) or error}", file=sys.stderr)
-    return 1
-
-
-async def _plan(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
+async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.planfile import plan_as_dict
     from shared.reconcile.render import markdown
 
-    report = await reconciler.plan(_request(arguments))
+    report = await services.reconciler.plan(_request(arguments))
     document = plan_as_dict(report.plan, report.instance_id)
     if arguments.out:
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -113,18 +83,18 @@ async def _plan(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
     return 0
 
 
-async def _apply(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
+async def _apply(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.planfile import StalePlan, plan_from_dict
 
     reviewed = None
     if arguments.plan:
         document = json.loads(arguments.plan.read_text(encoding="utf-8"))
-        reviewed = plan_from_dict(document, reconciler.instance_id)
+        reviewed = plan_from_dict(document, services.reconciler.instance_id)
     progress = None if arguments.json else _progress
     try:
-        report = await reconciler.apply(_request(arguments, reviewed=reviewed, progress=progress))
+        report = await services.reconciler.apply(_request(arguments, reviewed=reviewed, progress=progress))
     except StalePlan as stale:
-        return _failed(stale)
+        return failed(stale)
     if arguments.json:
         print(json.dumps(report.as_dict(), indent=1))
     else:
@@ -138,13 +108,13 @@ async def _apply(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
     return 0 if report.outcome == "Succeeded" else 1
 
 
-async def _status(arguments: argparse.Namespace, reconciler: Reconciler) -> int:
-    reports = reconciler.reports
+async def _status(arguments: argparse.Namespace, services: Services) -> int:
+    reports = services.reconciler.reports
     await reports.open()
     if arguments.run_id:
         report = await reports.read(arguments.run_id)
         if report is None:
-            return _failed(ValueError(f"there is no run {arguments.run_id}"))
+            return failed(f"there is no run {arguments.run_id}")
         print(json.dumps(report, indent=1))
         return 0
     runs = [await reports.read(run_id) for run_id in await reports.recent(datetime.now(UTC), arguments.limit)]

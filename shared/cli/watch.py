@@ -9,12 +9,13 @@ import argparse
 import asyncio
 import getpass
 import json
-import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from shared.cli.running import add_scope, failed, with_services
 
 if TYPE_CHECKING:
     from shared.jobs.model import Job
@@ -29,13 +30,13 @@ _ATTENTION = ("silent", "quiet", "not observable", "fresh")
 def register(commands: Commands) -> None:
     """Add the four commands."""
     coverage = commands.add_parser("coverage", help="which subscription exports what, to where, and if that suffices")
-    _add_scope(coverage)
+    add_scope(coverage)
     coverage.add_argument("--requirements", type=Path, metavar="FILE", help="requirements of one's own, beside CIS")
     coverage.add_argument("--unmet", action="store_true", help="only subscriptions that miss a requirement")
     coverage.add_argument("--details", action="store_true", help="every automation, its filter and its findings")
     coverage.add_argument("--check", action="store_true", help="end with 1 when a requirement is unmet")
     coverage.add_argument("--json", action="store_true")
-    coverage.set_defaults(run=_run(_coverage))
+    coverage.set_defaults(run=with_services(_coverage))
 
     freshness = commands.add_parser("freshness", help="who sends which kind, since when, and who has gone silent")
     freshness.add_argument("--check", action="store_true", help="check now, as the timer does, instead of the latest")
@@ -43,66 +44,27 @@ def register(commands: Commands) -> None:
     freshness.add_argument("--verdict", choices=_ATTENTION, help="only this verdict")
     freshness.add_argument("--all", action="store_true", help="also those in order")
     freshness.add_argument("--json", action="store_true")
-    freshness.set_defaults(run=_run(_freshness))
+    freshness.set_defaults(run=with_services(_freshness))
 
     preview = commands.add_parser("preview", help="how many present records an export would send")
     preview.add_argument("export", metavar="FILE|NAME", help="an export file, or the name of a stored export")
-    _add_scope(preview)
+    add_scope(preview)
     preview.add_argument("--json", action="store_true")
-    preview.set_defaults(run=_run(_preview))
+    preview.set_defaults(run=with_services(_preview))
 
     backfill = commands.add_parser("backfill", help="send the present records to the tables: streaming never does")
-    _add_scope(backfill)
+    add_scope(backfill)
     backfill.add_argument("--kind", action="append", default=[], metavar="KIND", help="only this kind; repeatable")
     backfill.add_argument("--export", metavar="NAME", help="only what this stored export would send")
     backfill.add_argument("--follow", metavar="JOB", help="follow a job that was started before")
     backfill.add_argument("--detach", action="store_true", help="start it and leave")
     backfill.add_argument("--json", action="store_true")
-    backfill.set_defaults(run=_run(_backfill))
-
-
-def _add_scope(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--subscription", action="append", default=[], metavar="ID", help="only this one; repeatable")
-    parser.add_argument("--management-group", action="append", default=[], metavar="ID", help="only below this one")
+    backfill.set_defaults(run=with_services(_backfill))
 
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _run(
-    command: Callable[[argparse.Namespace, Services], Awaitable[int]],
-) -> Callable[[argparse.Namespace], int]:
-    """The command as argparse calls it: with the services of this process, and errors as one line."""
-
-    async def with_services(arguments: argparse.Namespace) -> int:
-        from azure.core.exceptions import AzureError
-
-        from shared.jobs.store import JobNotFoundError
-        from shared.jobs.worker import JobRefusedError
-        from shared.services import Services
-        from shared.settings import Settings, SettingsError
-
-        try:
-            services = Services(Settings.load())
-        except SettingsError as error:
-            return _failed(error)
-        try:
-            return await command(arguments, services)
-        except JobNotFoundError as error:
-            return _failed(f"there is no job {error}")
-        except (AzureError, SettingsError, JobRefusedError, ValueError, OSError) as error:
-            return _failed(error)
-        finally:
-            await services.close()
-
-    return lambda arguments: asyncio.run(with_services(arguments))
-
-
-def _failed(error: Exception | str) -> int:
-    print(f"error: {getattr(error, 'message', None) or error}", file=sys.stderr)
-    return 1
 
 
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
@@ -176,7 +138,7 @@ async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
     else:
         latest = await services.freshness.latest()
         if latest is None:
-            return _failed("nothing was checked yet; `freshness --check` does it now")
+            return failed("nothing was checked yet; `freshness --check` does it now")
         document = latest
     health = [each for each in document["health"] if arguments.verdict in {None, each["verdict"]}]
     if arguments.json:
