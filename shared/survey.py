@@ -14,7 +14,7 @@ from shared.reconcile.declared import selects
 from shared.reconcile.inventory import from_graph
 from shared.reconcile.values import Subscription
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
-from shared.watch.freshness import Declared
+from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
     from shared.clients import Clients

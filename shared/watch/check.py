@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.rules import accepts
 from shared.watch.coverage import SubscriptionCoverage
+from shared.watch.expectations import Declared, Expectation, Key, expect
 from shared.watch.freshness import (
     FEEDS,
     QUIET,
-    Declared,
     Evidence,
-    Expectation,
     Health,
-    Key,
     Present,
-    expect,
     idlers,
     judge,
     marks,

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.watch.freshness import Key, Seen
+from shared.watch.expectations import Key
+from shared.watch.freshness import Seen
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient

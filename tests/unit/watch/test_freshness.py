@@ -10,14 +10,12 @@ import pytest
 
 from shared.exports.rules import Rule, Source
 from shared.watch.coverage import Destination, cover
+from shared.watch.expectations import Declared, Expectation, expect
 from shared.watch.freshness import (
-    Declared,
     Evidence,
-    Expectation,
     Health,
     Present,
     Seen,
-    expect,
     idlers,
     judge,
     marks,
