@@ -72,6 +72,9 @@ class Known:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+_NOTHING = Known(0.0)
+
+
 @dataclass
 class Counts:
     """Look-ups since the start: ids asked for by rows, found in the cache, queries run, queries failed."""
@@ -127,27 +130,35 @@ class Context:
         for row in rows:
             place = (row.subscription, row.group, row.resource, row.located, row.tagged)
             places.setdefault(place, []).append(row)
-        await self._look_up({key for own in places.values() for key in _keys(own[0])})
+        known = await self._look_up({key for own in places.values() for key in _keys(own[0])})
         for own in places.values():
-            fragment = self._fragment(own[0])
+            fragment = self._fragment(own[0], known)
             if fragment:
                 for row in own:
                     row.json = row.json[:-1] + fragment
 
-    async def _look_up(self, keys: set[str]) -> None:
-        """Make sure that every key is known, or on its way; wait for those that are new, within patience."""
+    async def _look_up(self, keys: set[str]) -> Mapping[str, Known]:
+        """What is known of the keys; those that are new are waited for, within patience."""
         now = self._clock()
+        found: dict[str, Known] = {}
         missing, stale = [], []
         for key in keys:
             known = self._known.get(key)
             if known is None:
                 missing.append(key)
-            elif now - known.at > self._ttl:
+                continue
+            found[key] = known
+            if now - known.at > self._ttl:
                 stale.append(key)
         self.counts.asked += len(keys)
-        self.counts.hits += len(keys) - len(missing)
-        if now < self._resume_at:
-            return
+        self.counts.hits += len(found)
+        if now >= self._resume_at:
+            await self._ask(missing, stale)
+            found |= {key: self._known[key] for key in missing if key in self._known}
+        return found
+
+    async def _ask(self, missing: Sequence[str], stale: Sequence[str]) -> None:
+        """Begin to look up what nobody is looking up yet; wait for what is missing."""
         wanted = sorted(key for key in (*missing, *stale) if key not in self._flights)
         for select, query in ((_is_container, CONTAINERS), (_is_resource, RESOURCES)):
             chosen = [key for key in wanted if select(key)]
@@ -185,12 +196,11 @@ class Context:
             for key in keys:
                 self._flights.pop(key, None)
 
-    def _fragment(self, row: Row) -> bytes:
+    def _fragment(self, row: Row, known: Mapping[str, Known]) -> bytes:
         """The JSON members to put at the end of a row, with the closing brace; empty where nothing is known."""
-        nothing = Known(0.0)
-        resource = self._known.get(row.resource) or nothing
-        group = self._known.get(_group_id(row)) or nothing
-        subscription = self._known.get(f"/subscriptions/{row.subscription}") or nothing
+        resource = known.get(row.resource, _NOTHING)
+        group = known.get(_group_id(row), _NOTHING)
+        subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING)
         columns: dict[str, Any] = {"SubscriptionName": subscription.name, "ManagementGroupPath": subscription.path}
         for column, names in self._tagging.items():
             columns[column] = _tag(names, (resource.tags, group.tags, subscription.tags))
