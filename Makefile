@@ -38,7 +38,7 @@ bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side
 	@$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.installed node_modules/.installed ## the long runs: many seeds
-	@$(BIN)/pytest -m soak --timeout 3600 -q
+	@$(BIN)/pytest -m soak --timeout 3600 -n 2 --dist loadgroup -q
 
 mutants: $(VENV)/.installed ## does a test notice each small change of the pure core? all of them, or SAMPLE=50 a module
 	@nice $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))

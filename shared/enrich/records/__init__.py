@@ -41,7 +41,7 @@ _UNFIT = (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeErr
 _TYPE = re.compile(rb'"([tT]ype"):\s*"([^"\\]+)"')
 
 
-def _lower_first(name: str) -> str:
+def _as_mapped(name: str) -> str:
     return name
 
 
@@ -71,9 +71,9 @@ class Parser:
             f'{letter}ype":"{kind.type}'.encode(): Shape(kind, case)
             for kind in KINDS
             if kind.type and kind.name != "Alert"
-            for letter, case in (("t", _lower_first), ("T", _upper_first))
+            for letter, case in (("t", _as_mapped), ("T", _upper_first))
         }
-        self._alert = Shape(BY_NAME["Alert"], _lower_first)
+        self._alert = Shape(BY_NAME["Alert"], _as_mapped)
         self._path = self._shapes[f'type":"{BY_NAME["AttackPath"].type}'.encode()]
         self._met: dict[bytes, Shape] = {}
 
