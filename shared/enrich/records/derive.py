@@ -113,10 +113,8 @@ def _fill_techniques(read: Read, extended: Mapping[str, Any]) -> None:
         if "technique" in name:
             found += TECHNIQUE.findall(str(value))
     if found:
-        read.values.Techniques = list(dict.fromkeys([technique[:5] for technique in found]))
-        subs = [technique for technique in found if "." in technique]
-        if subs:
-            read.values.SubTechniques = list(dict.fromkeys(subs))
+        read.values.Techniques = list({technique[:5]: None for technique in found})
+        read.values.SubTechniques = list({technique: None for technique in found if "." in technique}) or None
 
 
 def assessment(read: Read) -> datetime | None:

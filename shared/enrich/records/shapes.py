@@ -29,8 +29,9 @@ TYPES: Mapping[ColumnType, Any] = {
     "datetime": Annotated[datetime, Meta(tz=True)] | None,
     "dynamic": Raw,
 }
-_TAGS = dict[str, str] | None
-"""Tags are null as a rule, and whether they are is asked of every record."""
+_NAMED_TEXTS = dict[str, str] | None
+_LOOKED_INTO = frozenset({"Tags", "ExtendedProperties"})
+"""Columns of names and texts of which every record is asked something: read at once, they are read only once."""
 _KEPT = _LONG | float | str | bool | None
 """What a field that is known, but feeds no column, may hold here."""
 
@@ -85,4 +86,4 @@ def _type(kind: Kind, target: str) -> Any:
         return _KEPT
     if target == "-":
         return str | None
-    return _TAGS if target == "Tags" else TYPES[target_type(kind, target)]
+    return _NAMED_TEXTS if target in _LOOKED_INTO else TYPES[target_type(kind, target)]
