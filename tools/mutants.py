@@ -1,7 +1,10 @@
 """Mutation testing of the pure core: change one thing at a time in a copy, and see whether a unit test notices.
 
-mutmut makes and runs the mutants; this module copies the tree, so that the real one is never touched, draws a seeded
-sample in each module, and prints what docs/mutation.md keeps.
+mutmut makes the mutants; this module copies the tree, so that the real one is never touched, draws a seeded sample in
+each module, tries each mutant in a new process, and prints what docs/mutation.md keeps.
+
+mutmut's own runner forks from a process that has imported and run everything.  What the core does when it is imported,
+or keeps in a cache, is done by then, and a mutant in it would survive whatever the tests say.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,32 +34,28 @@ AREAS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Modules below shared/<area>."""
 
-# Tests that read source text would see the mutants' scaffolding, and tests that watch the clock would feel its cost.
+# Tests that read source text would see the mutants' scaffolding, tests that watch the clock would feel its cost, and
+# those that nest as deep as Python's stack allows would meet its calls.
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "exports": ("check", "cli", "compile", "evaluate", "explain", "lint", "model", "properties", "reader", "sources"),
     "reconcile": ("diff", "plan", "planfile", "render"),
-    "enrich": ("records", "pack", "keys", "filters"),
+    "enrich": ("records", "pack", "keys", "filters", "anything"),
 }
-"""The unit tests that hold them, tests/unit/<area>/test_<name>.py."""
-
+"""The unit tests that hold them, tests/unit/<area>/test_<name>.py, those that notice most first."""
 
 _GENERATE: Final = (
     "import pathlib, mutmut.__main__ as m; from mutmut.mutation.trampoline import set_mutant_under_test as u\n"
     "pathlib.Path('mutants').mkdir(exist_ok=True); u('mutant_generation')\n"
     "m.copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants(1)"
 )
-_KILLED: Final = {
-    1: "killed",
-    2: "killed",
-    3: "killed",
-    4: "killed",
-    24: "timeout",
-    36: "timeout",
-    152: "timeout",
-    255: "timeout",
-}
-_TIMEOUT: Final = 36
-_PATIENCE_SECONDS: Final = 300
+_PYTEST: Final = (
+    *("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"),
+    *("--deselect", "tests/unit/enrich/test_anything.py::test_any_depth"),
+    "--hypothesis-profile=ci",
+)
+"""Hypothesis' own profile draws the same examples each time and sets no deadline."""
+_PATIENCE: Final = 5
+"""A mutant may take as many times as long as no mutant does."""
 _Z95: Final = 1.96
 
 
@@ -65,16 +65,12 @@ class Tally:
 
     module: str
     population: int
-    outcomes: Mapping[str, str]
+    outcomes: Sequence[str]
 
     @property
     def killed(self) -> int:
         """Those that a test failed on, or that ran into the time limit."""
-        return sum(outcome in {"killed", "timeout"} for outcome in self.outcomes.values())
-
-    def survivors(self) -> list[str]:
-        """The names of the others."""
-        return sorted(name for name, outcome in self.outcomes.items() if outcome not in {"killed", "timeout"})
+        return len(self.outcomes) - self.outcomes.count("survived")
 
 
 def interval(killed: int, tried: int) -> tuple[float, float]:
@@ -87,63 +83,68 @@ def interval(killed: int, tried: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def run(area: str, sample: int | None, seed: int, children: int, folder: Path, *, anew: bool) -> list[Tally]:
-    """Try mutants of one area in `folder`, at most `sample` a module (None: all).
+class Area:
+    """The mutants of one area, made in `folder`."""
 
-    What survives mutmut's own run is tried once more in a new process; with `anew` everything is tried that way alone.
-    """
-    _copy(folder)
-    with (folder / "pyproject.toml").open("a") as file:
-        file.write(_configuration(area))
-    _mutmut(folder, "-c", _GENERATE)
-    metas = sorted((folder / "mutants" / "shared" / area).rglob("*.py.meta"))
-    names = {meta: sorted(_outcomes(meta)) for meta in metas}
-    chance = random.Random(seed)  # noqa: S311 - a sample that can be drawn again
-    chosen = {
-        meta: chance.sample(found, min(len(found), sample or len(found))) for meta, found in names.items() if found
-    }
-    wanted = [name for found in chosen.values() for name in found]
-    if not anew:
-        _mutmut(folder, "-m", "mutmut", "run", "--max-children", str(children), *wanted)
-    codes = {name: code for meta in chosen for name, code in _outcomes(meta).items()}
-    if _alone(folder, area, "") != 0:
-        raise SystemExit(f"the tests of {area} fail without any mutant")
-    left = [name for name in wanted if codes[name] not in _KILLED]
-    with ThreadPoolExecutor(children) as pool:
-        codes |= dict(zip(left, pool.map(lambda name: _alone(folder, area, name), left), strict=True))
-    return [_tally(meta, len(names[meta]), {name: codes[name] for name in found}) for meta, found in chosen.items()]
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name, self._folder = name, folder
+        self._tests = [f"tests/unit/{name}/test_{test}.py" for test in TESTS[name]]
+        _copy(folder)
+        with (folder / "pyproject.toml").open("a") as file:
+            file.write(_configuration(name))
+        made = self._python("-c", _GENERATE)
+        if made.returncode:
+            raise SystemExit(f"mutmut made no mutants of {name}:\n{made.stderr[-3000:]}")
+        metas = sorted((folder / "mutants" / "shared" / name).rglob("*.py.meta"))
+        found = {meta: sorted(json.loads(meta.read_text())["exit_code_by_key"]) for meta in metas}
+        self.mutants = {_module(meta): names for meta, names in found.items() if names}
+        """By module, their names."""
 
+    def run(self, chosen: Mapping[str, Sequence[str]], children: int) -> list[Tally]:
+        """Try the chosen mutants of each module, `children` at a time, and print those that survive."""
+        began = time.monotonic()
+        without = self._pytest("", None)
+        if without.returncode:
+            raise SystemExit(f"the tests of {self._name} fail without any mutant:\n{without.stdout[-3000:]}")
+        limit = _PATIENCE * (time.monotonic() - began)
+        tallies = []
+        with ThreadPoolExecutor(children) as pool:
+            for module, names in chosen.items():
+                outcomes = list(pool.map(lambda name: self._try(name, limit), names))
+                tallies.append(Tally(module, len(self.mutants[module]), outcomes))
+                print(_row(tallies[-1]), flush=True)
+        return tallies
 
-def _alone(folder: Path, area: str, mutant: str) -> int:
-    """The exit code of the area's tests in a new process.
+    def _try(self, mutant: str, limit: float) -> str:
+        try:
+            if self._pytest(mutant, limit).returncode:
+                return "killed"
+        except subprocess.TimeoutExpired:
+            return "timeout"
+        shown = self._python("-m", "mutmut", "show", mutant).stdout.splitlines()
+        changed = [line for line in shown if line[:1] in {"+", "-"} and line[:3] not in {"+++", "---"}]
+        print("\n".join([mutant, *changed]), flush=True)
+        return "survived"
 
-    mutmut forks from a process that has imported and run everything: what the core does when it is imported, or keeps
-    in a cache, is done by then, and a mutant in it would survive whatever the tests say.
-    """
-    command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *_test_files(area))
-    environment = os.environ | {"MUTANT_UNDER_TEST": mutant}
-    try:
+    def _pytest(self, mutant: str, limit: float | None) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"MUTANT_UNDER_TEST": mutant}
         return subprocess.run(
-            command,
-            cwd=folder / "mutants",
+            [sys.executable, *_PYTEST, *self._tests],
+            cwd=self._folder / "mutants",
             check=False,
             capture_output=True,
+            text=True,
             env=environment,
-            timeout=_PATIENCE_SECONDS,
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return _TIMEOUT
+            timeout=limit,
+        )
+
+    def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=self._folder, check=False, capture_output=True, text=True)
 
 
-def _tally(meta: Path, population: int, codes: Mapping[str, int | None]) -> Tally:
-    outcomes = {name: _KILLED.get(code or 0, "survived") for name, code in codes.items()}
-    parts = meta.parts[meta.parts.index("mutants") + 1 :]
-    return Tally("/".join(parts).removesuffix(".meta"), population, outcomes)
-
-
-def _outcomes(meta: Path) -> dict[str, int | None]:
-    found: dict[str, int | None] = json.loads(meta.read_text())["exit_code_by_key"]
-    return found
+def _module(meta: Path) -> str:
+    return "/".join(meta.parts[meta.parts.index("mutants") + 1 :]).removesuffix(".meta")
 
 
 def _copy(folder: Path) -> None:
@@ -160,44 +161,25 @@ def _configuration(area: str) -> str:
         "source_paths": ["shared"],
         "only_mutate": [f"shared/{area}/{module}.py" for module in AREAS[area]],
         "also_copy": [*beside, "requirements.txt", "shared/web/page", "local.settings.sample.json"],
-        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
-        "pytest_add_cli_args_test_selection": _test_files(area),
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    return "\n".join(["", "[tool.mutmut]", *lines, "use_git_change_detection = false", "timeout_multiplier = 5.0", ""])
+    return "\n".join(["", "[tool.mutmut]", *lines, "use_git_change_detection = false", ""])
 
 
-def _test_files(area: str) -> list[str]:
-    return [f"tests/unit/{area}/test_{name}.py" for name in TESTS[area]]
-
-
-def _mutmut(folder: Path, *arguments: str) -> None:
-    log = folder / "mutmut.log"
-    with log.open("a") as output:
-        done = subprocess.run([sys.executable, *arguments], cwd=folder, check=False, stdout=output, stderr=output)
-    if done.returncode:
-        raise SystemExit(f"mutmut ended with {done.returncode}:\n{log.read_text()[-3000:]}")
-
-
-def _differences(folder: Path, names: list[str]) -> Iterator[str]:
-    for name in names:
-        command = [sys.executable, "-m", "mutmut", "show", name]
-        shown = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True).stdout
-        yield f"{name}\n" + "\n".join(
-            line for line in shown.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}
-        )
+def _row(tally: Tally) -> str:
+    tried = len(tally.outcomes)
+    low, high = interval(tally.killed, tried)
+    return (
+        f"| `{tally.module}` | {tally.population} | {tried} | {tally.killed} | "
+        f"{tally.killed / max(tried, 1):.0%} | {low:.0%} to {high:.0%} |"
+    )
 
 
 def _print(tallies: list[Tally]) -> None:
-    print("| module | mutants | sampled | killed | share | 95 % interval |\n| --- | --: | --: | --: | --: | --- |")
+    print("\n| module | mutants | sampled | killed | share | 95 % interval |\n| --- | --: | --: | --: | --: | --- |")
     for tally in tallies:
-        low, high = interval(tally.killed, len(tally.outcomes))
-        tried = len(tally.outcomes)
-        print(
-            f"| `{tally.module}` | {tally.population} | {tried} | {tally.killed} | "
-            f"{tally.killed / max(tried, 1):.0%} | {low:.0%} to {high:.0%} |"
-        )
-    kinds = Counter(outcome for tally in tallies for outcome in tally.outcomes.values())
+        print(_row(tally))
+    kinds = Counter(outcome for tally in tallies for outcome in tally.outcomes)
     print("\n" + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
 
 
@@ -205,22 +187,36 @@ def main() -> int:
     """Exit code 0 when at least the asked for share of the mutants tried was killed."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--area", choices=AREAS, action="append", help="this area only; may be given again")
+    parser.add_argument(
+        "--only", metavar="PART", action="append", help="mutants with this in their name; may be given again"
+    )
     parser.add_argument("--sample", type=int, help="mutants a module; all without it")
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="mutants at the same time")
-    parser.add_argument("--anew", action="store_true", help="each mutant in a new process; slower for large samples")
     parser.add_argument("--at-least", type=float, default=0.8, help="share that must be killed")
     options = parser.parse_args()
     tallies: list[Tally] = []
-    for area in options.area or AREAS:
-        with tempfile.TemporaryDirectory(prefix=f"mutants-{area}-") as name:
-            found = run(area, options.sample, options.seed, options.children, Path(name), anew=options.anew)
-            tallies += found
-            for difference in _differences(Path(name), [name for tally in found for name in tally.survivors()]):
-                print(difference, end="\n\n", flush=True)
+    for name in options.area or AREAS:
+        with tempfile.TemporaryDirectory(prefix=f"mutants-{name}-") as folder:
+            area = Area(name, Path(folder))
+            chosen = _chosen(area.mutants, options.only, options.sample, options.seed)
+            tallies += area.run(chosen, options.children)
     _print(tallies)
     killed, tried = sum(tally.killed for tally in tallies), sum(len(tally.outcomes) for tally in tallies)
     return int(killed < options.at_least * tried)
+
+
+def _chosen(
+    mutants: Mapping[str, Sequence[str]], only: Sequence[str] | None, sample: int | None, seed: int
+) -> dict[str, list[str]]:
+    """A module's mutants that are to be tried: what `only` leaves, at most `sample` of them."""
+    chosen = {}
+    for module, names in mutants.items():
+        wanted = [name for name in names if not only or any(part in f"{name}." for part in only)]
+        chance = random.Random(f"{seed} {module}")  # noqa: S311 - a sample that can be drawn again
+        if wanted:
+            chosen[module] = chance.sample(wanted, min(len(wanted), sample or len(wanted)))
+    return chosen
 
 
 if __name__ == "__main__":
