@@ -118,7 +118,7 @@ REFUSED = (
 )
 
 # What needs no storage is unavailable only while the app can't read its settings.
-SELF_CONTAINED = {"validate_export", "get_metrics", "operations_page", "openapi"}
+SELF_CONTAINED = ("validate_export", "get_metrics", "operations_page", "openapi")
 UNAVAILABLE = (
     *(Case(name, 503, to="misconfigured") for name in (*SELF_CONTAINED, "ready")),
     *(Case(name, 503, to="without storage") for name in OPERATIONS if name not in {*SELF_CONTAINED, "ready"}),
