@@ -119,7 +119,11 @@ async def test_an_outage_ends_a_replay_early(plant: Plant) -> None:
     assert len(await plant.letters()) == 8
 
 
-@pytest.mark.parametrize("contents", [b"{", igzip.compress(b'{"reason": 1}'), igzip.compress(b"\xff")[:-3]])
+@pytest.mark.parametrize(
+    "contents",
+    [b"{", igzip.compress(b'{"reason": 1}'), igzip.compress(b"\xff")[:-3]],
+    ids=["no gzip", "no letter", "cut off"],
+)
 async def test_a_blob_that_holds_no_letters_is_left_alone_and_holds_up_no_other(plant: Plant, contents: bytes) -> None:
     await spill(plant, range(4))
     container = plant.clients.blobs.get_container_client(plant.settings.dead_letters_container)
