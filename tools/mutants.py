@@ -39,7 +39,7 @@ AREAS: Final[Mapping[str, tuple[str, ...]]] = {
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "exports": ("check", "cli", "compile", "evaluate", "explain", "lint", "model", "properties", "reader", "sources"),
     "reconcile": ("diff", "plan", "planfile", "render"),
-    "enrich": ("records", "pack", "keys", "filters", "anything"),
+    "enrich": ("records", "resources", "pack", "keys", "filters", "anything"),
 }
 """The unit tests that hold them, tests/unit/<area>/test_<name>.py, those that notice most first."""
 
@@ -187,9 +187,7 @@ def main() -> int:
     """Exit code 0 when at least the asked for share of the mutants tried was killed."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--area", choices=AREAS, action="append", help="this area only; may be given again")
-    parser.add_argument(
-        "--only", metavar="PART", action="append", help="mutants with this in their name; may be given again"
-    )
+    parser.add_argument("--only", metavar="MUTANT", action="append", help="this one, as printed; may be given again")
     parser.add_argument("--sample", type=int, help="mutants a module; all without it")
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="mutants at the same time")
@@ -203,7 +201,7 @@ def main() -> int:
             tallies += area.run(chosen, options.children)
     _print(tallies)
     killed, tried = sum(tally.killed for tally in tallies), sum(len(tally.outcomes) for tally in tallies)
-    return int(killed < options.at_least * tried)
+    return int(killed < options.at_least * tried or not tried)
 
 
 def _chosen(
@@ -212,7 +210,7 @@ def _chosen(
     """A module's mutants that are to be tried: what `only` leaves, at most `sample` of them."""
     chosen = {}
     for module, names in mutants.items():
-        wanted = [name for name in names if not only or any(part in f"{name}." for part in only)]
+        wanted = [name for name in names if not only or name in only]
         chance = random.Random(f"{seed} {module}")  # noqa: S311 - a sample that can be drawn again
         if wanted:
             chosen[module] = chance.sample(wanted, min(len(wanted), sample or len(wanted)))

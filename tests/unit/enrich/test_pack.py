@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from itertools import pairwise
+from typing import Any
 
 import orjson
 import pytest
@@ -59,6 +60,7 @@ def test_a_part_has_the_same_rows_without_encoding_again() -> None:
     part = body.part(4, 8).part(1, 3)
     assert json.loads(text_of(part)) == [{"N": 5}, {"N": 6}]
     assert list(part.rows) == rows[5:7]
+    assert len(part) == 2
 
 
 def test_what_gzip_makes_larger_is_halved() -> None:
@@ -113,6 +115,14 @@ def test_shortened_values_take_at_most_their_bound(value: object, bound: int) ->
     assert type(short) is type(value)
     assert isinstance(short, str) or len(orjson.dumps(short)) <= max(bound, 2)
     assert not isinstance(short, str) or len(short.encode()) <= bound
+
+
+@pytest.mark.parametrize("value", [["a", {}, 3, "b"], {"a": 1, "b": "x", "c": [], "d": None}])
+def test_shortened_values_are_as_long_as_their_bound_allows(value: Any) -> None:
+    whole = len(orjson.dumps(value))
+    assert shorten(value, whole) == value
+    assert len(shorten(value, whole - 1)) == len(value) - 1
+    assert all(len(orjson.dumps(shorten(value, bound))) <= bound for bound in range(2, whole))
 
 
 def test_a_row_of_many_long_values_still_fits_one_body() -> None:

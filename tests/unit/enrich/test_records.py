@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
 from shared.enrich.records import Parser
+from shared.enrich.records.anyshape import convert
 from shared.enrich.records.fields import KINDS
 from shared.enrich.tables import SPINE, TABLES, Table
-from tests.unit.enrich.builders import ENQUEUED, NOW, alert, assessment, columns, enrichment, event, parse, row
+from tests.unit.enrich.builders import (
+    ENQUEUED,
+    NOW,
+    PARSER,
+    alert,
+    assessment,
+    columns,
+    enrichment,
+    event,
+    parse,
+    row,
+)
 from tests.unit.enrich.golden import GOLDENS
-from tests.unit.enrich.golden.base import SUB, Golden
+from tests.unit.enrich.golden.base import SUB, VM, Golden
 from tests.unit.enrich.golden.casings import CASINGS, Casing, is_enrichment, recased
-from tests.unit.enrich.golden.paths import UNKNOWN
+from tests.unit.enrich.golden.paths import AS_EXPORTED, UNKNOWN
+from tests.unit.enrich.golden.scores import COMPLIANCE, CONTROL
 
 EVERY_GOLDEN = pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
+FOR_THE_PATIENT_READER = {
+    "alert in Resource Graph",
+    "assessment of 2019",
+    "assessment in Resource Graph",
+    "secure score in Resource Graph",
+    "unknown kind",
+}
 EVERY_CASING = pytest.mark.parametrize("casing", CASINGS, ids=lambda casing: casing.name)
+
+
+NOWHERE = {"entryPoint": None, "target": None, "attackPathSteps": None}
 
 
 def expected(golden: Golden, casing: Casing, sent: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +64,24 @@ def without_key(row: dict[str, Any]) -> dict[str, Any]:
 def test_a_row_is_the_same_in_every_casing(golden: Golden, casing: Casing, patiently: bool) -> None:
     sent = casing.record(golden.record)
     assert without_key(columns([sent] if patiently else sent)) == expected(golden, casing, sent)
+
+
+@EVERY_GOLDEN
+def test_records_as_exported_are_read_fast(golden: Golden) -> None:
+    if golden.name in FOR_THE_PATIENT_READER:
+        return
+    body = event(golden.record).body
+    shape = PARSER.guess(body)
+    assert shape is not None
+    assert shape.kind.name == golden.row["RecordKind"]
+    assert shape.read(body).rest == golden.row.get("Raw", {})
+
+
+def test_a_field_that_is_kept_in_raw_is_read_fast() -> None:
+    body = event(assessment() | {"kind": "Policy"}).body
+    shape = PARSER.guess(body)
+    assert shape is not None
+    assert shape.read(body).rest == {"kind": "Policy"}
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table.holds_records], ids=lambda table: table.kind)
@@ -92,6 +133,60 @@ def test_an_alerts_subscription_is_found_wherever_it_hides(changes: Any, subscri
     assert columns(alert(**changes)).get("SubscriptionId") == subscription
 
 
+def test_an_alerts_resource_is_found_among_its_extended_properties() -> None:
+    hidden = {"ExtendedProperties": {"EffectiveAzureResourceId": VM}}
+    got = columns(alert(AzureResourceId=None, ResourceIdentifiers=None, **hidden))
+    assert got["ResourceId"] == VM.lower()
+
+
+def test_an_attack_path_along_no_resource_has_the_subscription_of_its_id() -> None:
+    record = {
+        "type": "microsoft.security/attackpaths",
+        "id": f"/subscriptions/{SUB}/providers/Microsoft.Security/attackPaths/P-4",
+    }
+    assert columns(record)["SubscriptionId"] == SUB
+    assert "SubscriptionId" not in columns({"attackPath": AS_EXPORTED.record["attackPath"] | NOWHERE})
+
+
+@pytest.mark.parametrize(("golden", "column"), [(CONTROL, "ControlId"), (COMPLIANCE, "RecommendationId")])
+def test_an_id_says_more_than_a_name(golden: Golden, column: str) -> None:
+    assert columns(golden.record | {"name": "another"})[column] == golden.row[column]
+
+
+def test_a_cloud_that_nobody_knows_is_named_as_it_is() -> None:
+    assert columns(assessment(resourceDetails={"source": "OnPremise", "id": VM}))["Cloud"] == "OnPremise"
+
+
+def test_a_row_names_what_the_context_asks_for() -> None:
+    placed = row(assessment() | {"tags": {"a": "b"}} | enrichment(snapshot=True))
+    assert (placed.subscription, placed.resource, placed.group) == (SUB, VM.lower(), "rg-web")
+    assert (placed.located, placed.tagged, placed.snapshot) == (True, True, True)
+    nowhere = row({"id": "x"})
+    assert (nowhere.subscription, nowhere.resource, nowhere.group) == ("", "", "")
+    assert (nowhere.located, nowhere.tagged, nowhere.snapshot) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (2**31 - 1, "int", 2**31 - 1),
+        (-(2**31), "int", -(2**31)),
+        (2**31, "int", None),
+        (-(2**31) - 1, "int", None),
+        (2**63 - 1, "long", 2**63 - 1),
+        (-(2**63), "long", -(2**63)),
+        (2**63, "long", None),
+        ("7.0", "int", 7),
+        ("7.5", "int", None),
+        (1, "real", 1.0),
+        (True, "int", None),
+        ("2026-11-10T07:45:00", "datetime", datetime(2026, 11, 10, 7, 45, tzinfo=UTC)),
+    ],
+)
+def test_a_value_becomes_its_columns_type_where_nothing_is_lost(value: Any, kind: Any, expected: Any) -> None:
+    assert convert(value, kind) == expected
+
+
 def test_an_unknown_kind_is_kept_whole() -> None:
     kept = row(UNKNOWN.record)
     assert kept.table == "DefenderOther_CL"
@@ -122,6 +217,8 @@ def test_raw_may_hold_the_whole_record() -> None:
     parser = Parser(raw="whole")
     assert columns(assessment(), parser)["Raw"] == assessment()
     assert columns(recased(assessment(), str.upper), parser)["Raw"] == recased(assessment(), str.upper)
+    lone = json.dumps(alert(Description="x\ud800")).encode()
+    assert columns(lone, parser)["Raw"] == alert(Description="x\ufffd")
 
 
 def test_columns_can_be_left_out() -> None:
@@ -136,6 +233,7 @@ def test_filters_drop_and_count() -> None:
     parsed = parser.parse([event(assessment()), event(assessment() | {"location": "x"}), event(alert())], NOW)
     assert [row.kind for row in parsed.rows] == ["Assessment", "Alert"]
     assert parsed.dropped == {"Assessment": 1}
+    assert parser.parse([event([assessment(), assessment()])], NOW).dropped == {"Assessment": 2}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +253,9 @@ def test_several_records_in_one_event(wrap: Any) -> None:
         (b"nonsense", "not JSON"),
         (b'{"id": NaN}', "not JSON"),
         (rb'{"id": NaN, "x": "\ud800"}', "not JSON"),
+        (rb'{"x": "\ud800"', "not JSON"),
         (b'{"id": "\xff"}', "not JSON"),
+        (b'{"id": "\\ud800\xff"}', "not UTF-8"),
         (b"42", "not a JSON object"),
         (b"{}", "not a JSON object"),
         (b'{"a":' + b"[" * 300 + b"]" * 300 + b"}", "nested deeper"),
