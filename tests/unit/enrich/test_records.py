@@ -292,10 +292,10 @@ def at(moment: datetime) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("age", "accepted"),
     [
-        (timedelta(hours=46), True),
-        (timedelta(hours=48), False),
-        (timedelta(hours=-22), True),
-        (timedelta(hours=-24), False),
+        (timedelta(hours=47), True),
+        (timedelta(hours=47, seconds=1), False),
+        (timedelta(hours=-23), True),
+        (timedelta(hours=-23, seconds=-1), False),
     ],
 )
 def test_time_generated_obeys_azures_window_and_event_time_does_not(age: timedelta, accepted: bool) -> None:
@@ -303,6 +303,12 @@ def test_time_generated_obeys_azures_window_and_event_time_does_not(age: timedel
     got = columns(at(moment))
     assert datetime.fromisoformat(got["EventTime"]) == moment
     assert datetime.fromisoformat(got["TimeGenerated"]) == (moment if accepted else ENQUEUED)
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=47), timedelta(hours=-23)])
+def test_time_generated_is_the_time_of_enqueuing_to_the_edge_of_the_window(age: timedelta) -> None:
+    parsed = Parser().parse([event(at(NOW - timedelta(days=9)), enqueued=NOW - age)], NOW)
+    assert datetime.fromisoformat(orjson.loads(parsed.rows[0].json)["TimeGenerated"]) == NOW - age
 
 
 def test_time_generated_is_now_when_even_the_event_is_old() -> None:

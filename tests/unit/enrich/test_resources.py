@@ -28,6 +28,8 @@ def nothing() -> Any:
         (f"{GROUP}/providers/p/t/n", ("s", "g", "p/t", "n")),
         (f"{GROUP}/providers/p/t/n/u/m", ("s", "g", "p/t/u", "m")),
         (f"{GROUP}/providers/p/t/n/providers/q/v/o", ("s", "g", "q/v", "o")),
+        ("/subscriptions/s/resourcegroups//providers/p/t/n", ("s", None, "p/t", "n")),
+        ("/subscriptions/s/elsewhere/g/providers/p/t/n", ("s", None, "p/t", "n")),
         ("/subscriptions/s/providers/p/t/n", ("s", None, "p/t", "n")),
     ],
 )
@@ -40,12 +42,13 @@ def test_an_azure_id_says_where_its_resource_is(resource: str, slash: str, place
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_another_clouds_id_only_names_its_resource(slash: str) -> None:
+@pytest.mark.parametrize("resource", ["/aws/7", "/aws/accounts/7", "/aws/s/resourcegroups/g/providers/p/t/7"])
+def test_another_clouds_id_only_names_its_resource(resource: str, slash: str) -> None:
     values = nothing()
-    assert not fill_azure_place(values, "/aws/accounts/7" + slash)
+    assert not fill_azure_place(values, resource + slash)
     assert values == nothing()
-    assert fill_place(values, "/aws/accounts/7" + slash)
-    assert values == type(values)(ResourceId="/aws/accounts/7", ResourceName="7")
+    assert fill_place(values, resource + slash)
+    assert values == type(values)(ResourceId=resource, ResourceName="7")
 
 
 @pytest.mark.parametrize("text", ["", "7", "subscriptions/s/x"])
