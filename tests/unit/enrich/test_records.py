@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import Raw
 
 from shared.enrich.records import Parser
 from shared.enrich.records.anyshape import convert
 from shared.enrich.records.fields import KINDS
+from shared.enrich.records.values import first_text, listed, loaded, mapping
 from shared.enrich.tables import SPINE, TABLES, Table
 from tests.unit.enrich.builders import (
     ENQUEUED,
@@ -185,6 +187,18 @@ def test_a_row_names_what_the_context_asks_for() -> None:
 )
 def test_a_value_becomes_its_columns_type_where_nothing_is_lost(value: Any, kind: Any, expected: Any) -> None:
     assert convert(value, kind) == expected
+
+
+@pytest.mark.parametrize("value", [{"Name": "x"}, ["x"], "x", 7, None])
+def test_a_value_says_the_same_from_either_reader(value: Any) -> None:
+    raw = Raw(orjson.dumps(value))
+    assert loaded(raw) == loaded(value) == value
+    assert mapping(raw) == mapping(value) == ({"name": "x"} if isinstance(value, dict) else {})
+    assert listed(raw) == listed(value) == (["x"] if isinstance(value, list) else [])
+
+
+def test_only_text_that_is_not_empty_is_text() -> None:
+    assert [first_text({"a": value}, "a") for value in ("x", "", 7, None)] == ["x", None, None, None]
 
 
 def test_an_unknown_kind_is_kept_whole() -> None:
