@@ -35,9 +35,9 @@ def _text(value: str) -> str:
 
 def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        number = int(value)
-        if not minimum <= number <= maximum:
-            message = f"must lie between {minimum} and {maximum}"
+        number = int(value) if value.removeprefix("-").isdecimal() else None
+        if number is None or not minimum <= number <= maximum:
+            message = f"must be a whole number from {minimum} to {maximum}"
             raise ValueError(message)
         return number
 
@@ -70,9 +70,12 @@ def _names(value: str) -> tuple[str, ...]:
 
 
 def _seconds(value: str) -> timedelta:
-    number = float(value)
+    message = "must be a number of seconds"
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(message) from None
     if not 0 <= number <= 10**8:
-        message = "must be a number of seconds"
         raise ValueError(message)
     return timedelta(seconds=number)
 

@@ -114,3 +114,17 @@ def test_only_the_app_is_published() -> None:
     assert not ignored & published
     tracked = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"}
     assert {name for name in tracked if not name.endswith(".egg-info")} - ignored <= published
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MAX_DELETES", "many", "must be a whole number from "),
+        ("MAX_DELETES", "-1", "must be a whole number from "),
+        ("CONTEXT_TTL_SECONDS", "an hour", "must be a number of seconds"),
+        ("CONTEXT_TTL_SECONDS", "nan", "must be a number of seconds"),
+    ],
+)
+def test_a_wrong_number_is_told_what_would_be_right(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: '{value}' {said}"):
+        Settings.load({name: value})
