@@ -105,7 +105,7 @@ def test_a_description_is_always_there() -> None:
 
 
 def test_resource_groups_narrow_the_scopes() -> None:
-    parsed = config(scope={"subscriptions": [SUBSCRIPTION], "resourceGroups": ["rg-b", "RG-A", "rg-a"]})
+    parsed = config(scope={"subscriptions": [SUBSCRIPTION], "resourceGroups": ["RG-B", "RG-A", "rg-a"]})
     scopes = compile_automation(parsed, "s", "i")["properties"]["scopes"]
     assert [scope["scopePath"].lower() for scope in scopes] == [
         "/subscriptions/s/resourcegroups/rg-a",

@@ -159,10 +159,10 @@ class TestPrune:
 
     def test_nothing_is_deleted_on_incomplete_discovery_but_the_rest_goes_on(self) -> None:
         here, there = place(), place(subscription(2).id)
-        made = plan([desired(at=there)], [live(at=here)], reasons=("a page is missing",))
+        made = plan([desired(at=there)], [live(at=here)], reasons=("a page is missing", "Graph paused"))
         assert [item.action for item in made.items] == [Action.BLOCKED, Action.CREATE]
-        assert "a page is missing" in made.items[0].reason
-        assert made.reasons == ("a page is missing",)
+        assert made.items[0].reason.endswith("a page is missing; Graph paused")
+        assert made.reasons == ("a page is missing", "Graph paused")
 
 
 class TestSubscriptions:
