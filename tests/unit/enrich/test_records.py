@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from shared.enrich.records import Parser
 from shared.enrich.records.anyshape import convert
-from shared.enrich.records.fields import KINDS
+from shared.enrich.records.fields import BY_NAME, KINDS
 from shared.enrich.records.values import first_text, listed, loaded, mapping
 from shared.enrich.tables import SPINE, TABLES, Table
 from tests.unit.enrich.builders import (
@@ -42,9 +42,6 @@ FOR_THE_PATIENT_READER = {
     "unknown kind",
 }
 EVERY_CASING = pytest.mark.parametrize("casing", CASINGS, ids=lambda casing: casing.name)
-
-
-NOWHERE = {"entryPoint": None, "target": None, "attackPathSteps": None}
 
 
 def expected(golden: Golden, casing: Casing, sent: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +144,13 @@ def test_an_attack_path_along_no_resource_has_the_subscription_of_its_id() -> No
         "id": f"/subscriptions/{SUB}/providers/Microsoft.Security/attackPaths/P-4",
     }
     assert columns(record)["SubscriptionId"] == SUB
-    assert "SubscriptionId" not in columns({"attackPath": AS_EXPORTED.record["attackPath"] | NOWHERE})
+    nowhere = {"entryPoint": None, "target": None, "attackPathSteps": None}
+    assert "SubscriptionId" not in columns({"attackPath": AS_EXPORTED.record["attackPath"] | nowhere})
+
+
+def test_the_end_of_an_attack_path_that_is_not_in_azure_is_named_as_it_is() -> None:
+    got = columns({"attackPath": AS_EXPORTED.record["attackPath"] | {"target": "Bucket-1"}})
+    assert got["TargetId"] == "Bucket-1"
 
 
 @pytest.mark.parametrize(("golden", "column"), [(CONTROL, "ControlId"), (COMPLIANCE, "RecommendationId")])
@@ -240,6 +243,13 @@ def test_columns_can_be_left_out() -> None:
     assert "Description" not in got
     assert "Raw" not in got
     assert "TimeGenerated" in got
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_filter_is_told_the_kind_the_snapshot_and_the_record(snapshot: bool) -> None:
+    record = alert() | enrichment(snapshot=snapshot)
+    parser = Parser(kept={"Alert": lambda *said: said == (BY_NAME["Alert"], snapshot, record)})
+    assert len(parser.parse([event(record)], NOW).rows) == 1
 
 
 def test_filters_drop_and_count() -> None:
