@@ -41,7 +41,7 @@ soak: $(VENV)/.installed node_modules/.installed ## the long runs: many seeds
 	@$(BIN)/pytest -m soak --timeout 3600 -n 2 --dist loadgroup -q
 
 mutants: $(VENV)/.installed ## does a test notice each small change of the pure core? all of them, or SAMPLE=50 a module
-	@nice $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+	@nice $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 audit: $(VENV)/.installed ## requirements.txt against published advisories
 	@$(BIN)/python -m tools.audit
