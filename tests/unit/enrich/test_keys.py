@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -134,10 +135,16 @@ def test_a_snapshots_and_a_backfills_key_carries_the_day(what: Any) -> None:
     assert key(record) != key(record, enqueued=ENQUEUED + timedelta(days=7))
 
 
-def test_keys_are_the_same_in_another_process() -> None:
-    code = "from tests.unit.enrich.test_keys import key, SCORE, alert; print(key(SCORE) + key(alert()), end='')"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert other.stdout == key(SCORE) + key(alert())
+def several_keys() -> str:
+    records = (SCORE, alert(), finding({}) | enrichment(snapshot=True))
+    return "".join(key(record, enqueued=ENQUEUED.astimezone(FURTHER_EAST)) for record in records)
+
+
+def test_keys_are_the_same_in_another_process_on_a_machine_in_another_zone() -> None:
+    code = "from tests.unit.enrich.test_keys import several_keys; print(several_keys(), end='')"
+    zone = os.environ | {"TZ": "EAST-14"}
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=zone)
+    assert other.stdout == several_keys()
 
 
 def test_duplicates_in_a_stream_share_their_key_and_nothing_else_does() -> None:
