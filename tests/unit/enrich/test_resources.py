@@ -30,6 +30,7 @@ def nothing() -> Any:
         (f"{GROUP}/providers/p/t/n/providers/q/v/o", ("s", "g", "q/v", "o")),
         ("/subscriptions/s/resourcegroups//providers/p/t/n", ("s", None, "p/t", "n")),
         ("/subscriptions/s/elsewhere/g/providers/p/t/n", ("s", None, "p/t", "n")),
+        ("/subscriptions/s/providers/p/t/n/u/m", ("s", None, "p/t/u", "m")),
         ("/subscriptions/s/providers/p/t/n", ("s", None, "p/t", "n")),
     ],
 )
