@@ -140,7 +140,7 @@ def several_keys() -> str:
     return "".join(key(record, enqueued=ENQUEUED.astimezone(FURTHER_EAST)) for record in records)
 
 
-def test_keys_are_the_same_in_another_process_on_a_machine_in_another_zone() -> None:
+def test_keys_are_the_same_in_another_process() -> None:
     code = "from tests.unit.enrich.test_keys import several_keys; print(several_keys(), end='')"
     zone = os.environ | {"TZ": "EAST-14"}
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=zone)
