@@ -37,7 +37,11 @@ MARK = 40
 """Bytes from `"type":"` on that tell the types apart; what they stand for is remembered."""
 MOST_MARKS = 256
 _UNFIT = (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeError)
-"""What the fast reader says of what it can't read: ValueError of other than UTF-8, the last two of too deep nesting."""
+"""What the fast reader says of what it can't read: ValueError of other than UTF-8, the last two of too deep nesting.
+
+orjson's error is a TypeError itself, so a mistake of ours that raises one would only make reading slower: which records
+are read fast is tested.
+"""
 _TYPE = re.compile(rb'"([tT]ype"):\s*"([^"\\]+)"')
 
 
