@@ -289,10 +289,10 @@ async def test_the_keyboard_alone_finds_opens_and_closes(look: Visit) -> None:
     assert active == "cell-1-1"
     await page.keyboard.press("Enter")
     await expect(page.locator("#drawer h3").first).to_be_visible()
-    assert "sub=" in page.url
+    await expect(page).to_have_url(re.compile("sub="))
     await page.keyboard.press("Escape")
     await expect(page.locator("#drawer")).to_be_hidden()
-    assert "sub=" not in page.url
+    await expect(page).not_to_have_url(re.compile("sub="))
     assert await page.evaluate("document.activeElement.id") == "matrix"
     await page.keyboard.press("Home")
     await page.keyboard.press("Enter")

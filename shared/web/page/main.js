@@ -114,11 +114,14 @@ function filter() {
 
 // What the address says is open, is open.
 let opened = "";
-function follow() {
+function addressed() {
   const parameters = address.read();
   const sub = (parameters.get("sub") ?? "").toLowerCase();
   const run = parameters.get("run") ?? "";
-  const wanted = sub ? `sub ${sub} ${parameters.get("kind") ?? ""}` : run ? `run ${run}` : "";
+  return { parameters, sub, run, wanted: sub ? `sub ${sub} ${parameters.get("kind") ?? ""}` : run ? `run ${run}` : "" };
+}
+function follow() {
+  const { parameters, sub, run, wanted } = addressed();
   if (wanted === opened) return;
   if (!wanted) {
     opened = "";
@@ -135,8 +138,9 @@ function follow() {
 }
 const openRun = (id) => address.write({ run: id, sub: "", kind: "" }, { push: true });
 panels.onClose(() => {
+  const gone = opened;
   opened = "";
-  address.write({ sub: "", kind: "", run: "" });
+  if (addressed().wanted === gone) address.write({ sub: "", kind: "", run: "" }); // else it leads elsewhere by now
 });
 
 let lastHours = hours();

@@ -10,6 +10,7 @@ let ticket = 0;
 
 byId("drawer-close").addEventListener("click", () => drawer.close());
 drawer.addEventListener("close", () => {
+  if (drawer.open) return; // it tells late of a closing before this opening
   ticket += 1;
   closed();
 });
