@@ -35,6 +35,8 @@ TYPE_WITHIN = 512
 """Bytes at the beginning of a body in which the fast reader looks for its type; exports put it there."""
 MARK = 40
 """Bytes from `"type":"` on that tell the types apart; what they stand for is remembered."""
+HEAD = 16
+"""Bytes that a body begins with, remembered likewise where no type is near: alerts of one exporter begin alike."""
 MOST_MARKS = 256
 _UNFIT = (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeError)
 """What the fast reader says of what it can't read: ValueError of other than UTF-8, the last two of too deep nesting.
@@ -101,12 +103,15 @@ class Parser:
         """The shape that a body seems to have; reading it finds out."""
         start = body.find(b'"type":"', 0, TYPE_WITHIN)
         if start < 0:
+            shape = self._met.get(body[:HEAD])
+            if shape is not None:
+                return shape
             start = body.find(b'"Type":"', 0, TYPE_WITHIN)
-        mark = body[start : start + MARK]
+        mark = body[start : start + MARK] if start >= 0 else body[:HEAD]
         shape = self._met.get(mark)
         if shape is None:
             shape = self._search(body)
-            if shape is not None and start >= 0 and shape is not self._alert:
+            if shape is not None and (start < 0) == (shape is self._alert):
                 if len(self._met) == MOST_MARKS:
                     self._met.clear()
                 self._met[mark] = shape
