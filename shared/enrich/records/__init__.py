@@ -33,6 +33,8 @@ RawMode = Literal["rest", "whole"]
 
 TYPE_WITHIN = 512
 """Bytes at the beginning of a body in which the fast reader looks for its type; exports put it there."""
+NEAR = 160
+"""Bytes in which a camelCase record has its type; other places are looked into only when it is not here."""
 MARK = 40
 """Bytes from `"type":"` on that tell the types apart; what they stand for is remembered."""
 HEAD = 16
@@ -101,12 +103,14 @@ class Parser:
 
     def guess(self, body: bytes) -> Shape | None:
         """The shape that a body seems to have; reading it finds out."""
-        start = body.find(b'"type":"', 0, TYPE_WITHIN)
+        start = body.find(b'"type":"', 0, NEAR)
         if start < 0:
             shape = self._met.get(body[:HEAD])
             if shape is not None:
                 return shape
             start = body.find(b'"Type":"', 0, TYPE_WITHIN)
+            if start < 0:
+                start = body.find(b'"type":"', 0, TYPE_WITHIN)
         mark = body[start : start + MARK] if start >= 0 else body[:HEAD]
         shape = self._met.get(mark)
         if shape is None:

@@ -94,12 +94,12 @@ def _cves(text: bytes, values: Any) -> list[str] | None:
 
 def _highest(cvss: Any) -> float | None:
     """The highest base score: `{"3.0": {"base": 7.5}}`, in any casing."""
-    scores = [score for version in cvss.values() if (score := _base(version)) is not None] if type(cvss) is dict else ()
-    return max(scores) if scores else None
-
-
-def _base(version: Any) -> float | None:
-    if type(version) is not dict:
-        return None
-    score = version.get("base") or version.get("Base")
-    return score if type(score) is float else convert(mapping(version).get("base"), "real")
+    highest: float | None = None
+    for version in cvss.values() if type(cvss) is dict else ():
+        if type(version) is dict:
+            score = version.get("base") or version.get("Base")
+            if type(score) is not float:
+                score = convert(mapping(version).get("base"), "real")
+            if score is not None and (highest is None or score > highest):
+                highest = score
+    return highest

@@ -31,6 +31,7 @@ from shared.enrich.tables import SPINE
 _ENVELOPE = frozenset(
     {"securityeventdataenrichment", "assessmenteventdataenrichment", "subassessmenteventdataenrichment"}
 )
+_NESTED = frozenset({dict, list})
 KEY_LENGTH = 32
 """Hexadecimal digits of a RecordKey: 128 bits of a SHA-256."""
 _OWN: Mapping[str, tuple[str, str]] = {
@@ -74,7 +75,7 @@ def _by_content(kind: Kind) -> KeyOf:
     name = kind.name
     own = kind.table.columns[len(SPINE) :]
     plain = _getter([column.name for column in own if column.type != "dynamic"])
-    dynamic = _getter([column.name for column in own if column.type == "dynamic"])
+    dynamic = [column.name for column in own if column.type == "dynamic"]
 
     def key(read: Read, enqueued: datetime) -> str:
         values, rest = read.values, read.rest
@@ -82,7 +83,7 @@ def _by_content(kind: Kind) -> KeyOf:
         utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
         day = utc.date() if snapshot or action == "Backfill" else None
         said = _encode((name, values.RecordId, action, snapshot, day, utc.date(), utc.hour, plain(values)))
-        nested = [_canonical(loaded(value)) for value in dynamic(values)]
+        nested = [_canonical(loaded(getattr(values, name))) for name in dynamic]
         if rest:
             rest = {name: value for name, value in _canonical(rest).items() if name not in _ENVELOPE}
         if rest or nested:
@@ -94,9 +95,13 @@ def _by_content(kind: Kind) -> KeyOf:
 
 def _canonical(value: Any) -> Any:
     """A value with its names in lower case and without the names of .NET types, which not every casing has."""
-    if isinstance(value, dict):
-        return {name.lower(): _canonical(inner) for name, inner in value.items() if name != "$type"}
-    return [_canonical(item) for item in value] if isinstance(value, list) else value
+    if type(value) is dict:
+        return {
+            name.lower(): _canonical(inner) if type(inner) in _NESTED else inner
+            for name, inner in value.items()
+            if name != "$type"
+        }
+    return [_canonical(item) if type(item) in _NESTED else item for item in value] if type(value) is list else value
 
 
 def _day(enqueued: datetime) -> date:
