@@ -10,7 +10,7 @@ import orjson
 import pytest
 from msgspec import Raw
 
-from shared.enrich.records import Parser
+from shared.enrich.records import TYPE_WITHIN, Parser
 from shared.enrich.records.anyshape import convert
 from shared.enrich.records.fields import BY_NAME, KINDS
 from shared.enrich.records.values import first_text, listed, loaded, mapping
@@ -81,6 +81,26 @@ def test_a_field_that_is_kept_in_raw_is_read_fast() -> None:
     shape = PARSER.guess(body)
     assert shape is not None
     assert shape.read(body).rest == {"kind": "Policy"}
+
+
+@pytest.mark.parametrize("name", ["type", "Type"])
+def test_a_type_is_found_wherever_it_begins_among_the_first_fields(name: str) -> None:
+    for length in range(TYPE_WITHIN - 80):
+        body = orjson.dumps({"location": "x" * length, name: "Microsoft.Security/assessments"})
+        shape = PARSER.guess(body)
+        assert shape is not None, length
+        assert shape.kind.name == "Assessment"
+
+
+def test_what_begins_as_alerts_do_is_read_as_what_it_is() -> None:
+    an_alert, no_alert, later = (
+        orjson.dumps({"VendorName": "Microsoft"} | record)
+        for record in (alert(), {"novelty": 1}, {"padding": "x" * 200, **assessment()})
+    )
+    parser = Parser()
+    assert parser.guess(an_alert) is parser.guess(an_alert)
+    for body in (no_alert, later):
+        assert columns(body, parser) == columns(body, Parser())
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table.holds_records], ids=lambda table: table.kind)
