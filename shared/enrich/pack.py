@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Self
 
+import msgspec
 import orjson
 from isal import isal_zlib
 
@@ -26,6 +27,7 @@ VALUE_LIMIT = 65_536
 COMPRESSION_LEVEL = 1
 """Of isal's 0 to 3: level 1 is the fastest that still compresses JSON well."""
 
+_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _GZIP = 31
 """zlib's window bits for a gzip header and trailer."""
 _BRACKETS = 2
@@ -129,6 +131,8 @@ def fit(text: bytes, limit: int) -> bytes:
     Names what was cut in TruncatedColumns.  Escapes can make JSON six times as long as its text, and a row has many
     columns, so the bound on values halves until the row fits.
     """
+    if len(text) <= limit and all(len(value) <= VALUE_LIMIT for value in _values(text).values()):
+        return text  # as most long rows: what is short with its quotes and escapes is so without, and need not be read
     bound = VALUE_LIMIT
     while True:
         row: dict[str, Any] = orjson.loads(text)

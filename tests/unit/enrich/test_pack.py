@@ -93,6 +93,14 @@ def test_a_value_at_the_limit_is_left_alone_and_one_byte_more_is_cut() -> None:
     assert json.loads(packed.oversize[0].whole) == record
 
 
+@pytest.mark.parametrize("text", ["x" * 40_000, '"' * 40_000, "é" * 20_000])
+def test_a_long_row_of_shorter_values_is_left_as_it_is(text: str) -> None:
+    row = made(orjson.dumps({"A": text, "B": ["x" * 40_000], "C": None}))
+    written = row.json
+    assert pack([row]).oversize == []
+    assert row.json is written
+
+
 def test_text_is_counted_in_bytes_and_cut_between_characters() -> None:
     (row,) = orjson.loads(text_of(pack(parse(alert(Description="é" * VALUE_LIMIT)).rows).bodies[0]))
     assert row["Description"] == "é" * (VALUE_LIMIT // 2)
