@@ -10,9 +10,10 @@ import orjson
 import pytest
 from msgspec import Raw
 
-from shared.enrich.records import TYPE_WITHIN, Parser
+from shared.enrich.records import MOST_MARKS, TYPE_WITHIN, Parser
 from shared.enrich.records.anyshape import convert
 from shared.enrich.records.fields import BY_NAME, KINDS
+from shared.enrich.records.shapes import Shape
 from shared.enrich.records.values import first_text, listed, loaded, mapping
 from shared.enrich.tables import SPINE, TABLES, Table
 from tests.unit.enrich.builders import (
@@ -24,6 +25,7 @@ from tests.unit.enrich.builders import (
     columns,
     enrichment,
     event,
+    finding,
     parse,
     row,
 )
@@ -92,6 +94,41 @@ def test_a_type_is_found_wherever_it_begins_among_the_first_fields(name: str) ->
         assert shape.kind.name == "Assessment"
 
 
+class Counting(Parser):
+    """Counts how often a shape has to be searched for."""
+
+    searches = 0
+
+    def _search(self, body: bytes) -> Shape | None:
+        self.searches += 1
+        return super()._search(body)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"tenantId": "t", "type": "Microsoft.Security/assessments"},
+        {"$type": "Record, Contracts", "TenantId": "t", "Type": "Microsoft.Security/assessments"},
+        {"id": "x" * 300, "type": "Microsoft.Security/assessments"},
+        {"VendorName": "Microsoft", "SystemAlertId": "x"},
+    ],
+    ids=["near", "PascalCase", "far", "alert"],
+)
+def test_a_shape_is_searched_for_once(record: dict[str, Any]) -> None:
+    parser = Counting()
+    first, second = (parser.guess(orjson.dumps(record | {"location": number})) for number in range(2))
+    assert first is second is not None
+    assert parser.searches == 1
+
+
+def test_what_is_remembered_of_shapes_is_bounded() -> None:
+    parser = Counting()
+    for number in range(2 * MOST_MARKS):
+        parser.guess(orjson.dumps({f"member {number}": 0, "SystemAlertId": "x"}))
+    assert parser.searches == 2 * MOST_MARKS
+    assert 0 < len(parser._met) <= MOST_MARKS
+
+
 def test_what_begins_as_alerts_do_is_read_as_what_it_is() -> None:
     an_alert, no_alert, later = (
         orjson.dumps({"VendorName": "Microsoft"} | record)
@@ -107,6 +144,23 @@ def test_what_begins_as_alerts_do_is_read_as_what_it_is() -> None:
 def test_every_column_of_a_kinds_own_is_filled_in_a_golden_row(table: Table) -> None:
     filled = {column for golden in GOLDENS if golden.row["RecordKind"] == table.kind for column in golden.row}
     assert {column.name for column in table.columns[len(SPINE) :]} <= filled
+
+
+@pytest.mark.parametrize(
+    ("cvss", "score"),
+    [
+        ({"2.0": {"base": 9.5}, "3.0": {"base": 7.5}}, 9.5),
+        ({"2.0": {"base": 7.5}, "3.0": {"BASE": "9.5"}}, 9.5),
+        ({"2.0": {"base": 7.5}, "3.0": {"vector": "AV:N"}, "4.0": "none"}, 7.5),
+        ({"2.0": {"base": True}}, None),
+        ({}, None),
+        ([{"base": 7.5}], None),
+        ("7.5", None),
+    ],
+)
+def test_the_score_of_a_vulnerability_is_the_highest_of_any_version(cvss: Any, score: float | None) -> None:
+    row = columns(finding({"assessedResourceType": "ServerVulnerability", "cvss": cvss}))
+    assert (row["Cvss"], row.get("CvssScore")) == (cvss, score)
 
 
 @pytest.mark.parametrize(("action", "snapshot"), [("Insert", False), ("Write", True), ("Delete", None)])
