@@ -327,7 +327,12 @@ class EventHub(_Part):
     """An event hub, reached as a trusted service (no secret) or with an authorization rule's key."""
 
     resource_id: Annotated[
-        str, _resource(_HUB, "an event hub (/subscriptions/.../Microsoft.EventHub/namespaces/<ns>/eventhubs/<hub>)")
+        str,
+        _resource(
+            _HUB,
+            "an event hub (/subscriptions/<guid>/resourceGroups/<group>/providers/Microsoft.EventHub"
+            "/namespaces/<6 to 50 letters, digits and hyphens>/eventhubs/<hub>)",
+        ),
     ]
     trusted_service: StrictBool = False
     authorization_rule: SasRule | None = Field(None, description="A rule of this hub with the Send right.")
@@ -346,7 +351,8 @@ class Workspace(_Part):
         str,
         _resource(
             _WORKSPACE,
-            "a workspace (/subscriptions/.../Microsoft.OperationalInsights/workspaces/<name>)",
+            "a workspace (/subscriptions/<guid>/resourceGroups/<group>/providers/Microsoft.OperationalInsights"
+            "/workspaces/<4 to 63 letters, digits and hyphens>)",
         ),
     ]
 

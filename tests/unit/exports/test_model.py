@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - the table of messages is one line each
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def test_a_text_without_a_name_is_called_text() -> None:
         ({"destination": {"eventHub": {"resourceId": HUB, "trustedService": True}, "logAnalyticsWorkspace": {"resourceId": WORKSPACE}}}, "destination: give exactly one of eventHub and logAnalyticsWorkspace; two destinations are two files."),
         ({"destination": {"eventHub": {"resourceId": HUB}}}, "destination.eventHub: give either trustedService: true or authorizationRule: <name>."),
         ({"destination": {"eventHub": {"resourceId": HUB, "trustedService": True, "authorizationRule": "r"}}}, "destination.eventHub: give either trustedService: true or authorizationRule: <name>."),
-        ({"destination": {"logAnalyticsWorkspace": {"resourceId": "/x"}}}, "destination.logAnalyticsWorkspace.resourceId: '/x' is not the resource id of a workspace (/subscriptions/.../Microsoft.OperationalInsights/workspaces/<name>)."),
+        ({"destination": {"logAnalyticsWorkspace": {"resourceId": "/x"}}}, "destination.logAnalyticsWorkspace.resourceId: '/x' is not the resource id of a workspace (/subscriptions/<guid>/resourceGroups/<group>/providers/Microsoft.OperationalInsights/workspaces/<4 to 63 letters, digits and hyphens>)."),
         ({"destination": {"logAnalyticsWorkspace": {"resourceId": WORKSPACE}, "tenantId": "contoso"}}, "destination.tenantId: 'contoso' is not a GUID."),
         ({"tests": [{"record": {}}]}, "tests[0].exported: 'exported' is missing."),
         ({"tests": [{"record": [], "exported": True}]}, "tests[0].record: a list is not a mapping of keys to values."),
@@ -160,11 +161,27 @@ def test_resource_ids_may_have_any_casing(id_: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "id_", [HUB + "/authorizationRules/x", HUB[1:], HUB + "\n", HUB.replace(SUBSCRIPTION, "prod"), WORKSPACE, HUB + "/"]
+    "id_",
+    [
+        HUB.replace("/namespaces/", "/namespaces/x/"),
+        HUB + "/authorizationRules/x",
+        HUB[1:],
+        HUB + "\n",
+        HUB.replace(SUBSCRIPTION, "prod"),
+        WORKSPACE,
+        HUB + "/",
+    ],
 )
 def test_what_is_no_hub_is_refused(id_: str) -> None:
     assert "is not the resource id of an event hub" in the_finding(
         destination={"eventHub": {"resourceId": id_, "trustedService": True}}
+    )
+
+
+def test_a_namespace_whose_name_is_too_short_is_told_how_long_it_must_be() -> None:
+    short = re.sub("/namespaces/[^/]+", "/namespaces/evh", HUB)
+    assert "/namespaces/<6 to 50 letters, digits and hyphens>/" in the_finding(
+        destination={"eventHub": {"resourceId": short, "trustedService": True}}
     )
 
 
