@@ -39,7 +39,7 @@ AREAS: Final[Mapping[str, tuple[str, ...]]] = {
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "exports": ("check", "cli", "compile", "evaluate", "explain", "lint", "model", "properties", "reader", "sources"),
     "reconcile": ("diff", "plan", "planfile", "render"),
-    "enrich": ("records", "resources", "pack", "keys", "filters", "anything"),
+    "enrich": ("records", "shapes", "resources", "pack", "keys", "filters", "anything"),
 }
 """The unit tests that hold them, tests/unit/<area>/test_<name>.py, those that notice most first."""
 

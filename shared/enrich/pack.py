@@ -132,7 +132,7 @@ def fit(text: bytes, limit: int) -> bytes:
     columns, so the bound on values halves until the row fits.
     """
     if len(text) <= limit and all(len(value) <= VALUE_LIMIT for value in _values(text).values()):
-        return text  # as most long rows: what is short with its quotes and escapes is so without, and need not be read
+        return text  # most long rows: no value is long even with its quotes and escapes
     bound = VALUE_LIMIT
     while True:
         row: dict[str, Any] = orjson.loads(text)
