@@ -9,8 +9,8 @@ import typing
 
 import azure.functions as func
 
-from shared.services import services
-from shared.web import api
+from shared.bootstrap import services
+from shared.web import routing
 
 # The level is fixed when the app is indexed: under Easy Auth the platform has already checked the caller.
 _ENTRA = os.environ.get("AUTH_MODE", "key").lower() == "entra"
@@ -37,7 +37,7 @@ async def reconcile_exports(timer: func.TimerRequest) -> None:
 @app.retry("exponential_backoff", "-1", minimum_interval="00:00:05", maximum_interval="00:05:00")
 async def enrich_records(events: typing.List[func.EventHubEvent]) -> None:
     """Deliver a batch of exported records; a batch that is not fully kept is delivered again."""
-    from shared.enrich.hub import from_trigger
+    from shared.enrich.invocation.trigger_events import from_trigger
 
     await services().pipeline.run(from_trigger(events))
 
@@ -67,123 +67,123 @@ async def run_job(message: func.QueueMessage) -> None:
 @app.route("exports", methods=["GET"])
 async def list_exports(req: func.HttpRequest) -> func.HttpResponse:
     """List the stored export files."""
-    return await api.respond("list_exports", req)
+    return await routing.respond("list_exports", req)
 
 
 @app.function_name("get_export")
 @app.route("exports/{name}", methods=["GET"])
 async def get_export(req: func.HttpRequest) -> func.HttpResponse:
     """Read one export file."""
-    return await api.respond("get_export", req)
+    return await routing.respond("get_export", req)
 
 
 @app.function_name("put_export")
 @app.route("exports/{name}", methods=["PUT"])
 async def put_export(req: func.HttpRequest) -> func.HttpResponse:
     """Store one export file."""
-    return await api.respond("put_export", req)
+    return await routing.respond("put_export", req)
 
 
 @app.function_name("delete_export")
 @app.route("exports/{name}", methods=["DELETE"])
 async def delete_export(req: func.HttpRequest) -> func.HttpResponse:
     """Delete one export file."""
-    return await api.respond("delete_export", req)
+    return await routing.respond("delete_export", req)
 
 
 @app.function_name("validate_export")
 @app.route("exports/validate", methods=["POST"])
 async def validate_export(req: func.HttpRequest) -> func.HttpResponse:
     """Check an export file without storing it."""
-    return await api.respond("validate_export", req)
+    return await routing.respond("validate_export", req)
 
 
 @app.function_name("start_job")
 @app.route("jobs", methods=["POST"])
 async def start_job(req: func.HttpRequest) -> func.HttpResponse:
     """Queue a job."""
-    return await api.respond("start_job", req)
+    return await routing.respond("start_job", req)
 
 
 @app.function_name("get_job")
 @app.route("jobs/{id}", methods=["GET"])
 async def get_job(req: func.HttpRequest) -> func.HttpResponse:
     """Read a job, or wait for it."""
-    return await api.respond("get_job", req)
+    return await routing.respond("get_job", req)
 
 
 @app.function_name("list_jobs")
 @app.route("jobs", methods=["GET"])
 async def list_jobs(req: func.HttpRequest) -> func.HttpResponse:
     """List the jobs."""
-    return await api.respond("list_jobs", req)
+    return await routing.respond("list_jobs", req)
 
 
 @app.function_name("get_coverage")
 @app.route("coverage", methods=["GET"])
 async def get_coverage(req: func.HttpRequest) -> func.HttpResponse:
     """Say what each subscription exports, and whether that suffices."""
-    return await api.respond("get_coverage", req)
+    return await routing.respond("get_coverage", req)
 
 
 @app.function_name("get_freshness")
 @app.route("freshness", methods=["GET"])
 async def get_freshness(req: func.HttpRequest) -> func.HttpResponse:
     """Say when each subscription last sent each kind."""
-    return await api.respond("get_freshness", req)
+    return await routing.respond("get_freshness", req)
 
 
 @app.function_name("list_runs")
 @app.route("runs", methods=["GET"])
 async def list_runs(req: func.HttpRequest) -> func.HttpResponse:
     """List the reconcile runs."""
-    return await api.respond("list_runs", req)
+    return await routing.respond("list_runs", req)
 
 
 @app.function_name("get_run")
 @app.route("runs/{id}", methods=["GET"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """Read the report of one run."""
-    return await api.respond("get_run", req)
+    return await routing.respond("get_run", req)
 
 
 @app.function_name("list_dead_letters")
 @app.route("dead-letters", methods=["GET"])
 async def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
     """List what could not be delivered."""
-    return await api.respond("list_dead_letters", req)
+    return await routing.respond("list_dead_letters", req)
 
 
 @app.function_name("get_metrics")
 @app.route("metrics", methods=["GET"])
 async def get_metrics(req: func.HttpRequest) -> func.HttpResponse:
     """Say how much arrived when, how late, and how the score went."""
-    return await api.respond("get_metrics", req)
+    return await routing.respond("get_metrics", req)
 
 
 @app.function_name("operations_page")
 @app.route("operations", methods=["GET"])
 async def operations_page(req: func.HttpRequest) -> func.HttpResponse:
     """Show all of this to people."""
-    return await api.respond("operations_page", req)
+    return await routing.respond("operations_page", req)
 
 
 @app.function_name("health")
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the process is alive; `ready` looks deeper."""
-    return api.alive()
+    return routing.alive()
 
 
 @app.function_name("ready")
 @app.route("ready", methods=["GET"])
 async def ready(req: func.HttpRequest) -> func.HttpResponse:
     """Ask everything the app depends on."""
-    return await api.respond("ready", req)
+    return await routing.respond("ready", req)
 
 
 @app.function_name("openapi")
 @app.route("openapi.json", methods=["GET"])
 async def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe the HTTP API."""
-    return await api.respond("openapi", req)
+    return await routing.respond("openapi", req)

@@ -139,7 +139,7 @@ async def handle(count: int) -> dict[str, float]:
     does.  The median over batches leaves out the odd one that a busy machine slowed down.
     """
     import function_app
-    from shared.services import services
+    from shared.bootstrap import services
 
     functions = {each.get_function_name(): each for each in function_app.app.get_functions()}
     handler = functions["enrich_records"].get_user_function()
@@ -221,9 +221,9 @@ async def deliver(azure: LocalAzure, folder: Path, count: int) -> dict[str, floa
 
 async def dead_letters(azure: LocalAzure) -> int:
     """How many dead letters there are."""
-    from shared.clients import Clients
+    from shared.azure.clients import Clients
     from shared.clock import Clock
-    from shared.enrich.assemble import dead_letters as store
+    from shared.enrich.invocation.pipeline_factory import dead_letters as store
     from shared.settings import Settings
 
     settings = Settings.load(azure.app_settings())

@@ -40,11 +40,12 @@ from isal import isal_zlib
 from benchmarks import stock
 from benchmarks.budgets import Budget
 from local.records import KINDS, generate
-from shared.enrich.pack import COMPRESSION_LEVEL, Body, pack
-from shared.enrich.records import Event, Parser, Row
-from shared.enrich.records.fields import BY_NAME
-from shared.enrich.records.reading import values_type
-from shared.enrich.records.shapes import TYPES
+from shared.enrich.delivery.packing import COMPRESSION_LEVEL, Body, pack
+from shared.enrich.records.field_mapping import BY_NAME
+from shared.enrich.records.model import Event, Row
+from shared.enrich.records.parser import Parser
+from shared.enrich.records.reader_output import values_type
+from shared.enrich.records.typed_reader import TYPES
 
 RawMode = Literal["rest", "whole"]
 SUBSCRIPTIONS = [f"00000000-0000-4000-8000-{number:012}" for number in range(300)]

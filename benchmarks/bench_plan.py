@@ -53,8 +53,8 @@ async def serve(folder: Path, subscriptions: int) -> None:
     from local.tenant import APP, AUTOMATIONS, synthetic_tenant
     from local.tenant.destinations import destinations
     from local.tokens import TokenAuthority
-    from shared.exports.check import check_text
-    from shared.exports.compile import automation_id, compile_automation
+    from shared.exports.compiler import automation_id, compile_automation
+    from shared.exports.validation import check_text
 
     tenant = synthetic_tenant(1, subscriptions, resources=0, untidy=False)
     hub = destinations(tenant).event_hub
@@ -83,9 +83,9 @@ async def contest(way: str, known: dict[str, Any]) -> dict[str, Any]:
     """Plan once in this process, finding out by `way` (graph or list), and say what it took."""
     from azure.core.credentials import AccessToken
 
-    from shared.clients import Clients
+    from shared.azure.clients import Clients
     from shared.exports.store import ExportStore
-    from shared.reconcile.report import Caller
+    from shared.reconcile.report.run_report import Caller
     from shared.reconcile.run import Reconciler, Request
     from shared.settings import Settings
 

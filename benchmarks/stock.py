@@ -20,8 +20,8 @@ from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import HttpRequest, HttpResponse, HttpTransport
 from azure.monitor.ingestion import LogsIngestionClient
 
-from shared.enrich.records import Event
-from shared.enrich.records.fields import BY_NAME, BY_TYPE, OTHER, Kind
+from shared.enrich.records.field_mapping import BY_NAME, BY_TYPE, OTHER, Kind
+from shared.enrich.records.model import Event
 
 Row = dict[str, Any]
 

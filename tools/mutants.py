@@ -28,18 +28,21 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 AREAS: Final[Mapping[str, tuple[str, ...]]] = {
-    "exports": ("sources", "evaluate", "explain", "lint", "lint_rule", "compile"),
-    "reconcile": ("diff", "plan"),
-    "enrich": ("pack", "records/*"),
+    "exports": ("rule_sets", "evaluator", "explain", "linter", "rule_linter", "compiler"),
+    "reconcile": ("plan/automation_diff", "plan/planner"),
+    "enrich": ("delivery/packing", "records/*"),
 }
 """Modules below shared/<area>."""
 
 # Tests that read source text would see the mutants' scaffolding, tests that watch the clock would feel its cost, and
 # those that nest as deep as Python's stack allows would meet its calls.
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "exports": ("check", "cli", "compile", "evaluate", "explain", "lint", "model", "properties", "reader", "sources"),
-    "reconcile": ("diff", "plan", "planfile", "render"),
-    "enrich": ("records", "shapes", "resources", "pack", "keys", "filters", "anything"),
+    "exports": (
+        *("validation", "cli", "compiler", "evaluator", "explain", "linter", "model", "properties", "yaml_reader"),
+        "rule_sets",
+    ),
+    "reconcile": ("automation_diff", "planner", "saved_plan", "plan_render"),
+    "enrich": ("parser", "typed_reader", "resource_ids", "packing", "record_key", "cost_filters", "anything"),
 }
 """The unit tests that hold them, tests/unit/<area>/test_<name>.py, those that notice most first."""
 

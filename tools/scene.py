@@ -22,7 +22,7 @@ from local.stack import LocalAzure
 from local.story import Story
 from local.tenant import synthetic_tenant
 from local.tenant.destinations import destinations
-from shared.web.auth import PRINCIPAL_HEADER, READ, WRITE
+from shared.web.authorization import PRINCIPAL_HEADER, READ, WRITE
 
 PATIENCE_SECONDS = 60
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
-from shared.web.auth import READ, WRITE
+from shared.web.authorization import READ, WRITE
 from tools.scene import Scene, principal, scene
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"

@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("exports", "reconcile", "importing", "watch")
+_GROUPS = ("exports", "reconcile", "import_live", "watch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.exports.check import Checked
-    from shared.exports.findings import Finding
+    from shared.exports.diagnostics import Finding
+    from shared.exports.validation import Checked
 
 _SUFFIXES = {".yaml", ".yml"}
 
@@ -68,7 +68,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
 
 def check_files(paths: Iterable[Path]) -> tuple[list[Checked], list[Finding]]:
     """Every file checked, and all findings: of each file, then of the files together."""
-    from shared.exports.check import check_text, check_together
+    from shared.exports.validation import check_text, check_together
 
     checked = [check_text(path.read_bytes(), path.as_posix()) for path in find_files(paths)]
     findings = [finding for file in checked for finding in file.findings]
@@ -76,7 +76,7 @@ def check_files(paths: Iterable[Path]) -> tuple[list[Checked], list[Finding]]:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from shared.exports.findings import errors
+    from shared.exports.diagnostics import errors
 
     try:
         checked, findings = check_files(arguments.paths)
@@ -110,8 +110,8 @@ def _test(arguments: argparse.Namespace) -> int:
 
 def run_tests(checked: Iterable[Checked], findings: Iterable[Finding]) -> tuple[list[dict[str, Any]], list[Finding]]:
     """Outcomes of every file's tests, and the errors that stand in the way of running them."""
-    from shared.exports.check import run_tests
-    from shared.exports.findings import errors
+    from shared.exports.diagnostics import errors
+    from shared.exports.validation import run_tests
 
     outcomes = [
         {
@@ -137,8 +137,8 @@ def print_failures(outcomes: Iterable[dict[str, Any]]) -> None:
 
 
 def _compile(arguments: argparse.Namespace) -> int:
-    from shared.exports.compile import automation_id, compile_automation, compile_sources
-    from shared.exports.rules import explain
+    from shared.exports.compiler import automation_id, compile_automation, compile_sources
+    from shared.exports.explain import explain
 
     try:
         checked, findings = check_files([arguments.file])
@@ -157,7 +157,7 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _schema(_: argparse.Namespace) -> int:
-    from shared.exports.schema import export_schema
+    from shared.exports.json_schema import export_schema
 
     print(json.dumps(export_schema(), indent=2))
     return 0

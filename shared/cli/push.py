@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from shared.cli.exports import add_paths, check_files, print_failures, print_findings, run_tests, usage
 
 if TYPE_CHECKING:
-    from shared.exports.check import Checked
     from shared.exports.store import ExportStore
+    from shared.exports.validation import Checked
 
 
 class PushTarget(Protocol):
@@ -50,8 +50,8 @@ def register(commands: Any) -> None:
 
 
 def _push(arguments: argparse.Namespace) -> int:
-    from shared.cli.remote import ApiFailure
-    from shared.exports.findings import errors
+    from shared.cli.api_client import ApiFailure
+    from shared.exports.diagnostics import errors
     from shared.settings import SettingsError
 
     try:
@@ -151,8 +151,8 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
     Raises:
         ValueError: `--url` does not tell how to get in.
     """
-    from shared.cli.remote import open_target
-    from shared.services import Services
+    from shared.bootstrap import Services
+    from shared.cli.api_client import open_target
     from shared.settings import Settings
 
     if arguments.url:

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.cli.running import add_scope, failed, with_services
+from shared.cli.command_services import add_scope, failed, with_services
 
 if TYPE_CHECKING:
-    from shared.reconcile.apply import Outcome
-    from shared.reconcile.plan import Guards, Plan
-    from shared.reconcile.report import Caller, Report
-    from shared.services import Services
+    from shared.bootstrap import Services
+    from shared.reconcile.apply.executor import Outcome
+    from shared.reconcile.plan.planner import Guards, Plan
+    from shared.reconcile.report.run_report import Caller, Report
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 CHANGES = 2
@@ -64,8 +64,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 async def _plan(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.reconcile.planfile import plan_as_dict
-    from shared.reconcile.render import markdown
+    from shared.reconcile.plan.plan_render import markdown
+    from shared.reconcile.plan.saved_plan import plan_as_dict
 
     report = await services.reconciler.plan(_request(arguments))
     document = plan_as_dict(report.plan, report.instance_id)
@@ -84,7 +84,7 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
 
 
 async def _apply(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.reconcile.planfile import StalePlan, plan_from_dict
+    from shared.reconcile.plan.saved_plan import StalePlan, plan_from_dict
 
     reviewed = None
     if arguments.plan:
@@ -158,13 +158,13 @@ def _guards(arguments: argparse.Namespace) -> Callable[[Guards], Guards]:
 
 
 def _caller() -> Caller:
-    from shared.reconcile.report import Caller
+    from shared.reconcile.report.run_report import Caller
 
     return Caller("cli", getpass.getuser())
 
 
 def _show(plan: Plan, arguments: argparse.Namespace) -> None:
-    from shared.reconcile.render import terminal
+    from shared.reconcile.plan.plan_render import terminal
 
     print(terminal(plan, colour=sys.stdout.isatty() and not arguments.no_color and "NO_COLOR" not in os.environ))
 

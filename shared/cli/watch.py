@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.cli.running import add_scope, failed, with_services
+from shared.cli.command_services import add_scope, failed, with_services
 
 if TYPE_CHECKING:
+    from shared.bootstrap import Services
     from shared.jobs.model import Job
-    from shared.services import Services
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 _POLL_SECONDS = 1.0
@@ -68,8 +68,8 @@ def _moment(text: str) -> datetime:
 
 
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.watch.answers import coverage_row
     from shared.watch.coverage import CIS, judge
+    from shared.watch.coverage_document import coverage_row
     from shared.watch.requirements import read_requirements
 
     requirements = [CIS]
@@ -116,7 +116,7 @@ def _show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
 
 
 def _kinds(sources: Mapping[str, Any]) -> str:
-    from shared.exports.vocabulary import KINDS, SNAPSHOT
+    from shared.exports.event_sources import KINDS, SNAPSHOT
 
     live = {name for name, found in sources.items() if any(each["enabled"] for each in found)}
     kinds = [kind for kind in KINDS if kind in live or kind + SNAPSHOT in live]
@@ -174,7 +174,7 @@ def _show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, A
 
 
 async def _preview(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.exports.compile import compile_sources
+    from shared.exports.compiler import compile_sources
     from shared.exports.model import parse_export
     from shared.jobs.runners import preview, stored_sources
 

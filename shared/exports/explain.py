@@ -7,8 +7,8 @@ from itertools import product
 from math import prod
 from typing import Final
 
-from shared.exports.sources import Rule, RuleSet, Source, bare_path
-from shared.exports.vocabulary import Kind, is_snapshot_source, kind_of_source
+from shared.exports.event_sources import Kind, is_snapshot_source, kind_of_source
+from shared.exports.rule_sets import Rule, RuleSet, Source, bare_path
 
 _VERBS: Final = {
     "Equals": "is",

@@ -19,10 +19,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel, to_snake
 
-from shared.exports.findings import Finding, InvalidExport
-from shared.exports.reader import Unreadable, read
-from shared.exports.sources import Rule, Source, canonical
-from shared.exports.wording import word_errors
+from shared.exports.diagnostics import Finding, InvalidExport
+from shared.exports.rule_sets import Rule, Source, canonical
+from shared.exports.validation_errors import word_errors
+from shared.exports.yaml_reader import Unreadable, read
 
 __all__ = ["ExportConfig", "InvalidExport", "parse_export"]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.exports.check import Checked, check_text, check_together
-from shared.exports.findings import Finding, InvalidExport
-from shared.exports.reader import MAX_BYTES
+from shared.exports.diagnostics import Finding, InvalidExport
+from shared.exports.validation import Checked, check_text, check_together
+from shared.exports.yaml_reader import MAX_BYTES
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient

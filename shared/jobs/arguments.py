@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.exports.vocabulary import KINDS as RECORD_KINDS
+from shared.exports.event_sources import KINDS as RECORD_KINDS
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)

@@ -7,19 +7,21 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.exports.compile import compile_sources
-from shared.exports.rules import Source, accepts, explain
+from shared.exports.compiler import compile_sources
+from shared.exports.evaluator import accepts
+from shared.exports.event_sources import KINDS, SNAPSHOT
+from shared.exports.explain import explain
+from shared.exports.rule_sets import Source
 from shared.exports.store import ExportNotFound
-from shared.exports.vocabulary import KINDS, SNAPSHOT
 from shared.jobs.model import Job
 from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedError
-from shared.watch.present import Found, PresentRecords, count
+from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:
-    from shared.enrich.deadletter import Choice
+    from shared.enrich.dead_letters.dead_letter_store import Choice
     from shared.exports.store import ExportStore
     from shared.reconcile.run import Reconciler
-    from shared.survey import Surveyor
+    from shared.tenant_state import Surveyor
 
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
 # All of a job's records count as enqueued when it was asked for.
@@ -138,7 +140,7 @@ class Runners:
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""
-        from shared.enrich.deadletter import Choice
+        from shared.enrich.dead_letters.dead_letter_store import Choice
 
         progress.say("replaying")
         arguments = job.arguments
@@ -189,7 +191,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
 
 
 def _request(job: Job) -> Any:
-    from shared.reconcile.report import Caller
+    from shared.reconcile.report.run_report import Caller
     from shared.reconcile.run import Request
 
     arguments = job.arguments

@@ -14,25 +14,25 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.graph import Graph
-from shared.reconcile.apply import Apply, Outcome
-from shared.reconcile.arm import Arm
-from shared.reconcile.declared import Prepared, desired_automations, oversized
-from shared.reconcile.destinations import Destinations, KeyedDestinations
-from shared.reconcile.inventory import fallen, from_graph, from_lists
-from shared.reconcile.lease import RENEW_SECONDS, LeaseHeld, RunLease
-from shared.reconcile.pacing import Pacer
-from shared.reconcile.plan import Declaration, Guards, Item, Plan, make_plan
-from shared.reconcile.planfile import StalePlan, refuse_if_stale
-from shared.reconcile.report import RUNS_TABLE, Caller, Report, new_run_id
-from shared.reconcile.reports import Reports
-from shared.reconcile.values import Inventory, Subscription
+from shared.reconcile.apply.arm_client import Arm
+from shared.reconcile.apply.executor import Apply, Outcome
+from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
+from shared.reconcile.apply.token_buckets import Pacer
+from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
+from shared.reconcile.discover.inventory import fallen, from_graph, from_lists
+from shared.reconcile.model import Inventory, Subscription
+from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
+from shared.reconcile.plan.planner import Declaration, Guards, Item, Plan, make_plan
+from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
+from shared.reconcile.report.report_store import Reports
+from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
-    from shared.clients import Clients
+    from shared.azure.clients import Clients
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
     from shared.settings import Settings

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from shared.exports.compile import INSTANCE_TAG, MANAGED_BY, MANAGED_BY_TAG, NAME_TAG
-from shared.exports.evaluate import surely_holds
-from shared.exports.findings import Finding
-from shared.exports.lint import lint_sources
-from shared.exports.rules import EVENT_SOURCES, MalformedRules, Source, explain, parse_sources
-from shared.exports.vocabulary import KINDS, SNAPSHOT, member
+from shared.exports.compiler import INSTANCE_TAG, MANAGED_BY, MANAGED_BY_TAG, NAME_TAG
+from shared.exports.diagnostics import Finding
+from shared.exports.evaluator import surely_holds
+from shared.exports.event_sources import EVENT_SOURCES, KINDS, SNAPSHOT, member
+from shared.exports.explain import explain
+from shared.exports.linter import lint_sources
+from shared.exports.rule_sets import MalformedRules, Source, parse_sources
 
 
 class SubscriptionLike(Protocol):

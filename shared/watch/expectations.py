@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from shared.exports.rules import Source, normalise
-from shared.exports.vocabulary import SNAPSHOT, is_snapshot_source
+from shared.exports.event_sources import SNAPSHOT, is_snapshot_source
+from shared.exports.rule_sets import Source, normalise
 from shared.watch.coverage import Destination, Exporter, SubscriptionCoverage
 
 Key = tuple[str, str]  # subscription id in lower case, kind (the streaming event source's name)

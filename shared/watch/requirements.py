@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.exports.findings import Finding, InvalidExport
-from shared.exports.lint_rule import suggest
-from shared.exports.reader import Document, Path, Unreadable, read
-from shared.exports.vocabulary import EVENT_SOURCES, Kind, kind_of_source
+from shared.exports.diagnostics import Finding, InvalidExport
+from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
+from shared.exports.rule_linter import suggest
+from shared.exports.yaml_reader import Document, Path, Unreadable, read
 from shared.watch.coverage import CIS, Requirement
 
 _KEYS = ("version", "requirements")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from shared.exports.check import Checked, check_text, run_tests
-from shared.exports.compile import compile_automation, compile_sources
-from shared.exports.findings import Finding
-from shared.exports.rules import explain
+from shared.exports.compiler import compile_automation, compile_sources
+from shared.exports.diagnostics import Finding
+from shared.exports.explain import explain
 from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
-from shared.web import parameters, wire
+from shared.exports.validation import Checked, check_text, run_tests
+from shared.web import request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
 
     from shared.exports.model import ExportConfig
-    from shared.web.api import Call
+    from shared.web.routing import Call
 
 _COLUMNS = ("name", "etag", "size", "modified")
 # Compiled bodies differ between subscriptions only in this id.
@@ -35,29 +35,29 @@ async def list_exports(call: Call) -> func.HttpResponse:
         {"name": problem.name, "inForce": problem.in_force, "findings": shown(problem.findings)}
         for problem in loaded.problems
     ]
-    return wire.table(call.request, rows, _COLUMNS, problems=problems, warnings=shown(loaded.warnings))
+    return serialization.table(call.request, rows, _COLUMNS, problems=problems, warnings=shown(loaded.warnings))
 
 
 async def get_export(call: Call) -> func.HttpResponse:
     """One export as YAML, as it was put, or as JSON by `Accept`, with its ETag."""
-    kind = wire.accepted(call.request, wire.YAML, wire.JSON)
+    kind = serialization.accepted(call.request, serialization.YAML, serialization.JSON)
     stored = await _stored(call)
     if stored is None:
         raise _missing()
     headers = {"ETag": stored.etag}
-    if kind == wire.YAML:
-        return wire.answer(stored.text, kind=wire.YAML, headers=headers)
+    if kind == serialization.YAML:
+        return serialization.answer(stored.text, kind=serialization.YAML, headers=headers)
     checked = check_text(stored.text, stored.name)
     if checked.config is None:
         raise _invalid(checked.findings)
-    return wire.answer(_document(checked.config), headers=headers)
+    return serialization.answer(_document(checked.config), headers=headers)
 
 
 async def put_export(call: Call) -> func.HttpResponse:
     """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` stops short of storing it."""
     name = call.request.route_params["name"]
-    dry_run = parameters.choice(call.request, "dryRun", "false", "true") == "true"
-    condition = parameters.condition(call.request)
+    dry_run = request_parameters.choice(call.request, "dryRun", "false", "true") == "true"
+    condition = request_parameters.condition(call.request)
     if not is_export_name(name):
         raise ApiError(
             BAD_REQUEST, "An export's name has 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end."
@@ -69,7 +69,7 @@ async def put_export(call: Call) -> func.HttpResponse:
     if not condition.holds(before.etag if before else None):
         raise _changed()
     if dry_run:
-        return wire.answer(_validation(checked, call.services.settings.instance_id))
+        return serialization.answer(_validation(checked, call.services.settings.instance_id))
     absent = "*" if condition.absent else None
     try:
         etag = await call.services.exports.put(name, checked.text, if_match=condition.match, if_none_match=absent)
@@ -77,14 +77,14 @@ async def put_export(call: Call) -> func.HttpResponse:
         raise _changed() from None
     document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
     headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
-    return wire.answer(document, status=201 if before is None else 200, headers=headers)
+    return serialization.answer(document, status=201 if before is None else 200, headers=headers)
 
 
 async def delete_export(call: Call) -> func.HttpResponse:
     """Take an export out of the store; the next run removes its automations, within the guards."""
     import azure.functions as func
 
-    condition = parameters.condition(call.request)
+    condition = request_parameters.condition(call.request)
     if condition.absent:
         raise ApiError(BAD_REQUEST, "If-None-Match has no meaning here; name the version you delete in If-Match.")
     try:
@@ -99,12 +99,12 @@ async def delete_export(call: Call) -> func.HttpResponse:
 async def validate_export(call: Call) -> func.HttpResponse:
     """Check an export without storing it: findings, what it sends in words, the compiled body, its own tests."""
     checked = check_text(_text(call), "export")
-    return wire.answer(_validation(checked, call.services.settings.instance_id))
+    return serialization.answer(_validation(checked, call.services.settings.instance_id))
 
 
 def _text(call: Call) -> bytes:
     # YAML is a superset of JSON, so one reader serves both.
-    return wire.body(call.request, wire.YAML, wire.JSON, "application/x-yaml", "text/yaml")
+    return serialization.body(call.request, serialization.YAML, serialization.JSON, "application/x-yaml", "text/yaml")
 
 
 async def _stored(call: Call) -> StoredExport | None:

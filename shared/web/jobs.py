@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from shared.jobs.arguments import read_arguments
 from shared.jobs.model import ID_PATTERN, Job
 from shared.jobs.store import JobConflictError, JobNotFoundError
-from shared.web import parameters, wire
+from shared.web import request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
 
-    from shared.web.api import Call
+    from shared.web.routing import Call
 
 _POLL_SECONDS = (0.2, 0.5, 1, 2)
 _RETRY_AFTER_SECONDS = "5"
@@ -25,13 +25,13 @@ _MAX_PAGE = 200
 
 async def start_job(call: Call) -> func.HttpResponse:
     """Queue a job: 202 with its address, or, with `?wait=`, 200 once it is finished in time."""
-    document = wire.json_body(call.request)
+    document = serialization.json_body(call.request)
     try:
         kind, arguments = read_arguments(document)
     except ValueError as error:
         raise ApiError(BAD_REQUEST, str(error)) from None
-    wait = parameters.wait_seconds(call.request)
-    key = parameters.idempotency_key(call.request)
+    wait = request_parameters.wait_seconds(call.request)
+    key = request_parameters.idempotency_key(call.request)
     if key:  # one caller's keys mean nothing to another
         key = f"{call.actor.scope} {key}"
     try:
@@ -45,16 +45,18 @@ async def start_job(call: Call) -> func.HttpResponse:
 
 async def get_job(call: Call) -> func.HttpResponse:
     """One job with its result; `?wait=` waits for it to finish."""
-    return await _answer(call, call.request.route_params["id"], parameters.wait_seconds(call.request), status=200)
+    return await _answer(
+        call, call.request.route_params["id"], request_parameters.wait_seconds(call.request), status=200
+    )
 
 
 async def list_jobs(call: Call) -> func.HttpResponse:
     """Jobs, newest first, without their results."""
-    size = min(parameters.limit(call.request, 50), _MAX_PAGE)
-    after = parameters.after(call.request, ID_PATTERN)
+    size = min(request_parameters.limit(call.request, 50), _MAX_PAGE)
+    after = request_parameters.after(call.request, ID_PATTERN)
     jobs, more = await call.services.jobs.page(datetime.now(UTC), after=after, size=size)
-    token = parameters.continuation(jobs[-1].id) if more else ""
-    return wire.answer({"value": [shown(job) for job in jobs], "continuation": token})
+    token = request_parameters.continuation(jobs[-1].id) if more else ""
+    return serialization.answer({"value": [shown(job) for job in jobs], "continuation": token})
 
 
 async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func.HttpResponse:
@@ -71,8 +73,8 @@ async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func
         await asyncio.sleep(min(next(pauses, _POLL_SECONDS[-1]), left))
     headers = {"Location": f"/api/jobs/{job.id}"}
     if job.final:
-        return wire.answer(shown(job), headers=headers)
-    return wire.answer(shown(job), status=status, headers={**headers, "Retry-After": _RETRY_AFTER_SECONDS})
+        return serialization.answer(shown(job), headers=headers)
+    return serialization.answer(shown(job), status=status, headers={**headers, "Retry-After": _RETRY_AFTER_SECONDS})
 
 
 def shown(job: Job) -> dict[str, Any]:

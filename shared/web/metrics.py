@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.watch.trends import Trends, window
-from shared.web import parameters, wire
+from shared.web import request_parameters, serialization
 
 if TYPE_CHECKING:
     import azure.functions as func
 
-    from shared.web.api import Call
+    from shared.web.routing import Call
 
 _DAY, _WEEK = 24, 168
 _NOT_CONFIGURED = "No workspace is configured: set WORKSPACE_ID to the workspace's id, and the plots fill themselves."
@@ -19,14 +19,14 @@ _NOT_CONFIGURED = "No workspace is configured: set WORKSPACE_ID to the workspace
 
 async def get_metrics(call: Call) -> func.HttpResponse:
     """Series over the last `hours` (1 to 168, default 24), one value per bin; `problem` says why they are empty."""
-    hours = parameters.number(call.request, "hours", _DAY, _WEEK, minimum=1)
+    hours = request_parameters.number(call.request, "hours", _DAY, _WEEK, minimum=1)
     now = datetime.now(UTC)
     if not call.services.settings.workspace_id:
         empty = window(now, hours)
         trends = Trends(empty.since, empty.until, empty.minutes, problem=_NOT_CONFIGURED)
     else:
         trends = await call.services.trends.read(now, hours)
-    return wire.answer(
+    return serialization.answer(
         {
             "generated": now.isoformat(),
             "since": trends.since.isoformat(),

@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__
-from shared.web import models, problems
-from shared.web.api import OPERATIONS, Operation
-from shared.web.examples import EXAMPLES, EXPORT_YAML, JOBS, problem_example
+from shared.web import problems, response_models
+from shared.web.openapi_examples import EXAMPLES, EXPORT_YAML, JOBS, problem_example
+from shared.web.routing import OPERATIONS, Operation
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -143,7 +143,7 @@ def document() -> dict[str, Any]:
     """The whole document; `servers` is left to the caller's address."""
     from shared.exports.model import ExportConfig
 
-    schemas = _schemas([*models.BODIES, ExportConfig])
+    schemas = _schemas([*response_models.BODIES, ExportConfig])
     paths: dict[str, Any] = {"/api/health": {"get": _health()}}
     for operation in OPERATIONS.values():
         paths.setdefault(f"/api/{operation.path}", {})[operation.method.lower()] = _operation(operation)

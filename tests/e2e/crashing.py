@@ -21,12 +21,12 @@ import azure.identity.aio
 import azure.monitor.ingestion.aio
 import azure.storage.blob.aio  # noqa: F401 - these four are imported for the children
 
-from shared.clients import Clients
-from shared.enrich.assemble import pipeline
-from shared.enrich.context import Counts
-from shared.enrich.deadletter import Choice
-from shared.enrich.failpoints import listen
-from shared.enrich.records import Event
+from shared.azure.clients import Clients
+from shared.enrich.context.resource_context import Counts
+from shared.enrich.dead_letters.dead_letter_store import Choice
+from shared.enrich.invocation.pipeline_factory import pipeline
+from shared.enrich.records.model import Event
+from shared.fail_points import listen
 from shared.settings import Settings
 
 

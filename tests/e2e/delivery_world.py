@@ -18,10 +18,10 @@ from azure.eventhub.aio import EventHubProducerClient
 
 from local.certs import Certificates
 from local.stack import LocalAzure
-from shared.clients import Clients
+from shared.azure.blob_container import ChangedError
+from shared.azure.clients import Clients
 from shared.clock import Clock
-from shared.enrich.assemble import dead_letters
-from shared.enrich.blobs import ChangedError
+from shared.enrich.invocation.pipeline_factory import dead_letters
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from shared.enrich.records import Event, Parser
+from shared.enrich.records.model import Event
+from shared.enrich.records.parser import Parser
 
 Place = tuple[str, int]
 

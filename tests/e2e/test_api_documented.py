@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shared.web.api import OPERATIONS
-from shared.web.examples import EXPORT_YAML
+from shared.web.openapi_examples import EXPORT_YAML
+from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
 from tools.package import build

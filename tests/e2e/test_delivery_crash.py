@@ -21,10 +21,10 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.eventhubs import EventHubsBroker
 from local.stack import LocalAzure
-from shared.clients import Clients
+from shared.azure.clients import Clients
 from shared.clock import Clock
-from shared.enrich.assemble import dead_letters
-from shared.enrich.failpoints import POINTS
+from shared.enrich.invocation.pipeline_factory import dead_letters
+from shared.fail_points import POINTS
 from shared.settings import Settings
 from tests.integration.enrich.conftest import MARK, assessments
 

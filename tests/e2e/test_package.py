@@ -48,7 +48,7 @@ def test_the_package_is_the_app_and_nothing_else(package: Path) -> None:
         "shared",
         "LICENSE",
     }
-    assert found >= {"function_app.py", "host.json", "requirements.txt", "shared/services.py"}
+    assert found >= {"function_app.py", "host.json", "requirements.txt", "shared/bootstrap.py"}
     assert not [name for name in found if name.endswith((".pyc", ".key", ".pem", ".env"))]
     assert sum((package / name).stat().st_size for name in found) < 2 * MEGABYTE
 
@@ -125,7 +125,7 @@ def failures(interpreter: Path, package: Path, modules: set[str]) -> dict[str, s
 
 def test_requirements_hold_all_that_the_package_imports_even_late(interpreter: Path, package: Path) -> None:
     modules = imported(package)
-    assert {"azure.functions", "azure.storage.blob.aio", "pydantic", "shared.services"} <= modules
+    assert {"azure.functions", "azure.storage.blob.aio", "pydantic", "shared.bootstrap"} <= modules
     assert failures(interpreter, package, modules) == {}
 
 

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, Request, async_playwright, expec
 
 from local.app import App
 from local.certs import Certificates
-from shared.web.auth import READ, WRITE
+from shared.web.authorization import READ, WRITE
 from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
 from tools.scene import Scene, principal, scene
 

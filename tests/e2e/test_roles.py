@@ -20,10 +20,10 @@ from local.tenant import APP, synthetic_tenant
 from local.tenant.destinations import destinations
 from local.tenant.roles import custom_role
 from local.tenant.state import Tenant
-from shared.enrich.records import Event
-from shared.reconcile.report import Caller
+from shared.bootstrap import Services
+from shared.enrich.records.model import Event
+from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
-from shared.services import Services
 from shared.settings import Settings
 from tests.integration.reconcile.world import export
 from tools.roles import BUILT_IN, assignments, custom_actions, permits

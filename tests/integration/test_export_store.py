@@ -13,7 +13,7 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from local.azurite import StorageAccount
 from shared.cli import main
-from shared.exports.findings import InvalidExport
+from shared.exports.diagnostics import InvalidExport
 from shared.exports.store import ExportConflict, ExportNotFound, ExportStore
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from azure.eventhub.aio import EventHubProducerClient
 from local.certs import Certificates
 from local.running import PARTS
 from local.stack import LocalAzure
-from shared.clients import Clients
+from shared.azure.clients import Clients
 from shared.enrich.tables import BY_KIND
 from shared.settings import Settings
 

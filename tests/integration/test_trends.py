@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local.stack import LocalAzure
-from shared.clients import Clients
+from shared.azure.clients import Clients
 from shared.settings import Settings
 from shared.watch.trends import TrendQueries
 

@@ -12,10 +12,10 @@ import pytest
 
 from local.arm import Arm
 from local.tenant import Subscription, Tenant, destinations
-from shared.exports.compile import automation_name, compile_automation
+from shared.exports.compiler import automation_name, compile_automation
 from shared.exports.model import ExportConfig, parse_export
-from shared.reconcile.diff import diff
-from shared.reconcile.values import Live
+from shared.reconcile.model import Live
+from shared.reconcile.plan.automation_diff import diff
 from tests.unit.exports.examples import export
 
 from .conftest import GROUP, V2019, V2023, Rest, automation_path, connection_string

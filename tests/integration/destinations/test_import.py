@@ -10,10 +10,10 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import samples, synthetic_tenant
 from local.tenant.destinations import destinations
-from shared.exports.compile import compile_automation
-from shared.exports.rules import normalise, parse_sources
-from shared.reconcile.importing import Imported, Left, import_exports
-from shared.reconcile.plan import Action
+from shared.exports.compiler import compile_automation
+from shared.exports.rule_sets import normalise, parse_sources
+from shared.reconcile.importer.automations_to_files import Imported, Left, import_exports
+from shared.reconcile.plan.planner import Action
 from tests.integration.reconcile.world import INSTANCE, World, world
 
 SIZE = 60

@@ -20,9 +20,9 @@ from local.tenant.destinations import (
 from local.tenant.roles import CONTRIBUTOR, EVENT_HUBS_DATA_SENDER, READER, custom_role
 from local.tenant.synthetic import DESTINATION_ROLE, EXPORT_ROLE
 from local.tokens import Principal
-from shared.reconcile.apply import Status
-from shared.reconcile.plan import Action
-from shared.reconcile.report import Report
+from shared.reconcile.apply.executor import Status
+from shared.reconcile.plan.planner import Action
+from shared.reconcile.report.run_report import Report
 from tests.integration.reconcile.world import World, world
 
 SIZE = 5

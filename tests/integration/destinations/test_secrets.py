@@ -28,9 +28,9 @@ from local.records import generate
 from local.stack import FORWARD_HUB, LocalAzure
 from local.tenant import CROSS_TENANT_APP, OTHER_TENANT, synthetic_tenant
 from local.tenant.destinations import destinations
+from shared.bootstrap import Services
 from shared.cli import main
-from shared.reconcile.arm import _arm_error
-from shared.services import Services
+from shared.reconcile.apply.arm_client import _arm_error
 from shared.settings import Settings
 from tests.integration.reconcile.world import export
 from tests.integration.test_identity import PRIVATE, PUBLIC

@@ -15,13 +15,13 @@ import pytest
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.stack import LocalAzure
-from shared.clients import Clients
+from shared.azure.clients import Clients
 from shared.clock import Clock
-from shared.enrich.assemble import pipeline
-from shared.enrich.deadletter import Choice, DeadLetter
-from shared.enrich.letters import Letter
-from shared.enrich.pipeline import Pipeline
-from shared.enrich.records import Event
+from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.dead_letter_store import Choice, DeadLetter
+from shared.enrich.invocation.pipeline import Pipeline
+from shared.enrich.invocation.pipeline_factory import pipeline
+from shared.enrich.records.model import Event
 from shared.settings import Settings
 
 START = datetime.now(UTC).replace(microsecond=0)

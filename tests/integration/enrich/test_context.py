@@ -17,12 +17,13 @@ from local.arm import Arm
 from local.certs import Certificates
 from local.tenant import APP, Tenant, synthetic_tenant
 from local.tokens import TokenAuthority
+from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.enrich import configure
-from shared.enrich.context import PAUSE, Context
-from shared.enrich.prepare import Preparer
-from shared.enrich.records import Event, Parser, Row
-from shared.graph import Graph
+from shared.enrich.context import graph_lookup
+from shared.enrich.context.resource_context import PAUSE, Context
+from shared.enrich.invocation.preparation import Preparer
+from shared.enrich.records.model import Event, Row
+from shared.enrich.records.parser import Parser
 from shared.settings import Settings
 from tests.integration.reconcile.world import LocalClients, MintedCredential
 from tests.unit.enrich.builders import alert, event
@@ -54,7 +55,7 @@ async def place(certs: Certificates) -> AsyncIterator[Place]:
         clients = LocalClients(settings, MintedCredential(tokens, APP))
         graph = Graph(clients, Clock(sleep=hurried))
         try:
-            yield Place(tenant, arm, graph, configure.context(settings, graph), readable(tenant))
+            yield Place(tenant, arm, graph, graph_lookup.context(settings, graph), readable(tenant))
         finally:
             await clients.close()
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from shared.enrich.blobs import StoreError
-from shared.enrich.records import Event
+from shared.azure.blob_container import StoreError
+from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import MARK, START, Plant, assessments, names
 
 BUSY = [

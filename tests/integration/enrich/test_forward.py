@@ -8,8 +8,8 @@ import pytest
 from azure.eventhub.aio import EventHubConsumerClient
 
 from local.eventhubs import EventHubsBroker
-from shared.clients import Clients
-from shared.enrich.forward import partition_of
+from shared.azure.clients import Clients
+from shared.enrich.delivery.output_hub import partition_of
 from shared.settings import Settings
 from tests.integration.enrich.conftest import Plant, assessments
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from isal import igzip
 
-from shared.enrich.deadletter import Choice
-from shared.enrich.letters import defective_event
-from shared.enrich.records import Event
+from shared.enrich.dead_letters.dead_letter import defective_event
+from shared.enrich.dead_letters.dead_letter_store import Choice
+from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import ANY, MARK, START, Plant, assessments, names
 
 NOW = Choice(due_only=False)

@@ -12,11 +12,11 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import Tenant, synthetic_tenant
 from local.tenant.destinations import destinations
-from shared.reconcile.apply import Outcome, Status
-from shared.reconcile.arm import Arm
-from shared.reconcile.destinations import KeyedDestinations
-from shared.reconcile.plan import Action, Guards
-from shared.reconcile.planfile import StalePlan, plan_as_dict, plan_from_dict
+from shared.reconcile.apply.arm_client import Arm
+from shared.reconcile.apply.executor import Outcome, Status
+from shared.reconcile.destinations.connection_keys import KeyedDestinations
+from shared.reconcile.plan.planner import Action, Guards
+from shared.reconcile.plan.saved_plan import StalePlan, plan_as_dict, plan_from_dict
 from shared.reconcile.run import Reconciler, Request
 from tests.integration.reconcile.world import INSTANCE, ME, World, world
 

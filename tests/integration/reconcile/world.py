@@ -20,10 +20,10 @@ from local.certs import Certificates
 from local.tenant import APP, Tenant
 from local.tenant.destinations import destinations
 from local.tokens import Principal, TokenAuthority
-from shared.clients import Clients
+from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.exports.store import ExportStore
-from shared.reconcile.report import Caller, Report
+from shared.reconcile.report.run_report import Caller, Report
 from shared.reconcile.run import Reconciler, Request
 from shared.settings import Settings
 

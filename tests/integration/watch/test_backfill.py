@@ -18,9 +18,9 @@ import pytest
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
+from shared.bootstrap import Services
 from shared.jobs.model import STALE_AFTER, Job
 from shared.jobs.runners import preview, stored_sources
-from shared.services import Services
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +28,7 @@ RECORDS = 20_000
 ASSESSMENTS = "microsoft.security/assessments"
 WORKER = """
 import asyncio, sys
-from shared.services import services
+from shared.bootstrap import services
 
 async def work():
     await services().job_worker.run(sys.argv[1])

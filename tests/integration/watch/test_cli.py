@@ -98,7 +98,7 @@ async def test_watching_from_a_terminal(run: Run) -> None:
 
     code, out, _ = await run("backfill", "--export", "soc", "--detach", "--json")
     job = json.loads(out)["job"]
-    from shared.services import Services
+    from shared.bootstrap import Services
     from shared.settings import Settings
 
     services = Services(Settings.load())

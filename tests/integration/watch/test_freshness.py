@@ -16,10 +16,10 @@ from local.records import generate
 from local.stack import LocalAzure
 from local.tenant import Tenant, destinations, synthetic_tenant
 from local.tenant.plans import set_plan
-from shared.enrich.records import Event
-from shared.reconcile.report import Caller
+from shared.bootstrap import Services
+from shared.enrich.records.model import Event
+from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
-from shared.services import Services
 from shared.settings import Settings
 
 DAY = timedelta(days=1)
@@ -73,7 +73,7 @@ class Flow:
 
     async def check(self, days: float) -> dict[tuple[str, str], dict[str, Any]]:
         """The verdicts of a check so many days after the start."""
-        from shared.watch.check import Tenant as Seen
+        from shared.watch.freshness_check import Tenant as Seen
 
         async with self.services() as services:
             survey = await services.surveyor.take()
@@ -227,7 +227,7 @@ async def test_rows_lost_behind_a_204_are_found_by_table_and_number(flow: Flow) 
             assert loss.reason == "dropped row"
             dropped[loss.table] = dropped.get(loss.table, 0) + count
         tomorrow = datetime.combine((flow.start + DAY).date(), time(3), UTC)
-        from shared.watch.check import Tenant as Seen
+        from shared.watch.freshness_check import Tenant as Seen
 
         document = await services.freshness.run(Seen((), ()), tomorrow)
     compared = {each["table"]: each["uploaded"] - each["stored"] for each in document["stored"]}

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from shared.enrich.records import Event, Parsed, Parser, Row
+from shared.enrich.records.model import Event, Parsed, Row
+from shared.enrich.records.parser import Parser
 from tests.unit.enrich.golden.alerts import ALERT
 from tests.unit.enrich.golden.assessments import ASSESSMENT
 from tests.unit.enrich.golden.findings import FINDING

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.records import KINDS, generate
-from shared.enrich.pack import BODY_LIMIT, VALUE_LIMIT, pack
-from shared.enrich.records import Event, Parsed, Parser
-from shared.enrich.records.fields import KINDS as READ_KINDS
+from shared.enrich.delivery.packing import BODY_LIMIT, VALUE_LIMIT, pack
+from shared.enrich.records.field_mapping import KINDS as READ_KINDS
+from shared.enrich.records.model import Event, Parsed
+from shared.enrich.records.parser import Parser
 from shared.enrich.tables import BY_NAME
 from tests.unit.enrich.builders import NOW, alert, assessment, event, finding
 from tests.unit.enrich.golden.base import SUB

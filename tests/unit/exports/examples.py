@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from shared.exports.model import ExportConfig, parse_export
-from shared.exports.sources import Rule
+from shared.exports.rule_sets import Rule
 
 SUBSCRIPTION = "11111111-1111-4111-8111-111111111111"
 OTHER_SUBSCRIPTION = "22222222-2222-4222-8222-222222222222"

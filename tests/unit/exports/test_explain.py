@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.exports.rules import Source, explain
+from shared.exports.explain import explain
+from shared.exports.rule_sets import Source
 from tests.unit.exports.examples import rule
 
 SEVERITY = "properties.metadata.severity"

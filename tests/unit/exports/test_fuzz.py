@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.exports.check import check_text, run_tests
+from shared.exports.validation import check_text, run_tests
 
 SAMPLES = sorted((Path(__file__).parents[3] / "exports").glob("*.yaml"))
 MARKS = ["", "\t", "\n", ":", "- ", "{", "[", "]", "'", '"', "%", "? ", "0", "true"]

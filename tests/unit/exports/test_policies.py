@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from shared.exports.check import check_config
-from shared.exports.compile import compile_sources
-from shared.exports.findings import errors
+from shared.exports.compiler import compile_sources
+from shared.exports.diagnostics import errors
 from shared.exports.model import ExportConfig
-from shared.exports.rules import build_sources, normalise, parse_sources
+from shared.exports.rule_sets import build_sources, normalise, parse_sources
+from shared.exports.validation import check_config
 from tests.unit.exports.examples import exporting
 
 DATA_TYPES = {

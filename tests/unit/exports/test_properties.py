@@ -7,10 +7,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.exports.check import decide
-from shared.exports.compile import compile_automation, compile_sources
-from shared.exports.lint import lint_automation, lint_sources
-from shared.exports.rules import accepts, evaluate, normalise, parse_sources
+from shared.exports.compiler import compile_automation, compile_sources
+from shared.exports.evaluator import accepts, evaluate
+from shared.exports.linter import lint_automation, lint_sources
+from shared.exports.rule_sets import normalise, parse_sources
+from shared.exports.validation import decide
 from tests.unit.exports.examples import exporting
 
 SEVERITIES = ["High", "Medium", "Low"]

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from shared.exports.check import check_text, check_together, run_tests
-from shared.exports.compile import compile_sources
+from shared.exports.compiler import compile_sources
+from shared.exports.event_sources import EVENT_SOURCES
+from shared.exports.explain import explain
+from shared.exports.json_schema import export_schema
 from shared.exports.model import parse_export
-from shared.exports.reader import read
-from shared.exports.rules import EVENT_SOURCES, Source, explain
-from shared.exports.schema import export_schema
+from shared.exports.rule_sets import Source
+from shared.exports.validation import check_text, check_together, run_tests
+from shared.exports.yaml_reader import read
 from tests.unit.exports.examples import export
 
 ROOT = Path(__file__).parents[3]

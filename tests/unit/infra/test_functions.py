@@ -11,7 +11,8 @@ import pytest_asyncio
 from local.records import generate
 from local.streams import Losses, Stream
 from local.workspace import Result, Workspace
-from shared.enrich.records import Event, Parser
+from shared.enrich.records.model import Event
+from shared.enrich.records.parser import Parser
 from shared.enrich.tables import TABLES, Table
 from tools.infra import Query, library, saved_functions
 

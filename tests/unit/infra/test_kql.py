@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from shared.enrich import context
-from shared.reconcile import inventory
-from shared.watch import present, stored, trends
+from shared.enrich.context import resource_context
+from shared.reconcile.discover import inventory
+from shared.watch import present_records, stored_rows, trends
 from tools import infra
 from tools.kql import Database, Diagnostic, Text, bind, resource_graph, workspace
 from tools.workbook import queries
 from tools.workbook import workbook as posture_workbook
 
 GRAPH_TEXTS = {
-    "shared/reconcile/inventory.py": {
+    "shared/reconcile/discover/inventory.py": {
         "subscriptions": inventory.SUBSCRIPTIONS,
         "automations": inventory.AUTOMATIONS,
     },
-    "shared/enrich/context.py": {
-        "containers": context.CONTAINERS.format(ids="'/subscriptions/a'"),
-        "resources": context.RESOURCES.format(ids="'/subscriptions/a'"),
+    "shared/enrich/context/resource_context.py": {
+        "containers": resource_context.CONTAINERS.format(ids="'/subscriptions/a'"),
+        "resources": resource_context.RESOURCES.format(ids="'/subscriptions/a'"),
     },
-    "shared/watch/present.py": {
-        "present records": present.query(present.TYPE_OF_KIND),
-        "plans that are off": present._PLANS_OFF,
+    "shared/watch/present_records.py": {
+        "present records": present_records.query(present_records.TYPE_OF_KIND),
+        "plans that are off": present_records._PLANS_OFF,
     },
 }
 """The app's own Resource Graph queries, by module."""
@@ -56,7 +56,9 @@ def documented() -> Iterator[Text]:
 def shipped() -> Iterator[Text]:
     yield from documented()
     bounds = {"start": "2026-11-21T00:00:00+00:00", "end": "2026-11-22T00:00:00+00:00"}
-    yield Text("shared/watch/stored.py", "workspace", stored.QUERY.format(table=TABLE, tables=TABLE, **bounds))
+    yield Text(
+        "shared/watch/stored_rows.py", "workspace", stored_rows.QUERY.format(table=TABLE, tables=TABLE, **bounds)
+    )
     window = {"since": bounds["start"], "until": bounds["end"], "minutes": 1}
     yield Text("shared/watch/trends.py: arrivals", "workspace", trends.ARRIVALS.format(**window))
     yield Text("shared/watch/trends.py: scores", "workspace", trends.SCORES.format(**window))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.reconcile.values import Desired, Live, ResourceId, Subscription
+from shared.reconcile.model import Desired, Live, ResourceId, Subscription
 
 SUB = "0a000000-0000-4000-8000-000000000001"
 HUB = (

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from shared.exports.rules import accepts, parse_sources
+from shared.exports.evaluator import accepts
+from shared.exports.rule_sets import parse_sources
 from shared.watch.coverage import CIS, Live, Requirement, SubscriptionCoverage, Verdict, cover, judge
 from tests.unit.watch.builders import (
     EVENT_HUB,

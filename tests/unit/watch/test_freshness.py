@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.exports.rules import Rule, Source
+from shared.exports.rule_sets import Rule, Source
 from shared.watch.coverage import Destination, cover
 from shared.watch.expectations import Declared, Expectation, expect
 from shared.watch.freshness import (

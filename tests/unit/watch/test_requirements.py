@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.exports.findings import InvalidExport
+from shared.exports.diagnostics import InvalidExport
 from shared.watch.coverage import Requirement
 from shared.watch.requirements import read_requirements
 

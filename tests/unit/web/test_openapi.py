@@ -9,12 +9,12 @@ from openapi_spec_validator import validate
 
 from local.host.functions import load
 from shared.cli import main
-from shared.exports.vocabulary import KINDS
+from shared.exports.event_sources import KINDS
 from shared.jobs.arguments import ARGUMENTS, read_arguments
-from shared.web import models, problems
-from shared.web.api import OPERATIONS
-from shared.web.examples import EXAMPLES, EXPORT_YAML, JOBS
+from shared.web import problems, response_models
 from shared.web.openapi import document
+from shared.web.openapi_examples import EXAMPLES, EXPORT_YAML, JOBS
+from shared.web.routing import OPERATIONS
 from tools.api_docs import DOCS, openapi, page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -89,11 +89,16 @@ def test_job_requests_are_described_as_they_are_read() -> None:
         model.model_fields["kind"].annotation.__args__[0]: {  # type: ignore[union-attr]
             field.alias or name for name, field in model.model_fields.items() if name != "kind"
         }
-        for model in (models.PlanRequest, models.ReconcileRequest, models.PreviewRequest, models.BackfillRequest,
-                      models.ReplayRequest)
-    }  # fmt: skip
+        for model in (
+            response_models.PlanRequest,
+            response_models.ReconcileRequest,
+            response_models.PreviewRequest,
+            response_models.BackfillRequest,
+            response_models.ReplayRequest,
+        )
+    }
     assert described == {kind: set(arguments) for kind, arguments in ARGUMENTS.items()}
-    assert set(models._Kind.__args__) == set(KINDS)  # type: ignore[attr-defined]
+    assert set(response_models._Kind.__args__) == set(KINDS)  # type: ignore[attr-defined]
     for job in JOBS:
         read_arguments(job)
 

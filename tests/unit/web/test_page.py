@@ -1,4 +1,4 @@
-from shared.web.operations import _page
+from shared.web.operations_page import _page
 from tools import page
 
 

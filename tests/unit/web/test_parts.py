@@ -6,13 +6,13 @@ import azure.functions as func
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
-from shared.enrich.blobs import StoreError
+from shared.azure.blob_container import StoreError
 from shared.settings import SettingsError
-from shared.watch.lag import behind
-from shared.web import parameters, wire
-from shared.web.api import _failure
-from shared.web.auth import Actor, authorise
+from shared.watch.hub_lag import behind
+from shared.web import request_parameters, serialization
+from shared.web.authorization import Actor, authorise
 from shared.web.problems import ApiError
+from shared.web.routing import _failure
 
 
 def request(headers: dict[str, str] | None = None, **params: str) -> func.HttpRequest:
@@ -38,7 +38,7 @@ class TestConditions:
     def test_hold_for_the_version_that_the_caller_means(
         self, match: str | None, absent: bool, stored: str | None, holds: bool
     ) -> None:
-        assert parameters.Condition(match, absent).holds(stored) is holds
+        assert request_parameters.Condition(match, absent).holds(stored) is holds
 
 
 class TestPages:
@@ -46,7 +46,7 @@ class TestPages:
         rows, token = list(range(10)), ""
         seen: list[int] = []
         while True:
-            shown, token = parameters.page(request(limit="3", continuation=token), rows)
+            shown, token = request_parameters.page(request(limit="3", continuation=token), rows)
             seen += shown
             if not token:
                 break
@@ -55,28 +55,28 @@ class TestPages:
     @pytest.mark.parametrize("token", ["!", "MQ", "/w==", "-1", base64.b64encode(b"-1").decode(), "é", "\ud800"])
     def test_refuse_tokens_that_were_not_given(self, token: str) -> None:
         with pytest.raises(ApiError):
-            parameters.page(request(continuation=token), [1])
+            request_parameters.page(request(continuation=token), [1])
 
 
 class TestAccept:
     @pytest.mark.parametrize(
         ("header", "kind"),
         [
-            ("", wire.JSON),
-            ("*/*", wire.JSON),
-            ("text/*", wire.CSV),
-            ("text/csv;q=0.1, application/json;q=0.9", wire.JSON),
-            ("text/html, text/csv", wire.CSV),
-            ("application/json;q=0, text/csv;q=0.1", wire.CSV),
+            ("", serialization.JSON),
+            ("*/*", serialization.JSON),
+            ("text/*", serialization.CSV),
+            ("text/csv;q=0.1, application/json;q=0.9", serialization.JSON),
+            ("text/html, text/csv", serialization.CSV),
+            ("application/json;q=0, text/csv;q=0.1", serialization.CSV),
         ],
     )
     def test_takes_the_callers_first_choice(self, header: str, kind: str) -> None:
-        assert wire.accepted(request({"accept": header}), wire.JSON, wire.CSV) == kind
+        assert serialization.accepted(request({"accept": header}), serialization.JSON, serialization.CSV) == kind
 
     @pytest.mark.parametrize("header", ["text/html", "text/csv;q=0", "text/csv;q=much"])
     def test_is_refused_when_nothing_fits(self, header: str) -> None:
         with pytest.raises(ApiError):
-            wire.accepted(request({"accept": header}), wire.JSON, wire.CSV)
+            serialization.accepted(request({"accept": header}), serialization.JSON, serialization.CSV)
 
 
 class TestActor:

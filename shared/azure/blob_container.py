@@ -1,0 +1,194 @@
+"""The edge to Blob Storage: one container, whole blobs, conditional writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.azure.clients import Clients
+from shared.fail_points import touching
+from shared.settings import SettingsError
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import BlobClient, ContainerClient
+
+LEASE_SECONDS = 60  # the longest lease that ends by itself
+TIMEOUT = 60.0  # seconds for one request with the client's own retries
+
+
+class StoreError(Exception):
+    """Blob Storage did not do what was asked, and nothing was changed as far as is known."""
+
+
+class ChangedError(StoreError):
+    """Somebody else changed, took or removed the blob."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A blob as the listing shows it."""
+
+    name: str
+    metadata: Mapping[str, str]
+    size: int
+    etag: str
+    written: datetime
+
+
+class Container:
+    """Blobs of one container, which is made on first use."""
+
+    def __init__(self, clients: Clients, name: str) -> None:
+        self._clients = clients
+        self._name = name
+
+    async def put(self, name: str, data: bytes, metadata: Mapping[str, str] | None = None) -> None:
+        """Write a blob in one piece; one of the same name is replaced.
+
+        Raises:
+            StoreError: it may not be there.
+        """
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with _store_errors():
+            try:
+                await self._upload(name, data, metadata)
+            except ResourceNotFoundError:
+                await self._create()
+                await self._upload(name, data, metadata)
+
+    async def replace(self, name: str, data: bytes, metadata: Mapping[str, str], etag: str, lease: str) -> None:
+        """Write a blob anew if it is still the one that was read.
+
+        Raises:
+            ChangedError: it is not.
+            StoreError: it is unknown whether it was written.
+        """
+        from azure.core import MatchConditions
+
+        with _store_errors():
+            async with asyncio.timeout(TIMEOUT):
+                with touching("blob.replace"):
+                    await self._blob(name).upload_blob(
+                        data,
+                        overwrite=True,
+                        metadata=dict(metadata),
+                        etag=etag,
+                        match_condition=MatchConditions.IfNotModified,
+                        lease=lease,  # type: ignore[arg-type] # an id is taken too
+                    )
+
+    async def entries(self, prefix: str = "") -> AsyncIterator[Listed]:
+        """Every blob below a prefix, by name.
+
+        Raises:
+            StoreError: the listing broke off.
+        """
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with _store_errors():
+            try:
+                with touching("blob.list"):
+                    async for blob in self._container.list_blobs(prefix, include=["metadata"]):
+                        yield Listed(blob.name, blob.metadata or {}, blob.size, blob.etag, blob.last_modified)
+            except ResourceNotFoundError:
+                return  # no container: nothing was ever written
+
+    async def get(self, name: str) -> tuple[bytes, str]:
+        """A blob's contents and ETag.
+
+        Raises:
+            ChangedError: it is not there (any more).
+            StoreError: it can't be read now.
+        """
+        with _store_errors():
+            async with asyncio.timeout(TIMEOUT):
+                with touching("blob.get"):
+                    download = await self._blob(name).download_blob()
+                    return await download.readall(), download.properties.etag
+
+    @asynccontextmanager
+    async def leased(self, name: str) -> AsyncIterator[str]:
+        """Keep others from working on a blob, for a minute at most; the id goes with `replace` and `delete`.
+
+        Raises:
+            ChangedError: somebody else has it, or it is gone.
+            StoreError: unknown.
+        """
+        with _store_errors():
+            async with asyncio.timeout(TIMEOUT):
+                with touching("blob.lease"):
+                    lease = await self._blob(name).acquire_lease(LEASE_SECONDS)
+        yield lease.id
+        with suppress(StoreError), _store_errors():  # it ends by itself, and with the blob
+            async with asyncio.timeout(TIMEOUT):
+                with touching("blob.release"):
+                    await lease.release()
+
+    async def delete(self, name: str, etag: str, lease: str) -> None:
+        """Remove a blob if it is still the one that was read.
+
+        Raises:
+            ChangedError: it is not.
+            StoreError: it is unknown whether it was removed.
+        """
+        from azure.core import MatchConditions
+
+        with _store_errors():
+            async with asyncio.timeout(TIMEOUT):
+                with touching("blob.delete"):
+                    await self._blob(name).delete_blob(
+                        etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease
+                    )
+
+    async def _upload(self, name: str, data: bytes, metadata: Mapping[str, str] | None) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            with touching("blob.put"):
+                await self._blob(name).upload_blob(data, overwrite=True, metadata=dict(metadata or {}))
+
+    async def _create(self) -> None:
+        from azure.core.exceptions import ResourceExistsError
+
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                with touching("blob.container"):
+                    await self._container.create_container()
+        except ResourceExistsError:
+            return
+
+    @property
+    def _container(self) -> ContainerClient:
+        return self._clients.blobs.get_container_client(self._name)
+
+    def _blob(self, name: str) -> BlobClient:
+        return self._clients.blobs.get_blob_client(self._name, name)
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    from azure.core.exceptions import (
+        AzureError,
+        HttpResponseError,
+        ResourceExistsError,
+        ResourceModifiedError,
+        ResourceNotFoundError,
+    )
+
+    try:
+        yield
+    except (ResourceNotFoundError, ResourceModifiedError, ResourceExistsError) as error:
+        raise ChangedError(_named(error)) from error
+    except HttpResponseError as error:
+        taken = error.status_code in {409, 412}  # leased by somebody, or changed meanwhile
+        raise (ChangedError if taken else StoreError)(_named(error)) from error
+    except (AzureError, SettingsError, TimeoutError) as error:
+        raise StoreError(_named(error)) from error
+
+
+def _named(error: Exception) -> str:
+    code = getattr(error, "error_code", None)
+    return f"{type(error).__name__} {code}" if code else type(error).__name__

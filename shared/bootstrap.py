@@ -1,0 +1,214 @@
+"""The composition root: each service is built once per process, from settings and clients, on first use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from shared.azure.clients import Clients
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.enrich.invocation.pipeline import Pipeline
+    from shared.exports.store import ExportStore
+    from shared.jobs.store import JobStore
+    from shared.jobs.worker import JobWorker
+    from shared.reconcile.run import Reconciler
+    from shared.tenant_state import Surveyor
+    from shared.watch.freshness_check import FreshnessCheck
+    from shared.watch.last_seen import LastSeen
+    from shared.watch.present_records import PresentRecords
+    from shared.watch.trends import TrendQueries
+
+
+class Services:
+    """What the triggers, the HTTP side and the command line call; `await close()` when the process is done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def clients(self) -> Clients:
+        """Credentials and SDK clients, made on first use."""
+        return Clients(self.settings)
+
+    @cached_property
+    def exports(self) -> ExportStore:
+        """Export files, the only source of truth."""
+        from shared.exports.store import ExportStore
+
+        return ExportStore(self.clients.blobs.get_container_client(self.settings.exports_container))
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """The states of on-demand jobs."""
+        from azure.storage.queue import TextBase64EncodePolicy
+
+        from shared.jobs.store import JobStore
+
+        settings = self.settings
+        return JobStore(
+            self.clients.tables.get_table_client(settings.jobs_table),
+            self.clients.blobs.get_container_client(settings.reports_container),
+            # The queue trigger reads base64 (host.json: messageEncoding).
+            self.clients.queues.get_queue_client(settings.jobs_queue, message_encode_policy=TextBase64EncodePolicy()),
+        )
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Plans and applies across every subscription."""
+        from shared.reconcile.run import Reconciler
+
+        return Reconciler(self.settings, self.clients, self.exports, rows=self._rows)
+
+    @cached_property
+    def surveyor(self) -> Surveyor:
+        """Reads the tenant for coverage, freshness and previews."""
+        from shared.tenant_state import Surveyor
+
+        return Surveyor(self.clients, self.exports, self.settings.instance_id)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """Delivers events, dead letters and the app's own rows."""
+        from shared.azure.resource_graph import Graph
+        from shared.enrich.context import graph_lookup
+        from shared.enrich.invocation.pipeline_factory import pipeline
+
+        context = graph_lookup.context(self.settings, Graph(self.clients))
+        return pipeline(self.settings, self.clients, os.environ, context=context, observer=self._note)
+
+    @cached_property
+    def last_seen(self) -> LastSeen:
+        """When each subscription last sent each kind."""
+        from shared.watch.last_seen import LastSeen
+
+        settings = self.settings
+        return LastSeen(self.clients.tables.get_table_client(settings.freshness_table), settings.freshness_interval)
+
+    @cached_property
+    def present(self) -> PresentRecords:
+        """The security records that exist now."""
+        from shared.azure.resource_graph import Graph
+        from shared.watch.present_records import PresentRecords
+
+        return PresentRecords(Graph(self.clients))
+
+    @cached_property
+    def freshness(self) -> FreshnessCheck:
+        """The check of what flows and what was stored, and its latest answer."""
+        from shared.watch.freshness_check import FreshnessCheck
+
+        settings = self.settings
+        return FreshnessCheck(
+            self.last_seen,
+            self.present,
+            self.clients.blobs.get_container_client(settings.reports_container),
+            self._rows,
+            self._stored,
+            hub_id=settings.event_hub_resource_id,
+            due=timedelta(days=settings.snapshot_due_days),
+            instance_id=settings.instance_id,
+        )
+
+    @cached_property
+    def trends(self) -> TrendQueries:
+        """Arrivals and scores over time, from the workspace."""
+        from shared.watch.trends import TrendQueries
+
+        return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
+
+    @cached_property
+    def job_worker(self) -> JobWorker:
+        """Carries out queued jobs."""
+        from shared.jobs.runners import Runners
+        from shared.jobs.worker import JobWorker
+
+        runners = Runners(
+            reconciler=self.reconciler,
+            exports=self.exports,
+            surveyor=self.surveyor,
+            present=self.present,
+            replay=self.pipeline.replay,
+            deliver=self._deliver_present,
+            has_time=self._timer,
+        )
+        retention = timedelta(days=self.settings.report_retention_days)
+        return JobWorker(self.jobs, runners.by_kind(), retention=retention)
+
+    async def check_freshness(self, *, as_of: datetime | None = None) -> Mapping[str, Any]:
+        """What the timer does: survey the tenant, then check everything once.
+
+        With `as_of` the answer is for that time, and nothing is noted or written.
+        """
+        from datetime import UTC
+
+        from shared.watch.freshness_check import Tenant
+
+        survey = await self.surveyor.take()
+        tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
+        if as_of is not None:
+            return await self.freshness.judge(tenant, as_of)
+        return await self.freshness.run(tenant, datetime.now(UTC))
+
+    @property
+    def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
+        """Where the app's own rows go; nowhere as long as no data collection rule is configured."""
+        return self.pipeline.sink if self.settings.ingestion_endpoint else None
+
+    async def _note(
+        self,
+        sightings: Mapping[tuple[str, str, bool], datetime],
+        uploads: Mapping[tuple[str, date], int],
+        now: datetime,
+    ) -> None:
+        from shared.enrich.tables import KIND_OF_RECORD
+
+        known = {
+            (subscription, KIND_OF_RECORD[kind], snapshot): seen
+            for (subscription, kind, snapshot), seen in sightings.items()
+            if subscription and kind in KIND_OF_RECORD
+        }
+        await self.last_seen.note(known, uploads, now)
+
+    async def _stored(self, day: date) -> Mapping[str, int] | None:
+        from shared.enrich.tables import KIND_OF_RECORD, TABLES
+        from shared.watch.stored_rows import StoredRows
+
+        if not self.settings.workspace_id:
+            return None
+        tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
+        return await StoredRows(self.clients.logs_query, self.settings.workspace_id, tables)(day)
+
+    async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> int:
+        from shared.jobs.backfill_events import as_events
+
+        summary = await self.pipeline.run(as_events(records, enqueued), sighted=False)
+        return sum(summary.kinds.values())
+
+    def _timer(self) -> Callable[[], bool]:
+        settings = self.settings
+        spent = settings.function_timeout.total_seconds() * settings.delivery_deadline_percent / 100
+        end = time.monotonic() + spent
+        return lambda: time.monotonic() < end
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        await self.clients.close()
+
+
+@cache
+def services() -> Services:
+    """This process's services, from its environment.
+
+    Raises:
+        shared.settings.SettingsError: a setting can't be read; the message names every one.
+    """
+    # At INFO, the SDKs tell of every request and every AMQP link.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    return Services(Settings.load())

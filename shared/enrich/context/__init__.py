@@ -1,0 +1,1 @@
+"""Names, management groups, tags and owners of resources, from Resource Graph."""

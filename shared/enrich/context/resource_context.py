@@ -1,0 +1,267 @@
+"""What a record does not say about its resource: names, management groups, tags and owners, from Resource Graph.
+
+Ids of a whole batch are looked up together, 1,000 a query, and kept with a time to live; an id that is not there is
+remembered too.  A stale entry is served while it is looked up again.  Nothing here raises or holds rows up: what is
+not known within `patience` stays empty.  While Resource Graph does not answer, rows wait for it a tenth of that every
+half a minute, which finds out whether it does again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from cachetools import LRUCache
+
+from shared.enrich.records.model import Row
+
+CONTAINERS = """
+resourcecontainers
+| where id in~ ({ids})
+| extend chain = properties.managementGroupAncestorsChain
+| project id, name, tags, location, chain
+| order by id asc
+""".strip()
+RESOURCES = """
+resources
+| where id in~ ({ids})
+| project id, name, tags, location
+| order by id asc
+""".strip()
+QUERIES = (CONTAINERS, RESOURCES)
+"""Every query that is asked here; `{ids}` is a list of quoted, escaped ids."""
+
+IDS_PER_QUERY = 1_000
+"""As many as a page of an answer holds."""
+LONGEST_ID = 1_000
+"""Characters; a longer text is no Azure id and is not asked for."""
+CACHED_ENTRIES = 200_000
+PATIENCE = 5.0
+"""Seconds that a batch waits for a look-up; the look-up itself goes on and helps the next batch."""
+PAUSE = 30.0
+"""Seconds after a look-up that failed or was not waited for, in which none is begun and no batch waits."""
+PROBE = 0.1
+"""Share of the patience that a batch has for a look-up after such a pause, until one is answered in time again."""
+
+Query = Callable[[str], Awaitable[Sequence[Mapping[str, Any]]]]
+"""Runs KQL over everything the app may read and gives its rows; raises when rows may be missing."""
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """The tags that name a resource's owner, environment and criticality: several names each, the first found wins."""
+
+    owner: Sequence[str] = ("owner",)
+    environment: Sequence[str] = ("environment", "env")
+    criticality: Sequence[str] = ("criticality",)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What Resource Graph said of an id, and when (monotonic seconds); `found` is False where there is no such id."""
+
+    at: float
+    found: bool = False
+    name: str = ""
+    location: str = ""
+    path: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+_NOTHING = Known(0.0)
+
+
+@dataclass
+class Counts:
+    """Look-ups since the start: ids asked for by rows, found in the cache, queries run, queries failed."""
+
+    asked: int = 0
+    hits: int = 0
+    queries: int = 0
+    failures: int = 0
+
+
+class Context:
+    """Fills the context columns of rows.
+
+    Args:
+        query: asks Resource Graph.
+        tagging: names of the tags that columns come from.
+        ttl: seconds after which an entry is looked up again.
+        drop_columns: columns that no row shall have.
+        patience: seconds a batch waits at most.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        tagging: Tagging | None = None,
+        *,
+        ttl: float = 3600.0,
+        drop_columns: Iterable[str] = (),
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counts = Counts()
+        self._query = query
+        tagging = tagging or Tagging()
+        self._tagging = {
+            "Owner": [name.lower() for name in tagging.owner],
+            "AssetEnvironment": [name.lower() for name in tagging.environment],
+            "Criticality": [name.lower() for name in tagging.criticality],
+        }
+        self._ttl = ttl
+        self._drop = frozenset(drop_columns)
+        self._patience = patience
+        self._clock = clock
+        self._known: LRUCache[str, Known] = LRUCache(CACHED_ENTRIES)
+        self._flights: dict[str, asyncio.Task[None]] = {}
+        self._resume_at = float("-inf")
+        self._in_time = True
+
+    async def enrich(self, rows: Sequence[Row]) -> None:
+        """Fill what can be found and leave the rest empty; never raises."""
+        places: dict[tuple[Any, ...], list[Row]] = {}  # rows that share their context, which is worked out once
+        for row in rows:
+            place = (row.subscription, row.group, row.resource, row.located, row.tagged)
+            places.setdefault(place, []).append(row)
+        known = await self._look_up({key for own in places.values() for key in _keys(own[0])})
+        for own in places.values():
+            fragment = self._fragment(own[0], known)
+            if fragment:
+                for row in own:
+                    row.json = row.json[:-1] + fragment
+
+    async def _look_up(self, keys: set[str]) -> Mapping[str, Known]:
+        """What is known of the keys; those that are new are waited for, within patience."""
+        now = self._clock()
+        found: dict[str, Known] = {}
+        missing, stale = [], []
+        for key in keys:
+            known = self._known.get(key)
+            if known is None:
+                missing.append(key)
+                continue
+            found[key] = known
+            if now - known.at > self._ttl:
+                stale.append(key)
+        self.counts.asked += len(keys)
+        self.counts.hits += len(found)
+        if now >= self._resume_at:
+            await self._ask(missing, stale)
+            found |= {key: self._known[key] for key in missing if key in self._known}
+        return found
+
+    async def _ask(self, missing: Sequence[str], stale: Sequence[str]) -> None:
+        """Begin to look up what nobody is looking up yet; wait for what is missing."""
+        wanted = sorted(key for key in (*missing, *stale) if key not in self._flights)
+        for select, query in ((_is_container, CONTAINERS), (_is_resource, RESOURCES)):
+            chosen = [key for key in wanted if select(key)]
+            for start in range(0, len(chosen), IDS_PER_QUERY):
+                self._begin(query, chosen[start : start + IDS_PER_QUERY])
+        flights = {self._flights[key] for key in missing if key in self._flights}
+        if flights:
+            patience = self._patience if self._in_time else self._patience * PROBE
+            _, waiting = await asyncio.wait(flights, timeout=patience)
+            if waiting:
+                self._pause()
+
+    def _pause(self) -> None:
+        self._in_time = False
+        self._resume_at = self._clock() + PAUSE
+
+    def _begin(self, query: str, keys: Sequence[str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._fly(query, keys))
+        for key in keys:
+            self._flights[key] = task
+
+    async def _fly(self, query: str, keys: Sequence[str]) -> None:
+        self.counts.queries += 1
+        begun = self._clock()
+        try:
+            rows = await self._query(query.replace("{ids}", ", ".join(map(_quoted, keys))))
+            now = self._clock()
+            found = {key: Known(now) for key in keys} | {str(row["id"]).lower(): _known(row, now) for row in rows}
+            self._known.update(found)
+            self._in_time = now - begun <= self._patience
+        except Exception:  # noqa: BLE001 - whatever fails, the rows go on without context, and it is counted
+            self.counts.failures += 1
+            self._pause()
+        finally:
+            for key in keys:
+                self._flights.pop(key, None)
+
+    def _fragment(self, row: Row, known: Mapping[str, Known]) -> bytes:
+        """The JSON members to put at the end of a row, with the closing brace; empty where nothing is known."""
+        resource = known.get(row.resource, _NOTHING)
+        group = known.get(_group_id(row), _NOTHING)
+        subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING)
+        columns: dict[str, Any] = {"SubscriptionName": subscription.name, "ManagementGroupPath": subscription.path}
+        for column, names in self._tagging.items():
+            columns[column] = _tag(names, (resource.tags, group.tags, subscription.tags))
+        if not row.located:
+            columns["Location"] = resource.location
+        if not row.tagged:
+            columns["Tags"] = resource.tags
+        kept = {name: value for name, value in columns.items() if value and name not in self._drop}
+        return b"," + orjson.dumps(kept)[1:] if kept else b""
+
+
+def _group_id(row: Row) -> str:
+    return f"/subscriptions/{row.subscription}/resourcegroups/{row.group}" if row.subscription and row.group else ""
+
+
+def _keys(row: Row) -> tuple[str, ...]:
+    """The ids that a row's context comes from."""
+    if not row.subscription:
+        return ()
+    ids = (f"/subscriptions/{row.subscription}", _group_id(row), row.resource)
+    return tuple(dict.fromkeys(key for key in ids if _askable(key)))
+
+
+def _askable(key: str) -> bool:
+    return key.startswith("/subscriptions/") and len(key) <= LONGEST_ID and key.isprintable()
+
+
+def _is_container(key: str) -> bool:
+    return "/providers/" not in key
+
+
+def _is_resource(key: str) -> bool:
+    return "/providers/" in key
+
+
+def _quoted(text: str) -> str:
+    """A KQL string literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _known(row: Mapping[str, Any], now: float) -> Known:
+    tags = row.get("tags")
+    chain = row.get("chain")
+    names = [str(group.get("name", "")) for group in chain] if isinstance(chain, list) else []
+    return Known(
+        now,
+        found=True,
+        name=row.get("name") or "",
+        location=row.get("location") or "",
+        path="/".join(reversed(names)),  # the chain begins with the nearest group
+        tags={name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {},
+    )
+
+
+def _tag(names: Sequence[str], levels: Iterable[Mapping[str, str]]) -> str:
+    """The first of the named tags that has a value, on the nearest level that has one."""
+    for tags in levels:
+        if tags:
+            lowered = {name.lower(): value for name, value in tags.items()}
+            for name in names:
+                if lowered.get(name):
+                    return lowered[name]
+    return ""

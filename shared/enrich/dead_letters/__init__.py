@@ -1,0 +1,1 @@
+"""Records that could not be delivered: their format, their store, their replay."""

@@ -1,0 +1,284 @@
+"""Dead letters: what could not be delivered, why, and all that is needed to deliver it later.
+
+One blob holds what one invocation could not deliver for one reason: gzip NDJSON named `day/reason/...`, written in one
+piece.  Its metadata carry what a listing needs, so that counting and choosing read no contents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import msgspec
+from isal import igzip, isal_zlib
+
+from shared.azure.blob_container import ChangedError, Container, Listed
+from shared.clock import Clock, Deadline
+from shared.enrich.dead_letters.dead_letter import Letter
+
+logger = logging.getLogger("defender_export.enrich")
+
+LETTERS_PER_BLOB = 5_000
+BYTES_PER_BLOB = 16_000_000  # before compression; a row is at most 1 MB
+FIRST_WAIT = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(hours=6)  # between two replays of what was refused
+REPLAY_SECONDS = 45.0  # that one blob may take: less than its lease, so that what was done can be noted
+LONGEST_OUTAGE_WAIT = timedelta(minutes=30)  # between two replays of what met an outage
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One blob of letters, as a listing shows it."""
+
+    name: str
+    day: str
+    reason: str
+    letters: int
+    replays: int
+    outage: bool
+    parked: bool
+    due: datetime
+    size: int
+    written: datetime
+
+    @classmethod
+    def listed(cls, blob: Listed) -> DeadLetter:
+        """Read a listing's entry; one whose metadata somebody removed or spoilt is due, and of unknown number."""
+        day, _, rest = blob.name.partition("/")
+        about = blob.metadata
+        return cls(
+            name=blob.name,
+            day=day,
+            reason=rest.partition("/")[0],
+            letters=_number(about.get("letters")),
+            replays=_number(about.get("replays")),
+            outage=about.get("outage") == "true",
+            parked=about.get("parked") == "true",
+            due=_moment(about.get("due")) or blob.written,
+            size=blob.size,
+            written=blob.written,
+        )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which dead letters to list or replay; empty fields choose all."""
+
+    day: str = ""
+    reason: str = ""
+    names: frozenset[str] = frozenset()
+    parked: bool | None = False  # False: only those still tried; True: only parked ones; None: both
+    due_only: bool = True
+
+    def includes(self, blob: DeadLetter, now: datetime) -> bool:
+        """Whether a blob is meant."""
+        return (
+            self.day in {"", blob.day}
+            and self.reason in {"", blob.reason}
+            and (not self.names or blob.name in self.names)
+            and self.parked in {None, blob.parked}
+            and (not self.due_only or blob.due <= now)
+        )
+
+
+@dataclass
+class Replay:
+    """What one replay did."""
+
+    blobs: int = 0
+    delivered: int = 0
+    remaining: int = 0
+    parked: int = 0
+    skipped: int = 0  # blobs that somebody else was working on
+    unreadable: int = 0  # blobs that hold something other than letters, and are left alone
+    stopped: str = ""  # why it ended early
+
+
+class UnreadableLettersError(Exception):
+    """A blob among the dead letters that the app did not write, or that somebody spoilt."""
+
+
+Redeliver = Callable[[Sequence[Letter], Deadline], Awaitable[list[Letter]]]
+
+
+class DeadLetters:
+    """The store of dead letters."""
+
+    def __init__(self, container: Container, clock: Clock, park_after: int) -> None:
+        self._container = container
+        self._clock = clock
+        self._park_after = park_after
+
+    async def write(self, letters: Iterable[Letter]) -> int:
+        """Keep letters, one blob or more a reason; return how many.
+
+        Raises:
+            shared.azure.blob_container.StoreError: not all are safe.
+        """
+        kept = 0
+        for chunk in _blobs(letters):
+            await self._put(chunk)
+            kept += len(chunk)
+        return kept
+
+    async def find(self, choice: Choice | None = None) -> AsyncIterator[DeadLetter]:
+        """Blobs of letters, oldest day first.
+
+        Raises:
+            shared.azure.blob_container.StoreError: the listing broke off.
+        """
+        chosen = choice or Choice(parked=None, due_only=False)
+        async for blob in self._container.entries(f"{chosen.day}/" if chosen.day else ""):
+            letter = DeadLetter.listed(blob)
+            if chosen.includes(letter, self._clock.now()):
+                yield letter
+
+    async def read(self, name: str) -> list[Letter]:
+        """The letters of one blob.
+
+        Raises:
+            shared.azure.blob_container.StoreError: it can't be read.
+            UnreadableLettersError: it holds something else.
+        """
+        data, _ = await self._container.get(name)
+        return await asyncio.to_thread(_decode, data)
+
+    async def replay(self, redeliver: Redeliver, deadline: Deadline, choice: Choice | None = None) -> Replay:
+        """Deliver letters again and remove what was accepted; three blobs in a row that meet an outage end it.
+
+        A replay that is cut off leaves its blob as it was, so that the next one sends the same rows with the same
+        keys; two at the same time are kept apart by a lease and, where that ran out, by the ETag.  A blob that holds
+        something else than letters is left alone, so that it holds up no other.
+
+        Raises:
+            shared.azure.blob_container.StoreError: the store can't be listed or read.
+        """
+        result = Replay()
+        outages = 0
+        blobs = [blob async for blob in self.find(choice or Choice())]
+        for blob in sorted(blobs, key=lambda blob: blob.due):
+            if deadline.left <= 0:
+                result.stopped = "no time left"
+                break
+            try:
+                remaining = await self._replay_one(blob, redeliver, deadline, result)
+            except ChangedError:
+                result.skipped += 1
+                continue
+            except UnreadableLettersError:
+                logger.error("%s holds no dead letters and is left alone", blob.name)  # noqa: TRY400 # says all
+                result.unreadable += 1
+                continue
+            outages = outages + 1 if remaining and all(letter.outage for letter in remaining) else 0
+            if outages == 3:  # noqa: PLR2004 # one may be a table's own trouble, three are everybody's
+                result.stopped = f"outage: {remaining[0].reason}"
+                break
+        return result
+
+    async def _replay_one(
+        self, blob: DeadLetter, redeliver: Redeliver, deadline: Deadline, result: Replay
+    ) -> list[Letter]:
+        async with self._container.leased(blob.name) as lease:
+            data, etag = await self._container.get(blob.name)
+            letters = await asyncio.to_thread(_decode, data)
+            remaining = await redeliver(letters, deadline.sooner(REPLAY_SECONDS))
+            stays: Sequence[Letter] = ()
+            for chunk in _blobs(remaining):
+                if chunk[0].reason == blob.reason and not stays:
+                    stays = chunk
+                else:
+                    await self._put(chunk)
+            if stays:  # only now: what moves to another blob must be there before it leaves this one
+                contents = await asyncio.to_thread(_encode, stays)
+                await self._container.replace(blob.name, contents, self._metadata(stays), etag, lease)
+            else:
+                await self._container.delete(blob.name, etag, lease)
+        result.blobs += 1
+        result.remaining += len(remaining)
+        result.delivered += len(letters) - len(remaining)
+        result.parked += sum(self._parks(letter) for letter in remaining)
+        return remaining
+
+    async def _put(self, letters: Sequence[Letter]) -> None:
+        first = letters[0]
+        failed = first.failed
+        name = f"{failed:%Y-%m-%d}/{first.reason}/{failed:%H%M%S}-{first.partition or 'x'}-{first.sequence}"
+        data = await asyncio.to_thread(_encode, letters)
+        await self._container.put(f"{name}-{secrets.token_hex(4)}.ndjson.gz", data, self._metadata(letters))
+
+    def _parks(self, letter: Letter) -> bool:
+        return not letter.outage and letter.replays >= self._park_after
+
+    def _metadata(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        first = letters[0]
+        return {
+            "letters": str(len(letters)),
+            "replays": str(first.replays),
+            "outage": str(first.outage).lower(),
+            "parked": str(self._parks(first)).lower(),
+            "due": (self._clock.now() + wait(first)).isoformat(),
+        }
+
+
+def wait(letter: Letter) -> timedelta:
+    """How long to leave a letter alone: doubled by each replay that failed."""
+    longest = LONGEST_OUTAGE_WAIT if letter.outage else LONGEST_WAIT
+    failures = letter.outages if letter.outage else letter.replays
+    return timedelta() if failures == 0 else min(longest, FIRST_WAIT * 2 ** min(failures - 1, 16))
+
+
+def _group(letter: Letter) -> tuple[str, bool, int, int]:
+    """Letters of one blob share what its name and metadata say."""
+    return letter.reason, letter.outage, letter.replays, letter.outages
+
+
+def _blobs(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    """Letters as they go into blobs."""
+    for _, group in groupby(sorted(letters, key=_group), key=_group):
+        yield from _chunks(group)
+
+
+def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    chunk: list[Letter] = []
+    size = 0
+    for letter in letters:
+        length = len(bytes(letter.row)) + len(letter.event)
+        if chunk and (len(chunk) >= LETTERS_PER_BLOB or size + length > BYTES_PER_BLOB):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(letter)
+        size += length
+    if chunk:
+        yield chunk
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Letter)
+
+
+def _encode(letters: Sequence[Letter]) -> bytes:
+    return igzip.compress(_encoder.encode_lines(letters), compresslevel=2)
+
+
+def _decode(data: bytes) -> list[Letter]:
+    try:
+        return _decoder.decode_lines(igzip.decompress(data))  # type: ignore[no-untyped-call] # isal ships no types
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc] # typed as a variable, is a class
+        raise UnreadableLettersError(type(error).__name__) from error

@@ -1,0 +1,1 @@
+"""Rows to accepted request bodies: packing, upload, concurrency, forwarding."""

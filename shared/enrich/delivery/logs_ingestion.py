@@ -1,0 +1,96 @@
+"""The edge to the Logs Ingestion API: bytes out, an answer back, no exception."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from shared.azure.clients import Clients
+from shared.clock import Clock
+from shared.enrich.delivery.ingestion_status import Answer, retry_after
+from shared.fail_points import touching
+from shared.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import HttpResponseError
+
+MESSAGE_LIMIT = 500  # characters of an error that are kept
+
+
+class Ingestion(Protocol):
+    """Where bodies go."""
+
+    async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 # part of the request
+        """Send gzip bytes to a stream; whatever happens within `timeout` seconds is an answer."""
+
+    async def renew_token(self) -> None:
+        """Have the next upload carry a token issued from now on."""
+
+
+class LogsIngestion:
+    """The data collection rule named in the settings, through `azure-monitor-ingestion`."""
+
+    def __init__(self, settings: Settings, clients: Clients, clock: Clock) -> None:
+        self._rule = settings.ingestion_rule_id
+        self._clients = clients
+        self._clock = clock
+
+    async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 # part of the request
+        """Send gzip bytes to a stream; whatever happens within `timeout` seconds is an answer."""
+        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+        try:
+            async with asyncio.timeout(timeout):
+                with touching("ingestion.upload"):
+                    await self._clients.ingestion.upload(self._rule, stream, io.BytesIO(data))
+        except TimeoutError:
+            return Answer(0, "Timeout", f"no answer within {timeout:g} s")
+        except HttpResponseError as error:
+            answer = _answer(error, self._clock.now())
+            if isinstance(error, ClientAuthenticationError) and answer.status != 401:  # noqa: PLR2004 # Unauthorized
+                return Answer(0, "NoToken", answer.message, permanent=True)
+            return answer
+        except SettingsError as error:
+            return Answer(0, "NotConfigured", str(error), permanent=True)
+        except AzureError as error:  # refused, reset or broken off: a type's name says which, and shows no contents
+            return Answer(0, type(error).__name__, _short(str(error)))
+        return Answer(204)
+
+    async def renew_token(self) -> None:
+        """Have the next upload carry a token issued from now on.
+
+        The policy of azure-core forgets its token on a 401, but the credential behind it would hand out the same one
+        from its cache.  A claim makes credentials go past their cache (OpenID Connect Core, 5.5).
+        """
+        from azure.core.exceptions import AzureError
+
+        try:
+            with touching("ingestion.token"):
+                await self._clients.renew_ingestion_token()
+        except (AzureError, SettingsError):
+            return  # the next upload asks for a token itself, and its failure is an answer
+
+
+def _answer(error: HttpResponseError, now: datetime) -> Answer:
+    if error.status_code is None:
+        return Answer(0, type(error).__name__, _short(error.message))
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    code, message = _service_error(error)
+    return Answer(error.status_code, code, _short(message), retry_after(headers.get("Retry-After"), now))
+
+
+def _service_error(error: HttpResponseError) -> tuple[str, str]:
+    """The service's own code and message, from `{"error": {"code": ..., "message": ...}}`."""
+    try:
+        details = json.loads(error.response.text())["error"]  # type: ignore[union-attr] # None is caught below
+        return str(details["code"]), str(details["message"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return error.reason or "", error.message
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 3] + "..."

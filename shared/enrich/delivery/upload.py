@@ -1,0 +1,156 @@
+"""Upload bodies until every row is accepted or refused for good: retry, renew, bisect, within a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, Self, TypeVar
+
+from shared.clock import Clock, Deadline
+from shared.enrich.delivery.ingestion_status import Answer, Verdict
+from shared.enrich.delivery.logs_ingestion import Ingestion
+from shared.enrich.delivery.upload_concurrency import Limiter
+
+FIRST_DELAY = 0.5  # seconds; doubled by each try
+LONGEST_DELAY = 30.0  # seconds between two tries when the service does not say
+UPLOAD_TIMEOUT = 30.0  # seconds for one request: a body is at most 1 MB
+
+
+class Body(Protocol):
+    """Rows of one stream, packed."""
+
+    @property
+    def stream(self) -> str:
+        """The stream they go to."""
+
+    @property
+    def data(self) -> bytes:
+        """The gzip bytes of a JSON array."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of that array before compression."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+
+    def part(self, start: int, stop: int) -> Self:
+        """A body of some of the rows."""
+
+
+B = TypeVar("B", bound=Body)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Generic[B]):
+    """Rows that were not accepted; an outage says nothing about the rows themselves."""
+
+    body: B
+    answer: Answer
+    tries: int
+    outage: bool
+
+
+@dataclass(slots=True)
+class Report(Generic[B]):
+    """What became of the bodies of one invocation."""
+
+    accepted: list[B] = field(default_factory=list)
+    refused: list[Refusal[B]] = field(default_factory=list)
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    bytes_sent: int = 0
+
+
+class Deliverer:
+    """Uploads bodies concurrently; one per process, so that invocations share its limiter."""
+
+    def __init__(
+        self,
+        ingestion: Ingestion,
+        concurrency: int,
+        clock: Clock,
+        chance: Callable[[float, float], float] = random.uniform,
+        upload_timeout: float = UPLOAD_TIMEOUT,
+    ) -> None:
+        self._ingestion = ingestion
+        self._clock = clock
+        self._chance = chance
+        self._upload_timeout = upload_timeout
+        self._renewing = asyncio.Lock()
+        self._renewed_at = float("-inf")
+        self.limiter = Limiter(concurrency, clock)
+
+    async def deliver(self, bodies: Iterable[B], deadline: Deadline) -> Report[B]:
+        """Send every body; return when each row is accepted or refused, at the deadline at the latest."""
+        report: Report[B] = Report()
+        async with asyncio.TaskGroup() as group:
+            for body in bodies:
+                group.create_task(self._deliver_one(body, deadline, report))
+        return report
+
+    async def _deliver_one(self, body: B, deadline: Deadline, report: Report[B], *, suspect: bool = False) -> bool:
+        """Send a body and, where a row in it is refused, its halves; return whether it was accepted whole.
+
+        A bad row among n costs at most 2 log2(n) + 1 requests more.  When a refused body's first half passes, the
+        second is `suspect`: it is halved without being sent whole once more.
+        """
+        if not suspect or len(body) == 1:
+            answer, tries = await self._persist(body, deadline, report)
+            if answer.verdict is Verdict.ACCEPTED:
+                report.accepted.append(body)
+                return True
+            outage = answer.verdict not in {Verdict.POISON, Verdict.TOO_LARGE}
+            if outage or len(body) == 1:
+                report.refused.append(Refusal(body, answer, tries, outage))
+                return False
+        middle = len(body) // 2
+        first_passed = await self._deliver_one(body.part(0, middle), deadline, report)
+        await self._deliver_one(body.part(middle, len(body)), deadline, report, suspect=first_passed)
+        return False
+
+    async def _persist(self, body: B, deadline: Deadline, report: Report[B]) -> tuple[Answer, int]:
+        """Send one body until the answer is final or the deadline leaves no time for another try."""
+        answer, tries, renewed = Answer(0, "DeadlinePassed", "no time left to send"), 0, False
+        while True:
+            try:
+                async with self.limiter.slot(deadline):
+                    sent_at = self._clock.monotonic()
+                    answer = await self._ingestion.upload(
+                        body.stream, body.data, min(self._upload_timeout, deadline.left)
+                    )
+            except TimeoutError:
+                return answer, tries
+            tries += 1
+            report.requests += 1
+            report.bytes_sent += len(body.data)
+            delay = self._delay(answer, tries)
+            if answer.throttled:
+                report.throttled += 1
+                self.limiter.throttled(sent_at, answer.retry_after or 0.0)
+            if answer.verdict is Verdict.RENEW and not renewed:
+                renewed = True
+                await self._renew(sent_at)
+            elif answer.verdict is Verdict.RETRY and delay < deadline.left:
+                await self._clock.sleep(delay)
+            else:
+                if answer.verdict is Verdict.ACCEPTED:
+                    self.limiter.succeeded()
+                return answer, tries
+            report.retries += 1
+
+    def _delay(self, answer: Answer, tries: int) -> float:
+        """Seconds before the next try: what the service asks for and a little more, or exponential with full jitter."""
+        if answer.retry_after is not None:
+            return answer.retry_after + self._chance(0, FIRST_DELAY)
+        return self._chance(0, min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries, 16)))
+
+    async def _renew(self, sent_at: float) -> None:
+        """Renew the token once, however many uploads were refused with the old one."""
+        async with self._renewing:
+            if self._renewed_at < sent_at:
+                await self._ingestion.renew_token()
+                self._renewed_at = self._clock.monotonic()

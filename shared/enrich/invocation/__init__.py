@@ -1,0 +1,1 @@
+"""One invocation of the Event Hub trigger, from events to rows in tables."""

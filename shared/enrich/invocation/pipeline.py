@@ -1,0 +1,229 @@
+"""Exported record -> row -> table: the steps in their order, which no other module knows.
+
+`run` returns only when every record of its batch is accepted or kept as a dead letter, and raises otherwise, so that
+the host holds its checkpoint and delivers the batch again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+from isal import igzip
+
+from shared.azure.blob_container import Container, StoreError
+from shared.clock import Clock, Deadline
+from shared.enrich.dead_letters.dead_letter import (
+    Letter,
+    answered,
+    failed_again,
+    not_forwarded,
+    one_line,
+    refused,
+    texts,
+    unsent,
+)
+from shared.enrich.dead_letters.dead_letter_store import Choice, DeadLetters, Replay
+from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
+from shared.enrich.delivery.packing import Body, Encoded, pack_encoded
+from shared.enrich.delivery.upload import Deliverer
+from shared.enrich.invocation.preparation import Preparer
+from shared.enrich.records.model import Event, Row
+from shared.enrich.telemetry.delivery_summary import Observer, Summary
+from shared.enrich.telemetry.opentelemetry import Telemetry
+from shared.fail_points import touching
+
+logger = logging.getLogger("defender_export.enrich")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds from the start of an invocation: until it stops uploading, and until it must have ended."""
+
+    deliver: float
+    end: float
+
+
+class Pipeline:
+    """Delivers events, dead letters and the app's own rows; one per process."""
+
+    def __init__(
+        self,
+        preparer: Preparer,
+        deliverer: Deliverer,
+        dead_letters: DeadLetters,
+        oversize: Container,
+        budget: Budget,
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        forward: Forward | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.dead_letters = dead_letters
+        self._preparer = preparer
+        self._deliverer = deliverer
+        self._oversize = oversize
+        self._budget = budget
+        self._clock = clock
+        self._telemetry = telemetry
+        self._forward = forward
+        self._observer = observer
+
+    async def run(self, events: Sequence[Event], *, sighted: bool = True) -> Summary:
+        """Deliver a batch of events; unless `sighted`, they say nothing about what subscriptions send by themselves.
+
+        Raises:
+            shared.azure.blob_container.StoreError: some record is neither accepted nor kept; deliver the batch again.
+        """
+        clock, summary = self._clock, Summary()
+        deadline, end = clock.deadline(self._budget.deliver), clock.deadline(self._budget.end)
+        with self._telemetry.invocation("enrich_records", summary):
+            summary.count_events(events, clock.now())
+            work = await self._preparer.prepare(events, clock.now())
+            summary.count_work(work)
+            await _within(end, asyncio.gather(*map(self._keep_whole, work.oversize)))
+            letters = work.letters + await self._send(work.bodies, deadline, summary)
+            if letters:
+                await _within(end, self.dead_letters.write(letters))
+            summary.finish(letters, self._budget.end - end.left, clock.now())
+            if not sighted:
+                summary.sightings.clear()
+            await self._observe(summary)
+        logger.log(logging.WARNING if letters else logging.INFO, "delivered %s", orjson.dumps(summary.log()).decode())
+        return summary
+
+    async def replay(self, choice: Choice | None = None) -> Replay:
+        """Deliver dead letters again: those that are due, unless `choice` says otherwise.
+
+        Raises:
+            shared.azure.blob_container.StoreError: the store is out of reach.
+        """
+        summary = Summary()
+
+        async def redeliver(letters: Sequence[Letter], deadline: Deadline) -> list[Letter]:
+            return await self._redeliver(letters, deadline, summary)
+
+        with self._telemetry.invocation("retry_dead_letters", summary):
+            deadline = self._clock.deadline(self._budget.deliver)
+            replay = await self.dead_letters.replay(redeliver, deadline, choice)
+            await self._observe(summary)
+        if replay.blobs or replay.skipped or replay.stopped:
+            logger.info("replayed %s", orjson.dumps(replay).decode())
+        return replay
+
+    async def sink(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Deliver the app's own rows (runs, health) to one of its tables with the same guarantees.
+
+        Raises:
+            shared.azure.blob_container.StoreError: some row is neither accepted nor kept.
+        """
+        now = self._clock.now()
+        encoded = [one_line(orjson.dumps(row, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)) for row in rows]
+        letters = [Letter(reason="new", table=table, row=row, enqueued=now, failed=now) for row in encoded]
+        remaining = await self._upload_again(letters, self._clock.deadline(self._budget.deliver), Summary())
+        if remaining:
+            await self.dead_letters.write(msgspec.structs.replace(letter, replays=0, outages=0) for letter in remaining)
+
+    async def _keep_whole(self, row: Row) -> None:
+        """Keep the whole of a record whose row had to be cut; its key makes the name, so that a repeat replaces it."""
+        name = f"{row.event_time:%Y-%m-%d}/{row.kind}/{row.record_key}.json.gz"
+        await self._oversize.put(name, igzip.compress(row.whole))
+
+    async def _send(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
+        """Upload and forward side by side; return what was not taken."""
+        report, not_sent = await asyncio.gather(
+            self._deliverer.deliver(bodies, deadline), self._send_on(bodies, deadline, summary)
+        )
+        now = self._clock.now()
+        summary.count_report(report, now.date())
+        return [letter for refusal in report.refused for letter in refused(refusal, now)] + not_sent
+
+    async def _send_on(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
+        if self._forward is None or not bodies:
+            return []
+        rows = [pair for body in bodies for pair in zip(body.rows, texts(body), strict=True)]
+        failures = await self._forward.send([Outgoing(row.record_id, row.table, text) for row, text in rows], deadline)
+        summary.forwarded += len(rows) - len(failures)
+        return [not_forwarded(*rows[failure.index], failure, self._clock.now()) for failure in failures]
+
+    async def _redeliver(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
+        """Send letters once more, each to where it was bound; return those not taken, with their counts moved on."""
+        events = [letter for letter in letters if letter.event]
+        to_hub = [letter for letter in letters if letter.target == "hub"]
+        to_workspace = [letter for letter in letters if letter.target == "workspace" and not letter.event]
+        again = await asyncio.gather(
+            self._upload_again(to_workspace, deadline, summary),
+            self._send_on_again(to_hub, deadline, summary),
+            self._read_again(events, deadline, summary),
+        )
+        return [letter for part in again for letter in part]
+
+    async def _upload_again(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
+        by_stream: dict[str, list[Letter]] = defaultdict(list)
+        for letter in letters:
+            by_stream[f"Custom-{letter.table}"].append(letter)
+        bodies = [
+            body
+            for stream, own in by_stream.items()
+            for body in pack_encoded(Encoded(stream, (), [bytes(letter.row) for letter in own]))
+        ]
+        report = await self._deliverer.deliver(bodies, deadline)
+        now = self._clock.now()
+        summary.count_report(report, now.date())
+        return [
+            failed_again(before, answered(before, refusal.answer, outage=refusal.outage, tries=refusal.tries))
+            for refusal in report.refused
+            for before in by_stream[refusal.body.stream][refusal.body.start : refusal.body.stop]
+        ]
+
+    async def _send_on_again(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
+        if not letters:
+            return []
+        if self._forward is None:
+            off = NotForwarded(0, "not-configured", "forwarding is off", outage=True)
+            return [failed_again(letter, unsent(letter, off)) for letter in letters]
+        outgoing = [Outgoing(letter.record, letter.table, bytes(letter.row)) for letter in letters]
+        failures = await self._forward.send(outgoing, deadline)
+        summary.forwarded += len(letters) - len(failures)
+        return [failed_again(letters[each.index], unsent(letters[each.index], each)) for each in failures]
+
+    async def _read_again(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
+        """Raw events go the whole way: a later release may read what this one could not."""
+        if not letters:
+            return []
+        before = {(letter.partition, letter.sequence): letter for letter in letters}
+        work = await self._preparer.prepare([letter.raw_event for letter in letters], self._clock.now())
+        await asyncio.gather(*map(self._keep_whole, work.oversize))
+        after = work.letters + await self._send(work.bodies, deadline, summary)
+        return [failed_again(before[letter.partition, letter.sequence], letter) for letter in after]
+
+    async def _observe(self, summary: Summary) -> None:
+        """Tell freshness; it must not hold up delivery."""
+        if self._observer is None:
+            return
+        try:
+            with touching("freshness.note"):
+                await self._observer(summary.sightings, summary.uploads, self._clock.now())
+        except Exception as error:  # noqa: BLE001 # the next invocation tells it again
+            logger.warning("could not note what arrived: %s", type(error).__name__)
+
+
+async def _within(end: Deadline, step: Awaitable[T]) -> T:
+    """Wait for a step, but not past the end.
+
+    Raises:
+        StoreError: time is up.
+    """
+    try:
+        async with asyncio.timeout(max(0.0, end.left)):
+            return await step
+    except TimeoutError:
+        raise StoreError("no time left") from None

@@ -1,0 +1,59 @@
+"""Puts a pipeline together from settings and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.azure.blob_container import Container
+from shared.azure.clients import Clients
+from shared.clock import Clock
+from shared.enrich.context import graph_lookup
+from shared.enrich.dead_letters.dead_letter_store import DeadLetters
+from shared.enrich.delivery.logs_ingestion import LogsIngestion
+from shared.enrich.delivery.output_hub import OutputHub
+from shared.enrich.delivery.upload import Deliverer
+from shared.enrich.invocation.pipeline import Budget, Pipeline
+from shared.enrich.invocation.preparation import Context, Preparer
+from shared.enrich.records.parser import Parser
+from shared.enrich.telemetry.delivery_summary import Observer
+from shared.enrich.telemetry.opentelemetry import telemetry
+from shared.settings import Settings
+
+END_PERCENT = 90  # of the function's timeout: the host kills the worker at 100
+
+
+def dead_letters(settings: Settings, clients: Clients, clock: Clock) -> DeadLetters:
+    """The store of dead letters."""
+    container = Container(clients, settings.dead_letters_container)
+    return DeadLetters(container, clock, settings.dead_letter_park_after)
+
+
+def pipeline(
+    settings: Settings,
+    clients: Clients,
+    environment: Mapping[str, str],
+    *,
+    parser: Parser | None = None,
+    context: Context | None = None,
+    observer: Observer | None = None,
+    clock: Clock | None = None,
+) -> Pipeline:
+    """The pipeline of one process."""
+    clock = clock or Clock()
+    timeout = settings.function_timeout.total_seconds()
+    return Pipeline(
+        Preparer(parser or graph_lookup.parser(settings), context),
+        Deliverer(
+            LogsIngestion(settings, clients, clock),
+            settings.delivery_concurrency,
+            clock,
+            upload_timeout=settings.upload_timeout.total_seconds(),
+        ),
+        dead_letters(settings, clients, clock),
+        Container(clients, settings.oversize_container),
+        Budget(timeout * settings.delivery_deadline_percent / 100, timeout * END_PERCENT / 100),
+        clock=clock,
+        telemetry=telemetry(environment),
+        forward=OutputHub(clients) if settings.forward_event_hub else None,
+        observer=observer,
+    )

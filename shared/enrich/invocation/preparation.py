@@ -1,0 +1,115 @@
+"""Events to bodies: parse, add context, pack; what can't be made a row of becomes a dead letter, never an exception."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from shared.enrich.context.resource_context import Counts
+from shared.enrich.dead_letters.dead_letter import Letter, defective_event, defective_row, unreadable
+from shared.enrich.delivery.packing import Body, pack
+from shared.enrich.records.model import Event, Parsed, Row
+from shared.enrich.records.parser import Parser
+from shared.fail_points import touching
+
+logger = logging.getLogger("defender_export.enrich")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Context(Protocol):
+    """Fills the columns that come from Resource Graph."""
+
+    @property
+    def counts(self) -> Counts:
+        """Look-ups since the process began."""
+
+    async def enrich(self, rows: Sequence[Row]) -> None:
+        """Fill what can be found and leave the rest empty; never raises."""
+
+
+@dataclass
+class Work:
+    """What to upload, what to keep whole beside it, and what no row can be made of."""
+
+    parsed: Parsed = field(default_factory=Parsed)
+    bodies: list[Body] = field(default_factory=list)
+    oversize: list[Row] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    context: Counter[str] = field(default_factory=Counter)
+
+
+class Preparer:
+    """Turns batches of events into bodies.
+
+    The CPU's share runs in a thread, so that the uploads of other partitions go on meanwhile
+    (docs/decisions/cpu-work-in-a-thread.md).
+    """
+
+    def __init__(self, parser: Parser, context: Context | None) -> None:
+        self._parser = parser
+        self._context = context
+        self._counted: Counter[str] = Counter()
+
+    async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
+        """Parse, add context and pack."""
+        work = Work()
+        await asyncio.to_thread(self._parse, events, now, work)
+        if self._context is not None:
+            await self._add_context(self._context, work)
+        await asyncio.to_thread(_pack, now, work)
+        return work
+
+    async def _add_context(self, context: Context, work: Work) -> None:
+        """Fill the context columns; whatever happens there, rows go on without."""
+        try:
+            with touching("context.enrich"):
+                await context.enrich(work.parsed.rows)
+        except Exception as error:  # noqa: BLE001 # context never blocks delivery
+            logger.warning("rows go on without context: %s", type(error).__name__)
+        counts = context.counts
+        now = Counter(hit=counts.hits, miss=counts.asked - counts.hits, failure=counts.failures)
+        work.context, self._counted = now - self._counted, now
+
+    def _parse(self, events: Sequence[Event], now: datetime, work: Work) -> None:
+        def defect(event: Event, error: Exception) -> None:
+            work.letters.append(defective_event(event, error, now))
+
+        for parsed in _isolating(lambda part: self._parser.parse(part, now), events, defect):
+            work.parsed.rows += parsed.rows
+            work.parsed.dropped += parsed.dropped
+            work.letters += [unreadable(bad, now) for bad in parsed.bad]
+
+
+def _pack(now: datetime, work: Work) -> None:
+    def defect(row: Row, error: Exception) -> None:
+        work.letters.append(defective_row(row, error, now))
+
+    for packed in _isolating(pack, work.parsed.rows, defect):
+        work.bodies += packed.bodies
+        work.oversize += packed.oversize
+
+
+def _isolating(
+    step: Callable[[Sequence[Item]], Result], items: Sequence[Item], defect: Callable[[Item, Exception], None]
+) -> Iterator[Result]:
+    """Apply a step to all items at once; should it raise, halve until the items that make it raise stand alone.
+
+    The steps are written never to raise.  If one does all the same, one record must not hold up its partition.
+    """
+    try:
+        result = step(items)
+    except Exception as error:  # noqa: BLE001 # whatever it is, it must not end the invocation
+        if len(items) == 1:
+            defect(items[0], error)
+            return
+        middle = len(items) // 2
+        yield from _isolating(step, items[:middle], defect)
+        yield from _isolating(step, items[middle:], defect)
+    else:
+        yield result

@@ -1,0 +1,1 @@
+"""What an invocation did: counts, metrics and traces."""

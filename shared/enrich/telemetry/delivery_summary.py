@@ -1,0 +1,104 @@
+"""What one invocation did, in numbers: for metrics, the log line and freshness.  No record contents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.delivery.packing import Body
+from shared.enrich.delivery.upload import Report
+from shared.enrich.invocation.preparation import Work
+from shared.enrich.records.model import Event
+
+Sightings = dict[tuple[str, str, bool], datetime]
+"""(subscription, kind, whether a snapshot's) -> the newest enqueued time."""
+Uploads = Counter[tuple[str, date]]
+"""(table, day of arrival in UTC) -> rows accepted."""
+Observer = Callable[
+    [Mapping[tuple[str, str, bool], datetime], Mapping[tuple[str, date], int], datetime], Awaitable[None]
+]
+"""Told once an invocation: sightings, uploads, now."""
+
+
+@dataclass
+class Summary:
+    """Counts of one invocation.
+
+    `lag` is seconds that the newest event waited, by partition; `age` seconds from the oldest event's enqueuing to its
+    delivery; `context` look-ups by outcome.
+    """
+
+    events: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    letters: Counter[str] = field(default_factory=Counter)
+    forwarded: int = 0
+    oversize: int = 0
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    bytes_sent: int = 0
+    lag: dict[str, float] = field(default_factory=dict)
+    context: Counter[str] = field(default_factory=Counter)
+    oldest: datetime | None = None
+    age: float = 0.0
+    seconds: float = 0.0
+    sightings: Sightings = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Counter)
+
+    def count_events(self, events: Sequence[Event], now: datetime) -> None:
+        """How many, and how long the newest of each partition has waited."""
+        self.events += len(events)
+        newest = {event.partition: event.enqueued for event in events}  # events of a partition come in order
+        self.lag = {partition: (now - enqueued).total_seconds() for partition, enqueued in newest.items()}
+        self.oldest = events[0].enqueued if events else None
+
+    def count_work(self, work: Work) -> None:
+        """Records by kind, and when each subscription was last heard of."""
+        sightings = self.sightings
+        for row in work.parsed.rows:
+            key = (row.subscription, row.kind, row.snapshot)
+            seen = sightings.get(key)
+            if seen is None or row.event.enqueued > seen:
+                sightings[key] = row.event.enqueued
+            self.kinds[row.kind] += 1
+        self.dropped += work.parsed.dropped
+        self.oversize += len(work.oversize)
+        self.context += work.context
+
+    def count_report(self, report: Report[Body], day: date) -> None:
+        """Rows accepted by table, and what that took."""
+        for body in report.accepted:
+            table = body.stream.removeprefix("Custom-")
+            self.accepted[table] += len(body)
+            self.uploads[table, day] += len(body)
+        self.requests += report.requests
+        self.retries += report.retries
+        self.throttled += report.throttled
+        self.bytes_sent += report.bytes_sent
+
+    def finish(self, letters: Iterable[Letter], seconds: float, now: datetime) -> None:
+        """Dead letters by reason, and how long it all took."""
+        self.letters.update(letter.reason for letter in letters)
+        self.seconds = seconds
+        if self.oldest is not None:
+            self.age = (now - self.oldest).total_seconds()
+
+    def log(self) -> dict[str, object]:
+        """Fields of the structured log line."""
+        return {
+            "events": self.events,
+            "records": sum(self.kinds.values()),
+            "dropped": sum(self.dropped.values()),
+            "accepted": sum(self.accepted.values()),
+            "dead_letters": dict(self.letters),
+            "forwarded": self.forwarded,
+            "requests": self.requests,
+            "retries": self.retries,
+            "bytes": self.bytes_sent,
+            "seconds": round(self.seconds, 3),
+        }

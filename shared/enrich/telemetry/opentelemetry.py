@@ -1,0 +1,119 @@
+"""Metrics and traces of delivery through OpenTelemetry, which is loaded only where it is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
+
+from shared.enrich.telemetry.delivery_summary import Summary
+
+_SCOPE = "defender_export"
+_COUNTERS = {
+    "records": "Records read, by kind.",
+    "dropped": "Records that a cost filter left out, by kind.",
+    "rows": "Rows accepted, by table.",
+    "dead_letters": "Dead letters written, by reason.",
+    "forwarded": "Rows sent to the output hub.",
+    "requests": "Requests to the Logs Ingestion API.",
+    "retries": "Requests that repeated one.",
+    "throttled": "Requests answered 429.",
+    "bytes": "Bytes uploaded, compressed.",
+    "context": "Context look-ups, by outcome.",
+}
+_HISTOGRAMS = {
+    "age": "Seconds from the oldest event's enqueuing to its delivery.",
+    "lag": "Seconds that the newest event of a batch had waited, by partition.",
+    "duration": "Seconds of an invocation.",
+}
+
+
+class Telemetry(Protocol):
+    """Told of each invocation."""
+
+    def invocation(self, name: str, summary: Summary) -> AbstractContextManager[None]:
+        """A span around one invocation; what `summary` holds at its end goes to the metrics."""
+
+
+class Silent:
+    """Where no telemetry is configured."""
+
+    def invocation(self, name: str, summary: Summary) -> AbstractContextManager[None]:  # noqa: ARG002 # the protocol's
+        """Nothing."""
+        return nullcontext()
+
+
+class OpenTelemetry:
+    """Instruments of the process's providers, whoever set them up."""
+
+    def __init__(self) -> None:
+        from opentelemetry import metrics, trace
+
+        meter = metrics.get_meter(_SCOPE)
+        self._tracer = trace.get_tracer(_SCOPE)
+        self._counters = {
+            name: meter.create_counter(f"defender_export.{name}", description=text) for name, text in _COUNTERS.items()
+        }
+        self._histograms = {
+            name: meter.create_histogram(f"defender_export.{name}", "s", text) for name, text in _HISTOGRAMS.items()
+        }
+
+    @contextmanager
+    def invocation(self, name: str, summary: Summary) -> Iterator[None]:
+        """A span around one invocation; what `summary` holds at its end goes to the metrics."""
+        with self._tracer.start_as_current_span(name, attributes={"messaging.system": "eventhubs"}) as span:
+            try:
+                yield
+            finally:
+                span.set_attribute("defender_export.events", summary.events)
+                self._record(summary)
+
+    def _record(self, summary: Summary) -> None:
+        for metric, label, counts in (
+            ("records", "kind", summary.kinds),
+            ("dropped", "kind", summary.dropped),
+            ("rows", "table", summary.accepted),
+            ("dead_letters", "reason", summary.letters),
+            ("context", "outcome", summary.context),
+        ):
+            for key, count in counts.items():
+                self._counters[metric].add(count, {label: key})
+        self._counters["forwarded"].add(summary.forwarded)
+        self._counters["requests"].add(summary.requests)
+        self._counters["retries"].add(summary.retries)
+        self._counters["throttled"].add(summary.throttled)
+        self._counters["bytes"].add(summary.bytes_sent)
+        for partition, seconds in summary.lag.items():
+            self._histograms["lag"].record(seconds, {"partition": partition})
+        if summary.events:
+            self._histograms["age"].record(summary.age)
+            self._histograms["duration"].record(summary.seconds)
+
+
+def telemetry(environment: Mapping[str, str]) -> Telemetry:
+    """OpenTelemetry where Application Insights is configured, or where OTEL_* says that somebody else set it up."""
+    connection = environment.get("APPLICATIONINSIGHTS_CONNECTION_STRING")
+    if connection:
+        _export_to_application_insights(connection)
+        return OpenTelemetry()
+    if any(name.startswith("OTEL_") for name in environment):
+        return OpenTelemetry()
+    return Silent()
+
+
+def _export_to_application_insights(connection: str) -> None:
+    """Set up the exporters that Microsoft's distribution bundles, without its dozen instrumentations of frameworks."""
+    from azure.core.settings import settings
+    from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
+    from opentelemetry import metrics, trace
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    reader = PeriodicExportingMetricReader(AzureMonitorMetricExporter(connection_string=connection))
+    metrics.set_meter_provider(MeterProvider([reader]))
+    tracers = TracerProvider()
+    tracers.add_span_processor(BatchSpanProcessor(AzureMonitorTraceExporter(connection_string=connection)))
+    trace.set_tracer_provider(tracers)
+    settings.tracing_enabled = True  # azure-core then makes a span of each request

@@ -1,0 +1,125 @@
+"""Put pydantic's errors into words for people who write export files: what is wrong, and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+from shared.exports.diagnostics import Finding
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from shared.exports.yaml_reader import Document, Path
+
+_EXPECTED = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+}
+
+
+def word_errors(error: ValidationError, model: type[BaseModel], document: Document, source: str) -> list[Finding]:
+    """One finding for each error, with the file, line and path of its place."""
+    placed = [
+        (tuple(_path(document.content, details["loc"])), details)
+        for details in error.errors(include_url=False, include_context=True)
+    ]
+    findings = []
+    for path, details in placed:
+        # A list whose only item is wrong is also reported as too short.
+        if details["type"] == "too_short" and any(other[: len(path)] == path != other for other, _ in placed):
+            continue
+        code, sentence, fix = _say(details, model, path)
+        where = f"{source}:{document.line_of(path)}: {dotted(path)}" if path else f"{source}:1"
+        findings.append(Finding(code, "error", where, sentence, fix))
+    return findings
+
+
+def dotted(path: Path) -> str:
+    """A path as one writes it: `export.alerts.severities[0]`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def _path(content: Any, location: Path) -> Iterator[str | int]:
+    """The part of pydantic's location that is in the file: it also names the members of unions."""
+    last = len(location) - 1
+    for position, step in enumerate(location):
+        if isinstance(content, dict) and (step in content or position == last):
+            yield step
+            content = content.get(step)
+        elif isinstance(content, list) and isinstance(step, int) and step < len(content):
+            yield step
+            content = content[step]
+
+
+def _say(details: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[str, str, str]:
+    """The code, sentence and fix for one error."""
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    key = str(path[-1]) if path else ""
+    code, sentence, fix = "wrong-value", f"{details['msg']}.", ""
+    if kind == "extra_forbidden":
+        known = _keys(model, path[:-1])
+        code, sentence = "unknown-key", f"{key!r} is not a key here."
+        fix = _suggest(key, known) or f"Known: {', '.join(known)}."
+    elif kind == "missing":
+        code, sentence = "missing-key", f"{key!r} is missing."
+    elif kind == "literal_error":
+        allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        sentence = f"{_show(value)} is not {'one of ' if len(allowed) > 1 else ''}{', '.join(allowed)}."
+        fix = _suggest(value, allowed)
+    elif kind == "value_error":
+        problem = str(context["error"])
+        sentence = f"{problem}."
+    elif kind == "too_short":
+        sentence, fix = "the list is empty.", "List something, or take the key out to mean all."
+    elif kind in _EXPECTED:
+        code, sentence, fix = "wrong-type", f"{_show(value)} is not {_EXPECTED[kind]}.", _quote_or_list(kind, value)
+    return code, sentence, fix
+
+
+def _quote_or_list(kind: str, value: Any) -> str:
+    if kind == "string_type" and isinstance(value, (bool, int, float)):
+        return f'Put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}".'
+    return f"Write [{value}]." if kind == "tuple_type" and isinstance(value, str) else ""
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return repr(value) if len(str(value)) <= 80 else f"{str(value)[:80]!r}..."  # noqa: PLR2004 - one line of a terminal
+
+
+def _suggest(value: Any, allowed: list[str]) -> str:
+    lowered = {name.lower(): name for name in allowed}
+    close = get_close_matches(str(value)[:100].lower(), lowered, n=1)
+    return f"Did you mean {lowered[close[0]]}?" if close else ""
+
+
+def _keys(model: type[BaseModel], path: Path) -> list[str]:
+    """The keys that the part of the model at `path` knows."""
+    for step in path:
+        if isinstance(step, str):
+            inner = next((f.annotation for f in model.model_fields.values() if f.alias == step), None)
+            model = next(_models(inner), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)

@@ -1,0 +1,255 @@
+"""Carry out a plan: confirm, write, read back; subscriptions side by side, each one's automations in turn.
+
+Nothing is written on the word of Resource Graph alone: a GET just before decides anew, `If-Match` holds the etag it
+gave, and a GET afterwards tells whether the write is visible.  One subscription's failure stays its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.exports.compiler import NAME_TAG
+from shared.reconcile.apply.arm_client import Arm, ArmError, Halted
+from shared.reconcile.apply.azure_errors import Refusal, explain
+from shared.reconcile.destinations.connection_keys import Destinations
+from shared.reconcile.model import Desired, Live, ResourceId
+from shared.reconcile.plan.automation_diff import diff, merge
+from shared.reconcile.plan.planner import WRITES, Action, Item, Plan, decide, owned, tag
+
+logger = logging.getLogger(__name__)
+
+# After these pauses in seconds a write that still can't be read back is called unconfirmed; the next run looks again.
+READ_BACK_PAUSES = (0, 1, 3)
+REGISTRATION_PAUSES = (5, 10, 15, 30)
+ROUNDS = 3
+PRECONDITION_FAILED = 412
+
+
+class Status(StrEnum):
+    """How one item of a plan ended."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    ADOPTED = "adopted"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+    FOREIGN = "foreign"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
+    NOT_REACHED = "not_reached"
+
+
+DONE = {
+    Action.CREATE: Status.CREATED,
+    Action.UPDATE: Status.UPDATED,
+    Action.ADOPT: Status.ADOPTED,
+    Action.DELETE: Status.DELETED,
+}
+SUCCESSES = frozenset({*DONE.values(), Status.UNCHANGED})
+_LEFT_ALONE = {
+    Action.UNCHANGED: Status.UNCHANGED,
+    Action.FOREIGN: Status.FOREIGN,
+    Action.BLOCKED: Status.BLOCKED,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one automation; `reason` is a sentence where the status alone does not say."""
+
+    id: ResourceId
+    export: str
+    status: Status
+    reason: str = ""
+
+
+class Apply:
+    """One application of a plan.
+
+    `outcomes` is right at every moment, so that a run that is cancelled can still say how far it came.
+    """
+
+    def __init__(
+        self,
+        arm: Arm,
+        destinations: Destinations,
+        instance_id: str,
+        *,
+        pause: Callable[[float], Awaitable[None]],
+        concurrency: int,
+        register_provider: bool = False,
+        progress: Callable[[Outcome], None] | None = None,
+    ) -> None:
+        self._arm = arm
+        self._destinations = destinations
+        self._instance_id = instance_id
+        self._pause = pause
+        self._concurrency = concurrency
+        self._register_provider = register_provider
+        self._progress = progress
+        self._outcomes: dict[tuple[str, str, str], Outcome] = {}
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The outcome of every write in the plan, in its order."""
+        return list(self._outcomes.values())
+
+    async def carry_out(self, plan: Plan) -> list[Outcome]:
+        """Do everything that the plan would write and return the outcomes in its order; failures are outcomes."""
+        self._outcomes = {
+            item.id.key: Outcome(item.id, item.export, Status.NOT_REACHED, "the run ended before")
+            for item in plan.writes
+        }
+        waiting: dict[str, list[Item]] = {}
+        for item in plan.writes:
+            waiting.setdefault(item.id.subscription_id.lower(), []).append(item)
+        queue = iter(waiting.values())
+
+        async def work() -> None:
+            for items in queue:
+                await self._subscription(items)
+
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(self._concurrency, len(waiting))):
+                workers.create_task(work())
+        return self.outcomes
+
+    async def _subscription(self, items: Iterable[Item]) -> None:
+        """Deletes come last, and an automation that moved goes only once its successor is there."""
+        failed: set[str] = set()
+        for item in sorted(items, key=lambda item: item.action is Action.DELETE):
+            if item.action is Action.DELETE and item.export in failed:
+                outcome = Outcome(item.id, item.export, Status.BLOCKED, "its successor was not made")
+            else:
+                outcome = await self._guarded(item)
+            if outcome.status not in SUCCESSES:
+                failed.add(item.export)
+            self._note(outcome)
+            if self._progress:
+                self._progress(outcome)
+
+    async def _guarded(self, item: Item) -> Outcome:
+        """The outcome of one item, whatever happens to it."""
+        try:
+            try:
+                return await self._item(item)
+            except ArmError as error:
+                if not error.not_registered:
+                    raise
+            if refusal := await self._registered(item.id.subscription_id):
+                return self._outcome(item, Status.NOT_REACHED if self._register_provider else Status.BLOCKED, refusal)
+            return await self._item(item)
+        except ArmError as error:
+            if sentence := await self._sentence(item, error):
+                return self._outcome(item, Status.BLOCKED, sentence)
+            return self._outcome(item, Status.FAILED, str(error))
+        except Halted as halted:
+            written = halted.sent and self._outcomes[item.id.key].status is Status.UNCONFIRMED
+            return self._outcome(item, Status.UNCONFIRMED if written else Status.NOT_REACHED, str(halted))
+        except Exception as error:  # the wall between one subscription and the next
+            logger.exception("reconciling %s failed", item.id)
+            return self._outcome(item, Status.FAILED, f"unexpected {type(error).__name__}")
+
+    async def _sentence(self, item: Item, error: ArmError) -> str:
+        """What mends a refusal, where people can."""
+        tenant = item.desired.tenant_id if item.desired else ""
+        app = await self._arm.assignee(tenant)
+        return explain(Refusal(error.code, str(error), error.status, str(item.id), tenant, app))
+
+    async def _item(self, item: Item) -> Outcome:
+        sent = False
+        for _ in range(ROUNDS):
+            if reason := self._arm.halt():
+                return self._outcome(item, Status.UNCONFIRMED if sent else Status.NOT_REACHED, reason)
+            body = await self._arm.get(item.id)
+            live = Live.from_body(body) if body else None
+            try:
+                if item.action is Action.DELETE:
+                    return await self._delete(item, live)
+                outcome = await self._put(item, live, sent=sent)
+            except ArmError as error:
+                if error.status != PRECONDITION_FAILED:
+                    raise
+                sent = True  # a repeated PUT meets its own first try, so this may have been us
+                continue
+            return outcome
+        return self._outcome(item, Status.UNCONFIRMED, "it changes while it is written; the next run looks again")
+
+    async def _put(self, item: Item, live: Live | None, *, sent: bool) -> Outcome:
+        desired = item.desired
+        if desired is None:
+            return self._outcome(item, Status.FAILED, "the plan does not say what to write")
+        now = decide(desired, live, self._instance_id)
+        if now is None:
+            return self._outcome(item, Status.UNCHANGED, "there is nothing left to disable")
+        if now.action not in WRITES:
+            done = sent and now.action is Action.UNCHANGED
+            return self._outcome(item, DONE[item.action] if done else _LEFT_ALONE[now.action], now.reason)
+        if live is None and (refusal := await self._group(desired)):
+            return self._outcome(item, Status.BLOCKED, refusal)
+        body = self._destinations.seal(desired.export, merge(live, desired.body))
+        if refusal := await self._arm.validate(desired.id, body, desired.tenant_id):
+            return self._outcome(item, Status.FAILED, f"Azure calls the body invalid: {refusal}")
+        self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
+        await self._arm.put(item.id, body, live.etag if live else "", desired.tenant_id)
+        return await self._read_back(item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body)))
+
+    async def _delete(self, item: Item, live: Live | None) -> Outcome:
+        if live is None:
+            return self._outcome(item, Status.DELETED, "it was gone already")
+        if not owned(live.tags, self._instance_id):
+            return self._outcome(item, Status.FOREIGN, "its tags no longer say that it is ours")
+        if tag(live.tags, NAME_TAG) != item.export:
+            return self._outcome(item, Status.NOT_REACHED, "its tags changed since the plan; the next run looks again")
+        self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was deleted"))
+        await self._arm.delete(item.id, live.etag)
+        return await self._read_back(item, Status.DELETED, lambda seen: seen is None)
+
+    async def _read_back(self, item: Item, done: Status, visible: Callable[[Live | None], bool]) -> Outcome:
+        for pause in READ_BACK_PAUSES:
+            if pause:
+                await self._pause(pause)
+            try:
+                body = await self._arm.get(item.id)
+            except ArmError as error:
+                return self._outcome(item, Status.UNCONFIRMED, f"it could not be read back: {error}")
+            if visible(Live.from_body(body) if body else None):
+                return self._outcome(item, done)
+        return self._outcome(item, Status.UNCONFIRMED, "it is not visible yet; the next run looks again")
+
+    async def _group(self, desired: Desired) -> str:
+        """Make sure of the resource group of a new automation; returns why there is none."""
+        if await self._arm.group_exists(desired.id):
+            return ""
+        group = desired.id.resource_group
+        if not desired.create_group:
+            return f"the resource group {group} is not there; make it, or set `createResourceGroup: true`"
+        await self._arm.make_group(desired.id, str(desired.body["location"]), desired.group_tags)
+        return ""
+
+    async def _registered(self, subscription_id: str) -> str:
+        """Register Microsoft.Security where that is allowed; returns why it is not registered."""
+        if not self._register_provider:
+            return (
+                "Microsoft.Security is not registered in the subscription: run `az provider register --namespace "
+                f"Microsoft.Security --subscription {subscription_id}`, or set REGISTER_PROVIDER to true"
+            )
+        if await self._arm.register(subscription_id):
+            return ""
+        for pause in REGISTRATION_PAUSES:
+            await self._pause(pause)
+            if await self._arm.registered(subscription_id):
+                return ""
+        return "Microsoft.Security is still being registered; the next run goes on"
+
+    def _note(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.id.key] = outcome
+
+    @staticmethod
+    def _outcome(item: Item, status: Status, reason: str = "") -> Outcome:
+        return Outcome(item.id, item.export, status, reason)

@@ -1,0 +1,1 @@
+"""Where exports send: preflight checks, and the keys of event hubs."""

@@ -1,0 +1,1 @@
+"""The subscriptions and automations of the tenant as Azure shows them."""

@@ -1,0 +1,116 @@
+"""Discover the tenant: subscriptions with their management groups and tags, and every automation.
+
+Both queries span everything the app may read, not only the scopes of today: what was exported yesterday and is no
+longer selected must be found too.  Resource Graph lags behind ARM, so a run confirms by GET before it writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from shared.azure.resource_graph import Graph
+from shared.reconcile.apply.arm_client import Arm, ArmError
+from shared.reconcile.model import Inventory, Live, Subscription
+
+SUBSCRIPTIONS = """
+resourcecontainers
+| where type =~ 'microsoft.resources/subscriptions'
+| extend state = tostring(properties.state), chain = properties.managementGroupAncestorsChain
+| project id, subscriptionId, name, tenantId, tags, state, chain
+| order by id asc
+""".strip()
+AUTOMATIONS = """
+resources
+| where type =~ 'microsoft.security/automations'
+| project id, name, subscriptionId, resourceGroup, location, tags, properties
+| order by id asc
+""".strip()
+SUBSCRIPTIONS_VERSION = "2022-12-01"
+MANAGEMENT_GROUPS_VERSION = "2021-04-01"
+AUTOMATIONS_VERSION = "2023-12-01-preview"
+# Fewer subscriptions than this share of the last complete run's means that rights were lost, not subscriptions.
+SHARP_FALL = 0.8
+
+
+async def from_graph(graph: Graph) -> Inventory:
+    """The tenant as Resource Graph shows it, in one request per 1,000 subscriptions or automations."""
+    pages = graph.pages(SUBSCRIPTIONS)
+    subscriptions = [_subscription(row) async for page in pages for row in page]
+    reasons = list(pages.reasons)
+    pages = graph.pages(AUTOMATIONS)
+    automations = [Live.from_body(row) async for page in pages for row in page]
+    reasons += [reason for reason in pages.reasons if reason not in reasons]
+    if not subscriptions:
+        reasons.append("no subscription is visible: the app needs Reader or Security Reader")
+    return Inventory(subscriptions, automations, tuple(reasons))
+
+
+async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: int) -> Inventory:
+    """The same by list calls, for tenants where Resource Graph is no option: one request per subscription at least."""
+    reasons: list[str] = []
+    rows = [row async for row in _listed(arm, "list subscriptions", "/subscriptions", SUBSCRIPTIONS_VERSION, reasons)]
+    above: dict[str, list[str]] = {}
+    for group in management_groups:
+        path = f"/providers/Microsoft.Management/managementGroups/{group}/descendants"
+        async for row in _listed(arm, "list descendants", path, MANAGEMENT_GROUPS_VERSION, reasons):
+            above.setdefault(str(row.get("name")).lower(), []).append(group.lower())
+    subscriptions = [
+        Subscription(
+            row["subscriptionId"],
+            row.get("displayName") or "",
+            row.get("tenantId") or "",
+            row.get("state") or "Enabled",
+            row.get("tags") or {},
+            tuple(above.get(row["subscriptionId"].lower(), ())),
+        )
+        for row in rows
+    ]
+    turns = asyncio.Semaphore(concurrency)
+
+    async def automations(subscription: Subscription) -> list[Live]:
+        path = f"/subscriptions/{subscription.id}/providers/Microsoft.Security/automations"
+        async with turns:
+            listing = _listed(arm, "list automations", path, AUTOMATIONS_VERSION, reasons)
+            return [Live.from_body(row) async for row in listing]
+
+    found = await asyncio.gather(*map(automations, subscriptions))
+    return Inventory(subscriptions, [live for lives in found for live in lives], tuple(reasons))
+
+
+def fallen(inventory: Inventory, seen_before: int) -> str:
+    """Why the number of subscriptions makes discovery doubtful; empty when it does not."""
+    seen = len(inventory.subscriptions)
+    if seen >= seen_before * SHARP_FALL:
+        return ""
+    return (
+        f"{seen} subscriptions are visible, {seen_before} were at the last complete run: rights may be lost; "
+        "if they are really gone, run `apply --accept-fewer`"
+    )
+
+
+async def _listed(arm: Arm, kind: str, path: str, version: str, reasons: list[str]) -> AsyncIterator[dict[str, Any]]:
+    """The entries of a list, page by page; a failure ends it and is a reason to call the list incomplete."""
+    next_page = path
+    while next_page:
+        try:
+            answer = await arm.send(kind, "GET", next_page, version)
+        except ArmError as error:
+            if not error.not_registered:
+                reasons.append(f"{path} could not be listed: {error}")
+            return
+        for entry in answer.get("value") or ():
+            yield entry
+        next_page = answer.get("nextLink") or ""
+
+
+def _subscription(row: dict[str, Any]) -> Subscription:
+    return Subscription(
+        row["subscriptionId"],
+        row.get("name") or "",
+        row.get("tenantId") or "",
+        row.get("state") or "",
+        row.get("tags") or {},
+        tuple(str(group.get("name")).lower() for group in row.get("chain") or ()),
+    )

@@ -1,0 +1,1 @@
+"""Live automations written as export files."""

@@ -1,0 +1,1 @@
+"""Desired against live automations: differences, the plan, its rendering and its saved form."""

@@ -1,0 +1,104 @@
+"""From export files to the automations that should be there: which subscriptions, and what in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation
+from shared.reconcile.model import Desired, ResourceId, Subscription
+
+if TYPE_CHECKING:
+    from shared.exports.model import ExportConfig, Scope
+
+# Stands for the subscription in a body that is compiled once and then filled in for each.
+ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known about an export's destination before anything is written to it.
+
+    `tags` go on the automation (a key's fingerprint), `blocked` is why nothing can be written, `warnings` are worth
+    knowing; all are sentences.
+    """
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    blocked: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def desired_automations(
+    configs: Sequence[ExportConfig],
+    subscriptions: Iterable[Subscription],
+    instance_id: str,
+    prepared: Mapping[str, Prepared],
+) -> Iterator[Desired]:
+    """Each automation that the files ask for; `prepared` is by export name.
+
+    Raises:
+        shared.exports.compiler.BodyTooLarge: an export compiles to more than Azure takes.
+    """
+    templates = [
+        (
+            config,
+            automation_name(config),
+            compile_automation(config, ANY_SUBSCRIPTION, instance_id),
+            prepared.get(config.name, Prepared()),
+        )
+        for config in configs
+    ]
+    for subscription in subscriptions:
+        for config, name, template, destination in templates:
+            if selects(config.scope, subscription):
+                yield Desired(
+                    config.name,
+                    ResourceId(subscription.id, config.automation.resource_group, name),
+                    _filled(template, subscription.id, destination.tags),
+                    adopt=config.automation.adopt,
+                    enabled=config.enabled,
+                    create_group=config.automation.create_resource_group,
+                    group_tags=config.automation.tags,
+                    blocked=destination.blocked,
+                    tenant_id=config.destination.tenant_id or "",
+                )
+
+
+def oversized(configs: Iterable[ExportConfig], instance_id: str) -> dict[str, str]:
+    """Exports that compile to more than Azure takes, with the sentence that says so; they must not stop the others."""
+    refused = {}
+    for config in configs:
+        try:
+            compile_automation(config, ANY_SUBSCRIPTION, instance_id)
+        except BodyTooLarge as error:
+            refused[config.name] = str(error)
+    return refused
+
+
+def selects(scope: Scope, subscription: Subscription) -> bool:
+    """Whether a scope covers a subscription; what is excluded stays out, however it was included."""
+    name = subscription.id.lower()
+    listed = name in map(str.lower, scope.subscriptions)
+    if not listed and not _below(scope.management_groups, subscription):
+        return False
+    excluded = scope.exclude
+    if name in map(str.lower, excluded.subscriptions) or _below(excluded.management_groups, subscription):
+        return False
+    tags = {key.lower(): value.casefold() for key, value in subscription.tags.items()}
+    if any(tags.get(key.lower()) == value.casefold() for key, value in excluded.tags.items()):
+        return False
+    return all(tags.get(key.lower()) == value.casefold() for key, value in scope.tags.items())
+
+
+def _below(groups: Iterable[str], subscription: Subscription) -> bool:
+    return any(group.lower() in subscription.ancestors for group in groups)
+
+
+def _filled(template: Mapping[str, Any], subscription_id: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    properties = template["properties"]
+    scopes = [
+        {name: text.replace(ANY_SUBSCRIPTION, subscription_id) for name, text in scope.items()}
+        for scope in properties["scopes"]
+    ]
+    return {**template, "tags": {**template["tags"], **tags}, "properties": {**properties, "scopes": scopes}}

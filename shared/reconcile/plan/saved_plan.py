@@ -1,0 +1,112 @@
+"""A plan as JSON: what `plan --out` writes, people review, and `apply PLAN` holds the tenant to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.reconcile.model import ResourceId
+from shared.reconcile.plan.automation_diff import Change
+from shared.reconcile.plan.planner import Action, Item, Plan
+
+FORMAT = 1
+
+
+class StalePlan(Exception):  # noqa: N818 - says what is the case
+    """The plan no longer fits: the tenant or the files changed since; the message names where."""
+
+
+def plan_as_dict(plan: Plan, instance_id: str) -> dict[str, Any]:
+    """The plan as JSON-ready data, without the automations that need nothing."""
+    return {
+        "format": FORMAT,
+        "instanceId": instance_id,
+        "fingerprint": fingerprint(plan),
+        "incompleteBecause": list(plan.reasons),
+        "guards": list(plan.guards),
+        "warnings": list(plan.warnings),
+        "counts": {action.value: number for action, number in sorted(plan.counts.items())},
+        "items": [item_as_dict(item) for item in plan.items if item.action is not Action.UNCHANGED or item.reason],
+    }
+
+
+def plan_from_dict(document: Mapping[str, Any], instance_id: str) -> Plan:
+    """Read a plan that `plan_as_dict` wrote; it can be shown and compared, but holds no bodies to write.
+
+    Raises:
+        ValueError: it is no plan of this app and instance, or was edited.
+    """
+    if document.get("format") != FORMAT:
+        raise ValueError("this is no plan that this version can read")
+    if document.get("instanceId") != instance_id:
+        raise ValueError(f"the plan was made for the instance {document.get('instanceId')}, this is {instance_id}")
+    try:
+        items = tuple(_item_from_dict(entry) for entry in document["items"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the plan can't be read: {error}") from error
+    notes = (tuple(document.get(name) or ()) for name in ("incompleteBecause", "guards", "warnings"))
+    plan = Plan(items, *notes)
+    if fingerprint(plan) != document.get("fingerprint"):
+        raise ValueError("the plan was edited; make a new one")
+    return plan
+
+
+def fingerprint(plan: Plan) -> str:
+    """SHA-256 over everything that the plan would write."""
+    return hashlib.sha256("\n".join(map(_canonical, plan.writes)).encode()).hexdigest()
+
+
+def refuse_if_stale(reviewed: Plan, current: Plan) -> None:
+    """Compare a reviewed plan with what would be done now.
+
+    Raises:
+        StalePlan: they differ in anything they would write.
+    """
+    if fingerprint(reviewed) == fingerprint(current):
+        return
+    then = {item.id.key: item for item in reviewed.writes}
+    now = {item.id.key: item for item in current.writes}
+    differing = sorted(key for key in {*then, *now} if _canonical(then.get(key)) != _canonical(now.get(key)))
+    named = "; ".join(_then_and_now(then.get(key), now.get(key)) for key in differing[:5])
+    more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""  # noqa: PLR2004 - as many as one reads
+    raise StalePlan(f"the plan no longer fits, make a new one: {named}{more}")
+
+
+def item_as_dict(item: Item) -> dict[str, Any]:
+    """One item as JSON-ready data."""
+    entry: dict[str, Any] = {"action": item.action.value, "id": str(item.id)}
+    if item.export:
+        entry["export"] = item.export
+    if item.changes:
+        entry["changes"] = [change._asdict() for change in item.changes]
+    if item.reason:
+        entry["reason"] = item.reason
+    if item.wanted:
+        entry["wanted"] = item.wanted.value
+    return entry
+
+
+def _canonical(item: Item | None) -> str:
+    """The item as text; in one case, since Azure spells the same id differently from one answer to the next."""
+    return json.dumps(item_as_dict(item), sort_keys=True).lower() if item else ""
+
+
+def _item_from_dict(entry: Mapping[str, Any]) -> Item:
+    return Item(
+        Action(entry["action"]),
+        ResourceId.parse(entry["id"]),
+        entry.get("export", ""),
+        tuple(Change(change["path"], change["old"], change["new"]) for change in entry.get("changes", ())),
+        entry.get("reason", ""),
+        Action(entry["wanted"]) if "wanted" in entry else None,
+    )
+
+
+def _then_and_now(then: Item | None, now: Item | None) -> str:
+    item = then or now
+    before, after = (entry.action.value if entry else "nothing" for entry in (then, now))
+    if before == after:
+        return f"{item.id if item else ''}: {before}, with other changes"
+    return f"{item.id if item else ''}: {before} was planned, now {after}"

@@ -1,0 +1,1 @@
+"""What a reconcile run leaves: its report, and where reports are kept."""

@@ -1,0 +1,194 @@
+"""The report that every run leaves: what it saw, planned and did, for people and for the next run."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.reconcile.apply.executor import Outcome, Status
+from shared.reconcile.model import Subscription
+from shared.reconcile.plan.planner import Action, Plan
+from shared.reconcile.plan.saved_plan import item_as_dict
+
+NO_PLAN = Plan(())
+RUNS_TABLE = "DefenderExportRuns_CL"
+_PLANNED = {
+    "Created": Action.CREATE,
+    "Updated": Action.UPDATE,
+    "Deleted": Action.DELETE,
+    "Adopted": Action.ADOPT,
+}
+# A value of a row may have 64 KB; the report in Blob Storage has them all.
+MAX_PROBLEMS = 100
+_LEFT = {
+    "Failed": "failed",
+    "Unconfirmed": "not yet visible",
+    "NotReached": "left for the next run",
+    "Blocked": "blocked",
+}
+# What was blocked in the plan was known before; what is refused when it is written was not.
+_INCOMPLETE = (Status.FAILED, Status.NOT_REACHED, Status.UNCONFIRMED, Status.BLOCKED)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asked for a run, and how: `trigger` is timer, http, job or cli; `actor` identifies, it never holds a key."""
+
+    trigger: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run.  `failure` is the sentence of what stopped it, `skipped` why it did not begin; else both are empty."""
+
+    run_id: str
+    instance_id: str
+    caller: Caller
+    mode: str
+    started: datetime
+    ended: datetime
+    plan: Plan = NO_PLAN
+    outcomes: Sequence[Outcome] = ()
+    subscriptions: Sequence[Subscription] = ()
+    exports: Sequence[str] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, int] = field(default_factory=dict)
+    failure: str = ""
+    skipped: str = ""
+
+    @property
+    def name(self) -> str:
+        """The report's blob: ordered by time, one folder a day."""
+        return f"{self.started:%Y/%m/%d}/{self.run_id}.json"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Automations by what was, or in mode plan would be, done with them; named as in the table of runs."""
+        planned = self.plan.counts
+        ended = Counter(outcome.status for outcome in self.outcomes)
+        done = {
+            name: ended[Status(name.lower())] if self.mode == "apply" else planned[action]
+            for name, action in _PLANNED.items()
+        }
+        return done | {
+            "Unchanged": planned[Action.UNCHANGED] + ended[Status.UNCHANGED],
+            "Foreign": planned[Action.FOREIGN] + ended[Status.FOREIGN],
+            "Blocked": planned[Action.BLOCKED] + ended[Status.BLOCKED],
+            "Failed": ended[Status.FAILED],
+            "Unconfirmed": ended[Status.UNCONFIRMED],
+            "NotReached": ended[Status.NOT_REACHED],
+        }
+
+    @property
+    def outcome(self) -> str:
+        """Succeeded, Partial, Failed, Blocked or Skipped."""
+        if self.skipped:
+            return "Skipped"
+        if self.failure:
+            return "Failed"
+        if any(outcome.status in _INCOMPLETE for outcome in self.outcomes) or self.unreadable or self.plan.reasons:
+            return "Partial"
+        return "Blocked" if self.plan.guards else "Succeeded"
+
+    @property
+    def reason(self) -> str:
+        """Why the outcome is not Succeeded."""
+        if stopped := self.skipped or self.failure:
+            return stopped
+        counts = self.counts
+        left = [f"{counts[name]} {words}" for name, words in _LEFT.items() if counts[name]]
+        files = [f"{name}: {why}" for name, why in self.unreadable.items()]
+        if self.outcome == "Succeeded":
+            return ""
+        return "; ".join([*self.plan.guards, *self.plan.reasons, *files, *left])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON-ready data; automations that need nothing are only counted."""
+        statuses = {outcome.id.key: outcome for outcome in self.outcomes}
+        items = []
+        for item in self.plan.items:
+            if item.action is Action.UNCHANGED and not item.reason:
+                continue
+            entry = item_as_dict(item)
+            if outcome := statuses.get(item.id.key):
+                entry |= {"outcome": outcome.status.value, "outcomeReason": outcome.reason}
+            items.append(entry)
+        return {
+            "runId": self.run_id,
+            "instanceId": self.instance_id,
+            "trigger": self.caller.trigger,
+            "actor": self.caller.actor,
+            "mode": self.mode,
+            "started": self.started.isoformat(),
+            "ended": self.ended.isoformat(),
+            "seconds": (self.ended - self.started).total_seconds(),
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "complete": not self.plan.reasons,
+            "incompleteBecause": list(self.plan.reasons),
+            "guards": list(self.plan.guards),
+            "warnings": list(self.plan.warnings),
+            "exports": list(self.exports),
+            "unreadable": dict(self.unreadable),
+            "subscriptions": len(self.subscriptions),
+            "tenants": self._tenants(),
+            "counts": self.counts,
+            "requests": dict(self.requests),
+            "items": items,
+        }
+
+    def row(self) -> dict[str, Any]:
+        """The run as a row of `DefenderExportRuns_CL`."""
+        problems = [
+            {"id": str(outcome.id), "export": outcome.export, "status": outcome.status.value, "reason": outcome.reason}
+            for outcome in self.outcomes
+            if outcome.status in _INCOMPLETE
+        ]
+        problems += [
+            {"id": str(item.id), "export": item.export, "status": "blocked", "reason": item.reason}
+            for item in self.plan.items
+            if item.action is Action.BLOCKED
+        ]
+        problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
+        return {
+            "TimeGenerated": self.ended.isoformat(),
+            "RunId": self.run_id,
+            "InstanceId": self.instance_id,
+            "Trigger": self.caller.trigger,
+            "Actor": self.caller.actor,
+            "Mode": self.mode,
+            "StartTime": self.started.isoformat(),
+            "EndTime": self.ended.isoformat(),
+            "DurationSeconds": (self.ended - self.started).total_seconds(),
+            "Outcome": self.outcome,
+            "Reason": self.reason,
+            "Complete": not self.plan.reasons,
+            "Tenants": sorted(self._tenants()),
+            "Exports": len(self.exports),
+            "Subscriptions": len(self.subscriptions),
+            **self.counts,
+            "Requests": sum(self.requests.values()),
+            "Guard": "; ".join(self.plan.guards),
+            "Problems": problems[:MAX_PROBLEMS],
+            "ReportName": self.name,
+        }
+
+    def _tenants(self) -> dict[str, Any]:
+        """Subscriptions and actions by tenant: with Lighthouse a run spans several."""
+        tenant_of = {subscription.id.lower(): subscription.tenant_id for subscription in self.subscriptions}
+        sizes = Counter(tenant_of.values())
+        actions = Counter((tenant_of.get(item.id.key[0], ""), item.action.value) for item in self.plan.items)
+        return {
+            tenant: {"subscriptions": size, **{action: n for (of, action), n in actions.items() if of == tenant}}
+            for tenant, size in sorted(sizes.items())
+        }
+
+
+def new_run_id(now: datetime) -> str:
+    """An id that sorts by time and is unique."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"

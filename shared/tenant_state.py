@@ -1,0 +1,105 @@
+"""The tenant as it stands, read once for everyone who asks: who exports what, and what the files declare."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.azure.resource_graph import Graph
+from shared.exports.compiler import compile_sources
+from shared.reconcile.discover.inventory import from_graph
+from shared.reconcile.model import Subscription
+from shared.reconcile.plan.desired import selects
+from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
+from shared.watch.expectations import Declared
+
+if TYPE_CHECKING:
+    from shared.azure.clients import Clients
+    from shared.exports.model import ExportConfig
+    from shared.exports.store import ExportStore
+
+MAX_AGE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found; when not `complete`, `reasons` say what may be missing."""
+
+    taken: datetime
+    subscriptions: Sequence[Subscription]
+    coverage: Sequence[SubscriptionCoverage]
+    declared: Sequence[Declared]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything there is was seen."""
+        return not self.reasons
+
+    def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:
+        """The subscriptions that are listed or lie below one of the groups; all of them when nothing is given."""
+        if not subscriptions and not management_groups:
+            return list(self.subscriptions)
+        listed = {subscription.lower() for subscription in subscriptions}
+        groups = {group.lower() for group in management_groups}
+        return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]
+
+
+class Surveyor:
+    """Takes surveys through Resource Graph; one that is younger than a minute is used again."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        exports: ExportStore,
+        instance_id: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._clients = clients
+        self._exports = exports
+        self._instance_id = instance_id
+        self._now = now
+        self._last: Survey | None = None
+        self._turn = asyncio.Lock()
+
+    async def take(self, max_age: timedelta = MAX_AGE) -> Survey:
+        """The tenant as of at most `max_age` ago; callers at the same time share one reading."""
+        async with self._turn:
+            now = self._now()
+            if self._last is None or now - self._last.taken > max_age:
+                self._last = await self._take(now)
+            return self._last
+
+    async def _take(self, now: datetime) -> Survey:
+        inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
+        automations = (Live(str(live.id), live.tags, live.encoded) for live in inventory.automations)
+        return Survey(
+            taken=now,
+            subscriptions=inventory.subscriptions,
+            coverage=cover(inventory.subscriptions, automations, self._instance_id),
+            declared=list(_declared([export.config for export in loaded.exports], inventory.subscriptions)),
+            reasons=inventory.reasons,
+        )
+
+
+def _declared(configs: Sequence[ExportConfig], subscriptions: Sequence[Subscription]) -> Iterable[Declared]:
+    for config in configs:
+        sources = compile_sources(config)
+        destination = _destination(config)
+        for subscription in subscriptions:
+            # A resource-group scope sends only part of a subscription, so its silence can't be known.
+            if selects(config.scope, subscription) and not config.scope.resource_groups:
+                dormant = "" if subscription.writable else f"the subscription is {subscription.state}"
+                yield Declared(subscription.id, config.name, sources, destination, config.enabled, dormant)
+
+
+def _destination(config: ExportConfig) -> Destination:
+    hub, workspace = config.destination.event_hub, config.destination.log_analytics_workspace
+    if hub is not None:
+        return Destination("EventHub", hub.resource_id)
+    if workspace is not None:
+        return Destination("Workspace", workspace.resource_id)
+    raise ValueError(f"the export {config.name} has no destination")  # the model lets no such file through

@@ -1,0 +1,250 @@
+"""The timer's check: is each subscription's data fresh, and is what was accepted really stored?"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.exports.evaluator import accepts
+from shared.watch.coverage import SubscriptionCoverage
+from shared.watch.expectations import Declared, Expectation, Key, expect
+from shared.watch.freshness import (
+    FEEDS,
+    QUIET,
+    Evidence,
+    Health,
+    Present,
+    idlers,
+    judge,
+    marks,
+    suspects,
+)
+from shared.watch.last_seen import LastSeen
+from shared.watch.present_records import PresentRecords, dated
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import ContainerClient
+
+RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
+# A day (UTC) -> rows stored by table, or None when they can't be asked for
+StoredRows = Callable[[date], Awaitable[Mapping[str, int] | None]]
+
+HEALTH_TABLE = "DefenderExportHealth_CL"
+LATEST = "freshness/latest.json"
+# An accepted row takes minutes to be stored, so a day is compared when it has been over for a while.
+SETTLES = timedelta(hours=2)
+_ROWS_A_SEND = 1000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Rows of a day (UTC) that were accepted for a table, and how many of them it holds."""
+
+    table: str
+    day: date
+    uploaded: int
+    stored: int
+
+    @property
+    def lost(self) -> int:
+        """How many are missing at least: a row that was stored twice hides one that was not."""
+        return max(0, self.uploaded - self.stored)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check found; `reasons` say what it could not see."""
+
+    checked: datetime
+    health: Sequence[Health]
+    stored: Sequence[Compared] = ()
+    reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """What is declared and what is live; `reasons` say what may be missing."""
+
+    declared: Sequence[Declared]
+    coverage: Sequence[SubscriptionCoverage]
+    reasons: Sequence[str] = ()
+
+
+class FreshnessCheck:
+    """Judges every expectation, compares a day's rows, leaves rows and the latest answer for the API."""
+
+    def __init__(
+        self,
+        last_seen: LastSeen,
+        present: PresentRecords,
+        answers: ContainerClient,
+        rows: RowSink | None,
+        stored: StoredRows,
+        *,
+        hub_id: str,
+        due: timedelta,
+        instance_id: str,
+    ) -> None:
+        self._last_seen = last_seen
+        self._present = present
+        self._answers = answers
+        self._rows = rows
+        self._stored = stored
+        self._hub_id = hub_id
+        self._due = due
+        self._instance_id = instance_id
+
+    async def run(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
+        """Check everything once: note, judge, compare, keep the answer and send its rows; gives the answer."""
+        outcome = await self._judge(tenant, now, noting=True)
+        day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
+        outcome = Outcome(now, outcome.health, await self._compare(day), outcome.reasons)
+        document = _document(outcome, tenant.coverage)
+        await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
+        await self._send([*_health_rows(document, self._instance_id), *_stored_rows(outcome, self._instance_id)])
+        for each in outcome.stored:
+            if each.lost:
+                log.warning("%s holds %d rows of %s, %d were accepted", each.table, each.stored, day, each.uploaded)
+        return document
+
+    async def judge(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
+        """What `run` would answer as of `now`, without leaving a trace."""
+        return _document(await self._judge(tenant, now, noting=False), tenant.coverage)
+
+    async def latest(self) -> dict[str, Any] | None:
+        """The latest answer as it was kept; None before the first check."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            download = await self._answers.download_blob(LATEST)
+            answer: dict[str, Any] = json.loads(await download.readall())
+        except ResourceNotFoundError:
+            return None
+        return answer
+
+    async def _judge(self, tenant: Tenant, now: datetime, *, noting: bool) -> Outcome:
+        expectations = expect(tenant.declared, tenant.coverage, self._hub_id, complete=not tenant.reasons)
+        seen = await self._last_seen.read()
+        waiting = marks(expectations, seen, now, complete=not tenant.reasons)
+        seen |= waiting
+        reasons = list(tenant.reasons)
+        present = await self._present_for(suspects(expectations, seen, now, self._due), now, reasons)
+        idle = idlers(seen, present, now)
+        if noting:
+            await self._last_seen.mark({**waiting, **idle})
+        # `seen` is as it was before: who has nothing to send now is told so, not that there was nothing before.
+        evidence = Evidence(seen, present, hub_known=bool(self._hub_id))
+        health = judge(expectations, evidence, now, self._due)
+        wondered = sorted({each.subscription_id for each in health if each.verdict == QUIET and each.kind in FEEDS})
+        if wondered:
+            plans_off = await self._present.plans_off(wondered)
+            evidence = Evidence(seen, present, plans_off, evidence.hub_known)
+            health = judge(expectations, evidence, now, self._due)
+        return Outcome(now, health, reasons=reasons)
+
+    async def _present_for(
+        self, overdue: Sequence[Expectation], now: datetime, reasons: list[str]
+    ) -> dict[Key, Present]:
+        if not overdue:
+            return {}
+        by_key = {each.key: each for each in overdue}
+        counts = {key: [0, 0, 0, 0] for key in by_key}
+        kinds = sorted({kind for _, kind in by_key})
+        subscriptions = sorted({subscription for subscription, _ in by_key})
+        missing: list[str] = []
+        async for subscription, kind, _, record in self._present.read(kinds, subscriptions, missing):
+            expectation = by_key.get((subscription, kind))
+            if expectation is None:
+                continue
+            count = counts[subscription, kind]
+            passes = any(accepts(source, record) for source in expectation.snapshots)
+            since = dated(kind, record)
+            count[0] += 1
+            count[1] += passes
+            count[2] += passes and (since is None or now - since >= self._due)
+            count[3] += any(accepts(source, record) for source in expectation.live_snapshots)
+        if missing:
+            # What was seen proves presence; what was not seen proves nothing.
+            counts = {key: count for key, count in counts.items() if count[2]}
+            reasons.extend(missing)
+            log.warning("present records may be missing: %s", "; ".join(missing))
+        return {key: Present(*count) for key, count in counts.items()}
+
+    async def _compare(self, day: date) -> list[Compared]:
+        uploaded = await self._last_seen.uploaded(day)
+        stored = await self._stored(day) if uploaded else {}
+        if stored is None:
+            return []
+        return [
+            Compared(table, day, rows, stored[table]) for table, rows in sorted(uploaded.items()) if table in stored
+        ]
+
+    async def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if self._rows is None:
+            return
+        for start in range(0, len(rows), _ROWS_A_SEND):
+            await self._rows(HEALTH_TABLE, rows[start : start + _ROWS_A_SEND])
+
+
+def _document(outcome: Outcome, coverage: Sequence[SubscriptionCoverage]) -> dict[str, Any]:
+    known = {subscription.subscription_id.lower(): subscription for subscription in coverage}
+    health = []
+    for each in outcome.health:
+        subscription = known.get(each.subscription_id)
+        about = {
+            "name": subscription.name if subscription else "",
+            "tenant_id": subscription.tenant_id if subscription else "",
+        }
+        health.append({name: _plain(value) for name, value in (asdict(each) | about).items()})
+    stored = [{name: _plain(value) for name, value in asdict(each).items()} for each in outcome.stored]
+    return {"checked": _plain(outcome.checked), "reasons": list(outcome.reasons), "health": health, "stored": stored}
+
+
+def _health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[str, Any]]:
+    for health in document["health"]:
+        yield {
+            "TimeGenerated": document["checked"],
+            "CheckName": "freshness",
+            "InstanceId": instance_id,
+            "Verdict": health["verdict"],
+            "Reason": health["reason"],
+            "SourceTenantId": health["tenant_id"] or None,
+            "SubscriptionId": health["subscription_id"],
+            "SubscriptionName": health["name"] or None,
+            "RecordKind": health["kind"],
+            "Exports": health["export"].split(", "),
+            "LastSeen": health["last_seen"],
+            "LastSnapshot": health["last_snapshot"],
+            "DueBy": health["due_by"],
+            "RecordsFound": health["present"],
+            "Details": {"since": health["since"]},
+        }
+
+
+def _stored_rows(outcome: Outcome, instance_id: str) -> Iterable[dict[str, Any]]:
+    for each in outcome.stored:
+        start = datetime.combine(each.day, time(), UTC)
+        yield {
+            "TimeGenerated": _plain(outcome.checked),
+            "CheckName": "stored",
+            "InstanceId": instance_id,
+            "Verdict": "missing" if each.lost else "stored",
+            "Reason": f"{each.lost} accepted rows are not in the table" if each.lost else "",
+            "TableName": each.table,
+            "WindowStart": _plain(start),
+            "WindowEnd": _plain(start + timedelta(days=1)),
+            "RowsUploaded": each.uploaded,
+            "RowsStored": each.stored,
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value

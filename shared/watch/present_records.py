@@ -1,0 +1,173 @@
+"""The security records that exist now, from Resource Graph, in the shapes in which continuous export sends them.
+
+Streaming never sends what was there before it; preview, backfill and freshness read it here.  Source of the types:
+learn.microsoft.com/azure/governance/resource-graph/reference/supported-tables-resources, table securityresources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from shared.exports.evaluator import accepts
+from shared.exports.event_sources import KINDS, member
+from shared.exports.rule_sets import Source
+
+if TYPE_CHECKING:
+    from shared.azure.resource_graph import Graph
+
+_ALERT_TYPE = "microsoft.security/locations/alerts"
+TYPE_OF_KIND: Mapping[str, str] = {
+    name: _ALERT_TYPE
+    if name == "Alerts"
+    else "microsoft.security/attackpaths"
+    if name == "AttackPaths"
+    else kind.record_type
+    for name, kind in KINDS.items()
+}
+_KIND_OF_TYPE = {record_type: kind for kind, record_type in TYPE_OF_KIND.items()}
+
+# The exporter's names of what the alerts API calls otherwise.
+_ALERT_NAMES = {
+    "timegeneratedutc": "TimeGenerated",
+    "processingendtimeutc": "ProcessingEndTime",
+    "status": "Status",
+}
+# The defender plans that are not paid for; Resource Graph has every plan of every subscription.
+_PLANS_OFF = """
+securityresources
+| where type =~ 'microsoft.security/pricings' and properties.pricingTier =~ 'Free'
+| summarize plans = make_set(name) by subscriptionId
+| order by subscriptionId asc
+""".strip()
+_DATES = {
+    "Assessments": ("status", "statusChangeDate"),
+    "SubAssessments": ("timeGenerated",),
+}
+_SUBSCRIPTIONS_A_QUERY = 100
+_SHOWN_IDS = 5
+
+
+def query(kinds: Iterable[str]) -> str:
+    """The query for the present records of some kinds, each named after its streaming event source."""
+    types = ", ".join(f"'{TYPE_OF_KIND[kind]}'" for kind in sorted(set(kinds)))
+    return (
+        f"securityresources\n| where type in~ ({types})\n"
+        "| project id, name, type, tenantId, subscriptionId, kind, location, tags, properties\n| order by id asc"
+    )
+
+
+def as_exported(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of securityresources as continuous export would send it.
+
+    An alert is flat there, an attack path lies under `attackPath`; everything else has Resource Graph's shape.
+    """
+    kind = _KIND_OF_TYPE.get(str(row.get("type", "")).lower(), "")
+    properties = row.get("properties") or {}
+    if kind == "Alerts":
+        return _alert(row, properties)
+    record = {name: value for name, value in row.items() if name != "subscriptionId" and value not in (None, "")}
+    if kind == "AttackPaths":
+        record["attackPath"] = record.pop("properties", {})
+    return record
+
+
+def _alert(row: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    record = {_ALERT_NAMES.get(name.lower(), name[:1].upper() + name[1:]): value for name, value in properties.items()}
+    record.setdefault("SystemAlertId", row.get("name"))
+    if not record.get("AzureResourceId"):
+        identifiers = properties.get("resourceIdentifiers") or properties.get("ResourceIdentifiers") or ()
+        found = (member(each, "azureResourceId") for each in identifiers if isinstance(each, Mapping))
+        record["AzureResourceId"] = next((each for each in found if each), f"/subscriptions/{row['subscriptionId']}")
+    return record
+
+
+class Found(NamedTuple):
+    """A present record: where it is, its row's id in Resource Graph, and its exported form."""
+
+    subscription: str
+    kind: str
+    id: str
+    record: dict[str, Any]
+
+
+class PresentRecords:
+    """Reads present records, in few queries: up to 100 subscriptions each, in a fixed order."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    async def read(
+        self, kinds: Sequence[str], subscriptions: Sequence[str], reasons: list[str]
+    ) -> AsyncIterator[Found]:
+        """Each present record, in one order every time; why any may be missing goes to `reasons`."""
+        text = query(kinds)
+        for start in range(0, len(subscriptions), _SUBSCRIPTIONS_A_QUERY):
+            pages = self._graph.pages(text, subscriptions=subscriptions[start : start + _SUBSCRIPTIONS_A_QUERY])
+            async for page in pages:
+                for row in page:
+                    kind = _KIND_OF_TYPE[str(row["type"]).lower()]
+                    yield Found(str(row["subscriptionId"]).lower(), kind, str(row["id"]), as_exported(row))
+            reasons.extend(reason for reason in pages.reasons if reason not in reasons)
+
+    async def plans_off(self, subscriptions: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The Defender plans that are known to be off, by subscription in lower case."""
+        narrowed = list(subscriptions) if len(subscriptions) <= _SUBSCRIPTIONS_A_QUERY else None
+        answer = await self._graph.query(_PLANS_OFF, subscriptions=narrowed)
+        return {str(row["subscriptionId"]).lower(): frozenset(row["plans"]) for row in answer.rows}
+
+
+def dated(kind: str, record: Mapping[str, Any]) -> datetime | None:
+    """Since when a present record is as it is; None where records of its kind carry no date, or this one none."""
+    value: Any = member(record, "properties")
+    for name in _DATES.get(kind, ()):
+        value = member(value, name) if isinstance(value, Mapping) else None
+    try:
+        moment = datetime.fromisoformat(value) if kind in _DATES else None
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+@dataclass
+class Count:
+    """How many present records one rule set of one source lets through, with a few of their ids."""
+
+    event_source: str
+    rule_set: int | None
+    filter: str
+    records: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count one more record."""
+        self.records += 1
+        if len(self.examples) < _SHOWN_IDS:
+            self.examples.append(str(member(record, "id") or member(record, "SystemAlertId") or ""))
+
+
+def count(sources: Sequence[Source], described: Sequence[str], records: Iterable[Mapping[str, Any]]) -> list[Count]:
+    """For each source and rule set, how many of `records` it would send; a record counts once for each that does.
+
+    `described` has one phrase per source.  A source without rule sets has one line, with no rule set's number.
+    """
+    counts = [
+        [Count(source.event_source, None if not source.rule_sets else index, phrase) for index in _lines(source)]
+        for source, phrase in zip(sources, described, strict=True)
+    ]
+    for record in records:
+        for source, lines in zip(sources, counts, strict=True):
+            for index, line in enumerate(lines):
+                if accepts(_only(source, index), record):
+                    line.add(record)
+    return [line for lines in counts for line in lines]
+
+
+def _lines(source: Source) -> range:
+    return range(len(source.rule_sets) or 1)
+
+
+def _only(source: Source, index: int) -> Source:
+    return Source(source.event_source, source.rule_sets[index : index + 1])

@@ -1,0 +1,71 @@
+"""The operations page: one file, with nothing in it but what the page itself needs; its data comes from the API."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from shared import __version__
+from shared.web.authorization import WRITE, authorise
+from shared.web.problems import SECURITY_HEADERS, ApiError
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.web.routing import Call
+
+PAGE = Path(__file__).with_name("page") / "operations.html"
+_INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
+class _Page(NamedTuple):
+    text: str
+    policy: str
+
+
+async def operations_page(call: Call) -> func.HttpResponse:
+    """The page, told how callers sign in and whether this one may start jobs."""
+    import azure.functions as func
+
+    page = _page()
+    mode = call.services.settings.auth_mode
+    about = f'data-mode="{mode}" data-may-write="{str(_may_write(call, mode)).lower()}" data-version="{__version__}"'
+    return func.HttpResponse(
+        page.text.replace("data-mode", about, 1),
+        mimetype="text/html",
+        charset="utf-8",
+        headers={**SECURITY_HEADERS, "Content-Security-Policy": page.policy},
+    )
+
+
+def _may_write(call: Call, mode: str) -> bool:
+    # A key can't say who acts, so under keys the page only shows.
+    if mode == "key":
+        return False
+    try:
+        authorise(call.request.headers, mode, WRITE)
+    except ApiError:
+        return False
+    return True
+
+
+@cache
+def _page() -> _Page:
+    """The built file, and the policy that lets exactly its own script and style run (W3C CSP 3, Trusted Types)."""
+    text = PAGE.read_text(encoding="utf-8")
+    hashes = {kind: _hash(content) for kind, content in _INLINE.findall(text)}
+    policy = (
+        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; img-src data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    return _Page(text, policy)
+
+
+def _hash(content: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

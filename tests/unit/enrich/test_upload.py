@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.clock import Clock
+from shared.enrich.delivery.ingestion_status import Answer
+from shared.enrich.delivery.upload import Deliverer, Report
+from tests.virtual_time import virtual_clock, virtually
+
+BUSY = Answer(429, "TooManyRequests")
+DOWN = Answer(503)
+FORBIDDEN = Answer(403, "OperationFailed")
+EXPIRED = Answer(401)
+BAD = Answer(400, "InvalidRequestContent")
+OK = Answer(204)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A body whose rows are numbers, readable by the fake service."""
+
+    rows: tuple[int, ...]
+    stream: str = "Custom-Numbers_CL"
+
+    @property
+    def data(self) -> bytes:
+        return ",".join(map(str, self.rows)).encode()
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, start: int, stop: int) -> Self:
+        return type(self)(self.rows[start:stop], self.stream)
+
+
+@dataclass
+class Service:
+    """A Logs Ingestion that answers as told and remembers what it took."""
+
+    answer: Callable[[list[int]], Answer] = lambda _: OK
+    latency: float = 0.1
+    stored: list[int] = field(default_factory=list)
+    requests: int = 0
+    renewals: int = 0
+    running: int = 0
+    most_running: int = 0
+
+    async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 - the edge's signature
+        self.requests += 1
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        await asyncio.sleep(self.latency)
+        self.running -= 1
+        rows = [int(row) for row in data.split(b",")]
+        answer = self.answer(rows)
+        if answer.status == 204:
+            self.stored += rows
+        return answer
+
+    async def renew_token(self) -> None:
+        await asyncio.sleep(self.latency)
+        self.renewals += 1
+
+
+def deliver(
+    service: Service, bodies: list[Rows], *, seconds: float = 360, concurrency: int = 8
+) -> tuple[Report[Rows], float, Deliverer]:
+    async def scenario() -> tuple[Report[Rows], float, Deliverer]:
+        clock = virtual_clock()
+        deliverer = Deliverer(service, concurrency, clock, random.Random(1).uniform)
+        report = await deliverer.deliver(bodies, clock.deadline(seconds))
+        return report, clock.monotonic(), deliverer
+
+    return virtually(scenario())
+
+
+def script(*answers: Answer, then: Answer = OK) -> Callable[[list[int]], Answer]:
+    remaining = list(answers)
+    return lambda _: remaining.pop(0) if remaining else then
+
+
+def refused_rows(report: Report[Rows]) -> list[int]:
+    return sorted(row for refusal in report.refused for row in refusal.body.rows)
+
+
+def test_what_is_accepted_is_sent_once() -> None:
+    service = Service()
+    report, _, _ = deliver(service, [Rows((1, 2)), Rows((3,))])
+    assert sorted(service.stored) == [1, 2, 3]
+    assert (report.requests, report.retries, report.refused) == (2, 0, [])
+
+
+@pytest.mark.parametrize("answer", [BUSY, DOWN, Answer(500), Answer(502), Answer(504), Answer(408), Answer(0, "Reset")])
+def test_what_may_pass_is_sent_again(answer: Answer) -> None:
+    service = Service(script(answer, answer))
+    report, _, _ = deliver(service, [Rows((1,))])
+    assert service.stored == [1]
+    assert report.retries == 2
+
+
+def test_retry_after_is_honoured_and_never_undercut() -> None:
+    service = Service(script(Answer(429, retry_after=42)))
+    _, seconds, _ = deliver(service, [Rows((1,))])
+    assert 42 <= seconds < 44
+
+
+def test_a_retry_after_beyond_the_deadline_ends_at_once() -> None:
+    service = Service(script(Answer(429, retry_after=1000)))
+    report, seconds, _ = deliver(service, [Rows((1,))])
+    assert seconds < 1
+    assert [(refusal.outage, refusal.answer.reason) for refusal in report.refused] == [(True, "throttled")]
+
+
+@pytest.mark.parametrize("answer", [BUSY, DOWN, Answer(429, retry_after=5), Answer(0, "Timeout")])
+def test_no_invocation_outlives_its_deadline(answer: Answer) -> None:
+    service = Service(lambda _: answer, latency=2)
+    report, seconds, _ = deliver(service, [Rows((n,)) for n in range(100)], seconds=60)
+    assert seconds <= 62
+    assert refused_rows(report) == list(range(100))
+    assert all(refusal.outage for refusal in report.refused)
+
+
+def test_under_sustained_429_concurrency_falls_to_one_and_requests_stay_few() -> None:
+    service = Service(lambda _: BUSY)
+    report, _, deliverer = deliver(service, [Rows((n,)) for n in range(50)], seconds=300)
+    assert deliverer.limiter.limit == 1
+    assert report.throttled == service.requests
+    assert service.requests < 50 * 30
+
+
+def test_concurrency_recovers_one_slot_a_round() -> None:
+    service = Service(script(BUSY, BUSY, BUSY))
+    _, _, deliverer = deliver(service, [Rows((n,)) for n in range(200)])
+    assert len(service.stored) == 200
+    assert deliverer.limiter.limit == 8
+    assert service.most_running <= 8
+
+
+def test_one_round_of_429_halves_once() -> None:
+    service = Service(script(*[BUSY] * 8))
+    _, _, deliverer = deliver(service, [Rows((n,)) for n in range(8)])
+    assert 4 <= deliverer.limiter.limit <= 8
+    assert service.stored
+
+
+def test_many_expired_uploads_renew_the_token_once() -> None:
+    service = Service()
+    service.answer = lambda _: OK if service.renewals else EXPIRED
+    report, _, _ = deliver(service, [Rows((n,)) for n in range(8)])
+    assert service.renewals == 1
+    assert len(service.stored) == 8
+    assert report.requests == 16
+
+
+def test_a_401_that_stays_is_an_outage_after_one_renewal_a_body() -> None:
+    service = Service(lambda _: EXPIRED)
+    report, _, _ = deliver(service, [Rows((1, 2, 3))])
+    assert (service.requests, service.renewals) == (2, 1)
+    assert [(refusal.outage, refusal.answer.reason) for refusal in report.refused] == [(True, "no-access")]
+
+
+@pytest.mark.parametrize(
+    "answer", [FORBIDDEN, Answer(404), Answer(400, "InvalidStream"), Answer(0, "NotConfigured", permanent=True)]
+)
+def test_an_outage_of_the_rule_is_neither_retried_nor_bisected(answer: Answer) -> None:
+    service = Service(lambda _: answer)
+    report, _, _ = deliver(service, [Rows(tuple(range(1000)))])
+    assert service.requests == 1
+    assert refused_rows(report) == list(range(1000))
+    assert report.refused[0].outage
+
+
+@given(n=st.integers(1, 1000), data=st.data(), status=st.sampled_from([400, 413, 422]))
+@settings(max_examples=60, deadline=None)
+def test_k_bad_rows_among_n_cost_at_most_k_times_2_log2_n_plus_1_requests_and_no_neighbour(
+    n: int, data: st.DataObject, status: int
+) -> None:
+    bad = data.draw(st.sets(st.integers(0, n - 1), max_size=6))
+    service = Service(lambda rows: Answer(status) if bad.intersection(rows) else OK)
+    report, _, _ = deliver(service, [Rows(tuple(range(n)))])
+    assert sorted(service.stored) == sorted(set(range(n)) - bad)
+    assert refused_rows(report) == sorted(bad)
+    assert not any(refusal.outage for refusal in report.refused)
+    assert service.requests - 1 <= len(bad) * (2 * math.log2(n) + 1)
+
+
+@pytest.mark.parametrize(("bad", "most"), [({500}, 21), ({3, 250, 500, 750, 998}, 105)])
+def test_one_bad_row_among_a_thousand_costs_at_most_21_requests_and_five_105(bad: set[int], most: int) -> None:
+    service = Service(lambda rows: BAD if bad.intersection(rows) else OK)
+    report, _, _ = deliver(service, [Rows(tuple(range(1000)))])
+    assert len(service.stored) == 1000 - len(bad)
+    assert report.requests - 1 <= most
+
+
+def test_when_everything_is_refused_the_deadline_ends_it() -> None:
+    service = Service(lambda _: BAD, latency=1)
+    report, seconds, _ = deliver(service, [Rows(tuple(range(1000)))], seconds=30)
+    assert seconds <= 31
+    assert refused_rows(report) == list(range(1000))
+
+
+def test_a_400_with_retry_after_is_not_retried() -> None:
+    service = Service(lambda _: Answer(400, retry_after=1))
+    report, _, _ = deliver(service, [Rows((1,))])
+    assert (report.requests, refused_rows(report)) == (1, [1])
+
+
+def test_invocations_share_one_limit() -> None:
+    service = Service()
+
+    async def scenario() -> None:
+        clock: Clock = virtual_clock()
+        deliverer = Deliverer(service, 3, clock)
+        bodies = [[Rows((n * 10 + m,)) for m in range(5)] for n in range(4)]
+        await asyncio.gather(*(deliverer.deliver(part, clock.deadline(100)) for part in bodies))
+
+    virtually(scenario())
+    assert service.most_running == 3
+    assert len(service.stored) == 20

@@ -1,0 +1,97 @@
+import json
+from typing import Any
+
+import pytest
+
+from shared.reconcile.model import ResourceId
+from shared.reconcile.plan.planner import Action, Item, Plan
+from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, plan_as_dict, plan_from_dict, refuse_if_stale
+from tests.unit.reconcile.bodies import INSTANCE, body, desired, live, place, subscription
+from tests.unit.reconcile.test_planner import THEIRS, plan
+
+
+def everything() -> Plan:
+    """A plan with every action in it."""
+    ids = [place(subscription(number).id) for number in range(1, 7)]
+    there = [
+        live(at=ids[1]),
+        live(body(isEnabled=False, scopes=[]), at=ids[2]),
+        live(at=ids[3]),
+        live(at=ids[4], tags=THEIRS),
+        live(at=ids[5], tags=THEIRS),
+    ]
+    wanted = [desired(at=ids[0]), desired(at=ids[1]), desired(at=ids[2]), desired(at=ids[4], adopt=True)]
+    subscriptions = [subscription(number) for number in range(1, 7)]
+    wanted.append(desired(at=place(subscription(99).id)))
+    return plan(wanted, there, subscriptions=subscriptions)
+
+
+def written(made: Plan) -> Any:
+    return json.loads(json.dumps(plan_as_dict(made, INSTANCE)))
+
+
+def test_a_plan_comes_back_from_json_as_it_was_but_for_what_needs_nothing() -> None:
+    made = everything()
+    assert set(made.counts) == set(Action)
+    kept = tuple(item for item in made.items if item.action is not Action.UNCHANGED)
+    assert plan_from_dict(written(made), INSTANCE) == Plan(kept, made.reasons, made.guards)
+
+
+def test_reasons_and_guards_are_kept() -> None:
+    made = Plan((), ("a page is missing",), ("too many",))
+    assert plan_from_dict(written(made), INSTANCE) == made
+
+
+def test_bodies_are_not_in_it() -> None:
+    assert "desired" not in json.dumps(written(everything()))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"format": 2}, "no plan that this version"),
+        ({"instanceId": "other"}, "instance other"),
+        ({"fingerprint": "0"}, "edited"),
+        ({"items": []}, "edited"),
+        ({"items": [{"action": "explode", "id": str(place())}]}, "can't be read"),
+        ({"items": [{"action": "create"}]}, "can't be read"),
+        ({"items": [{"action": "create", "id": "/subscriptions/x"}]}, "can't be read"),
+        ({"items": None}, "can't be read"),
+    ],
+)
+def test_what_is_no_plan_of_ours_is_refused(edit: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan_from_dict({**written(everything()), **edit}, INSTANCE)
+
+
+def test_a_plan_that_would_write_the_same_is_not_stale() -> None:
+    made = everything()
+    refuse_if_stale(plan_from_dict(written(made), INSTANCE), made)
+
+
+def test_casing_alone_does_not_make_it_stale() -> None:
+    made = plan([], [live()], exports=())
+    shouted = plan([], [live(at=ResourceId(*(part.upper() for part in place())))], exports=())
+    assert fingerprint(made) == fingerprint(shouted)
+
+
+def test_what_only_changed_in_others_does_not_make_it_stale() -> None:
+    before = plan([desired()], [])
+    after = plan([desired()], [live(at=place(name="new-foreign"), tags=THEIRS)])
+    refuse_if_stale(before, after)
+
+
+def test_a_stale_plan_names_what_differs() -> None:
+    before = plan([desired()], [live(body(isEnabled=False))])
+    with pytest.raises(StalePlan, match="update was planned, now nothing"):
+        refuse_if_stale(before, plan([desired()], [live()]))
+    with pytest.raises(StalePlan, match="update, with other changes"):
+        refuse_if_stale(before, plan([desired()], [live(body(description="x"))]))
+    with pytest.raises(StalePlan, match="nothing was planned, now create"):
+        refuse_if_stale(Plan(()), plan([desired()], []))
+
+
+def test_a_long_list_of_differences_is_cut() -> None:
+    many = Plan(tuple(Item(Action.DELETE, place(name=f"a{number}")) for number in range(8)))
+    with pytest.raises(StalePlan, match="and 3 more"):
+        refuse_if_stale(many, Plan(()))

@@ -1,0 +1,179 @@
+"""G17: no throttling from a server with ARM's buckets, and little time lost to caution."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from local.arm.calls import ArmError as ServerError
+from local.arm.throttle import Throttle
+from shared.clock import Clock
+from shared.reconcile.apply.arm_client import Arm
+from shared.reconcile.apply.executor import Apply, Status
+from shared.reconcile.apply.token_buckets import ACROSS, READS, WRITES, Pacer
+from shared.reconcile.model import ResourceId
+from shared.reconcile.plan.planner import Action, Item, Plan
+from tests.unit.reconcile.bodies import INSTANCE, body, desired, place, subscription
+from tests.unit.reconcile.virtual import clock, run
+
+LATENCY = 0.1
+ALLOWED = 1.3
+
+
+class Server:
+    """ARM's buckets and a fixed latency before a store of automations; a refusal is counted and raised."""
+
+    def __init__(self, time: Clock) -> None:
+        self._time = time
+        self.throttle = Throttle(time.monotonic)
+        self.store: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.groups: set[str] = set()
+        self.sent = {"reads": 0, "writes": 0}
+
+    async def serve(self, method: str, subscription_id: str) -> None:
+        self.sent["reads" if method == "GET" else "writes"] += 1
+        self.throttle.take(method, subscription_id, "me")
+        await self._time.sleep(LATENCY)
+
+
+class ServedArm(Arm):
+    """The app's pacing and counting in front of that server, without the wire."""
+
+    def __init__(self, time: Clock, server: Server) -> None:
+        self._pacer = Pacer(time)
+        self._server = server
+        self.halt = str
+
+    async def _turn(self, method: str, place: ResourceId) -> None:
+        await self._pacer.turn(place.subscription_id, write=method != "GET")
+        await self._server.serve(method, place.subscription_id)
+
+    async def get(self, place: ResourceId) -> dict[str, Any] | None:
+        await self._turn("GET", place)
+        return self._server.store.get(place.key)
+
+    async def validate(self, place: ResourceId, body: Mapping[str, Any], towards: str = "") -> str:
+        await self._turn("POST", place)
+        return ""
+
+    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "", towards: str = "") -> None:
+        await self._turn("PUT", place)
+        self._server.store[place.key] = {"id": str(place), **body}
+
+    async def group_exists(self, place: ResourceId) -> bool:
+        await self._turn("GET", place)
+        return place.subscription_id in self._server.groups
+
+    async def make_group(self, place: ResourceId, location: str, tags: Mapping[str, str]) -> None:
+        await self._turn("PUT", place)
+        self._server.groups.add(place.subscription_id)
+
+
+class NoSecrets:
+    async def prepare(self, configs: Any) -> Any:
+        return {}
+
+    def seal(self, export: str, body: dict[str, Any]) -> dict[str, Any]:
+        return body
+
+
+def least_seconds(reads: int, writes: int, serial: float) -> float:
+    """What the buckets across subscriptions and the latency of one subscription's steps allow."""
+    waits = [
+        max(0.0, (count - rate.size * ACROSS) / (rate.refill * ACROSS))
+        for count, rate in ((reads, READS), (writes, WRITES))
+    ]
+    return max(waits) + serial
+
+
+def creates(subscriptions: int) -> Plan:
+    wanted = [desired(body(), at=place(subscription(number).id)) for number in range(subscriptions)]
+    return Plan(tuple(Item(Action.CREATE, one.id, one.export, desired=one) for one in wanted))
+
+
+@pytest.mark.parametrize("subscriptions", [2000, 5000])
+def test_thousands_of_creates_are_never_throttled_and_take_little_longer_than_the_buckets_allow(
+    subscriptions: int,
+) -> None:
+    async def work() -> tuple[float, Server, list[Status]]:
+        time = clock()
+        server = Server(time)
+        apply = Apply(ServedArm(time, server), NoSecrets(), INSTANCE, pause=time.sleep, concurrency=256)
+        outcomes = await apply.carry_out(creates(subscriptions))
+        return time.monotonic(), server, [outcome.status for outcome in outcomes]
+
+    seconds, server, statuses = run(work())
+    assert set(statuses) == {Status.CREATED}
+    assert server.throttle.refused == 0
+    assert server.sent == {"reads": 3 * subscriptions, "writes": 3 * subscriptions}
+    steps = 6 * LATENCY
+    assert seconds < ALLOWED * least_seconds(3 * subscriptions, 3 * subscriptions, steps * subscriptions / 256)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_one_subscription_is_held_to_its_own_bucket(write: bool) -> None:
+    async def work() -> tuple[float, int]:
+        time = clock()
+        pacer, throttle = Pacer(time), Throttle(time.monotonic)
+        for _ in range(600):
+            await pacer.turn("s", write=write)
+            throttle.take("PUT" if write else "GET", "s", "me")
+        return time.monotonic(), throttle.refused
+
+    rate = WRITES if write else READS
+    seconds, refused = run(work())
+    least = (600 - rate.size) / rate.refill
+    assert refused == 0
+    assert least <= seconds < ALLOWED * least
+
+
+def test_without_pacing_the_server_refuses() -> None:
+    async def work() -> None:
+        throttle = Throttle(clock().monotonic)
+        for _ in range(201):
+            throttle.take("PUT", "s", "me")
+
+    with pytest.raises(ServerError, match="requests"):
+        run(work())
+
+
+def test_a_burst_goes_at_once() -> None:
+    async def work() -> float:
+        pacer = Pacer(clock())
+        for number in range(100):
+            await pacer.turn(str(number), write=True)
+        return asyncio.get_running_loop().time()
+
+    assert run(work()) == 0
+
+
+def test_a_429_means_that_others_drink_from_the_same_bucket() -> None:
+    async def work() -> float:
+        time = clock()
+        pacer = Pacer(time)
+        await pacer.turn("S", write=True)
+        pacer.throttled("s", write=True)
+        await pacer.turn("s", write=True)
+        return time.monotonic()
+
+    assert run(work()) > 0
+
+
+def test_tokens_come_back_but_never_more_than_the_bucket_holds() -> None:
+    async def work() -> tuple[float, float]:
+        time = clock()
+        pacer = Pacer(time)
+        await time.sleep(3600)
+        for _ in range(int(WRITES.size * 0.97)):
+            await pacer.turn("s", write=True)
+        before = time.monotonic()
+        await pacer.turn("s", write=True)
+        await pacer.turn("s", write=True)
+        return before, time.monotonic()
+
+    before, after = run(work())
+    assert before == 3600
+    assert after > before
