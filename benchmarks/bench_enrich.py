@@ -45,6 +45,7 @@ from shared.enrich.records.field_mapping import BY_NAME
 from shared.enrich.records.model import Event, Row
 from shared.enrich.records.parser import Parser
 from shared.enrich.records.reader_output import values_type
+from shared.enrich.records.reader_selection import ReaderSelection
 from shared.enrich.records.typed_reader import TYPES
 
 RawMode = Literal["rest", "whole"]
@@ -92,7 +93,8 @@ def prepare(events: Sequence[Event], parser: Parser, *, whole: bool = False) -> 
     dictionaries: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         dictionaries.setdefault(row.table, []).append(json.loads(row.json))
-    decoders = [_decoder(parser, event.body) for event in events]
+    selection = ReaderSelection()
+    decoders = [_decoder(selection, event.body) for event in events]
     return Batch(events, decoders, rows, values, pack(rows).bodies, dictionaries)
 
 
@@ -115,8 +117,8 @@ def _as_stored(row: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _decoder(parser: Parser, body: bytes) -> Callable[[bytes], Any]:
-    shape = parser.guess(body)
+def _decoder(selection: ReaderSelection, body: bytes) -> Callable[[bytes], Any]:
+    shape = selection.detect_shape(body)
     if shape is not None:
         try:
             shape.decode(body)
@@ -216,15 +218,15 @@ def compare(mix: str, raw: RawMode, records: int, rounds: int) -> dict[str, floa
 
 def profile(mix: str, records: int, rounds: int) -> None:
     """Print where our time goes, as shares of it: stages timed by themselves, and what is left between them."""
-    parser = Parser()
+    parser, selection = Parser(), ReaderSelection()
     made = generate(11, SUBSCRIPTIONS, records, kinds=MIXES[mix], bad=0)
     batch = prepare([Event(event.body, event.at, "0", number) for number, event in enumerate(made)], parser)
-    fitting = [shape.read if decoder is not orjson.loads and (shape := parser.guess(event.body)) else decoder
+    fitting = [shape.read if decoder is not orjson.loads and (shape := selection.detect_shape(event.body)) else decoder
                for event, decoder in zip(batch.events, batch.decoders, strict=True)]  # fmt: skip
 
-    def guess() -> None:
+    def detect_shape() -> None:
         for event in batch.events:
-            parser.guess(event.body)
+            selection.detect_shape(event.body)
 
     def read() -> None:
         for event, reader in zip(batch.events, fitting, strict=True):
@@ -233,7 +235,7 @@ def profile(mix: str, records: int, rounds: int) -> None:
     runs: dict[str, Callable[[], object]] = {
         "parse": lambda: parser.parse(batch.events, NOW),
         "pack": lambda: pack(batch.rows),
-        "guess": guess,
+        "detect": detect_shape,
         "read": read,
         "decode": lambda: decode(batch),
         "encode": lambda: encode(batch),
@@ -244,10 +246,10 @@ def profile(mix: str, records: int, rounds: int) -> None:
         for name, run in runs.items():
             least[name] = min(least[name], _seconds(lambda _, run=run: run(), batch))  # type: ignore[misc] # a bound default
     stages = {
-        "guess the shape": least["guess"],
+        "detect the shape": least["detect"],
         "decode (floor)": least["decode"],
         "check text, move fields to the row": least["read"] - least["decode"],
-        "derive, key, stamp, other kinds": least["parse"] - least["guess"] - least["read"] - least["encode"],
+        "derive, key, stamp, other kinds": least["parse"] - least["detect"] - least["read"] - least["encode"],
         "encode (floor)": least["encode"],
         "group by table, lay out bodies": least["pack"] - least["compress"],
         "join and compress (floor)": least["compress"],

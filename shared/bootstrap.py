@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
     from shared.reconcile.run import Reconciler
-    from shared.tenant_state import Surveyor
+    from shared.tenant_state import TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
     from shared.watch.last_seen import LastSeen
     from shared.watch.present_records import PresentRecords
@@ -67,11 +67,11 @@ class Services:
         return Reconciler(self.settings, self.clients, self.exports, rows=self._rows)
 
     @cached_property
-    def surveyor(self) -> Surveyor:
+    def tenant_state(self) -> TenantStateReader:
         """Reads the tenant for coverage, freshness and previews."""
-        from shared.tenant_state import Surveyor
+        from shared.tenant_state import TenantStateReader
 
-        return Surveyor(self.clients, self.exports, self.settings.instance_id)
+        return TenantStateReader(self.clients, self.exports, self.settings.instance_id)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -132,7 +132,7 @@ class Services:
         runners = Runners(
             reconciler=self.reconciler,
             exports=self.exports,
-            surveyor=self.surveyor,
+            tenant_state=self.tenant_state,
             present=self.present,
             replay=self.pipeline.replay,
             deliver=self._deliver_present,
@@ -150,7 +150,7 @@ class Services:
 
         from shared.watch.freshness_check import Tenant
 
-        survey = await self.surveyor.take()
+        survey = await self.tenant_state.take()
         tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
@@ -188,7 +188,7 @@ class Services:
     async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> int:
         from shared.jobs.backfill_events import as_events
 
-        summary = await self.pipeline.run(as_events(records, enqueued), sighted=False)
+        summary = await self.pipeline.run(as_events(records, enqueued), counts_as_seen=False)
         return sum(summary.kinds.values())
 
     def _timer(self) -> Callable[[], bool]:

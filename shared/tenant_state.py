@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from shared.azure.resource_graph import Graph
 from shared.exports.compiler import compile_sources
+from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.model import Subscription
-from shared.reconcile.plan.desired import selects
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
 from shared.watch.expectations import Declared
 
@@ -25,7 +25,7 @@ MAX_AGE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Survey:
+class TenantState:
     """What was found; when not `complete`, `reasons` say what may be missing."""
 
     taken: datetime
@@ -48,7 +48,7 @@ class Survey:
         return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]
 
 
-class Surveyor:
+class TenantStateReader:
     """Takes surveys through Resource Graph; one that is younger than a minute is used again."""
 
     def __init__(
@@ -62,10 +62,10 @@ class Surveyor:
         self._exports = exports
         self._instance_id = instance_id
         self._now = now
-        self._last: Survey | None = None
+        self._last: TenantState | None = None
         self._turn = asyncio.Lock()
 
-    async def take(self, max_age: timedelta = MAX_AGE) -> Survey:
+    async def take(self, max_age: timedelta = MAX_AGE) -> TenantState:
         """The tenant as of at most `max_age` ago; callers at the same time share one reading."""
         async with self._turn:
             now = self._now()
@@ -73,10 +73,10 @@ class Surveyor:
                 self._last = await self._take(now)
             return self._last
 
-    async def _take(self, now: datetime) -> Survey:
+    async def _take(self, now: datetime) -> TenantState:
         inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
         automations = (Live(str(live.id), live.tags, live.encoded) for live in inventory.automations)
-        return Survey(
+        return TenantState(
             taken=now,
             subscriptions=inventory.subscriptions,
             coverage=cover(inventory.subscriptions, automations, self._instance_id),

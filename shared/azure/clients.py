@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from shared.settings import Settings, SettingsError
 
@@ -27,42 +27,7 @@ if TYPE_CHECKING:
     from azure.monitor.query.aio import LogsQueryClient
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
-
-
-class Cloud(NamedTuple):
-    """Endpoints and audiences of one Azure cloud."""
-
-    arm: str
-    authority: str
-    ingestion_audience: str
-    logs_query: str
-    federation: str
-
-
-CLOUDS = {
-    "AzureCloud": Cloud(
-        "https://management.azure.com",
-        "https://login.microsoftonline.com",
-        "https://monitor.azure.com",
-        "https://api.loganalytics.io",
-        "api://AzureADTokenExchange",
-    ),
-    "AzureUSGovernment": Cloud(
-        "https://management.usgovcloudapi.net",
-        "https://login.microsoftonline.us",
-        "https://monitor.azure.us",
-        "https://api.loganalytics.us",
-        "api://AzureADTokenExchangeUSGov",
-    ),
-    "AzureChinaCloud": Cloud(
-        "https://management.chinacloudapi.cn",
-        "https://login.chinacloudapi.cn",
-        "https://monitor.azure.cn",
-        "https://api.loganalytics.azure.cn",
-        "api://AzureADTokenExchangeChina",
-    ),
-}
-
+from shared.azure.clouds import CLOUDS
 
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
 # 42 seconds would let a caller wait that long to hear that storage is gone; what outlasts these, triggers try again.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.exports.diagnostics import Finding
+    from shared.exports.diagnostics import Diagnostic
     from shared.exports.validation import Checked
 
 _SUFFIXES = {".yaml", ".yml"}
@@ -21,8 +21,6 @@ _SUFFIXES = {".yaml", ".yml"}
 
 def register(commands: Any) -> None:
     """Add this group's commands."""
-    from shared.cli import push
-
     validate = commands.add_parser("validate", help="check export files")
     add_paths(validate)
     validate.add_argument("--json", action="store_true", help="print findings as JSON")
@@ -42,8 +40,6 @@ def register(commands: Any) -> None:
 
     schema = commands.add_parser("schema", help="print the JSON Schema of export files, for editors")
     schema.set_defaults(run=_schema)
-
-    push.register(commands)
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +62,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def check_files(paths: Iterable[Path]) -> tuple[list[Checked], list[Finding]]:
+def check_files(paths: Iterable[Path]) -> tuple[list[Checked], list[Diagnostic]]:
     """Every file checked, and all findings: of each file, then of the files together."""
     from shared.exports.validation import check_text, check_together
 
@@ -108,10 +104,12 @@ def _test(arguments: argparse.Namespace) -> int:
     return 1 if failed or unreadable else 0
 
 
-def run_tests(checked: Iterable[Checked], findings: Iterable[Finding]) -> tuple[list[dict[str, Any]], list[Finding]]:
+def run_tests(
+    checked: Iterable[Checked], findings: Iterable[Diagnostic]
+) -> tuple[list[dict[str, Any]], list[Diagnostic]]:
     """Outcomes of every file's tests, and the errors that stand in the way of running them."""
     from shared.exports.diagnostics import errors
-    from shared.exports.validation import run_tests
+    from shared.exports.file_tests import run_tests
 
     outcomes = [
         {
@@ -163,7 +161,7 @@ def _schema(_: argparse.Namespace) -> int:
     return 0
 
 
-def print_findings(findings: Iterable[Finding], stream: Any = None) -> None:
+def print_findings(findings: Iterable[Diagnostic], stream: Any = None) -> None:
     """A line for each finding."""
     for finding in findings:
         print(finding, file=stream)

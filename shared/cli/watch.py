@@ -68,14 +68,15 @@ def _moment(text: str) -> datetime:
 
 
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.watch.coverage import CIS, judge
+    from shared.watch.cis_benchmark import CIS
     from shared.watch.coverage_document import coverage_row
+    from shared.watch.requirement_verdicts import judge
     from shared.watch.requirements import read_requirements
 
     requirements = [CIS]
     if arguments.requirements:
         requirements += read_requirements(arguments.requirements.read_bytes(), str(arguments.requirements))
-    survey = await services.surveyor.take()
+    survey = await services.tenant_state.take()
     chosen = {each.id.lower() for each in survey.below(arguments.subscription, arguments.management_group)}
     covered = [each for each in survey.coverage if each.subscription_id.lower() in chosen]
     verdicts = judge(covered, requirements)
@@ -216,7 +217,7 @@ def _file(path: str) -> bytes | None:
 
 
 async def _subscriptions(arguments: argparse.Namespace, services: Services) -> list[str]:
-    survey = await services.surveyor.take()
+    survey = await services.tenant_state.take()
     chosen = survey.below(arguments.subscription, arguments.management_group)
     return sorted(subscription.id.lower() for subscription in chosen)
 

@@ -10,7 +10,7 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnostic:
     """One thing that is wrong, where, and what to do about it.
 
     `code` is stable and can be waived in a file; `where` names the file, line and path as far as they are known.
@@ -34,11 +34,11 @@ class Finding:
 class InvalidExport(ValueError):  # noqa: N818 - names the state of the file, as callers read it
     """An export file can't be accepted; `findings` says why, with at least one error among them."""
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings: tuple[Finding, ...] = tuple(findings)
+    def __init__(self, findings: Iterable[Diagnostic]) -> None:
+        self.findings: tuple[Diagnostic, ...] = tuple(findings)
         super().__init__("\n".join(map(str, self.findings)))
 
 
-def errors(findings: Iterable[Finding]) -> list[Finding]:
+def errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Those of `findings` that make an export unacceptable."""
     return [finding for finding in findings if finding.severity == "error"]

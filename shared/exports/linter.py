@@ -11,18 +11,19 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Any, Final
 
-from shared.exports.diagnostics import Finding
+from shared.exports.diagnostics import Diagnostic
 from shared.exports.evaluator import meets
 from shared.exports.event_sources import EVENT_SOURCES, KINDS, SNAPSHOT, Kind, kind_of_source
-from shared.exports.rule_linter import CODES, Place, dotted, lint_rule, suggest
+from shared.exports.rule_linter import CODES, Place, dotted, lint_rule
 from shared.exports.rule_sets import MalformedRules, Rule, RuleSet, Source, normalise_rule, parse_sources, read
+from shared.exports.suggestions import suggest
 
-__all__ = ["CODES", "Finding", "lint_automation", "lint_sources"]
+__all__ = ["CODES", "Diagnostic", "lint_automation", "lint_sources"]
 
 _MAX_SUBSETS_OF: Final = 6  # a rule set of more rules is not compared with the sets of its parts: 2^n of them
 
 
-def lint_sources(sources: Iterable[Source], *, where: str = "", waived: Collection[str] = ()) -> list[Finding]:
+def lint_sources(sources: Iterable[Source], *, where: str = "", waived: Collection[str] = ()) -> list[Diagnostic]:
     """Findings on the sources of one automation, without those whose code is waived; `where` is put before places."""
     listed = tuple(sources)
     prefix = f"{where}: " if where else ""
@@ -32,20 +33,20 @@ def lint_sources(sources: Iterable[Source], *, where: str = "", waived: Collecti
     return [finding for finding in found if finding.code not in waived]
 
 
-def lint_automation(body: Any, *, where: str = "") -> list[Finding]:
+def lint_automation(body: Any, *, where: str = "") -> list[Diagnostic]:
     """Findings on a live automation, whoever wrote it, in any casing; one of an unknown shape is a finding too."""
     try:
         return lint_sources(parse_sources(body), where=where)
     except MalformedRules as error:
-        return [Finding("malformed", "error", where or "sources", f"{error}.", "Write it anew in the API's shape.")]
+        return [Diagnostic("malformed", "error", where or "sources", f"{error}.", "Write it anew in the API's shape.")]
 
 
-def _lint_whole(sources: tuple[Source, ...], where: str) -> Iterator[Finding]:
+def _lint_whole(sources: tuple[Source, ...], where: str) -> Iterator[Diagnostic]:
     names = [source.event_source for source in sources]
     if not names:
-        yield Finding("no-sources", "warning", where, "it has no sources, so it exports nothing.", "Add one.")
+        yield Diagnostic("no-sources", "warning", where, "it has no sources, so it exports nothing.", "Add one.")
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Finding(
+        yield Diagnostic(
             "duplicate-source",
             "warning",
             where,
@@ -58,7 +59,7 @@ def _lint_whole(sources: tuple[Source, ...], where: str) -> Iterator[Finding]:
             if kind.parent is not None and child in names and parent not in names:
                 code = "findings-without-recommendations" if kind.name == "SubAssessments" else "controls-without-score"
                 code = f"snapshot-{code}" if suffix else code
-                yield Finding(
+                yield Diagnostic(
                     code,
                     CODES[code],
                     where,
@@ -67,14 +68,14 @@ def _lint_whole(sources: tuple[Source, ...], where: str) -> Iterator[Finding]:
                 )
 
 
-def _lint_source(source: Source, where: str) -> Iterator[Finding]:
+def _lint_source(source: Source, where: str) -> Iterator[Diagnostic]:
     kind = kind_of_source(source.event_source)
     if kind is None:
         code, sentence = "unknown-event-source", f"{source.event_source!r} is not an event source."
         fix = suggest(source.event_source, EVENT_SOURCES) or f"One of {', '.join(EVENT_SOURCES)}."
         if (streaming := source.event_source.removesuffix(SNAPSHOT)) in KINDS:
             fix = f"Use {streaming}, which has no snapshot."
-        yield Finding(code, CODES[code], where, sentence, fix)
+        yield Diagnostic(code, CODES[code], where, sentence, fix)
         return
     place = Place(where, kind)
     for index, rule_set in enumerate(source.rule_sets):
@@ -84,7 +85,7 @@ def _lint_source(source: Source, where: str) -> Iterator[Finding]:
     yield from _lint_redundancy(source.rule_sets, place)
 
 
-def _lint_redundancy(rule_sets: tuple[RuleSet, ...], place: Place) -> Iterator[Finding]:
+def _lint_redundancy(rule_sets: tuple[RuleSet, ...], place: Place) -> Iterator[Diagnostic]:
     first: dict[frozenset[Rule], int] = {}
     meanings = [frozenset(map(normalise_rule, rule_set)) for rule_set in rule_sets]
     for index, meaning in enumerate(meanings):
@@ -119,7 +120,7 @@ def _wider(meaning: frozenset[Rule], first: Mapping[frozenset[Rule], int]) -> in
     )
 
 
-def _lint_rule_set(rule_set: RuleSet, place: Place) -> Iterator[Finding]:
+def _lint_rule_set(rule_set: RuleSet, place: Place) -> Iterator[Diagnostic]:
     rules = {normalise_rule(rule): rule for rule in rule_set}
     if len(rules) < len(rule_set):
         yield place.finding("duplicate-rule", "it has the same rule twice.", "Take one out.")

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel, to_snake
 
-from shared.exports.diagnostics import Finding, InvalidExport
+from shared.exports.diagnostics import Diagnostic, InvalidExport
 from shared.exports.rule_sets import Rule, Source, canonical
 from shared.exports.validation_errors import word_errors
 from shared.exports.yaml_reader import Unreadable, read
@@ -418,10 +418,10 @@ def parse_export(text: str | bytes, source: str = "<text>") -> ExportConfig:
         document = read(text)
     except Unreadable as error:
         where = f"{source}:{error.line}" if error.line else source
-        raise InvalidExport([Finding(error.code, "error", where, error.sentence, error.fix)]) from error
+        raise InvalidExport([Diagnostic(error.code, "error", where, error.sentence, error.fix)]) from error
     if not isinstance(document.content, dict):
         sentence = "the file is empty." if document.content is None else "the file is not a mapping of keys to values."
-        raise InvalidExport([Finding("not-an-export", "error", f"{source}:1", sentence, "Begin with `version: 1`.")])
+        raise InvalidExport([Diagnostic("not-an-export", "error", f"{source}:1", sentence, "Begin with `version: 1`.")])
     try:
         return ExportConfig.model_validate(document.content)
     except ValidationError as error:

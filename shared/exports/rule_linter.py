@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
-from shared.exports.diagnostics import Finding, Severity
+from shared.exports.diagnostics import Diagnostic, Severity
 from shared.exports.evaluator import meets, steps
 from shared.exports.event_sources import Field, Kind
 from shared.exports.rule_sets import OPERATORS, TEXT_OPERATORS, TYPES, Rule, operator_fits, read
+from shared.exports.suggestions import suggest
 
 CODES: Final[Mapping[str, Severity]] = {
     "malformed": "error",
@@ -59,12 +59,12 @@ class Place:
         suffix = "" if rule is None else f".rules[{rule}]"
         return Place(f"{self.where}.ruleSets[{rule_set}]{suffix}", self.kind)
 
-    def finding(self, code: str, sentence: str, fix: str) -> Finding:
+    def finding(self, code: str, sentence: str, fix: str) -> Diagnostic:
         """A finding here, of the severity that its code has."""
-        return Finding(code, CODES[code], self.where, sentence, fix)
+        return Diagnostic(code, CODES[code], self.where, sentence, fix)
 
 
-def lint_rule(rule: Rule, place: Place) -> Iterator[Finding]:
+def lint_rule(rule: Rule, place: Place) -> Iterator[Diagnostic]:
     """Findings on one rule of a known source."""
     broken = _broken(rule, place)
     if broken is not None:
@@ -81,7 +81,7 @@ def lint_rule(rule: Rule, place: Place) -> Iterator[Finding]:
         yield from _lint_value(rule, field, place)
 
 
-def _broken(rule: Rule, place: Place) -> Finding | None:
+def _broken(rule: Rule, place: Place) -> Diagnostic | None:
     """A rule whose parts don't fit together, whatever the field."""
     if rule.operator not in OPERATORS:
         fix = suggest(rule.operator, OPERATORS) or f"One of {', '.join(OPERATORS)}."
@@ -98,7 +98,7 @@ def _broken(rule: Rule, place: Place) -> Finding | None:
     return None
 
 
-def _no_such_path(rule: Rule, place: Place) -> Finding:
+def _no_such_path(rule: Rule, place: Place) -> Diagnostic:
     kind, path = place.kind, dotted(rule.path).lower()
     if kind.name == "Alerts" and path in {"properties.metadata.severity", "properties.severity"}:
         return place.finding(
@@ -112,7 +112,7 @@ def _no_such_path(rule: Rule, place: Place) -> Finding:
     return place.finding("unknown-path", f"{kind.noun} have no field {rule.path!r}.", fix or "See docs/exports.md.")
 
 
-def _lint_value(rule: Rule, field: Field, place: Place) -> Iterator[Finding]:
+def _lint_value(rule: Rule, field: Field, place: Place) -> Iterator[Diagnostic]:
     """A rule on a known field: can the field's values ever satisfy it?"""
     numeric = rule.type in {"Integer", "Number"}
     if (field.type == "String" and rule.type != "String") or (
@@ -147,10 +147,3 @@ def _reachable(rule: Rule, bounds: tuple[float, float]) -> bool:
 def dotted(path: str) -> str:
     """A path by its keys alone, without brackets and positions in arrays."""
     return ".".join(step for step in steps(path) if isinstance(step, str))
-
-
-def suggest(value: str, known: Iterable[str]) -> str:
-    """The known name that is closest to `value`, as a question; empty when none is close."""
-    lowered = {name.lower(): name for name in known}
-    close = get_close_matches(value[:200].lower(), lowered, n=1)
-    return f"Did you mean {lowered[close[0]]}?" if close else ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.exports.diagnostics import Finding, InvalidExport
+from shared.exports.diagnostics import Diagnostic, InvalidExport
 from shared.exports.validation import Checked, check_text, check_together
 from shared.exports.yaml_reader import MAX_BYTES
 
@@ -71,7 +71,7 @@ class Problem:
     """An export whose newest version is invalid; `in_force` says whether an earlier version stands in."""
 
     name: str
-    findings: tuple[Finding, ...]
+    findings: tuple[Diagnostic, ...]
     in_force: bool
 
 
@@ -85,7 +85,7 @@ class LoadedExports:
 
     exports: tuple[LoadedExport, ...]
     problems: tuple[Problem, ...] = ()
-    warnings: tuple[Finding, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def unknown(self) -> frozenset[str]:
@@ -193,11 +193,13 @@ class ExportStore:
         if (name, etag) in self._read:
             return self._read[name, etag], etag
         if not _NAME.fullmatch(name):
-            finding = Finding("bad-name", "error", name, "this is no export's name.", "Delete the blob.")
+            finding = Diagnostic("bad-name", "error", name, "this is no export's name.", "Delete the blob.")
             return Checked(name, b"", None, (finding,)), etag
         if blob.size > MAX_BYTES:
             sentence = f"the file has {blob.size:,} bytes; at most {MAX_BYTES:,} are read."
-            return Checked(name, b"", None, (Finding("too-large", "error", name, sentence, "Split the export."),)), etag
+            return Checked(
+                name, b"", None, (Diagnostic("too-large", "error", name, sentence, "Split the export."),)
+            ), etag
         data, etag = await self._download(_CURRENT, name)
         checked = check_version(name, data)
         self._read = {k: v for k, v in self._read.items() if k[0] != name} | {(name, etag): checked}
@@ -284,7 +286,7 @@ def check_version(name: str, text: str | bytes) -> Checked:
     checked = check_text(text, name)
     if checked.config is None or checked.config.name == name:
         return checked
-    finding = Finding(
+    finding = Diagnostic(
         "name-mismatch",
         "error",
         f"{name}: name",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources
-from shared.exports.diagnostics import Finding, InvalidExport, errors
-from shared.exports.evaluator import Decision, evaluate
+from shared.exports.diagnostics import Diagnostic, InvalidExport, errors
 from shared.exports.linter import CODES, lint_sources
 
 if TYPE_CHECKING:
-    from shared.exports.model import ExportConfig, ExportTest, Scope
+    from shared.exports.model import ExportConfig, Scope
 
 _SOME_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 _PORTAL_NAMES: Final = {"exporttoeventhub": "eventHub", "exporttoworkspace": "logAnalyticsWorkspace"}
@@ -27,22 +26,12 @@ class Checked:
     source: str
     text: str | bytes
     config: ExportConfig | None
-    findings: tuple[Finding, ...]
+    findings: tuple[Diagnostic, ...]
 
     @property
     def valid(self) -> bool:
         """Whether the file may be stored and applied; warnings don't stand in the way."""
         return self.config is not None and not errors(self.findings)
-
-
-@dataclass(frozen=True)
-class FileTestOutcome:
-    """How one of a file's own tests went; `reason` quotes the record, so it is for the file's author only."""
-
-    label: str
-    passed: bool
-    expected: bool
-    reason: str
 
 
 def check_text(text: str | bytes, source: str = "<text>") -> Checked:
@@ -56,13 +45,13 @@ def check_text(text: str | bytes, source: str = "<text>") -> Checked:
     return Checked(source, text, config, tuple(check_config(config, source)))
 
 
-def check_config(config: ExportConfig, source: str = "<text>") -> list[Finding]:
+def check_config(config: ExportConfig, source: str = "<text>") -> list[Diagnostic]:
     """Findings on one export that follows the model, less those that the file waives."""
     found = [*_check_alone(config, source), *lint_sources(compile_sources(config), where=source)]
     try:
         compile_automation(config, _SOME_SUBSCRIPTION, "")
     except BodyTooLarge as error:
-        found.append(Finding("too-large", "error", source, f"{error}.", "Split the export into several files."))
+        found.append(Diagnostic("too-large", "error", source, f"{error}.", "Split the export into several files."))
     waived = {waiver.code for waiver in config.waive}
     return [
         *(finding for finding in found if finding.code not in waived or finding.code not in CODES),
@@ -70,10 +59,10 @@ def check_config(config: ExportConfig, source: str = "<text>") -> list[Finding]:
     ]
 
 
-def _check_alone(config: ExportConfig, source: str) -> Iterator[Finding]:
+def _check_alone(config: ExportConfig, source: str) -> Iterator[Diagnostic]:
     alerts = config.export.alerts
     if alerts is not None and alerts.frequency is None and "snapshot" in config.export.frequency:
-        yield Finding(
+        yield Diagnostic(
             "alerts-have-no-snapshot",
             "warning",
             f"{source}: export.alerts",
@@ -83,7 +72,7 @@ def _check_alone(config: ExportConfig, source: str) -> Iterator[Finding]:
     sections = dict(_sections(config))
     for custom in config.export.custom:
         if custom.event_source in sections and not (custom.rule_sets and sections[custom.event_source]):
-            yield Finding(
+            yield Diagnostic(
                 "custom-adds-nothing",
                 "warning",
                 f"{source}: export.custom",
@@ -104,8 +93,8 @@ def _sections(config: ExportConfig) -> Iterator[tuple[str, bool]]:
         yield source.event_source, bool(source.rule_sets)
 
 
-def _misnamed(source: str, right: str) -> Finding:
-    return Finding(
+def _misnamed(source: str, right: str) -> Diagnostic:
+    return Diagnostic(
         "portal-name-mismatch",
         "warning",
         f"{source}: automation.name",
@@ -114,17 +103,17 @@ def _misnamed(source: str, right: str) -> Finding:
     )
 
 
-def _check_waivers(waived: Iterable[str], found: set[str], source: str) -> Iterator[Finding]:
+def _check_waivers(waived: Iterable[str], found: set[str], source: str) -> Iterator[Diagnostic]:
     for code in sorted(waived):
         where = f"{source}: waive"
         if code not in CODES:
             sentence = f"{code!r} is no code of the linter."
-            yield Finding("unknown-waiver", "error", where, sentence, f"One of {', '.join(CODES)}.")
+            yield Diagnostic("unknown-waiver", "error", where, sentence, f"One of {', '.join(CODES)}.")
         elif code not in found:
-            yield Finding("unused-waiver", "warning", where, f"nothing here is {code!r} any more.", "Take it out.")
+            yield Diagnostic("unused-waiver", "warning", where, f"nothing here is {code!r} any more.", "Take it out.")
 
 
-def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Finding]:
+def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Diagnostic]:
     """Findings on a set of exports, each with the name of its file: repeated names, two owners of one automation."""
     listed = list(files)
     by_name: dict[str, list[str]] = defaultdict(list)
@@ -134,7 +123,7 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Finding]:
         key = (automation_name(config).lower(), config.automation.resource_group.lower())
         by_automation[key].append((source, config))
     found = [
-        Finding(
+        Diagnostic(
             "duplicate-name",
             "error",
             f"{source}: name",
@@ -150,7 +139,7 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Finding]:
                 continue
             certain = overlap == "certain"
             found.append(
-                Finding(
+                Diagnostic(
                     "same-automation",
                     "error" if certain else "warning",
                     f"{second}: automation",
@@ -178,28 +167,3 @@ def _overlap(one: Scope, other: Scope) -> str:
 
 def _lowered(names: Sequence[str]) -> set[str]:
     return {name.lower() for name in names}
-
-
-def run_tests(config: ExportConfig) -> list[FileTestOutcome]:
-    """Run a file's own tests: would this export send each record, and does that agree with `exported`?"""
-    return [_run_test(config, test, index) for index, test in enumerate(config.tests)]
-
-
-def _run_test(config: ExportConfig, test: ExportTest, index: int) -> FileTestOutcome:
-    decision = decide(config, test.record)
-    label = f"tests[{index}]" + (f" {test.name}" if test.name else "")
-    return FileTestOutcome(label, decision.exported == test.exported, test.exported, decision.reason)
-
-
-def decide(config: ExportConfig, record: Mapping[str, Any]) -> Decision:
-    """Whether an export sends `record`, by the source that decided: the first that sends it, else the nearest."""
-    decisions = [evaluate(source, record) for source in compile_sources(config)]
-    return (
-        next((decision for decision in decisions if decision.exported), None)
-        or next((decision for decision in decisions if decision.rule_set is not None), None)
-        or (decisions[0] if len(decisions) == 1 else Decision(False, None, _no_source(decisions)))
-    )
-
-
-def _no_source(decisions: Sequence[Decision]) -> str:
-    return "no source of this export carries the record: " + "; ".join(decision.reason for decision in decisions)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
-from shared.exports.diagnostics import Finding
+from shared.exports.diagnostics import Diagnostic
+from shared.exports.suggestions import suggest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -27,7 +27,7 @@ _EXPECTED = {
 }
 
 
-def word_errors(error: ValidationError, model: type[BaseModel], document: Document, source: str) -> list[Finding]:
+def word_errors(error: ValidationError, model: type[BaseModel], document: Document, source: str) -> list[Diagnostic]:
     """One finding for each error, with the file, line and path of its place."""
     placed = [
         (tuple(_path(document.content, details["loc"])), details)
@@ -40,7 +40,7 @@ def word_errors(error: ValidationError, model: type[BaseModel], document: Docume
             continue
         code, sentence, fix = _say(details, model, path)
         where = f"{source}:{document.line_of(path)}: {dotted(path)}" if path else f"{source}:1"
-        findings.append(Finding(code, "error", where, sentence, fix))
+        findings.append(Diagnostic(code, "error", where, sentence, fix))
     return findings
 
 
@@ -70,13 +70,13 @@ def _say(details: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[str
     if kind == "extra_forbidden":
         known = _keys(model, path[:-1])
         code, sentence = "unknown-key", f"{key!r} is not a key here."
-        fix = _suggest(key, known) or f"Known: {', '.join(known)}."
+        fix = suggest(key, known) or f"Known: {', '.join(known)}."
     elif kind == "missing":
         code, sentence = "missing-key", f"{key!r} is missing."
     elif kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         sentence = f"{_show(value)} is not {'one of ' if len(allowed) > 1 else ''}{', '.join(allowed)}."
-        fix = _suggest(value, allowed)
+        fix = suggest(str(value), allowed)
     elif kind == "value_error":
         problem = str(context["error"])
         sentence = f"{problem}."
@@ -101,12 +101,6 @@ def _show(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return "a mapping" if isinstance(value, dict) else "a list"
     return repr(value) if len(str(value)) <= 80 else f"{str(value)[:80]!r}..."  # noqa: PLR2004 - one line of a terminal
-
-
-def _suggest(value: Any, allowed: list[str]) -> str:
-    lowered = {name.lower(): name for name in allowed}
-    close = get_close_matches(str(value)[:100].lower(), lowered, n=1)
-    return f"Did you mean {lowered[close[0]]}?" if close else ""
 
 
 def _keys(model: type[BaseModel], path: Path) -> list[str]:

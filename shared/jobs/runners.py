@@ -18,10 +18,10 @@ from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedErro
 from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:
-    from shared.enrich.dead_letters.dead_letter_store import Choice
+    from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
     from shared.reconcile.run import Reconciler
-    from shared.tenant_state import Surveyor
+    from shared.tenant_state import TenantStateReader
 
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
 # All of a job's records count as enqueued when it was asked for.
@@ -45,15 +45,15 @@ class Runners:
         *,
         reconciler: Reconciler,
         exports: ExportStore,
-        surveyor: Surveyor,
+        tenant_state: TenantStateReader,
         present: PresentRecords,
-        replay: Callable[[Choice], Awaitable[Any]],
+        replay: Callable[[LetterFilter], Awaitable[Any]],
         deliver: Deliver,
         has_time: Callable[[], Clocked],
     ) -> None:
         self._reconciler = reconciler
         self._exports = exports
-        self._surveyor = surveyor
+        self._surveyor = tenant_state
         self._present = present
         self._replay = replay
         self._deliver = deliver
@@ -140,11 +140,11 @@ class Runners:
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""
-        from shared.enrich.dead_letters.dead_letter_store import Choice
+        from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 
         progress.say("replaying")
         arguments = job.arguments
-        choice = Choice(
+        choice = LetterFilter(
             day=arguments.get("day", ""),
             reason=arguments.get("reason", ""),
             parked=arguments.get("parked"),

@@ -21,10 +21,13 @@ from shared.reconcile.apply.executor import Apply, Outcome
 from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.apply.token_buckets import Pacer
 from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
-from shared.reconcile.discover.inventory import fallen, from_graph, from_lists
+from shared.reconcile.discover.baseline import fallen
+from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.model import Inventory, Subscription
 from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
-from shared.reconcile.plan.planner import Declaration, Guards, Item, Plan, make_plan
+from shared.reconcile.plan.guards import Guards
+from shared.reconcile.plan.model import Declaration, Item, Plan
+from shared.reconcile.plan.planner import make_plan
 from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
 from shared.reconcile.report.report_store import Reports
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id

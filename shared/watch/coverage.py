@@ -6,16 +6,15 @@ to resource groups says nothing about the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from shared.exports.compiler import INSTANCE_TAG, MANAGED_BY, MANAGED_BY_TAG, NAME_TAG
-from shared.exports.diagnostics import Finding
-from shared.exports.evaluator import surely_holds
-from shared.exports.event_sources import EVENT_SOURCES, KINDS, SNAPSHOT, member
+from shared.exports.diagnostics import Diagnostic
+from shared.exports.event_sources import EVENT_SOURCES, member
 from shared.exports.explain import explain
 from shared.exports.linter import lint_sources
 from shared.exports.rule_sets import MalformedRules, Source, parse_sources
@@ -81,39 +80,6 @@ class SubscriptionCoverage:
     tenant_id: str
     exporters: Mapping[str, tuple[Exporter, ...]]
 
-
-@dataclass(frozen=True)
-class Requirement:
-    """What every subscription must export: records of `event_source` for each of the sample records.
-
-    `samples` are minimal records that must be let through whatever else they hold; `destination`, when set, is a
-    part of the resource id that must be among the destinations.
-    """
-
-    name: str
-    event_source: str
-    samples: tuple[Mapping[str, Any], ...] = ({},)
-    destination: str = ""
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether one subscription meets one requirement, and why not."""
-
-    subscription_id: str
-    requirement: str
-    met: bool
-    reason: str
-
-
-# CIS Microsoft Azure Foundations 8.1.5.2 asks that alerts of medium severity and above leave the portal.
-CIS = Requirement(
-    "cis-8.1.5.2",
-    "Alerts",
-    ({"Severity": "High"}, {"Severity": "Medium"}),
-    description="alerts of High and Medium severity are exported",
-)
 
 # Stands for an automation's own subscription, so that thousands of equal automations are read once.
 _OWN = "00000000-own"
@@ -192,7 +158,7 @@ def _parse(sources: Any) -> tuple[_Part, ...]:
     )
 
 
-def _of(event_source: str, place: str, findings: Iterable[Finding]) -> tuple[str, ...]:
+def _of(event_source: str, place: str, findings: Iterable[Diagnostic]) -> tuple[str, ...]:
     """The codes of the findings on one source; one on the list as a whole begins with the source it is about."""
     about = f"{event_source} is "
     return tuple(
@@ -239,57 +205,3 @@ def _exporters(automation: Live, subscription_id: str, instance_id: str, reader:
             automation.id, name, owner, export, shape.enabled, shape.whole_subscription, destinations,
             source, phrase, findings,
         )  # fmt: skip
-
-
-def judge(coverage: Iterable[SubscriptionCoverage], requirements: Sequence[Requirement]) -> list[Verdict]:
-    """Each subscription against each requirement, subscription by subscription."""
-    # Equal sources are one object (see _Reader), and hashing one means hashing all its rules.
-    memory: dict[tuple[int, str], frozenset[int]] = {}
-    return [_judge(subscription, requirement, memory) for subscription in coverage for requirement in requirements]
-
-
-def _judge(
-    subscription: SubscriptionCoverage, requirement: Requirement, memory: dict[tuple[int, str], frozenset[int]]
-) -> Verdict:
-    exporters = subscription.exporters.get(requirement.event_source, ())
-    live = [exporter for exporter in exporters if exporter.counts and _sends_to(exporter, requirement.destination)]
-    met: set[int] = set()
-    for exporter in live:
-        key = (id(exporter.source), requirement.name)
-        if key not in memory:
-            memory[key] = _lets_through(exporter.source, requirement)
-        met |= memory[key]
-    if len(met) == len(requirement.samples):
-        return Verdict(subscription.subscription_id, requirement.name, True, "")
-    return Verdict(subscription.subscription_id, requirement.name, False, _why_not(exporters, live, requirement))
-
-
-def _sends_to(exporter: Exporter, part: str) -> bool:
-    return not part or any(part.lower() in receiver.resource_id.lower() for receiver in exporter.receivers)
-
-
-def _lets_through(source: Source, requirement: Requirement) -> frozenset[int]:
-    """The samples that `source` exports whatever else the record holds: a sample has only the required fields."""
-    record_type = KINDS[source.event_source.removesuffix(SNAPSHOT)].record_type
-    given = {"type": record_type} if record_type else {}
-    return frozenset(
-        index
-        for index, sample in enumerate(requirement.samples)
-        if not source.rule_sets
-        or any(all(surely_holds(rule, {**given, **sample}) for rule in rule_set) for rule_set in source.rule_sets)
-    )
-
-
-def _why_not(exporters: Sequence[Exporter], live: Sequence[Exporter], requirement: Requirement) -> str:
-    enabled = [exporter for exporter in exporters if exporter.enabled]
-    if not exporters:
-        return f"no automation exports {requirement.event_source}"
-    if not enabled:
-        return "every automation that would export it is disabled"
-    if not any(exporter.whole_subscription for exporter in enabled):
-        return "only some resource groups are exported"
-    if not any(exporter.counts for exporter in enabled):
-        return "it is sent to no event hub or workspace"
-    if not live:
-        return f"none sends to {requirement.destination}"
-    return f"the filters let only some through: {'; '.join(sorted({exporter.filter for exporter in live}))}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shared.watch.coverage import Exporter, SubscriptionCoverage, Verdict
+from shared.watch.coverage import Exporter, SubscriptionCoverage
+from shared.watch.requirement_verdicts import Verdict
 
 
 def coverage_row(

@@ -126,7 +126,7 @@ def marks(
     return changed
 
 
-def idlers(seen: Mapping[Key, Seen], present: Mapping[Key, Present], now: datetime) -> dict[Key, Seen]:
+def with_nothing_to_send(seen: Mapping[Key, Seen], present: Mapping[Key, Present], now: datetime) -> dict[Key, Seen]:
     """What to note after judging: who had nothing to send, so that its first record is not missed at once."""
     idle = {key: seen.get(key, Seen()) for key, found in present.items() if not found.due}
     return {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.evaluator import accepts
@@ -16,55 +16,30 @@ from shared.watch.freshness import (
     FEEDS,
     QUIET,
     Evidence,
-    Health,
     Present,
-    idlers,
     judge,
     marks,
     suspects,
+    with_nothing_to_send,
 )
 from shared.watch.last_seen import LastSeen
 from shared.watch.present_records import PresentRecords, dated
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
+from shared.watch.check_outcome import Compared, Outcome
+from shared.watch.health_rows import HEALTH_TABLE, as_document, comparison_rows, health_rows
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
 # A day (UTC) -> rows stored by table, or None when they can't be asked for
 StoredRows = Callable[[date], Awaitable[Mapping[str, int] | None]]
 
-HEALTH_TABLE = "DefenderExportHealth_CL"
 LATEST = "freshness/latest.json"
 # An accepted row takes minutes to be stored, so a day is compared when it has been over for a while.
 SETTLES = timedelta(hours=2)
 _ROWS_A_SEND = 1000
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Rows of a day (UTC) that were accepted for a table, and how many of them it holds."""
-
-    table: str
-    day: date
-    uploaded: int
-    stored: int
-
-    @property
-    def lost(self) -> int:
-        """How many are missing at least: a row that was stored twice hides one that was not."""
-        return max(0, self.uploaded - self.stored)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one check found; `reasons` say what it could not see."""
-
-    checked: datetime
-    health: Sequence[Health]
-    stored: Sequence[Compared] = ()
-    reasons: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -105,9 +80,9 @@ class FreshnessCheck:
         outcome = await self._judge(tenant, now, noting=True)
         day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
         outcome = Outcome(now, outcome.health, await self._compare(day), outcome.reasons)
-        document = _document(outcome, tenant.coverage)
+        document = as_document(outcome, tenant.coverage)
         await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
-        await self._send([*_health_rows(document, self._instance_id), *_stored_rows(outcome, self._instance_id)])
+        await self._send([*health_rows(document, self._instance_id), *comparison_rows(outcome, self._instance_id)])
         for each in outcome.stored:
             if each.lost:
                 log.warning("%s holds %d rows of %s, %d were accepted", each.table, each.stored, day, each.uploaded)
@@ -115,7 +90,7 @@ class FreshnessCheck:
 
     async def judge(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
         """What `run` would answer as of `now`, without leaving a trace."""
-        return _document(await self._judge(tenant, now, noting=False), tenant.coverage)
+        return as_document(await self._judge(tenant, now, noting=False), tenant.coverage)
 
     async def latest(self) -> dict[str, Any] | None:
         """The latest answer as it was kept; None before the first check."""
@@ -135,7 +110,7 @@ class FreshnessCheck:
         seen |= waiting
         reasons = list(tenant.reasons)
         present = await self._present_for(suspects(expectations, seen, now, self._due), now, reasons)
-        idle = idlers(seen, present, now)
+        idle = with_nothing_to_send(seen, present, now)
         if noting:
             await self._last_seen.mark({**waiting, **idle})
         # `seen` is as it was before: who has nothing to send now is told so, not that there was nothing before.
@@ -190,61 +165,3 @@ class FreshnessCheck:
             return
         for start in range(0, len(rows), _ROWS_A_SEND):
             await self._rows(HEALTH_TABLE, rows[start : start + _ROWS_A_SEND])
-
-
-def _document(outcome: Outcome, coverage: Sequence[SubscriptionCoverage]) -> dict[str, Any]:
-    known = {subscription.subscription_id.lower(): subscription for subscription in coverage}
-    health = []
-    for each in outcome.health:
-        subscription = known.get(each.subscription_id)
-        about = {
-            "name": subscription.name if subscription else "",
-            "tenant_id": subscription.tenant_id if subscription else "",
-        }
-        health.append({name: _plain(value) for name, value in (asdict(each) | about).items()})
-    stored = [{name: _plain(value) for name, value in asdict(each).items()} for each in outcome.stored]
-    return {"checked": _plain(outcome.checked), "reasons": list(outcome.reasons), "health": health, "stored": stored}
-
-
-def _health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[str, Any]]:
-    for health in document["health"]:
-        yield {
-            "TimeGenerated": document["checked"],
-            "CheckName": "freshness",
-            "InstanceId": instance_id,
-            "Verdict": health["verdict"],
-            "Reason": health["reason"],
-            "SourceTenantId": health["tenant_id"] or None,
-            "SubscriptionId": health["subscription_id"],
-            "SubscriptionName": health["name"] or None,
-            "RecordKind": health["kind"],
-            "Exports": health["export"].split(", "),
-            "LastSeen": health["last_seen"],
-            "LastSnapshot": health["last_snapshot"],
-            "DueBy": health["due_by"],
-            "RecordsFound": health["present"],
-            "Details": {"since": health["since"]},
-        }
-
-
-def _stored_rows(outcome: Outcome, instance_id: str) -> Iterable[dict[str, Any]]:
-    for each in outcome.stored:
-        start = datetime.combine(each.day, time(), UTC)
-        yield {
-            "TimeGenerated": _plain(outcome.checked),
-            "CheckName": "stored",
-            "InstanceId": instance_id,
-            "Verdict": "missing" if each.lost else "stored",
-            "Reason": f"{each.lost} accepted rows are not in the table" if each.lost else "",
-            "TableName": each.table,
-            "WindowStart": _plain(start),
-            "WindowEnd": _plain(start + timedelta(days=1)),
-            "RowsUploaded": each.uploaded,
-            "RowsStored": each.stored,
-        }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else value

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.exports.event_sources import KINDS, SNAPSHOT
-from shared.watch.coverage import Exporter, SubscriptionCoverage, Verdict
+from shared.watch.coverage import Exporter, SubscriptionCoverage
 from shared.watch.freshness import FRESH, QUIET, SILENT
+from shared.watch.requirement_verdicts import Verdict
 
 EXPORTED = "exported"
 DRIFTED = "drifted"

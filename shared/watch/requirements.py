@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.exports.diagnostics import Finding, InvalidExport
+from shared.exports.diagnostics import Diagnostic, InvalidExport
 from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
-from shared.exports.rule_linter import suggest
+from shared.exports.suggestions import suggest
 from shared.exports.yaml_reader import Document, Path, Unreadable, read
-from shared.watch.coverage import CIS, Requirement
+from shared.watch.cis_benchmark import CIS
+from shared.watch.requirement_verdicts import Requirement
 
 _KEYS = ("version", "requirements")
 _REQUIREMENT_KEYS = ("name", "description", "kind", "records", "destination")
@@ -30,7 +31,7 @@ def read_requirements(text: str | bytes, source: str = "<text>") -> list[Require
         document = read(text)
     except Unreadable as error:
         place = f"{source}:{error.line}" if error.line else source
-        raise InvalidExport([Finding(error.code, "error", place, error.sentence, error.fix)]) from error
+        raise InvalidExport([Diagnostic(error.code, "error", place, error.sentence, error.fix)]) from error
     reading = _Reading(document, source)
     requirements = list(reading.requirements())
     if reading.findings:
@@ -44,7 +45,7 @@ class _Reading:
     def __init__(self, document: Document, source: str) -> None:
         self._document = document
         self._source = source
-        self.findings: list[Finding] = []
+        self.findings: list[Diagnostic] = []
 
     def requirements(self) -> Iterator[Requirement]:
         content = self._mapping(self._document.content, (), _KEYS)
@@ -117,7 +118,7 @@ class _Reading:
 
     def _wrong(self, path: Path, code: str, sentence: str, fix: str) -> None:
         where = f"{self._source}:{self._document.line_of(path)}: {'.'.join(map(str, path))}"
-        self.findings.append(Finding(code, "error", where, sentence, fix))
+        self.findings.append(Diagnostic(code, "error", where, sentence, fix))
 
 
 def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

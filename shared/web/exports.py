@@ -6,10 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.compiler import compile_automation, compile_sources
-from shared.exports.diagnostics import Finding
+from shared.exports.diagnostics import Diagnostic
 from shared.exports.explain import explain
+from shared.exports.file_tests import run_tests
 from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
-from shared.exports.validation import Checked, check_text, run_tests
+from shared.exports.validation import Checked, check_text
 from shared.web import request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
@@ -134,12 +135,12 @@ def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
     return answer
 
 
-def shown(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
+def shown(findings: tuple[Diagnostic, ...]) -> list[dict[str, Any]]:
     """Findings as the API gives them."""
     return [finding.as_dict() for finding in findings]
 
 
-def _invalid(findings: tuple[Finding, ...]) -> ApiError:
+def _invalid(findings: tuple[Diagnostic, ...]) -> ApiError:
     return ApiError(INVALID_EXPORT, "Mend the findings of severity error and send it again.", findings=shown(findings))
 
 

@@ -94,7 +94,7 @@ async def _ingestion(services: Services) -> str:
     """
     import aiohttp
 
-    from shared.enrich.dead_letters.dead_letter_store import Choice
+    from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 
     settings = services.settings
     if not settings.ingestion_endpoint or not settings.ingestion_rule_id:
@@ -102,7 +102,7 @@ async def _ingestion(services: Services) -> str:
     await services.clients.credential.get_token(services.clients.ingestion_scope)
     async with aiohttp.ClientSession() as web, web.get(settings.ingestion_endpoint):
         pass  # any answer says that it is reachable
-    kept = services.pipeline.dead_letters.find(Choice(parked=None, due_only=False))
+    kept = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     latest = max([letter async for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
     if latest and datetime.now(UTC) - latest.written < _RECENT:
         raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {latest.written.isoformat()}")

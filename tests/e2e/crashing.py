@@ -23,7 +23,7 @@ import azure.storage.blob.aio  # noqa: F401 - these four are imported for the ch
 
 from shared.azure.clients import Clients
 from shared.enrich.context.resource_context import Counts
-from shared.enrich.dead_letters.dead_letter_store import Choice
+from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.invocation.pipeline_factory import pipeline
 from shared.enrich.records.model import Event
 from shared.fail_points import listen
@@ -68,7 +68,7 @@ async def carry_out(order: dict[str, Any]) -> None:
         now = datetime.now(UTC)
         await delivery.run([Event(body.encode(), now, "0", number) for body, number in order["events"]])
     else:
-        await delivery.replay(Choice(due_only=False))
+        await delivery.replay(LetterFilter(due_only=False))
     await clients.close()
 
 

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 
 import msgspec
@@ -20,15 +20,13 @@ from isal import igzip, isal_zlib
 from shared.azure.blob_container import ChangedError, Container, Listed
 from shared.clock import Clock, Deadline
 from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.replay_schedule import wait
 
 logger = logging.getLogger("defender_export.enrich")
 
 LETTERS_PER_BLOB = 5_000
 BYTES_PER_BLOB = 16_000_000  # before compression; a row is at most 1 MB
-FIRST_WAIT = timedelta(minutes=5)
-LONGEST_WAIT = timedelta(hours=6)  # between two replays of what was refused
 REPLAY_SECONDS = 45.0  # that one blob may take: less than its lease, so that what was done can be noted
-LONGEST_OUTAGE_WAIT = timedelta(minutes=30)  # between two replays of what met an outage
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 @dataclass(frozen=True)
-class Choice:
+class LetterFilter:
     """Which dead letters to list or replay; empty fields choose all."""
 
     day: str = ""
@@ -138,13 +136,13 @@ class DeadLetters:
             kept += len(chunk)
         return kept
 
-    async def find(self, choice: Choice | None = None) -> AsyncIterator[DeadLetter]:
+    async def find(self, choice: LetterFilter | None = None) -> AsyncIterator[DeadLetter]:
         """Blobs of letters, oldest day first.
 
         Raises:
             shared.azure.blob_container.StoreError: the listing broke off.
         """
-        chosen = choice or Choice(parked=None, due_only=False)
+        chosen = choice or LetterFilter(parked=None, due_only=False)
         async for blob in self._container.entries(f"{chosen.day}/" if chosen.day else ""):
             letter = DeadLetter.listed(blob)
             if chosen.includes(letter, self._clock.now()):
@@ -160,7 +158,7 @@ class DeadLetters:
         data, _ = await self._container.get(name)
         return await asyncio.to_thread(_decode, data)
 
-    async def replay(self, redeliver: Redeliver, deadline: Deadline, choice: Choice | None = None) -> Replay:
+    async def replay(self, redeliver: Redeliver, deadline: Deadline, choice: LetterFilter | None = None) -> Replay:
         """Deliver letters again and remove what was accepted; three blobs in a row that meet an outage end it.
 
         A replay that is cut off leaves its blob as it was, so that the next one sends the same rows with the same
@@ -172,7 +170,7 @@ class DeadLetters:
         """
         result = Replay()
         outages = 0
-        blobs = [blob async for blob in self.find(choice or Choice())]
+        blobs = [blob async for blob in self.find(choice or LetterFilter())]
         for blob in sorted(blobs, key=lambda blob: blob.due):
             if deadline.left <= 0:
                 result.stopped = "no time left"
@@ -235,13 +233,6 @@ class DeadLetters:
             "parked": str(self._parks(first)).lower(),
             "due": (self._clock.now() + wait(first)).isoformat(),
         }
-
-
-def wait(letter: Letter) -> timedelta:
-    """How long to leave a letter alone: doubled by each replay that failed."""
-    longest = LONGEST_OUTAGE_WAIT if letter.outage else LONGEST_WAIT
-    failures = letter.outages if letter.outage else letter.replays
-    return timedelta() if failures == 0 else min(longest, FIRST_WAIT * 2 ** min(failures - 1, 16))
 
 
 def _group(letter: Letter) -> tuple[str, bool, int, int]:

@@ -12,25 +12,20 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, Self
+from typing import Self
 
-import msgspec
-import orjson
 from isal import isal_zlib
 
+from shared.enrich.delivery.truncation import BRACKETS, VALUE_LIMIT, fit
 from shared.enrich.records.model import Row
 
 BODY_LIMIT = 1_000_000
 """Most bytes of a body, both before and after compression."""
-VALUE_LIMIT = 65_536
-"""Most bytes of one value."""
 COMPRESSION_LEVEL = 1
 """Of isal's 0 to 3: level 1 is the fastest that still compresses JSON well."""
 
-_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _GZIP = 31
 """zlib's window bits for a gzip header and trailer."""
-_BRACKETS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,7 @@ def pack(rows: Iterable[Row], limit: int = BODY_LIMIT) -> Packed:
     for table, own in by_table.items():
         encoded = [row.json for row in own]
         for index in [index for index, text in enumerate(encoded) if len(text) > VALUE_LIMIT]:
-            fitting = fit(encoded[index], limit - _BRACKETS)
+            fitting = fit(encoded[index], limit - BRACKETS)
             if fitting is not encoded[index]:
                 encoded[index] = own[index].json = fitting
                 oversize.append(own[index])
@@ -123,50 +118,3 @@ def _within(body: Body, limit: int) -> Iterator[Body]:
         half = len(body) // 2
         yield from _within(body.part(0, half), limit)
         yield from _within(body.part(half, len(body)), limit)
-
-
-def fit(text: bytes, limit: int) -> bytes:
-    """Cut a row's values until none is over 64 KB and the row is within `limit`; `text` itself where none is.
-
-    Names what was cut in TruncatedColumns.  Escapes can make JSON six times as long as its text, and a row has many
-    columns, so the bound on values halves until the row fits.
-    """
-    if len(text) <= limit and all(len(value) <= VALUE_LIMIT for value in _values(text).values()):
-        return text  # most long rows: no value is long even with its quotes and escapes
-    bound = VALUE_LIMIT
-    while True:
-        row: dict[str, Any] = orjson.loads(text)
-        shorter = {name: shorten(value, bound) for name, value in row.items() if _length(value) > bound}
-        if shorter:
-            named = dict.fromkeys([*(row.get("TruncatedColumns") or ()), *shorter])
-            text = orjson.dumps(row | shorter | {"TruncatedColumns": list(named)})
-        if len(text) <= limit or bound == 0:
-            return text
-        bound //= 2
-
-
-def _length(value: Any) -> int:
-    """Bytes of a value as the limit counts them."""
-    return len(value.encode()) if isinstance(value, str) else len(orjson.dumps(value))
-
-
-def shorten(value: Any, bound: int) -> Any:
-    """As much of a value as takes at most `bound` bytes: the beginning of text, the first elements or members."""
-    if isinstance(value, str):
-        return value.encode()[:bound].decode(errors="ignore")
-    room = bound - _BRACKETS + 1
-    if isinstance(value, list):
-        kept: list[Any] = []
-        for item in value:
-            room -= len(orjson.dumps(item)) + 1
-            if room < 0:
-                break
-            kept.append(item)
-        return kept
-    members: dict[str, Any] = {}
-    for name, item in value.items():
-        length = len(orjson.dumps({name: item})) - 1
-        if length <= room:
-            room -= length
-            members[name] = item
-    return members

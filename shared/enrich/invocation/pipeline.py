@@ -29,7 +29,7 @@ from shared.enrich.dead_letters.dead_letter import (
     texts,
     unsent,
 )
-from shared.enrich.dead_letters.dead_letter_store import Choice, DeadLetters, Replay
+from shared.enrich.dead_letters.dead_letter_store import DeadLetters, LetterFilter, Replay
 from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Body, Encoded, pack_encoded
 from shared.enrich.delivery.upload import Deliverer
@@ -77,8 +77,8 @@ class Pipeline:
         self._forward = forward
         self._observer = observer
 
-    async def run(self, events: Sequence[Event], *, sighted: bool = True) -> Summary:
-        """Deliver a batch of events; unless `sighted`, they say nothing about what subscriptions send by themselves.
+    async def run(self, events: Sequence[Event], *, counts_as_seen: bool = True) -> Summary:
+        """Deliver a batch of events; unless `counts_as_seen`, freshness takes no note of them.
 
         Raises:
             shared.azure.blob_container.StoreError: some record is neither accepted nor kept; deliver the batch again.
@@ -94,13 +94,13 @@ class Pipeline:
             if letters:
                 await _within(end, self.dead_letters.write(letters))
             summary.finish(letters, self._budget.end - end.left, clock.now())
-            if not sighted:
+            if not counts_as_seen:
                 summary.sightings.clear()
             await self._observe(summary)
         logger.log(logging.WARNING if letters else logging.INFO, "delivered %s", orjson.dumps(summary.log()).decode())
         return summary
 
-    async def replay(self, choice: Choice | None = None) -> Replay:
+    async def replay(self, choice: LetterFilter | None = None) -> Replay:
         """Deliver dead letters again: those that are due, unless `choice` says otherwise.
 
         Raises:

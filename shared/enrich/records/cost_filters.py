@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from shared.enrich.records.field_mapping import KINDS, Kind
-from shared.enrich.records.row_builder import Kept
+from shared.enrich.records.row_builder import RecordFilter
 from shared.exports.evaluator import accepts
 from shared.exports.rule_sets import Source, parse_sources
 
@@ -31,7 +31,7 @@ def parse_filter(text: str) -> tuple[Source, ...]:
     return parse_sources(listed)
 
 
-def filters(keep: tuple[Source, ...], drop: tuple[Source, ...]) -> dict[str, Kept]:
+def filters(keep: tuple[Source, ...], drop: tuple[Source, ...]) -> dict[str, RecordFilter]:
     """The filter of each kind that a source names, for `Parser`."""
     made = {}
     for kind in KINDS:
@@ -46,7 +46,7 @@ def _concerns(source: Source, kind: Kind) -> bool:
     return bool(kind.source) and source.event_source.lower().removesuffix("snapshot") == kind.source.lower()
 
 
-def _filter(kept: list[Source], dropped: list[Source]) -> Kept:
+def _filter(kept: list[Source], dropped: list[Source]) -> RecordFilter:
     def keeps(_kind: Kind, _snapshot: bool, record: Any) -> bool:
         if any(accepts(source, record) for source in dropped):
             return False

@@ -12,7 +12,6 @@ anything a body may hold.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -23,39 +22,21 @@ import orjson
 from shared.enrich.records import tolerant_reader
 from shared.enrich.records.field_mapping import BY_NAME, BY_TYPE, KINDS, OTHER, Kind
 from shared.enrich.records.model import BadRecord, Batch, Event, Parsed, Row
-from shared.enrich.records.row_builder import Finish, Kept
+from shared.enrich.records.reader_selection import ReaderSelection
+from shared.enrich.records.row_builder import RecordFilter, RowBuilder
 from shared.enrich.records.tolerant_reader import UnreadableError
 from shared.enrich.records.typed_reader import Shape
 
-__all__ = ["BadRecord", "Event", "Kept", "Parsed", "Parser", "Row"]
+__all__ = ["BadRecord", "Event", "Parsed", "Parser", "RecordFilter", "Row"]
 
 RawMode = Literal["rest", "whole"]
 
-TYPE_WITHIN = 512
-"""Bytes at the beginning of a body in which the fast reader looks for its type; exports put it there."""
-NEAR = 160
-"""Bytes in which a camelCase record has its type; other places are looked into only when it is not here."""
-MARK = 40
-"""Bytes from `"type":"` on that tell the types apart; what they stand for is remembered."""
-HEAD = 16
-"""Bytes that a body begins with, remembered likewise where no type is near: alerts of one exporter begin alike."""
-MOST_MARKS = 256
 _UNFIT = (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeError)
 """What the fast reader says of what it can't read: ValueError of other than UTF-8, the last two of too deep nesting.
 
 orjson's error is a TypeError itself, so a mistake of ours that raises one would only make reading slower: which records
 are read fast is tested.
 """
-_TYPE = re.compile(rb'"([tT]ype"):\s*"([^"\\]+)"')
-
-
-def _as_mapped(name: str) -> str:
-    return name
-
-
-def _upper_first(name: str) -> str:
-    """PascalCase, but for the enrichment, which keeps its case."""
-    return name if name.endswith("EventDataEnrichment") else name[0].upper() + name[1:]
 
 
 class Parser:
@@ -68,22 +49,14 @@ class Parser:
     """
 
     def __init__(
-        self, *, raw: RawMode = "rest", drop_columns: Sequence[str] = (), kept: Mapping[str, Kept] | None = None
+        self, *, raw: RawMode = "rest", drop_columns: Sequence[str] = (), kept: Mapping[str, RecordFilter] | None = None
     ) -> None:
         filters = kept or {}
         self._finish = {
-            kind.name: Finish(kind, whole=raw == "whole", drop=drop_columns, kept=filters.get(kind.name))
+            kind.name: RowBuilder(kind, whole=raw == "whole", drop=drop_columns, kept=filters.get(kind.name))
             for kind in KINDS
         }
-        self._shapes = {
-            f'{letter}ype":"{kind.type}'.encode(): Shape(kind, case)
-            for kind in KINDS
-            if kind.type and kind.name != "Alert"
-            for letter, case in (("t", _as_mapped), ("T", _upper_first))
-        }
-        self._alert = Shape(BY_NAME["Alert"], _as_mapped)
-        self._path = self._shapes[f'type":"{BY_NAME["AttackPath"].type}'.encode()]
-        self._met: dict[bytes, Shape] = {}
+        self._selection = ReaderSelection()
 
     def parse(self, events: Iterable[Event], now: datetime) -> Parsed:
         """Read a batch.
@@ -95,41 +68,13 @@ class Parser:
         parsed, batch = Parsed(), Batch.begun(now)
         alike: dict[Shape | None, list[Event]] = {}
         for event in events:
-            alike.setdefault(self.guess(event.body), []).append(event)
+            alike.setdefault(self._selection.detect_shape(event.body), []).append(event)
         for shape, similar in alike.items():  # kind by kind: code and types stay in the processor's cache
-            for event in self._fast(shape, similar, batch, parsed) if shape else similar:
-                self._patiently(event, batch, parsed)
+            for event in self._read_typed(shape, similar, batch, parsed) if shape else similar:
+                self._read_tolerantly(event, batch, parsed)
         return parsed
 
-    def guess(self, body: bytes) -> Shape | None:
-        """The shape that a body seems to have; reading it finds out."""
-        start = body.find(b'"type":"', 0, NEAR)
-        if start < 0:
-            shape = self._met.get(body[:HEAD])
-            if shape is not None:
-                return shape
-            start = body.find(b'"Type":"', 0, TYPE_WITHIN)
-            if start < 0:
-                start = body.find(b'"type":"', 0, TYPE_WITHIN)
-        mark = body[start : start + MARK] if start >= 0 else body[:HEAD]
-        shape = self._met.get(mark)
-        if shape is None:
-            shape = self._search(body)
-            if shape is not None and (start < 0) == (shape is self._alert):
-                if len(self._met) == MOST_MARKS:
-                    self._met.clear()
-                self._met[mark] = shape
-        return shape
-
-    def _search(self, body: bytes) -> Shape | None:
-        """The shape by the type in any casing, its name in two, or by what only one kind has."""
-        if b'"SystemAlertId"' in body:
-            return self._alert
-        found = _TYPE.search(body, 0, TYPE_WITHIN)
-        shape = self._shapes.get(found[1] + b':"' + found[2].lower()) if found else None
-        return shape or (self._path if b'"attackPath"' in body else None)
-
-    def _fast(self, shape: Shape, events: Iterable[Event], batch: Batch, parsed: Parsed) -> Iterator[Event]:
+    def _read_typed(self, shape: Shape, events: Iterable[Event], batch: Batch, parsed: Parsed) -> Iterator[Event]:
         """Read events by their shape; yields those that do not fit it."""
         read, finish, keep = shape.read, self._finish[shape.kind.name].row, parsed.rows.append
         for event in events:
@@ -144,7 +89,7 @@ class Parser:
             else:
                 parsed.dropped[shape.kind.name] += 1
 
-    def _patiently(self, event: Event, batch: Batch, parsed: Parsed) -> None:
+    def _read_tolerantly(self, event: Event, batch: Batch, parsed: Parsed) -> None:
         try:
             value = tolerant_reader.load(event.body)
         except UnreadableError as error:

@@ -9,19 +9,19 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared.enrich.records.derived_columns import DERIVE
+from shared.enrich.records.derived.derived_columns import DERIVE
 from shared.enrich.records.field_mapping import Kind
 from shared.enrich.records.model import Batch, Event, Row
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.record_key import KEY_LENGTH, key_of
 
-Kept = Callable[[Kind, bool, Any], bool]
+RecordFilter = Callable[[Kind, bool, Any], bool]
 """Says whether a record is kept: its kind, whether it is a snapshot's, and the parsed record."""
 
 _write = msgspec.json.Encoder().encode_into
 
 
-class Finish:
+class RowBuilder:
     """Makes the rows of one kind.
 
     Args:
@@ -31,7 +31,7 @@ class Finish:
         kept: the cost filter.
     """
 
-    def __init__(self, kind: Kind, *, whole: bool, drop: Iterable[str], kept: Kept | None) -> None:
+    def __init__(self, kind: Kind, *, whole: bool, drop: Iterable[str], kept: RecordFilter | None) -> None:
         self._kind = kind
         self._name, self._table = kind.name, kind.table.name
         self._derive = DERIVE[kind.name]

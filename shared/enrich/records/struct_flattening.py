@@ -62,7 +62,7 @@ class Level:
                 yield from slot.below.walk()
 
 
-def compile_moves(kind: Kind, top: Level) -> Callable[[Any], Read]:
+def compile_flattener(kind: Kind, top: Level) -> Callable[[Any], Read]:
     """A function from a decoded record of this layout to what was read.
 
     It raises `msgspec.ValidationError` where two fields for one column differ.

@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 
 from shared.enrich.records.field_mapping import Kind
 from shared.enrich.records.reader_output import Read, target_type
-from shared.enrich.records.struct_flattening import Level, compile_moves
+from shared.enrich.records.struct_flattening import Level, compile_flattener
 from shared.enrich.tables import ColumnType
 
 _LONG = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -55,7 +55,7 @@ class Shape:
             level[leaf] = target
         top = Level.of(tree, case)
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(_struct(kind, top)).decode
-        self._moves = compile_moves(kind, top)
+        self._moves = compile_flattener(kind, top)
 
     def read(self, body: bytes) -> Read:
         """Read a record.

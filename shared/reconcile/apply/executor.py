@@ -18,7 +18,9 @@ from shared.reconcile.apply.azure_errors import Refusal, explain
 from shared.reconcile.destinations.connection_keys import Destinations
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
-from shared.reconcile.plan.planner import WRITES, Action, Item, Plan, decide, owned, tag
+from shared.reconcile.plan.model import WRITES, Action, Item, Plan
+from shared.reconcile.plan.ownership import owned, tag
+from shared.reconcile.plan.planner import decide
 
 logger = logging.getLogger(__name__)
 

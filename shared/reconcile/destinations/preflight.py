@@ -8,7 +8,6 @@ policies, registration) shows when it is written to, and is told in the same way
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from shared.reconcile.apply.azure_errors import Refusal, explain, grant, may_not
 
 if TYPE_CHECKING:
     from shared.exports.model import Destination, EventHub, Workspace
+from shared.reconcile.destinations.role_permissions import permits
 
 AUTHORIZATION_VERSION: Final = "2022-04-01"
 WORKSPACES_VERSION: Final = "2023-09-01"
@@ -245,16 +245,6 @@ class _Looking:
 
 
 _MISSING: Final[dict[str, Any]] = {}
-
-
-def permits(permission: Mapping[str, Any], action: str) -> bool:
-    """Whether a role's actions, less its notActions, cover an action; `*` stands for anything, case does not count."""
-    granted, withheld = permission.get("actions") or (), permission.get("notActions") or ()
-    return any(_covers(one, action) for one in granted) and not any(_covers(one, action) for one in withheld)
-
-
-def _covers(pattern: str, action: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) is not None
 
 
 def _place(resource_id: str) -> str:

@@ -30,8 +30,6 @@ resources
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 MANAGEMENT_GROUPS_VERSION = "2021-04-01"
 AUTOMATIONS_VERSION = "2023-12-01-preview"
-# Fewer subscriptions than this share of the last complete run's means that rights were lost, not subscriptions.
-SHARP_FALL = 0.8
 
 
 async def from_graph(graph: Graph) -> Inventory:
@@ -77,17 +75,6 @@ async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: in
 
     found = await asyncio.gather(*map(automations, subscriptions))
     return Inventory(subscriptions, [live for lives in found for live in lives], tuple(reasons))
-
-
-def fallen(inventory: Inventory, seen_before: int) -> str:
-    """Why the number of subscriptions makes discovery doubtful; empty when it does not."""
-    seen = len(inventory.subscriptions)
-    if seen >= seen_before * SHARP_FALL:
-        return ""
-    return (
-        f"{seen} subscriptions are visible, {seen_before} were at the last complete run: rights may be lost; "
-        "if they are really gone, run `apply --accept-fewer`"
-    )
 
 
 async def _listed(arm: Arm, kind: str, path: str, version: str, reasons: list[str]) -> AsyncIterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import NAME_TAG, compile_automation
-from shared.exports.diagnostics import Finding, InvalidExport, errors
+from shared.exports.diagnostics import Diagnostic, InvalidExport, errors
 from shared.exports.linter import CODES
 from shared.exports.rule_sets import MalformedRules, Source, normalise, parse_sources
 from shared.exports.validation import check_config
@@ -22,7 +22,7 @@ from shared.exports.yaml_writer import write
 from shared.reconcile.importer.sources_to_sections import Unsayable, export_section
 from shared.reconcile.model import Live, Subscription
 from shared.reconcile.plan.automation_diff import diff
-from shared.reconcile.plan.planner import managed, tag
+from shared.reconcile.plan.ownership import managed, tag
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
@@ -38,7 +38,7 @@ class Imported:
     text: str
     config: ExportConfig
     automations: tuple[Live, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Diagnostic, ...]
 
 
 class Left(NamedTuple):
@@ -217,7 +217,7 @@ def _where(action: Mapping[str, Any]) -> dict[str, Any]:
     return {"eventHub": {"resourceId": str(action["eventHubResourceId"]), **way}}
 
 
-def _heading(members: Sequence[Live], known: Mapping[str, Subscription], findings: Collection[Finding]) -> str:
+def _heading(members: Sequence[Live], known: Mapping[str, Subscription], findings: Collection[Diagnostic]) -> str:
     """Comments for people: whose automations these were, and what is wrong with them."""
     count = f"{len(members)} automation{'s' if len(members) > 1 else ''}"
     lines = [f"Imported from {count} named {members[0].id.name}."]

@@ -10,7 +10,8 @@ from shared.exports.compiler import BodyTooLarge, automation_name, compile_autom
 from shared.reconcile.model import Desired, ResourceId, Subscription
 
 if TYPE_CHECKING:
-    from shared.exports.model import ExportConfig, Scope
+    from shared.exports.model import ExportConfig
+from shared.exports.scope_selection import selects
 
 # Stands for the subscription in a body that is compiled once and then filled in for each.
 ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -74,25 +75,6 @@ def oversized(configs: Iterable[ExportConfig], instance_id: str) -> dict[str, st
         except BodyTooLarge as error:
             refused[config.name] = str(error)
     return refused
-
-
-def selects(scope: Scope, subscription: Subscription) -> bool:
-    """Whether a scope covers a subscription; what is excluded stays out, however it was included."""
-    name = subscription.id.lower()
-    listed = name in map(str.lower, scope.subscriptions)
-    if not listed and not _below(scope.management_groups, subscription):
-        return False
-    excluded = scope.exclude
-    if name in map(str.lower, excluded.subscriptions) or _below(excluded.management_groups, subscription):
-        return False
-    tags = {key.lower(): value.casefold() for key, value in subscription.tags.items()}
-    if any(tags.get(key.lower()) == value.casefold() for key, value in excluded.tags.items()):
-        return False
-    return all(tags.get(key.lower()) == value.casefold() for key, value in scope.tags.items())
-
-
-def _below(groups: Iterable[str], subscription: Subscription) -> bool:
-    return any(group.lower() in subscription.ancestors for group in groups)
 
 
 def _filled(template: Mapping[str, Any], subscription_id: str, tags: Mapping[str, str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from shared.reconcile.plan.planner import WRITES, Action, Item, Plan
+from shared.reconcile.plan.model import WRITES, Action, Item, Plan
 
 _SIGNS = {
     Action.CREATE: "+",

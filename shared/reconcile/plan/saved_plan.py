@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.reconcile.model import ResourceId
 from shared.reconcile.plan.automation_diff import Change
-from shared.reconcile.plan.planner import Action, Item, Plan
+from shared.reconcile.plan.model import Action, Item, Plan
 
 FORMAT = 1
 

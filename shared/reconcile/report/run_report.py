@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.model import Subscription
-from shared.reconcile.plan.planner import Action, Plan
+from shared.reconcile.plan.model import Action, Plan
 from shared.reconcile.plan.saved_plan import item_as_dict
 
 NO_PLAN = Plan(())

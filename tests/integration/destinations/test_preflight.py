@@ -21,7 +21,7 @@ from local.tenant.roles import CONTRIBUTOR, EVENT_HUBS_DATA_SENDER, READER, cust
 from local.tenant.synthetic import DESTINATION_ROLE, EXPORT_ROLE
 from local.tokens import Principal
 from shared.reconcile.apply.executor import Status
-from shared.reconcile.plan.planner import Action
+from shared.reconcile.plan.model import Action
 from shared.reconcile.report.run_report import Report
 from tests.integration.reconcile.world import World, world
 

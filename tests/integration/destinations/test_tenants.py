@@ -24,7 +24,7 @@ from local.tenant.roles import EVENT_HUBS_DATA_SENDER, READER, custom_role
 from local.tokens import HOME_TENANT, Principal
 from shared.reconcile.apply.executor import Status
 from shared.reconcile.destinations.connection_keys import KeyedDestinations
-from shared.reconcile.plan.planner import Action
+from shared.reconcile.plan.model import Action
 from shared.reconcile.run import Reconciler, Request
 from tests.integration.reconcile.world import ME, LocalClients, MintedCredential, World, world
 from tests.integration.test_identity import PRIVATE, PUBLIC

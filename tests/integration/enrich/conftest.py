@@ -18,7 +18,7 @@ from local.stack import LocalAzure
 from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.enrich.dead_letters.dead_letter import Letter
-from shared.enrich.dead_letters.dead_letter_store import Choice, DeadLetter
+from shared.enrich.dead_letters.dead_letter_store import DeadLetter, LetterFilter
 from shared.enrich.invocation.pipeline import Pipeline
 from shared.enrich.invocation.pipeline_factory import pipeline
 from shared.enrich.records.model import Event
@@ -26,7 +26,7 @@ from shared.settings import Settings
 
 START = datetime.now(UTC).replace(microsecond=0)
 MARK = "POISON"
-ANY = Choice(parked=None, due_only=False)
+ANY = LetterFilter(parked=None, due_only=False)
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Plant:
         bodies = (json.loads(stored.body) for stored in self.azure.ingestion.stored)
         return {row["RecordKey"] for body in bodies for row in body}
 
-    async def letters(self, choice: Choice = ANY) -> list[DeadLetter]:
+    async def letters(self, choice: LetterFilter = ANY) -> list[DeadLetter]:
         return [blob async for blob in self.pipeline.dead_letters.find(choice)]
 
     async def lost(self) -> list[Letter]:

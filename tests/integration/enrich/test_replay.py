@@ -7,11 +7,11 @@ import pytest
 from isal import igzip
 
 from shared.enrich.dead_letters.dead_letter import defective_event
-from shared.enrich.dead_letters.dead_letter_store import Choice
+from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import ANY, MARK, START, Plant, assessments, names
 
-NOW = Choice(due_only=False)
+NOW = LetterFilter(due_only=False)
 
 
 async def spill(plant: Plant, numbers: range) -> None:
@@ -138,14 +138,14 @@ async def test_a_blob_that_holds_no_letters_is_left_alone_and_holds_up_no_other(
 @pytest.mark.parametrize(
     ("choice", "delivered"),
     [
-        (Choice(reason="no-access"), 4),
-        (Choice(reason="refused"), 0),
-        (Choice(day=f"{START:%Y-%m-%d}"), 4),
-        (Choice(day="2020-01-01"), 0),
-        (Choice(names=frozenset({"nothing"})), 0),
+        (LetterFilter(reason="no-access"), 4),
+        (LetterFilter(reason="refused"), 0),
+        (LetterFilter(day=f"{START:%Y-%m-%d}"), 4),
+        (LetterFilter(day="2020-01-01"), 0),
+        (LetterFilter(names=frozenset({"nothing"})), 0),
     ],
 )
-async def test_a_replay_can_be_narrowed(plant: Plant, choice: Choice, delivered: int) -> None:
+async def test_a_replay_can_be_narrowed(plant: Plant, choice: LetterFilter, delivered: int) -> None:
     await spill(plant, range(4))
     assert (await plant.pipeline.replay(choice)).delivered == delivered
 

@@ -12,7 +12,7 @@ from local.certs import Certificates
 from local.faults import KINDS
 from local.tenant import Tenant, synthetic_tenant
 from local.tenant.destinations import destinations
-from shared.reconcile.plan.planner import Action
+from shared.reconcile.plan.model import Action
 from tests.integration.reconcile.world import World, world
 
 LAG_SECONDS = 90

@@ -15,7 +15,8 @@ from local.tenant.destinations import destinations
 from shared.reconcile.apply.arm_client import Arm
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.destinations.connection_keys import KeyedDestinations
-from shared.reconcile.plan.planner import Action, Guards
+from shared.reconcile.plan.guards import Guards
+from shared.reconcile.plan.model import Action
 from shared.reconcile.plan.saved_plan import StalePlan, plan_as_dict, plan_from_dict
 from shared.reconcile.run import Reconciler, Request
 from tests.integration.reconcile.world import INSTANCE, ME, World, world

@@ -143,7 +143,7 @@ async def test_previews_counts_equal_what_a_filtered_backfill_sends(azure: Local
     hub = destinations(azure.tenant).event_hub
     await services.exports.put("filtered", FILTERED.format(hub=hub).encode())
     sources = await stored_sources(services.exports, "filtered")
-    everyone = sorted(one.id.lower() for one in (await services.surveyor.take()).subscriptions)
+    everyone = sorted(one.id.lower() for one in (await services.tenant_state.take()).subscriptions)
     told = await preview(services.present, sources, everyone)
     assert 0 < told["sent"] < told["records"]
 

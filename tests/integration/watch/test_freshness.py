@@ -76,7 +76,7 @@ class Flow:
         from shared.watch.freshness_check import Tenant as Seen
 
         async with self.services() as services:
-            survey = await services.surveyor.take()
+            survey = await services.tenant_state.take()
             seen = Seen(survey.declared, survey.coverage, survey.reasons)
             document = await services.freshness.run(seen, self.start + days * DAY)
             assert await services.freshness.latest() == document

@@ -15,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.records import KINDS, generate
-from shared.enrich.delivery.packing import BODY_LIMIT, VALUE_LIMIT, pack
+from shared.enrich.delivery.packing import BODY_LIMIT, pack
+from shared.enrich.delivery.truncation import VALUE_LIMIT
 from shared.enrich.records.field_mapping import KINDS as READ_KINDS
 from shared.enrich.records.model import Event, Parsed
 from shared.enrich.records.parser import Parser
+from shared.enrich.records.reader_selection import ReaderSelection
 from shared.enrich.tables import BY_NAME
 from tests.unit.enrich.builders import NOW, alert, assessment, event, finding
 from tests.unit.enrich.golden.base import SUB
@@ -26,6 +28,7 @@ from tests.unit.enrich.golden.casings import recased
 from tests.unit.enrich.golden.scores import SCORE
 
 PARSER = Parser()
+SELECTION = ReaderSelection()
 SCALARS = (
     st.none()
     | st.booleans()
@@ -151,7 +154,7 @@ def test_both_readers_give_the_same_row(kind: str) -> None:
 def test_most_generated_records_are_read_fast() -> None:
     made = [event for event in generate(4, [SUB], 500, bad=0) if event.kind not in {"AttackPath", "Other"}]
     for each in made:
-        found = PARSER.guess(each.body)
+        found = SELECTION.detect_shape(each.body)
         assert found is not None, each.kind
         found.read(each.body)
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.enrich.delivery.packing import BODY_LIMIT, VALUE_LIMIT, Body, pack, shorten
+from shared.enrich.delivery.packing import BODY_LIMIT, Body, pack
+from shared.enrich.delivery.truncation import VALUE_LIMIT, shorten
 from shared.enrich.records.model import Row
 from tests.unit.enrich.builders import NOW, alert, assessment, event, parse
 

@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.enrich.records.parser import MOST_MARKS, TYPE_WITHIN, Parser
+from shared.enrich.records.parser import Parser
+from shared.enrich.records.reader_selection import MOST_MARKS, TYPE_WITHIN, ReaderSelection
 from shared.enrich.records.typed_reader import Shape
-from tests.unit.enrich.builders import PARSER, alert, assessment, columns, event
+from tests.unit.enrich.builders import alert, assessment, columns, event
 from tests.unit.enrich.golden import GOLDENS
 from tests.unit.enrich.golden.base import Golden
 
@@ -22,12 +23,15 @@ FOR_THE_PATIENT_READER = {
 }
 
 
+SELECTION = ReaderSelection()
+
+
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
 def test_records_as_exported_are_read_fast(golden: Golden) -> None:
     if golden.name in FOR_THE_PATIENT_READER:
         return
     body = event(golden.record).body
-    shape = PARSER.guess(body)
+    shape = SELECTION.detect_shape(body)
     assert shape is not None
     assert shape.kind.name == golden.row["RecordKind"]
     assert shape.read(body).rest == golden.row.get("Raw", {})
@@ -35,7 +39,7 @@ def test_records_as_exported_are_read_fast(golden: Golden) -> None:
 
 def test_a_field_that_is_kept_in_raw_is_read_fast() -> None:
     body = event(assessment() | {"kind": "Policy"}).body
-    shape = PARSER.guess(body)
+    shape = SELECTION.detect_shape(body)
     assert shape is not None
     assert shape.read(body).rest == {"kind": "Policy"}
 
@@ -44,12 +48,12 @@ def test_a_field_that_is_kept_in_raw_is_read_fast() -> None:
 def test_a_type_is_found_wherever_it_begins_among_the_first_fields(name: str) -> None:
     for length in range(TYPE_WITHIN - 80):
         body = orjson.dumps({"location": "x" * length, name: "Microsoft.Security/assessments"})
-        shape = PARSER.guess(body)
+        shape = SELECTION.detect_shape(body)
         assert shape is not None, length
         assert shape.kind.name == "Assessment"
 
 
-class Counting(Parser):
+class Counting(ReaderSelection):
     """Counts how often it has to search for a shape."""
 
     searches = 0
@@ -70,20 +74,21 @@ class Counting(Parser):
     ids=["near", "PascalCase", "far", "alert"],
 )
 def test_a_shape_is_searched_for_once(record: dict[str, Any]) -> None:
-    parser, other = Counting(), {"type": "Microsoft.Security/secureScores"}
+    selection, other = Counting(), {"type": "Microsoft.Security/secureScores"}
     first, _, second = (
-        parser.guess(orjson.dumps(sent)) for sent in (record | {"location": 1}, other, record | {"location": 2})
+        selection.detect_shape(orjson.dumps(sent))
+        for sent in (record | {"location": 1}, other, record | {"location": 2})
     )
     assert first is second is not None
-    assert parser.searches == 2
+    assert selection.searches == 2
 
 
 def test_what_is_remembered_of_shapes_is_bounded() -> None:
-    parser = Counting()
+    selection = Counting()
     for number in range(2 * MOST_MARKS):
-        parser.guess(orjson.dumps({f"member {number}": 0, "SystemAlertId": "x"}))
-    assert parser.searches == 2 * MOST_MARKS
-    assert 0 < len(parser._met) <= MOST_MARKS
+        selection.detect_shape(orjson.dumps({f"member {number}": 0, "SystemAlertId": "x"}))
+    assert selection.searches == 2 * MOST_MARKS
+    assert 0 < len(selection._met) <= MOST_MARKS
 
 
 def test_what_begins_as_alerts_do_is_read_as_what_it_is() -> None:
@@ -92,6 +97,6 @@ def test_what_begins_as_alerts_do_is_read_as_what_it_is() -> None:
         for record in (alert(), {"novelty": 1}, {"padding": "x" * 200, **assessment()})
     )
     parser = Parser()
-    assert parser.guess(an_alert) is parser.guess(an_alert)
+    assert SELECTION.detect_shape(an_alert) is SELECTION.detect_shape(an_alert)
     for body in (no_alert, later):
         assert columns(body, parser) == columns(body, Parser())

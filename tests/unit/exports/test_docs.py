@@ -11,9 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 from shared.cli import main
+from shared.exports.file_tests import run_tests
 from shared.exports.linter import CODES
 from shared.exports.model import ExportConfig
-from shared.exports.validation import check_text, run_tests
+from shared.exports.validation import check_text
 
 PAGE = (Path(__file__).parents[3] / "docs" / "exports.md").read_text()
 ROWS = [

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.exports.validation import check_text, run_tests
+from shared.exports.file_tests import run_tests
+from shared.exports.validation import check_text
 
 SAMPLES = sorted((Path(__file__).parents[3] / "exports").glob("*.yaml"))
 MARKS = ["", "\t", "\n", ":", "- ", "{", "[", "]", "'", '"', "%", "? ", "0", "true"]

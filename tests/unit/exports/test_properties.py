@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from shared.exports.compiler import compile_automation, compile_sources
 from shared.exports.evaluator import accepts, evaluate
+from shared.exports.file_tests import decide
 from shared.exports.linter import lint_automation, lint_sources
 from shared.exports.rule_sets import normalise, parse_sources
-from shared.exports.validation import decide
 from tests.unit.exports.examples import exporting
 
 SEVERITIES = ["High", "Medium", "Low"]

@@ -11,10 +11,11 @@ from jsonschema import Draft202012Validator
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES
 from shared.exports.explain import explain
+from shared.exports.file_tests import run_tests
 from shared.exports.json_schema import export_schema
 from shared.exports.model import parse_export
 from shared.exports.rule_sets import Source
-from shared.exports.validation import check_text, check_together, run_tests
+from shared.exports.validation import check_text, check_together
 from shared.exports.yaml_reader import read
 from tests.unit.exports.examples import export
 

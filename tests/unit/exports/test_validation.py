@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared.exports.diagnostics import Finding, InvalidExport, errors
+from shared.exports.diagnostics import Diagnostic, InvalidExport, errors
+from shared.exports.file_tests import decide, run_tests
 from shared.exports.model import ExportConfig
-from shared.exports.validation import check_config, check_text, check_together, decide, run_tests
+from shared.exports.validation import check_config, check_text, check_together
 from tests.unit.exports.examples import HUB, OTHER_SUBSCRIPTION, SUBSCRIPTION, WORKSPACE, config, exporting, text
 
 ORPHANS = {"custom": [{"eventSource": "SubAssessments"}]}
@@ -94,7 +95,7 @@ def test_a_body_that_is_too_large_is_a_finding() -> None:
     assert (finding.code, finding.severity, finding.where) == ("too-large", "error", "f")
 
 
-def together(*parts: dict[str, Any]) -> list[Finding]:
+def together(*parts: dict[str, Any]) -> list[Diagnostic]:
     return check_together([(f"{index}.yaml", config(**one)) for index, one in enumerate(parts)])
 
 
@@ -173,9 +174,9 @@ def test_the_deciding_source_is_the_one_that_carries_the_record() -> None:
 
 
 def test_findings_are_data_and_text() -> None:
-    finding = Finding("code", "warning", "f.yaml:1: name", "wrong.", "Do this.")
+    finding = Diagnostic("code", "warning", "f.yaml:1: name", "wrong.", "Do this.")
     assert str(finding) == "f.yaml:1: name: warning code: wrong. Do this."
-    assert str(Finding("code", "error", "f", "wrong.", "")) == "f: error code: wrong."
+    assert str(Diagnostic("code", "error", "f", "wrong.", "")) == "f: error code: wrong."
     assert finding.as_dict() == {
         "code": "code",
         "severity": "warning",

@@ -1,5 +1,5 @@
+from shared.reconcile.plan.model import Action, Item, Plan
 from shared.reconcile.plan.plan_render import markdown, summary, terminal
-from shared.reconcile.plan.planner import Action, Item, Plan
 from tests.unit.reconcile.bodies import body, desired, live, place
 from tests.unit.reconcile.test_planner import THEIRS, plan
 from tests.unit.reconcile.test_saved_plan import everything

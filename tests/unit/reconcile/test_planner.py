@@ -3,18 +3,10 @@ from typing import Any
 import pytest
 
 from shared.reconcile.model import Desired, Inventory, Live, ResourceId
-from shared.reconcile.plan.planner import (
-    WRITES,
-    Action,
-    Declaration,
-    Guards,
-    Item,
-    Plan,
-    allowed_changes,
-    decide,
-    make_plan,
-    owned,
-)
+from shared.reconcile.plan.guards import Guards, allowed_changes
+from shared.reconcile.plan.model import WRITES, Action, Declaration, Item, Plan
+from shared.reconcile.plan.ownership import owned
+from shared.reconcile.plan.planner import decide, make_plan
 from tests.unit.reconcile.bodies import INSTANCE, OURS, body, desired, live, place, subscription
 
 NO_GUARDS = Guards(max_deletes=1000, max_change_percent=100)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from shared.reconcile.model import ResourceId
-from shared.reconcile.plan.planner import Action, Item, Plan
+from shared.reconcile.plan.model import Action, Item, Plan
 from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, plan_as_dict, plan_from_dict, refuse_if_stale
 from tests.unit.reconcile.bodies import INSTANCE, body, desired, live, place, subscription
 from tests.unit.reconcile.test_planner import THEIRS, plan

@@ -15,7 +15,7 @@ from shared.reconcile.apply.arm_client import Arm
 from shared.reconcile.apply.executor import Apply, Status
 from shared.reconcile.apply.token_buckets import ACROSS, READS, WRITES, Pacer
 from shared.reconcile.model import ResourceId
-from shared.reconcile.plan.planner import Action, Item, Plan
+from shared.reconcile.plan.model import Action, Item, Plan
 from tests.unit.reconcile.bodies import INSTANCE, body, desired, place, subscription
 from tests.unit.reconcile.virtual import clock, run
 

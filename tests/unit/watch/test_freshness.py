@@ -16,10 +16,10 @@ from shared.watch.freshness import (
     Health,
     Present,
     Seen,
-    idlers,
     judge,
     marks,
     suspects,
+    with_nothing_to_send,
 )
 from tests.unit.watch.builders import HUB, INSTANCE, LOG_ANALYTICS, WORKSPACE, automation, severities, source, sub
 
@@ -166,10 +166,10 @@ class TestWaiting:
         assert back.waiting_since(NOW) == NOW
 
     def test_starts_over_a_day_at_a_time_while_there_is_nothing_to_send(self) -> None:
-        assert idlers({KEY: SENT}, {KEY: Present(3)}, NOW) == {KEY: replace(SENT, idle=NOW)}
+        assert with_nothing_to_send({KEY: SENT}, {KEY: Present(3)}, NOW) == {KEY: replace(SENT, idle=NOW)}
         lately = replace(SENT, idle=NOW - DAY / 2)
-        assert idlers({KEY: lately}, {KEY: Present(3)}, NOW) == {}
-        assert idlers({KEY: SENT}, {KEY: THERE}, NOW) == {}
+        assert with_nothing_to_send({KEY: lately}, {KEY: Present(3)}, NOW) == {}
+        assert with_nothing_to_send({KEY: SENT}, {KEY: THERE}, NOW) == {}
 
 
 def test_exports_to_the_hub_outweigh_those_to_elsewhere() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.exports.diagnostics import InvalidExport
-from shared.watch.coverage import Requirement
+from shared.watch.requirement_verdicts import Requirement
 from shared.watch.requirements import read_requirements
 
 GOOD = """

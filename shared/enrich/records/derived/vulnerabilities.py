@@ -53,10 +53,10 @@ def vulnerability(values: Any) -> None:
             except msgspec.ValidationError:
                 found = None  # another casing further in, or other types than usual
         if found is None:
-            found = _patiently(orjson.loads(text))
+            found = _read_tolerantly(orjson.loads(text))
     else:
         text = orjson.dumps(data)
-        found = _patiently(data)
+        found = _read_tolerantly(data)
     within = found if found.data is None else found.data
     values.AssessedResourceType = found.assessed_resource_type
     values.Patchable = within.patchable if found.patchable is None else found.patchable
@@ -70,7 +70,7 @@ def vulnerability(values: Any) -> None:
     values.CveIds = _cves(text, values)
 
 
-def _patiently(value: Any) -> Finding:
+def _read_tolerantly(value: Any) -> Finding:
     """Read additional data of any casing and any types, a field at a time."""
     named = mapping(value)
     nested = named.get("data")
@@ -82,7 +82,7 @@ def _patiently(value: Any) -> Finding:
         registry_host=convert(named.get("registryhost"), "string"),
         image_digest=convert(named.get("imagedigest"), "string"),
         cvss=named.get("cvss"),
-        data=_patiently(nested) if isinstance(nested, dict) else None,
+        data=_read_tolerantly(nested) if isinstance(nested, dict) else None,
     )
 
 

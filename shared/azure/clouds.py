@@ -1,0 +1,40 @@
+"""Endpoints and token audiences of the Azure clouds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Cloud(NamedTuple):
+    """Endpoints and audiences of one Azure cloud."""
+
+    arm: str
+    authority: str
+    ingestion_audience: str
+    logs_query: str
+    federation: str
+
+
+CLOUDS = {
+    "AzureCloud": Cloud(
+        "https://management.azure.com",
+        "https://login.microsoftonline.com",
+        "https://monitor.azure.com",
+        "https://api.loganalytics.io",
+        "api://AzureADTokenExchange",
+    ),
+    "AzureUSGovernment": Cloud(
+        "https://management.usgovcloudapi.net",
+        "https://login.microsoftonline.us",
+        "https://monitor.azure.us",
+        "https://api.loganalytics.us",
+        "api://AzureADTokenExchangeUSGov",
+    ),
+    "AzureChinaCloud": Cloud(
+        "https://management.chinacloudapi.cn",
+        "https://login.chinacloudapi.cn",
+        "https://monitor.azure.cn",
+        "https://api.loganalytics.azure.cn",
+        "api://AzureADTokenExchangeChina",
+    ),
+}

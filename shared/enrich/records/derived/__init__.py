@@ -1,0 +1,1 @@
+"""Columns that are worked out rather than copied, a module for each theme."""

@@ -1,0 +1,39 @@
+"""Whether an export's scope selects a subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from shared.exports.model import Scope
+
+
+class SelectableSubscription(Protocol):
+    """What a scope looks at; `ancestors` are management groups in lower case."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102 # says what it is
+    @property
+    def ancestors(self) -> Sequence[str]: ...  # noqa: D102 # as above
+    @property
+    def tags(self) -> Mapping[str, str]: ...  # noqa: D102 # as above
+
+
+def selects(scope: Scope, subscription: SelectableSubscription) -> bool:
+    """Whether a scope covers a subscription; what is excluded stays out, however it was included."""
+    name = subscription.id.lower()
+    listed = name in map(str.lower, scope.subscriptions)
+    if not listed and not _below(scope.management_groups, subscription):
+        return False
+    excluded = scope.exclude
+    if name in map(str.lower, excluded.subscriptions) or _below(excluded.management_groups, subscription):
+        return False
+    tags = {key.lower(): value.casefold() for key, value in subscription.tags.items()}
+    if any(tags.get(key.lower()) == value.casefold() for key, value in excluded.tags.items()):
+        return False
+    return all(tags.get(key.lower()) == value.casefold() for key, value in scope.tags.items())
+
+
+def _below(groups: Iterable[str], subscription: SelectableSubscription) -> bool:
+    return any(group.lower() in subscription.ancestors for group in groups)

@@ -1,0 +1,74 @@
+"""A freshness check's answer as a document for the API and as rows of DefenderExportHealth_CL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from shared.watch.check_outcome import Outcome
+from shared.watch.coverage import SubscriptionCoverage
+
+HEALTH_TABLE = "DefenderExportHealth_CL"
+
+
+def as_document(outcome: Outcome, coverage: Sequence[SubscriptionCoverage]) -> dict[str, Any]:
+    """The answer of a check as the API keeps it."""
+    known = {subscription.subscription_id.lower(): subscription for subscription in coverage}
+    health = []
+    for each in outcome.health:
+        subscription = known.get(each.subscription_id)
+        about = {
+            "name": subscription.name if subscription else "",
+            "tenant_id": subscription.tenant_id if subscription else "",
+        }
+        health.append({name: _plain(value) for name, value in (asdict(each) | about).items()})
+    stored = [{name: _plain(value) for name, value in asdict(each).items()} for each in outcome.stored]
+    return {"checked": _plain(outcome.checked), "reasons": list(outcome.reasons), "health": health, "stored": stored}
+
+
+def health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[str, Any]]:
+    """A row for each subscription and kind that was judged."""
+    for health in document["health"]:
+        yield {
+            "TimeGenerated": document["checked"],
+            "CheckName": "freshness",
+            "InstanceId": instance_id,
+            "Verdict": health["verdict"],
+            "Reason": health["reason"],
+            "SourceTenantId": health["tenant_id"] or None,
+            "SubscriptionId": health["subscription_id"],
+            "SubscriptionName": health["name"] or None,
+            "RecordKind": health["kind"],
+            "Exports": health["export"].split(", "),
+            "LastSeen": health["last_seen"],
+            "LastSnapshot": health["last_snapshot"],
+            "DueBy": health["due_by"],
+            "RecordsFound": health["present"],
+            "Details": {"since": health["since"]},
+        }
+
+
+def comparison_rows(outcome: Outcome, instance_id: str) -> Iterable[dict[str, Any]]:
+    """A row for each table and day whose uploads were compared with what is stored."""
+    for each in outcome.stored:
+        start = datetime.combine(each.day, time(), UTC)
+        yield {
+            "TimeGenerated": _plain(outcome.checked),
+            "CheckName": "stored",
+            "InstanceId": instance_id,
+            "Verdict": "missing" if each.lost else "stored",
+            "Reason": f"{each.lost} accepted rows are not in the table" if each.lost else "",
+            "TableName": each.table,
+            "WindowStart": _plain(start),
+            "WindowEnd": _plain(start + timedelta(days=1)),
+            "RowsUploaded": each.uploaded,
+            "RowsStored": each.stored,
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value

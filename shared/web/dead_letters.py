@@ -1,0 +1,51 @@
+"""Dead letters over HTTP."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from shared.web import request_parameters, serialization
+from shared.web.problems import BAD_REQUEST, ApiError
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.web.routing import Call
+
+
+_LETTER_COLUMNS = (
+    "name", "day", "reason", "records", "replays", "outage", "parked", "due", "size", "written",
+)  # fmt: skip
+
+
+async def list_dead_letters(call: Call) -> func.HttpResponse:
+    """What could not be delivered, blob by blob, without contents."""
+    from shared.enrich.dead_letters.dead_letter_store import LetterFilter
+
+    day = call.request.params.get("day")
+    if day is not None and not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
+        raise ApiError(BAD_REQUEST, "'day' must be a day as YYYY-MM-DD.")
+    parked = request_parameters.choice(call.request, "parked", "", "true", "false")
+    choice = LetterFilter(
+        day=day or "",
+        reason=call.request.params.get("reason", ""),
+        parked={"true": True, "false": False}.get(parked),
+        due_only=False,
+    )
+    rows = [
+        {
+            "name": letter.name,
+            "day": letter.day,
+            "reason": letter.reason,
+            "records": letter.letters,
+            "replays": letter.replays,
+            "outage": letter.outage,
+            "parked": letter.parked,
+            "due": letter.due.isoformat(),
+            "size": letter.size,
+            "written": letter.written.isoformat(),
+        }
+        async for letter in call.services.pipeline.dead_letters.find(choice)
+    ]
+    return serialization.table(call.request, rows, _LETTER_COLUMNS)
