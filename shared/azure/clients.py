@@ -12,22 +12,21 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken, AccessTokenInfo
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.data.tables.aio import TableServiceClient
     from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
-    from azure.identity.aio import ClientAssertionCredential
     from azure.mgmt.core import AsyncARMPipelineClient
     from azure.monitor.ingestion.aio import LogsIngestionClient
     from azure.monitor.query.aio import LogsQueryClient
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
 from shared.azure.clouds import CLOUDS
+from shared.azure.credentials import cross_tenant_credential, own_credential
 
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
 # 42 seconds would let a caller wait that long to hear that storage is gone; what outlasts these, triggers try again.
@@ -64,9 +63,7 @@ class Clients:
     @cached_property
     def credential(self) -> AsyncTokenCredential:
         """The app's own identity: a managed identity on Azure, the developer's sign-in on a terminal."""
-        from azure.identity.aio import DefaultAzureCredential
-
-        credential: AsyncTokenCredential = self._keep(DefaultAzureCredential(authority=self._cloud.authority))
+        credential: AsyncTokenCredential = self._keep(own_credential(self._cloud))
         return credential
 
     @cached_property
@@ -134,34 +131,12 @@ class Clients:
         Raises:
             SettingsError: there is none, or a part of it is missing.
         """
-        credential: AsyncTokenCredential = self._made("credential", tenant_id, lambda: self._cross_tenant(tenant_id))
+
+        def make() -> AsyncTokenCredential:
+            return self._keep(cross_tenant_credential(self._settings, self._cloud, self.credential, tenant_id))  # type: ignore[no-any-return] # _keep hands back what it was given
+
+        credential: AsyncTokenCredential = self._made("credential", tenant_id, make)
         return credential
-
-    def _cross_tenant(self, tenant_id: str) -> AsyncTokenCredential:
-        from azure.identity.aio import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
-
-        settings, kind = self._settings, self._settings.cross_tenant_credential
-        proof = {"secret": settings.cross_tenant_secret, "certificate": settings.cross_tenant_certificate}
-        if kind == "none" or not settings.cross_tenant_client_id:
-            raise SettingsError(
-                "this app has no credential for other tenants: set CROSS_TENANT_CLIENT_ID, and CROSS_TENANT_CREDENTIAL "
-                "to federated, certificate or secret (docs/cross-tenant.md)"
-            )
-        if kind in proof and not proof[kind]:
-            name = "CROSS_TENANT_CERTIFICATE" if kind == "certificate" else "CROSS_TENANT_CLIENT_SECRET"
-            raise SettingsError(f"CROSS_TENANT_CREDENTIAL is {kind}, and {name} is empty: set it")
-        who: tuple[str, str] = (tenant_id, settings.cross_tenant_client_id)
-        options: dict[str, Any] = {
-            "authority": settings.authority_host or self._cloud.authority,
-            "disable_instance_discovery": bool(settings.authority_host),
-        }
-        if kind == "secret":
-            return self._keep(ClientSecretCredential(*who, settings.cross_tenant_secret, **options))  # type: ignore[no-any-return] # as above
-        if kind == "certificate":
-            pem = settings.cross_tenant_certificate.encode()
-            return self._keep(CertificateCredential(*who, certificate_data=pem, **options))  # type: ignore[no-any-return] # as above
-        own = _Assertion(self.credential, f"{self._cloud.federation}/.default")
-        return self._keep(_Federated(own, ClientAssertionCredential(*who, own.last, **options)))  # type: ignore[no-any-return] # as above
 
     def _made(self, what: str, tenant_id: str, make: Callable[[], Any]) -> Any:
         key = (what, tenant_id.lower())
@@ -311,43 +286,3 @@ class Clients:
             LogsQueryClient(self.credential, endpoint=f"{endpoint}/v1", audience=audience)
         )
         return client
-
-
-class _Assertion:
-    """The app's own token as a client assertion: azure-identity asks for one without awaiting it."""
-
-    def __init__(self, credential: AsyncTokenCredential, scope: str) -> None:
-        self._credential = credential
-        self._scope = scope
-        self._token = ""  # nosec B105 # none yet
-
-    async def renew(self) -> None:
-        self._token = (await self._credential.get_token(self._scope)).token
-
-    def last(self) -> str:
-        return self._token
-
-
-class _Federated:
-    """The multi-tenant app by way of the app's own identity, which it trusts: no secret anywhere."""
-
-    def __init__(self, assertion: _Assertion, credential: ClientAssertionCredential) -> None:
-        self._assertion = assertion
-        self._credential = credential
-
-    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        await self._assertion.renew()
-        return await self._credential.get_token(*scopes, **options)
-
-    async def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
-        await self._assertion.renew()
-        return await self._credential.get_token_info(*scopes, options=options)
-
-    async def close(self) -> None:
-        await self._credential.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *details: object) -> None:
-        await self.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, Self, TypeVar
 
 from shared.clock import Clock, Deadline
+from shared.enrich.delivery.bisection import Sent, bisect
 from shared.enrich.delivery.ingestion_status import Answer, Verdict
 from shared.enrich.delivery.logs_ingestion import Ingestion
 from shared.enrich.delivery.upload_concurrency import Limiter
@@ -92,25 +93,18 @@ class Deliverer:
                 group.create_task(self._deliver_one(body, deadline, report))
         return report
 
-    async def _deliver_one(self, body: B, deadline: Deadline, report: Report[B], *, suspect: bool = False) -> bool:
-        """Send a body and, where a row in it is refused, its halves; return whether it was accepted whole.
-
-        A bad row among n costs at most 2 log2(n) + 1 requests more.  When a refused body's first half passes, the
-        second is `suspect`: it is halved without being sent whole once more.
-        """
-        if not suspect or len(body) == 1:
-            answer, tries = await self._persist(body, deadline, report)
+    async def _deliver_one(self, body: B, deadline: Deadline, report: Report[B]) -> None:
+        async def send(part: B) -> Sent:
+            answer, tries = await self._persist(part, deadline, report)
             if answer.verdict is Verdict.ACCEPTED:
-                report.accepted.append(body)
-                return True
+                report.accepted.append(part)
+                return Sent.ACCEPTED
             outage = answer.verdict not in {Verdict.POISON, Verdict.TOO_LARGE}
-            if outage or len(body) == 1:
-                report.refused.append(Refusal(body, answer, tries, outage))
-                return False
-        middle = len(body) // 2
-        first_passed = await self._deliver_one(body.part(0, middle), deadline, report)
-        await self._deliver_one(body.part(middle, len(body)), deadline, report, suspect=first_passed)
-        return False
+            if outage or len(part) == 1:
+                report.refused.append(Refusal(part, answer, tries, outage))
+            return Sent.REFUSED if outage else Sent.ROW_REFUSED
+
+        await bisect(body, send)
 
     async def _persist(self, body: B, deadline: Deadline, report: Report[B]) -> tuple[Answer, int]:
         """Send one body until the answer is final or the deadline leaves no time for another try."""
