@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.reconcile.apply.arm_client import Arm
 from shared.reconcile.apply.executor import Apply, Outcome
 from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
-from shared.reconcile.apply.token_buckets import Pacer
+from shared.reconcile.arm.arm_client import Arm
+from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
 from shared.reconcile.discover.baseline import fallen
 from shared.reconcile.discover.inventory import from_graph, from_lists

@@ -33,10 +33,10 @@ from shared.enrich.dead_letters.dead_letter_store import DeadLetters, LetterFilt
 from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Body, Encoded, pack_encoded
 from shared.enrich.delivery.upload import Deliverer
+from shared.enrich.invocation.delivery_summary import Observer, Summary
 from shared.enrich.invocation.preparation import Preparer
+from shared.enrich.invocation.telemetry import Telemetry
 from shared.enrich.records.model import Event, Row
-from shared.enrich.telemetry.delivery_summary import Observer, Summary
-from shared.enrich.telemetry.opentelemetry import Telemetry
 from shared.fail_points import touching
 
 logger = logging.getLogger("defender_export.enrich")

@@ -12,11 +12,11 @@ from shared.enrich.dead_letters.dead_letter_store import DeadLetters
 from shared.enrich.delivery.logs_ingestion import LogsIngestion
 from shared.enrich.delivery.output_hub import OutputHub
 from shared.enrich.delivery.upload import Deliverer
+from shared.enrich.invocation.delivery_summary import Observer
 from shared.enrich.invocation.pipeline import Budget, Pipeline
 from shared.enrich.invocation.preparation import Context, Preparer
+from shared.enrich.invocation.telemetry import telemetry
 from shared.enrich.records.parser import Parser
-from shared.enrich.telemetry.delivery_summary import Observer
-from shared.enrich.telemetry.opentelemetry import telemetry
 from shared.settings import Settings
 
 END_PERCENT = 90  # of the function's timeout: the host kills the worker at 100

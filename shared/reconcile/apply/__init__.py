@@ -1,1 +1,1 @@
-"""A plan carried out: requests to Azure Resource Manager, pacing, the run's lease, refusals."""
+"""A plan carried out, under the lease of the run."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.exports.compiler import NAME_TAG
-from shared.reconcile.apply.arm_client import Arm, ArmError, Halted
-from shared.reconcile.apply.azure_errors import Refusal, explain
+from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
+from shared.reconcile.arm.azure_errors import Refusal, explain
 from shared.reconcile.destinations.connection_keys import Destinations
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge

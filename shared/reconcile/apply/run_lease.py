@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from shared.reconcile.apply.arm_client import REQUEST_SECONDS
+from shared.reconcile.arm.arm_client import REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobLeaseClient, ContainerClient

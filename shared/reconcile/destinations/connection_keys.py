@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.exports.compiler import FINGERPRINT_TAG
-from shared.reconcile.apply.arm_client import Arm
+from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.destinations.preflight import Preflight, key_of
 from shared.reconcile.plan.desired import Prepared
 

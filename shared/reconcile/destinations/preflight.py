@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.reconcile.apply.arm_client import EVENT_HUBS_VERSION, Arm, ArmError
-from shared.reconcile.apply.azure_errors import Refusal, explain, grant, may_not
+from shared.reconcile.arm.arm_client import EVENT_HUBS_VERSION, Arm, ArmError
+from shared.reconcile.arm.azure_errors import Refusal, explain, grant, may_not
 
 if TYPE_CHECKING:
     from shared.exports.model import Destination, EventHub, Workspace

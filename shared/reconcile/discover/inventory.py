@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from shared.azure.resource_graph import Graph
-from shared.reconcile.apply.arm_client import Arm, ArmError
+from shared.reconcile.arm.arm_client import Arm, ArmError
 from shared.reconcile.model import Inventory, Live, Subscription
 
 SUBSCRIPTIONS = """

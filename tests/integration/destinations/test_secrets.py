@@ -30,7 +30,7 @@ from local.tenant import CROSS_TENANT_APP, OTHER_TENANT, synthetic_tenant
 from local.tenant.destinations import destinations
 from shared.bootstrap import Services
 from shared.cli import main
-from shared.reconcile.apply.arm_client import _arm_error
+from shared.reconcile.arm.arm_client import _arm_error
 from shared.settings import Settings
 from tests.integration.reconcile.world import export
 from tests.integration.test_identity import PRIVATE, PUBLIC

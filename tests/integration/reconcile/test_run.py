@@ -12,8 +12,8 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import Tenant, synthetic_tenant
 from local.tenant.destinations import destinations
-from shared.reconcile.apply.arm_client import Arm
 from shared.reconcile.apply.executor import Outcome, Status
+from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.destinations.connection_keys import KeyedDestinations
 from shared.reconcile.plan.guards import Guards
 from shared.reconcile.plan.model import Action

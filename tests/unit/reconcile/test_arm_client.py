@@ -6,8 +6,8 @@ from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.reconcile.apply.arm_client import Arm, ArmError, Halted
-from shared.reconcile.apply.token_buckets import Pacer
+from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
+from shared.reconcile.arm.token_buckets import Pacer
 from tests.unit.reconcile.bodies import SUB
 from tests.unit.reconcile.virtual import clock, run
 

@@ -11,9 +11,9 @@ import pytest
 from local.arm.calls import ArmError as ServerError
 from local.arm.throttle import Throttle
 from shared.clock import Clock
-from shared.reconcile.apply.arm_client import Arm
 from shared.reconcile.apply.executor import Apply, Status
-from shared.reconcile.apply.token_buckets import ACROSS, READS, WRITES, Pacer
+from shared.reconcile.arm.arm_client import Arm
+from shared.reconcile.arm.token_buckets import ACROSS, READS, WRITES, Pacer
 from shared.reconcile.model import ResourceId
 from shared.reconcile.plan.model import Action, Item, Plan
 from tests.unit.reconcile.bodies import INSTANCE, body, desired, place, subscription

@@ -9,18 +9,18 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from shared.enrich.telemetry.delivery_summary import Summary
-from shared.enrich.telemetry.opentelemetry import Silent, telemetry
+from shared.enrich.invocation.delivery_summary import Summary
+from shared.enrich.invocation.telemetry import Silent, telemetry
 
 
 def test_without_configuration_nothing_is_told() -> None:
     assert isinstance(telemetry({"EVENT_HUB_NAME": "hub"}), Silent)
 
 
-def test_opentelemetry_is_not_even_imported_without_configuration() -> None:
+def test_telemetry_is_not_even_imported_without_configuration() -> None:
     program = (
         "import sys, shared.enrich.invocation.pipeline_factory;"
-        "from shared.enrich.telemetry.opentelemetry import telemetry; telemetry({});"
+        "from shared.enrich.invocation.telemetry import telemetry; telemetry({});"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

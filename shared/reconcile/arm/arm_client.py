@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from shared.azure.retry import UNAUTHORISED, retried
 from shared.clock import Clock
-from shared.reconcile.apply.token_buckets import Pacer
+from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.model import ResourceId
 
 if TYPE_CHECKING:

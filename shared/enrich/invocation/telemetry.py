@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
-from shared.enrich.telemetry.delivery_summary import Summary
+from shared.enrich.invocation.delivery_summary import Summary
 
 _SCOPE = "defender_export"
 _COUNTERS = {

@@ -1,1 +1,0 @@
-"""What an invocation did: counts, metrics and traces."""

@@ -1,0 +1,1 @@
+"""Requests to Azure Resource Manager: the client, its pacing, and what its refusals mean."""
