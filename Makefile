@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
 
-.PHONY: run up test lint page screenshots bench soak mutants audit format docs clean
+.PHONY: run up test quick lint page screenshots bench soak mutants audit format docs clean
 
 run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
 	@$(BIN)/python -m local run
@@ -16,6 +16,9 @@ up: $(VENV)/.installed node_modules/.installed ## the local Azure, until Ctrl-C
 
 test: lint ## all checks
 	@$(BIN)/pytest -n 2 --dist loadgroup -q
+
+quick: lint ## lint, types and unit tests, in under 90 seconds
+	@$(BIN)/pytest tests/unit -n 2 --dist loadgroup -q -m 'not soak and not slow'
 
 lint: $(VENV)/.installed node_modules/.installed
 	@$(BIN)/ruff check --quiet .

@@ -1,6 +1,7 @@
-"""Builds the operations page: modules, styles and the plotting library, all in one file with nothing to load.
+"""Bundles the operations page's modules, styles and plotting library into the two files that the app serves inline.
 
-`python -m tools.page` writes it; `python -m tools.page --check` only says whether it is current (exit code 1).
+`python -m tools.page` writes them; `python -m tools.page --check` only says whether they are current (exit code 1).
+They are committed, so that a fresh clone can be published without Node.
 """
 
 from __future__ import annotations
@@ -11,37 +12,34 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "shared" / "web" / "page"
-BUILT = SOURCE / "operations.html"
 _ESBUILD = ROOT / "node_modules" / ".bin" / "esbuild"
+_OPTIONS = ("--bundle", "--minify", "--charset=utf8", "--legal-comments=inline", "--log-level=warning")
 
 
-def build() -> str:
-    """The page as one HTML file.
+def build() -> dict[Path, str]:
+    """Each bundle's content by its path.
 
     Raises:
         subprocess.CalledProcessError: esbuild refuses a source; its message is on standard error.
     """
-    style, script = _bundle("style.css"), _bundle("main.js", "--format=iife", "--target=es2022")
-    template = (SOURCE / "template.html").read_text()
-    return template.replace("/*style*/", style).replace("/*script*/", script.replace("</script", "<\\/script"))
+    script = _bundle("main.js", "--format=iife", "--target=es2022").replace("</script", "<\\/script")
+    return {SOURCE / "bundle.css": _bundle("style.css") + "\n", SOURCE / "bundle.js": script + "\n"}
 
 
 def _bundle(name: str, *options: str) -> str:
-    arguments = ["--bundle", "--minify", "--charset=utf8", "--legal-comments=inline", "--log-level=warning", *options]
-    done = subprocess.run(
-        [_ESBUILD, SOURCE / name, *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
-    )
+    command = [str(_ESBUILD), str(SOURCE / name), *_OPTIONS, *options]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.strip()
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` compare it."""
-    current = BUILT.read_text() if BUILT.exists() else ""
-    page = build()
+    """Write the bundles, or with `--check` compare them."""
+    stale = [path for path, text in build().items() if not path.exists() or path.read_text() != text]
     if "--check" in arguments:
-        print("current" if page == current else f"{BUILT.relative_to(ROOT)} is not current: make page")
-        return int(page != current)
-    BUILT.write_text(page)
+        print("\n".join(f"{path.relative_to(ROOT)} is not current: make page" for path in stale) or "current")
+        return int(bool(stale))
+    for path, text in build().items():
+        path.write_text(text)
     return 0
 
 

@@ -255,7 +255,7 @@ def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
 def cut_short(folder: Path) -> Path:
     """The published app without two of its files."""
     build(folder)
-    for lost in ("wire.py", "page/operations.html"):
+    for lost in ("serialization.py", "page/operations.html"):
         (folder / "shared" / "web" / lost).unlink()
     return folder / "function_app.py"
 
