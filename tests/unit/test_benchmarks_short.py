@@ -8,6 +8,8 @@ from benchmarks.__main__ import page, table
 from benchmarks.bench_enrich import BATCH, compare, growth, judge
 from benchmarks.budgets import Budget, budgets_in
 
+pytestmark = pytest.mark.slow
+
 
 def test_enrichment_is_well_ahead_of_the_stock_way_and_within_sight_of_the_floor() -> None:
     least = compare("usual mix", "rest", BATCH, rounds=5)

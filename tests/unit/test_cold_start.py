@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = 7
 HEAVY = ("pydantic", "yaml", "azure.core", "azure.identity", "azure.storage", "azure.data", "azure.eventhub",

@@ -9,6 +9,8 @@ from tools.bicep import parse
 from tools.checkov import CheckovUnavailableError, Result, scan
 from tools.infra import INFRA
 
+pytestmark = pytest.mark.slow
+
 
 def checked(folder: Path) -> Result:
     try:
