@@ -52,7 +52,7 @@ async def retry_dead_letters(timer: func.TimerRequest) -> None:
 @app.function_name("check_freshness")
 @app.timer_trigger("timer", schedule="%FRESHNESS_SCHEDULE%", use_monitor=True)
 async def check_freshness(timer: func.TimerRequest) -> None:
-    """Say who has gone silent, and whether what was accepted is stored."""
+    """Report which subscription has gone silent, and whether what was accepted is stored."""
     await services().check_freshness()
 
 
@@ -171,7 +171,7 @@ async def operations_page(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("health")
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
-    """Say that the process is alive; `ready` looks deeper."""
+    """Answer that the process runs; `ready` checks dependencies."""
     return routing.alive()
 
 

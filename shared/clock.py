@@ -1,4 +1,4 @@
-"""Time as a value to hand in: what o'clock it is, how long something takes, and waiting; tests move all three."""
+"""Time as an injected value: the current time, durations, and waiting; tests move all three."""
 
 from __future__ import annotations
 

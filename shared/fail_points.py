@@ -1,6 +1,6 @@
 """Named points at which a test can stop the process: one around each touch of the outside world.
 
-The app only announces where it is.  Nobody listens unless a test arms the module from outside, so in production a
+The app only announces where it is.  There is no listener unless a test sets one, so in production a
 touch costs one comparison, and no setting or environment variable can change that.
 """
 

@@ -1,4 +1,4 @@
-"""The tenant as it stands, read once for everyone who asks: who exports what, and what the files declare."""
+"""The tenant as it is, read once and shared by callers: which automation exports what, and what the files declare."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class StoreError(Exception):
 
 
 class ChangedError(StoreError):
-    """Somebody else changed, took or removed the blob."""
+    """Another writer changed, leased or removed the blob."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Container:
         """Keep others from working on a blob, for a minute at most; the id goes with `replace` and `delete`.
 
         Raises:
-            ChangedError: somebody else has it, or it is gone.
+            ChangedError: another process holds the lease, or the blob is gone.
             StoreError: unknown.
         """
         with _store_errors():
@@ -183,7 +183,7 @@ def _store_errors() -> Iterator[None]:
     except (ResourceNotFoundError, ResourceModifiedError, ResourceExistsError) as error:
         raise ChangedError(_named(error)) from error
     except HttpResponseError as error:
-        taken = error.status_code in {409, 412}  # leased by somebody, or changed meanwhile
+        taken = error.status_code in {409, 412}  # leased by another process, or changed meanwhile
         raise (ChangedError if taken else StoreError)(_named(error)) from error
     except (AzureError, SettingsError, TimeoutError) as error:
         raise StoreError(_named(error)) from error

@@ -29,7 +29,7 @@ from shared.azure.clouds import CLOUDS
 from shared.azure.credentials import cross_tenant_credential, own_credential
 
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
-# 42 seconds would let a caller wait that long to hear that storage is gone; what outlasts these, triggers try again.
+# 42 seconds would delay the error for storage that is down that long; what outlasts these, triggers try again.
 _STORAGE_PAUSES = {"initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
 
 

@@ -1,4 +1,4 @@
-"""Azure Resource Graph: whole answers, page by page, within its quota, and honest about what is missing.
+"""Azure Resource Graph: whole answers, page by page, within its quota, and with the reason where rows may be missing.
 
 A page holds at most 1,000 rows and 16 MB.  Pages are stable only when the query is ordered by a unique key, so a query
 without `order by` is refused here.  Callers with more than 10,000 subscriptions see only the first 10,000, and an

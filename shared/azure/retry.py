@@ -32,7 +32,7 @@ async def retried(
 ) -> T:
     """The result of `call`, tried again while its errors may pass; `deadline` is in the clock's monotonic seconds.
 
-    `failed` hears the status of each answer that was an error, 0 for a lost connection.
+    `failed` is called with the status of each answer that was an error, 0 for a lost connection.
 
     Raises:
         azure.core.exceptions.AzureError: the last error, when it is permanent, attempts are used up, or waiting for

@@ -1,4 +1,4 @@
-"""`import`: write export files for what is live, whoever made it.
+"""`import`: write export files for what is live, including automations of other tools.
 
 Exit codes: 0 all was read, 1 an error, or discovery was incomplete; 2 wrong usage.
 """

@@ -117,7 +117,7 @@ async def prune(
             await target.delete(name, stored[name])
         except ExportConflict:
             refused += 1
-            print(f"{name}: kept: someone else changed it meanwhile; push again")
+            print(f"{name}: kept: another writer changed it meanwhile; push again")
         else:
             print(f"{name}: deleted")
     return 1 if refused else 0
@@ -139,7 +139,7 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
             try:
                 await target.write(name, text, stored[1] if stored else None)
             except ExportConflict:
-                refused, change = refused + 1, "refused: someone else changed it meanwhile; push again"
+                refused, change = refused + 1, "refused: another writer changed it meanwhile; push again"
         print(f"{name}: {'would be ' if dry_run and change != 'unchanged' else ''}{change}")
     return 1 if refused else 0
 

@@ -43,7 +43,7 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 class Decision:
     """Whether a record is exported, which rule set decided (from 0; None: not a matter of rules), and why.
 
-    `reason` quotes values of the record: show it to whoever supplied the record, never log it.
+    `reason` quotes values of the record: show it to the caller who supplied the record, never log it.
     """
 
     exported: bool

@@ -34,7 +34,7 @@ def lint_sources(sources: Iterable[Source], *, where: str = "", waived: Collecti
 
 
 def lint_automation(body: Any, *, where: str = "") -> list[Diagnostic]:
-    """Findings on a live automation, whoever wrote it, in any casing; one of an unknown shape is a finding too."""
+    """Findings on a live automation of any origin, in any casing; one of an unknown shape is a finding too."""
     try:
         return lint_sources(parse_sources(body), where=where)
     except MalformedRules as error:

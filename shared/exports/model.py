@@ -42,7 +42,7 @@ _WORKSPACE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _RESERVED_TAGS = ("managed-by", "defender-export-")
-_MAX_TAGS = 40  # Azure allows 50 on a resource; ownership and whoever else tags need some
+_MAX_TAGS = 40  # Azure allows 50 on a resource; ownership tags and those of other tools need some
 
 
 def _text(pattern: str, right: str) -> Any:

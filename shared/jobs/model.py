@@ -12,11 +12,11 @@ KINDS = ("plan", "reconcile", "preview", "backfill", "replay")
 FINAL = frozenset({"succeeded", "failed", "dead"})
 
 # A worker renews its heartbeat several times within STALE_AFTER; one that misses it is gone, and the queue's next
-# delivery may take the job over.  A job nobody took over by DEAD_AFTER is said dead.
+# delivery may take the job over.  A job that no worker took over by DEAD_AFTER is marked dead.
 HEARTBEAT = timedelta(seconds=20)
 STALE_AFTER = timedelta(seconds=90)
 DEAD_AFTER = timedelta(minutes=30)
-# A message that nobody could take goes to the poison queue in minutes; a queue is never this long.
+# A message that no worker could take goes to the poison queue in minutes; a queue is never this long.
 LOST_AFTER = timedelta(hours=24)
 MAX_ATTEMPTS = 5
 ID_PATTERN = "[0-9]{13}-[0-9a-f]{8}"
@@ -59,7 +59,7 @@ class Job:
 
 
 def said_dead(job: Job, now: datetime) -> Job | None:
-    """The job as a dead one, if nobody will end it any more; None while there is hope."""
+    """The job marked dead when no worker can finish it any more; None before."""
     if job.quiet_for(now) > DEAD_AFTER:
         return replace(job, state="dead", finished=now, error="Its worker stopped and none took it over.")
     if job.state == "queued" and now - (job.heartbeat or job.created) > LOST_AFTER:

@@ -35,7 +35,7 @@ class JobConflictError(Exception):
 
 
 class JobChangedError(Exception):
-    """The job was changed by someone else since it was read."""
+    """The job was changed by another writer since it was read."""
 
 
 class Stored(NamedTuple):
@@ -119,7 +119,7 @@ class JobStore:
         return Stored(_job(entity), str(entity.metadata["etag"]))
 
     async def settled(self, job_id: str, now: datetime) -> Job:
-        """One job with its result, said dead first if nobody will end it.
+        """One job with its result, marked dead first when no worker can finish it.
 
         Raises:
             JobNotFoundError: there is none of this id.
@@ -141,7 +141,7 @@ class JobStore:
         """Write a changed job; gives the new ETag.
 
         Raises:
-            JobChangedError: someone else changed it since `etag`.
+            JobChangedError: another writer changed it since `etag`.
         """
         from azure.core import MatchConditions
         from azure.core.exceptions import HttpResponseError

@@ -1,4 +1,4 @@
-"""Runs one queued job: claims it, keeps its heart beating, writes what came of it."""
+"""Runs one queued job: claims it, writes its heartbeat, saves its outcome."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class JobWorker:
         except JobChangedError:
             log.warning("job %s was taken from this worker", job_id)
             return
-        finally:  # also when the invocation itself is cut off: no work goes on that nobody answers for
+        finally:  # also when the invocation itself is cut off: no work goes on after the invocation ended
             work.cancel()
             await asyncio.wait([work])
         await self._finish(held, progress, work)
@@ -129,7 +129,7 @@ class JobWorker:
         """Write a change of a job that this worker has as `attempt`, even if the answer to an earlier write was lost.
 
         Raises:
-            JobChangedError: somebody else has it now, or said it dead.
+            JobChangedError: another worker has it now, or it was marked dead.
         """
         try:
             return await self._store.save(job, etag)

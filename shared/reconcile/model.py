@@ -63,7 +63,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An automation as it is; its properties stay encoded until somebody asks, since most runs compare 10,000s."""
+    """An automation as it is; its properties stay encoded until they are read, since most runs compare 10,000s."""
 
     id: ResourceId
     location: str

@@ -136,7 +136,7 @@ class Reconciler:
         return await self._carry_out(Request(Caller("timer", "reconcile_exports")), self._settings.reconcile_mode)
 
     async def discover(self, management_groups: Sequence[str] = ()) -> Inventory:
-        """What is live, whoever made it; `management_groups` are those whose descendants matter to the caller."""
+        """Every live automation; `management_groups` are those whose descendants matter to the caller."""
         arm = Arm(self._clients, self._clock, Pacer(self._clock))
         return await self._discover(Graph(self._clients, self._clock), arm, management_groups)
 

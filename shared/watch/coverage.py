@@ -73,7 +73,7 @@ class Exporter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionCoverage:
-    """The exporters of one subscription by event source; sources that nobody exports are absent."""
+    """The exporters of one subscription by event source; sources without an exporter are absent."""
 
     subscription_id: str
     name: str

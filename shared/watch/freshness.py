@@ -111,8 +111,8 @@ def marks(
 ) -> dict[Key, Seen]:
     """What to note before judging: who is waited for from now on, and who no longer is.
 
-    Without it, an export that comes back after a month would be called silent at once.  `complete` says that nobody
-    was overlooked, so that whoever is not expected is withdrawn.
+    Without it, an export that comes back after a month would be called silent at once.  `complete` says that
+    no expectation is missing, so that what is not expected is withdrawn.
     """
     waits = {each.key for each in expectations if each.waits}
     changed = {

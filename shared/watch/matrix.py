@@ -1,7 +1,7 @@
 """The operations matrix: each subscription and kind in one word, and what needs a person.  Pure.
 
 What is wrong with an automation outweighs what is known of its data: blocked, drifted, silent, exported, quiet,
-foreign, and `none` where nobody exports the kind.
+foreign, and `none` where no automation exports the kind.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def read_requirements(text: str | bytes, source: str = "<text>") -> list[Require
 
 
 class _Reading:
-    """Goes through a document once and notes every finding on the way."""
+    """Reads a document once and collects every diagnostic."""
 
     def __init__(self, document: Document, source: str) -> None:
         self._document = document

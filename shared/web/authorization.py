@@ -29,14 +29,14 @@ _SHOWN = 100
 
 @dataclass(frozen=True)
 class Actor:
-    """Whoever asked: an Entra object id, or the caller's address under keys."""
+    """The caller: an Entra object id, or the caller's address under keys."""
 
     kind: str
     id: str
 
     @property
     def scope(self) -> str:
-        """Within what an idempotency key is unique: an identity, or everyone who holds a function key.
+        """Within what an idempotency key is unique: an identity, or all callers that hold a function key.
 
         A runbook's address may differ between a request and its repetition, so an address is no scope.
         """

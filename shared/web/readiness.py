@@ -88,7 +88,7 @@ async def _event_hub(services: Services) -> str:
 
 
 async def _ingestion(services: Services) -> str:
-    """Reachable, and a token for it; whether the rule takes rows is told by what real uploads met.
+    """Reachable, and a token for it; whether the rule takes rows shows in real uploads.
 
     An upload that would prove more leaves a row, or counts as a failed one in the rule's metrics.
     """

@@ -158,7 +158,7 @@ class Context:
         return found
 
     async def _ask(self, missing: Sequence[str], stale: Sequence[str]) -> None:
-        """Begin to look up what nobody is looking up yet; wait for what is missing."""
+        """Start queries for ids that no query under way covers; wait for what is missing."""
         wanted = sorted(key for key in (*missing, *stale) if key not in self._flights)
         for select, query in ((_is_container, CONTAINERS), (_is_resource, RESOURCES)):
             chosen = [key for key in wanted if select(key)]

@@ -23,7 +23,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `row` is the row's JSON for `table`; `event` is base64 of bytes that no row can be made of.  `target` is where it
     was bound.  `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that refused it, `outages`
-    those that reached nobody.
+    those that met an outage.
     """
 
     reason: str
@@ -75,7 +75,7 @@ def unreadable(bad: BadRecord, now: datetime) -> Letter:
 
 
 def defective_event(event: Event, error: Exception, now: datetime) -> Letter:
-    """A letter for an event that this release stumbles over; an error's text may quote the event, its type can't."""
+    """A letter for an event whose reading raised; only the error's type is kept, since its text may quote the event."""
     return _of_event(event, event.body, now, "defect", type(error).__name__)
 
 
@@ -85,7 +85,7 @@ def defective_row(row: Row, error: Exception, now: datetime) -> Letter:
 
 
 def answered(letter: Letter, answer: Answer, *, outage: bool, tries: int) -> Letter:
-    """A letter of a row that was sent to the workspace again, in vain."""
+    """A letter of a row that was sent to the workspace again and not accepted."""
     return msgspec.structs.replace(
         letter,
         reason=answer.reason,
@@ -98,7 +98,7 @@ def answered(letter: Letter, answer: Answer, *, outage: bool, tries: int) -> Let
 
 
 def unsent(letter: Letter, failure: NotForwarded) -> Letter:
-    """A letter of a row that was sent to the output hub again, in vain."""
+    """A letter of a row that was sent to the output hub again and not accepted."""
     return msgspec.structs.replace(
         letter, reason=failure.reason, message=failure.message, outage=failure.outage, tries=1
     )

@@ -46,7 +46,7 @@ class DeadLetter:
 
     @classmethod
     def listed(cls, blob: Listed) -> DeadLetter:
-        """Read a listing's entry; one whose metadata somebody removed or spoilt is due, and of unknown number."""
+        """Read a listing's entry; one whose metadata are missing or unreadable is due, and its count unknown."""
         day, _, rest = blob.name.partition("/")
         about = blob.metadata
         return cls(
@@ -86,7 +86,7 @@ class LetterFilter:
     due_only: bool = True
 
     def includes(self, blob: DeadLetter, now: datetime) -> bool:
-        """Whether a blob is meant."""
+        """Whether a blob is selected."""
         return (
             self.day in {"", blob.day}
             and self.reason in {"", blob.reason}
@@ -104,13 +104,13 @@ class Replay:
     delivered: int = 0
     remaining: int = 0
     parked: int = 0
-    skipped: int = 0  # blobs that somebody else was working on
+    skipped: int = 0  # blobs that another replay held
     unreadable: int = 0  # blobs that hold something other than letters, and are left alone
     stopped: str = ""  # why it ended early
 
 
 class UnreadableLettersError(Exception):
-    """A blob among the dead letters that the app did not write, or that somebody spoilt."""
+    """A blob among the dead letters that is not in their format."""
 
 
 Redeliver = Callable[[Sequence[Letter], Deadline], Awaitable[list[Letter]]]

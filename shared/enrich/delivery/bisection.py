@@ -18,7 +18,7 @@ class Divisible(Protocol):
 
 
 class Sent(Enum):
-    """What became of a body: accepted, refused for good, or refused for a row in it."""
+    """What became of a body: accepted, refused as a whole, or refused for a row in it."""
 
     ACCEPTED = 1
     REFUSED = 2

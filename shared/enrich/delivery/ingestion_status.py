@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     TOO_LARGE = "too-large"  # this body, or a row in it
 
 
-# Codes of a 400 that speak of the rule and not of the rows: bisecting would only multiply the requests.
+# Codes of a 400 that concern the rule and not the rows: bisecting would only multiply the requests.
 _RULE_CODES = frozenset({"InvalidStream", "InvalidDcrImmutableId", "InvalidApiVersion"})
 _TRANSIENT = frozenset({408, 425, 429})
 _OUTAGE = frozenset({403, 404, 405, 410})

@@ -1,4 +1,4 @@
-"""Enriched rows to an output Event Hub, for whoever listens downstream.
+"""Enriched rows to an output Event Hub, for downstream consumers.
 
 The partition follows from the RecordId, so that one record's rows stay in one partition and in order.  It is worked out
 here and not by the service, because a batch takes only one partition key: keyed, every row would be a request.

@@ -1,6 +1,6 @@
 """Rows to request bodies, byte-exact: JSON arrays of at most 1,000,000 bytes, in order, compressed.
 
-Azure takes 1 MB a call, compressed and uncompressed, and cuts a value over 64 KB without a word (limits of the Logs
+Azure takes 1 MB a call, compressed and uncompressed, and silently truncates a value over 64 KB (limits of the Logs
 Ingestion API).  Neither says whether a KB is 1,000 or 1,024 bytes, so a body stays under the smaller reading.  A value
 is counted in bytes of UTF-8, a string without its quotes and escapes and a dynamic value as its JSON text: no reading
 of "64 KB" is stricter.  What is too long is cut here, named in TruncatedColumns, and handed out whole.

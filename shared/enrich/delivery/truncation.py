@@ -1,4 +1,4 @@
-"""Values over Azure's limit of 64 KB are cut, so that Azure does not do it without a word."""
+"""Values over Azure's limit of 64 KB are cut, so that Azure does not truncate them silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upload bodies until every row is accepted or refused for good: retry, renew, bisect, within a deadline."""
+"""Upload bodies until every row is accepted or finally refused: retry, renew, bisect, within a deadline."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from shared.clock import Clock, Deadline
 
 
 class Limiter:
-    """At most `limit` at once, between 1 and `maximum`; a pause holds everyone back."""
+    """At most `limit` at once, between 1 and `maximum`; a pause applies to all uploads."""
 
     def __init__(self, maximum: int, clock: Clock) -> None:
         self.limit = float(maximum)
@@ -50,7 +50,7 @@ class Limiter:
         self.limit = min(float(self._maximum), self.limit + 1 / self.limit)
 
     def throttled(self, sent_at: float, pause: float) -> None:
-        """An upload sent at `sent_at` was answered 429: halve once per round, and let everyone pause (seconds)."""
+        """An upload sent at `sent_at` was answered 429: halve once per round, and pause all uploads (seconds)."""
         now = self._clock.monotonic()
         if sent_at >= self._cut_at:
             self.limit = max(1.0, self.limit / 2)
@@ -71,7 +71,7 @@ class Limiter:
                 await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self._wake()  # the turn was given to someone who left: pass it on
+                self._wake()  # the slot was granted to a cancelled waiter: grant it to the next
             elif turn in self._waiting:
                 self._waiting.remove(turn)
             raise

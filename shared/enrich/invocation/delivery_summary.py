@@ -58,7 +58,7 @@ class Summary:
         self.oldest = events[0].enqueued if events else None
 
     def count_work(self, work: Work) -> None:
-        """Records by kind, and when each subscription was last heard of."""
+        """Records by kind, and when each subscription last sent."""
         sightings = self.sightings
         for row in work.parsed.rows:
             key = (row.subscription, row.kind, row.snapshot)

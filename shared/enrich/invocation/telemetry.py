@@ -29,7 +29,7 @@ _HISTOGRAMS = {
 
 
 class Telemetry(Protocol):
-    """Told of each invocation."""
+    """Receives the summary of each invocation."""
 
     def invocation(self, name: str, summary: Summary) -> AbstractContextManager[None]:
         """A span around one invocation; what `summary` holds at its end goes to the metrics."""
@@ -44,7 +44,7 @@ class Silent:
 
 
 class OpenTelemetry:
-    """Instruments of the process's providers, whoever set them up."""
+    """Instruments of the process's OpenTelemetry providers."""
 
     def __init__(self) -> None:
         from opentelemetry import metrics, trace
@@ -91,7 +91,7 @@ class OpenTelemetry:
 
 
 def telemetry(environment: Mapping[str, str]) -> Telemetry:
-    """OpenTelemetry where Application Insights is configured, or where OTEL_* says that somebody else set it up."""
+    """OpenTelemetry where Application Insights is configured, or where OTEL_* settings set it up."""
     connection = environment.get("APPLICATIONINSIGHTS_CONNECTION_STRING")
     if connection:
         _export_to_application_insights(connection)

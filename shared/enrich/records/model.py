@@ -65,9 +65,9 @@ class Parsed:
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
-    """What the reading of one batch shares: the times that Azure accepts as TimeGenerated, and a page to write on.
+    """What the reading of one batch shares: the times that Azure accepts as TimeGenerated, and a reusable buffer.
 
-    A page of one's own spares each row the growing of a new one.
+    A buffer per batch avoids growing a new one for each row.
     """
 
     oldest: datetime

@@ -69,7 +69,7 @@ class Parser:
         alike: dict[Shape | None, list[Event]] = {}
         for event in events:
             alike.setdefault(self._selection.detect_shape(event.body), []).append(event)
-        for shape, similar in alike.items():  # kind by kind: code and types stay in the processor's cache
+        for shape, similar in alike.items():  # kind by kind: code and types stay in the CPU cache
             for event in self._read_typed(shape, similar, batch, parsed) if shape else similar:
                 self._read_tolerantly(event, batch, parsed)
         return parsed

@@ -77,7 +77,7 @@ def _fill_name(values: Any, lowered: str) -> None:
 
 
 def resource_part(lowered: str) -> str:
-    """The resource that a Microsoft.Security record hangs on: its id, in lower case, without the record's own part."""
+    """The resource of a Microsoft.Security record: its lower-case id without the record's own part."""
     index = lowered.rfind(_SECURITY)
     return lowered[:index] if index >= 0 else lowered
 

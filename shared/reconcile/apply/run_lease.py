@@ -1,7 +1,7 @@
 """One writer at a time: a blob lease, renewed while the run lasts, that says who holds it.
 
 A lease lasts 60 seconds and is renewed every 10.  A write may begin only while enough of it is left for the request to
-end; a run that was killed loses it by itself.
+end; a killed run's lease expires.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class RunLease:
                 await self._lease.renew()
                 self._until = asked + self._seconds
             except HttpResponseError as error:
-                if error.status_code in {404, 409, 412}:  # somebody else has it
+                if error.status_code in {404, 409, 412}:  # another run holds it
                     self._until = 0.0
                     return
             except AzureError:

@@ -39,7 +39,7 @@ _NOT_REGISTERED = {"missingsubscriptionregistration", "subscription not register
 
 
 class ArmError(Exception):
-    """A request that failed for good, or still failed after retries; the message is Azure's sentence.
+    """A request that failed permanently, or still failed after retries; the message is Azure's sentence.
 
     `status` is the HTTP status, 0 when the connection failed; `code` is Azure's error code.
     """

@@ -1,4 +1,4 @@
-"""Is a destination there, does it let us in, and will its data be seen?  Asked once per destination and run.
+"""Whether a destination exists, accepts the app's writes, and shows its data.  Checked once per destination and run.
 
 What would be refused, or could never arrive, is blocked; what only looks wrong, or can't be looked at, is a warning.
 Each finding is one sentence with the role or command that mends it.  What a source subscription refuses (roles, locks,

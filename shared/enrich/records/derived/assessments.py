@@ -14,7 +14,7 @@ _CLOUDS = {"Azure": "Azure", "azure": "Azure", "aws": "AWS", "gcp": "GCP"}
 
 
 def _details(read: Read) -> str:
-    """The resource of an assessment or finding: its resource details first, then what its id hangs on.
+    """The resource of an assessment or finding: its resource details first, then the parent resource in its id.
 
     Returns what follows `/assessments/` in the record's id, in lower case; empty where it has no such part.
     """

@@ -25,7 +25,7 @@ _decode_definitions: Callable[[Any], list[_Definition]] = JsonDecoder(list[_Defi
 
 
 def _of_subscription(read: Read) -> str:
-    """Scores and states hang on a subscription; returns the id in lower case, which is also the RecordId."""
+    """Scores and states belong to a subscription; returns the id in lower case, which is also the RecordId."""
     record_id: str = read.id.lower() if read.id else ""
     values = read.values
     values.RecordId = record_id or None
