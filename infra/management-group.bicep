@@ -83,12 +83,14 @@ var workspaceActions = [
   'Microsoft.OperationsManagement/solutions/action'
 ]
 
-var readers = empty(dataPrincipalId) ? [
-  principalId
-] : [
-  principalId
-  dataPrincipalId
-]
+var readers = empty(dataPrincipalId)
+  ? [
+      principalId
+    ]
+  : [
+      principalId
+      dataPrincipalId
+    ]
 var readerRole = 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
 
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
@@ -102,7 +104,15 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     ]
     permissions: [
       {
-        actions: concat(readActions, recordActions, allowWrites ? writeActions : [], allowWrites && allowResourceGroups ? resourceGroupActions : [], allowRegistration ? registrationActions : [], allowEventHubKeys ? keyActions : [], allowWorkspaces ? workspaceActions : [])
+        actions: concat(
+          readActions,
+          recordActions,
+          allowWrites ? writeActions : [],
+          allowWrites && allowResourceGroups ? resourceGroupActions : [],
+          allowRegistration ? registrationActions : [],
+          allowEventHubKeys ? keyActions : [],
+          allowWorkspaces ? workspaceActions : []
+        )
         notActions: []
         dataActions: []
         notDataActions: []
@@ -122,15 +132,17 @@ resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 // Rows carry the tags, owner and name of any kind of resource, and Resource Graph answers only for what one may read.
-resource context 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for reader in (allowContext ? readers : []): {
-  name: guid(managementGroup().id, reader, readerRole)
-  properties: {
-    principalId: reader
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: tenantResourceId('Microsoft.Authorization/roleDefinitions', readerRole)
-    description: 'Looks up tags, owners and names of the resources that records concern.'
+resource context 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for reader in (allowContext ? readers : []): {
+    name: guid(managementGroup().id, reader, readerRole)
+    properties: {
+      principalId: reader
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: tenantResourceId('Microsoft.Authorization/roleDefinitions', readerRole)
+      description: 'Looks up tags, owners and names of the resources that records concern.'
+    }
   }
-}]
+]
 
 @description('Resource id of the custom role.')
 output roleDefinitionId string = role.id
