@@ -1,12 +1,12 @@
 """What the pages tell people to type exists."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from shared.settings import declarations
-from tools.bicep import parse
 from tools.infra import INFRA, ROOT
 
 PAGES = [ROOT / "docs" / name for name in ("deploy.md", "operate.md", "fidelity.md")]
@@ -36,10 +36,37 @@ def test_settings_that_a_page_names_are_read_by_the_app(page: Path) -> None:
     assert named - known == set()
 
 
+def declared_parameters(template: str) -> set[str]:
+    return set(json.loads((INFRA / f"{template}.json").read_text())["parameters"])
+
+
+def options() -> dict[str, list[str]]:
+    """The cells of each row of the table of options, by parameter."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    section = page.split("\n## Every option\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
+    return {name: cells.split(" | ") for name, cells in rows}
+
+
+def test_every_option_is_walked_through() -> None:
+    assert set(options()) == declared_parameters("main")
+    assert all(len(cells) == 4 and all(cell.strip() for cell in cells) for cells in options().values())
+
+
+def test_every_pair_that_excludes_each_other_is_in_the_table() -> None:
+    parameters = declared_parameters("main")
+    text = (INFRA / "main.bicep").read_text()
+    for sentence in re.findall(r"^    sentence: '(.+)'$", text, re.MULTILINE):
+        named = [name for name in parameters if re.search(rf"\b{name}\b", sentence.replace("${", " ", 0))]
+        assert named or "malformedIds" in sentence, sentence
+        for name in named:
+            others = [other for other in named if other != name]
+            cells = " ".join(options()[name])
+            assert not others or any(f"`{other}`" in cells for other in others), (name, others)
+
+
 def test_parameters_that_the_pages_give_are_declared() -> None:
-    parameters = {
-        name for template in ("main", "management-group") for name in parse(INFRA / f"{template}.bicep").parameters
-    }
+    parameters = {name for template in ("main", "management-group") for name in declared_parameters(template)}
     text = (ROOT / "docs" / "deploy.md").read_text()
     given = set(re.findall(r"(?:--parameters |@my\.parameters\.json \\\n {2}|principalId=\S+ )(\w+)=", text))
     given |= set(re.findall(r"\| `(\w+)` \((?:true|false)\) \|", text))
@@ -47,6 +74,6 @@ def test_parameters_that_the_pages_give_are_declared() -> None:
 
 
 def test_environment_of_azd_is_what_its_parameters_read() -> None:
-    read = set(re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text()))
+    read = set(re.findall(r"readEnvironmentVariable\('(\w+)'", (INFRA / "main.bicepparam").read_text()))
     told = set(re.findall(r"azd env set (\w+)", (ROOT / "docs" / "deploy.md").read_text()))
     assert told <= read
