@@ -27,16 +27,20 @@ EXCEPTIONS = {
     ("CKV_AZURE_35", "Microsoft.Storage/storageAccounts"): (
         "privateNetworking denies; without it Flex Consumption has no fixed addresses to allow"
     ),
-    ("CKV_AZURE_206", "Microsoft.Storage/storageAccounts"): "parameter storageSku decides; zone redundancy is the default",
+    ("CKV_AZURE_59", "Microsoft.Storage/storageAccounts"): (
+        "privateNetworking closes the public endpoint; no key and no anonymous access opens the account in any case"
+    ),
+    (
+        "CKV_AZURE_206",
+        "Microsoft.Storage/storageAccounts",
+    ): "parameter storageSku decides; zone redundancy is the default",
     ("CKV_AZURE_225", "Microsoft.Web/serverfarms"): (
         "parameter zoneRedundant decides, since not every region has zones for Flex Consumption"
     ),
     ("CKV_AZURE_78", "Microsoft.Web/sites"): (
         "Flex Consumption has no FTP, and the policies beside the app refuse its passwords"
     ),
-    ("CKV_AZURE_222", "Microsoft.Web/sites"): (
-        "runbooks and people call the API; function keys or Entra decide who"
-    ),
+    ("CKV_AZURE_222", "Microsoft.Web/sites"): ("runbooks and people call the API; function keys or Entra decide who"),
     ("CKV_AZURE_17", "Microsoft.Web/sites"): (
         "callers prove themselves by function key or Entra token, not by certificate"
     ),
@@ -49,8 +53,8 @@ EXCEPTIONS = {
     **{
         (check, "Microsoft.Web/sites/config"): _SITE_CONFIG
         for check in (
-            *("CKV_AZURE_13", "CKV_AZURE_17", "CKV_AZURE_63", "CKV_AZURE_65", "CKV_AZURE_66"),
-            *("CKV_AZURE_78", "CKV_AZURE_80", "CKV_AZURE_88", "CKV_AZURE_222"),
+            *("CKV_AZURE_13", "CKV_AZURE_63", "CKV_AZURE_65", "CKV_AZURE_66"),
+            *("CKV_AZURE_80", "CKV_AZURE_88", "CKV_AZURE_222"),
         )
     },
 }

@@ -6,6 +6,7 @@ client has no field for a management group, which half of the deployments here n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -26,6 +27,7 @@ _PLACES = {
     "subscription": {"subscriptionId": SUBSCRIPTION},
     "managementGroup": {"managementGroupId": MANAGEMENT_GROUP},
 }
+_UNEXPLAINED = "Compilation failed"  # all that a snapshot says of errors in the files
 _ANYWHERE = {"tenantId": TENANT, "location": "westeurope", "deploymentName": "defender-export"}
 
 
@@ -103,11 +105,12 @@ class Compiler:
 
     def close(self) -> None:
         """End the process."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
         self._process.terminate()
         self._process.wait(timeout=30)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # what was not sent can't be any more
+                    stream.close()
 
     def compile(self, path: Path) -> Compiled:
         """Compile one `.bicep` file with the linter of the bicepconfig.json above it."""
@@ -136,6 +139,8 @@ class Compiler:
             request = {"path": str(path.resolve()), "metadata": place, "externalInputs": []}
             document: str = self._call("bicep/getSnapshot", request)["snapshot"]
         except CompilerError as error:
+            if str(error) != _UNEXPLAINED:
+                raise
             said = [str(one) for one in self.compile_parameters(path)[1] if one.level == "Error"]
             raise CompilerError("; ".join(said) or str(error)) from error
         return document

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from functools import cache
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5

@@ -105,6 +105,4 @@ def easy_auth_order(template: Mapping[str, Any]) -> list[str]:
 def settings(snapshot: Snapshot) -> dict[str, dict[str, str]]:
     """App settings by app."""
     found = snapshot.of_type("Microsoft.Web/sites/config")
-    return {
-        one["name"].split("/")[0]: one["properties"] for one in found if one["name"].endswith("/appsettings")
-    }
+    return {one["name"].split("/")[0]: one["properties"] for one in found if one["name"].endswith("/appsettings")}

@@ -99,7 +99,9 @@ def rights(snapshot: Snapshot) -> list[Right]:
     Raises:
         KeyError: it is to a principal, or of a role, that this module doesn't know.
     """
-    own = {one["name"]: "Defender Export (custom)" for one in snapshot.of_type("Microsoft.Authorization/roleDefinitions")}
+    own = {
+        one["name"]: "Defender Export (custom)" for one in snapshot.of_type("Microsoft.Authorization/roleDefinitions")
+    }
     names = {role: name for role, (name, _, _) in BUILT_IN.items()} | own
     return sorted(_right(one, names) for one in snapshot.of_type(_ASSIGNMENT))
 

@@ -91,7 +91,9 @@ def _by_id(snapshot: dict[str, Any]) -> dict[str, Any]:
 def _compare(old: Any, new: Any, place: str) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
-            path = f"{place} {key}" if place.startswith("/") and " " not in place else f"{place}.{key}" if place else key
+            path = (
+                f"{place} {key}" if place.startswith("/") and " " not in place else f"{place}.{key}" if place else key
+            )
             if key not in new:
                 yield f"- {path}"
             elif key not in old:

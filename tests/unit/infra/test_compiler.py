@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +204,11 @@ REFUSED = {
     "a tag of the deployment's own": ({"tags": {"application": "mine"}}, "tags: application is set by"),
     "a tag's name": ({"tags": {"cost/center": "1"}}, "tags: at most 47"),
     "an unknown table": ({"tablePlans": {"DefenderAlert_CL": "Basic"}}, "BCP089.*DefenderAlert_CL"),
-    "the plan of our own table": ({"tablePlans": {"DefenderExportRuns_CL": "Basic"}}, "BCP089.*DefenderExportRuns"),
+    "the plan of our own table": ({"tablePlans": {"DefenderExportRuns_CL": "Basic"}}, "BCP037.*DefenderExportRuns"),
     "the plan Auxiliary": ({"tablePlan": "Auxiliary"}, "BCP036|BCP033"),
-    "two faults": ({"environmentName": "A", "authMode": "entra"}, "BCP332|environmentName.*authClientId"),
+    "a name too short": ({"environmentName": "a"}, "BCP333"),
+    "a name too long": ({"environmentName": "a" * 21}, "BCP332"),
+    "two faults": ({"environmentName": "AB", "authMode": "entra"}, "environmentName.*authClientId"),
 }
 
 
@@ -244,10 +245,17 @@ CHANGES = {
         "roleDefinitions",
         "actions",
     ),
-    "types": ("types.bicep", "'0123456789abcdef-'", "'0123456789ABCDEF-'", "enterprise", "", "not valid"),
+    "types": ("types.bicep", "    '0-'\n", "    '03-'\n", "enterprise", "", "not valid"),
     "alerts": ("modules/alerts.bicep", "item.severity", "4", "small", "scheduledQueryRules", "severity"),
     "app": ("modules/app.bicep", "minTlsVersion: '1.2'", "minTlsVersion: '1.0'", "small", "sites", "minTlsVersion"),
-    "auth": ("modules/auth.bicep", "requireHttps: true", "requireHttps: false", "small", "authsettingsV2", "requireHttps"),
+    "auth": (
+        "modules/auth.bicep",
+        "requireHttps: true",
+        "requireHttps: false",
+        "small",
+        "authsettingsV2",
+        "requireHttps",
+    ),
     "eventhubs": (
         "modules/eventhubs.bicep",
         "trustedServiceAccessEnabled: true",
@@ -264,7 +272,14 @@ CHANGES = {
         "userAssignedIdentities",
         "location",
     ),
-    "ingestion": ("modules/ingestion.bicep", "'source'", "'source | take 1'", "small", "dataCollectionRules", "transformKql"),
+    "ingestion": (
+        "modules/ingestion.bicep",
+        "'source'",
+        "'source | take 1'",
+        "small",
+        "dataCollectionRules",
+        "transformKql",
+    ),
     "insights": (
         "modules/insights.bicep",
         "DisableLocalAuth: true",
@@ -330,24 +345,19 @@ def test_there_is_a_change_for_every_file() -> None:
     assert {str(source) for source in SOURCES} == {change[0] for change in CHANGES.values()}
 
 
-@pytest.fixture
-def changed(copy: Path, request: pytest.FixtureRequest) -> Iterator[None]:
-    file, right, wrong, *_ = request.param
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_shows_in_a_snapshot(compiler: Compiler, copy: Path, change: tuple[str, ...]) -> None:
+    file, right, wrong, name, resource, value = change
     text = (copy / file).read_text()
     assert right in text
     (copy / file).write_text(text.replace(right, wrong))
-    yield
-    (copy / file).write_text(text)
-
-
-@pytest.mark.parametrize(("changed", "change"), zip(CHANGES.values(), CHANGES.values(), strict=True), ids=CHANGES, indirect=["changed"])
-def test_a_change_shows_in_a_snapshot(compiler: Compiler, copy: Path, changed: None, change: tuple[str, ...]) -> None:
-    _, _, _, name, resource, value = change
     parameters = copy / "parameters" / f"{name}.bicepparam"
     try:
         found = differences(path_of(parameters).read_text(), compiler.snapshot(parameters))
     except CompilerError as refused:
         found = [str(refused)]
+    finally:
+        (copy / file).write_text(text)
     assert [line for line in found if resource in line and value in line], found[:5]
 
 
