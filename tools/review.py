@@ -35,6 +35,7 @@ NAMES = {
     "Microsoft.Network/networkSecurityGroups": r"[a-zA-Z0-9][\w.-]{0,78}\w",
     "Microsoft.Network/privateEndpoints": r"[a-zA-Z0-9][\w.-]{0,62}\w",
 }
+_SHORT_NAME = 12  # groupShortName of an action group
 _HOST_ID = 32  # The Functions host tells apps apart by this many characters of their names
 
 
@@ -49,7 +50,7 @@ def names(snapshot: Snapshot) -> list[str]:
     if len({name[:_HOST_ID] for name in apps}) < len(apps):
         wrong.append(f"host ids of {', '.join(apps)}")
     short = [one["properties"]["groupShortName"] for one in snapshot.of_type("Microsoft.Insights/actionGroups")]
-    return wrong + [f"groupShortName {name!r}" for name in short if not 1 <= len(name) <= 12]
+    return wrong + [f"groupShortName {name!r}" for name in short if not 1 <= len(name) <= _SHORT_NAME]
 
 
 def public(snapshot: Snapshot) -> list[str]:

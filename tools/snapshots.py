@@ -17,6 +17,7 @@ from tools.compiler import Compiler, find
 ROOT = Path(__file__).parents[1]
 INFRA = ROOT / "infra"
 PARAMETERS = INFRA / "parameters"
+_LONGEST = 120  # characters of a value in a difference
 TEMPLATES = ("main", "management-group")
 
 
@@ -109,7 +110,7 @@ def _compare(old: Any, new: Any, place: str) -> Iterator[str]:
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 120 else text[:117] + "..."
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def main(argv: list[str]) -> int:
