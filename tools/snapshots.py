@@ -53,9 +53,14 @@ def path_of(parameters: Path) -> Path:
     return parameters.with_suffix(".snapshot.json")
 
 
+def parameter_files(folder: Path = PARAMETERS) -> list[Path]:
+    """The project's own parameter files; `mine*.bicepparam` are a user's, and not looked at."""
+    return sorted(path for path in folder.glob("*.bicepparam") if not path.name.startswith("mine"))
+
+
 def committed(folder: Path = PARAMETERS) -> dict[str, Snapshot]:
     """The committed snapshots by the name of their parameter file."""
-    found = sorted(folder.glob("*.snapshot.json"))
+    found = [file for path in parameter_files(folder) if (file := path_of(path)).is_file()]
     return {name: parse(name, path.read_text()) for path in found if (name := path.name.removesuffix(".snapshot.json"))}
 
 
@@ -64,7 +69,7 @@ def written(compiler: Compiler, infra: Path = INFRA) -> Iterator[tuple[Path, str
     for name in TEMPLATES:
         template = compiler.compile(infra / f"{name}.bicep").template or ""
         yield infra / f"{name}.json", template.rstrip("\n") + "\n"
-    for parameters in sorted((infra / "parameters").glob("*.bicepparam")):
+    for parameters in parameter_files(infra / "parameters"):
         yield path_of(parameters), compiler.snapshot(parameters).rstrip("\n") + "\n"
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from tools import review
 from tools.compiler import Compiler, CompilerError, find
-from tools.snapshots import INFRA, Snapshot, committed, differences, parse, path_of, written
+from tools.snapshots import INFRA, Snapshot, committed, differences, parameter_files, parse, path_of, written
 
 pytestmark = pytest.mark.xdist_group("bicep")
 
 SOURCES = sorted(path.relative_to(INFRA) for path in INFRA.rglob("*.bicep"))
-PARAMETERS = sorted(path.relative_to(INFRA) for path in INFRA.rglob("*.bicepparam"))
+PARAMETERS = [path.relative_to(INFRA) for path in (INFRA / "main.bicepparam", *parameter_files())]
 WORKSPACE = (
     "/subscriptions/44444444-4444-4444-4444-444444444444/resourceGroups/rg-other"
     "/providers/Microsoft.OperationalInsights/workspaces/log-other"
