@@ -8,6 +8,7 @@ import pytest
 
 from shared.settings import declarations
 from tools.infra import INFRA, ROOT
+from tools.roles import BUILT_IN
 
 PAGES = [ROOT / "docs" / name for name in ("deploy.md", "operate.md", "fidelity.md")]
 
@@ -42,6 +43,21 @@ def test_settings_that_a_page_names_are_read_by_the_app(page: Path) -> None:
     known = {declaration.name for declaration in declarations().values()}
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", page.read_text()))
     assert named - known == set()
+
+
+NAMED_ROLES = {
+    "92aaf0da-9dab-42b6-94a3-d43ce8d16293": "Log Analytics Contributor",
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
+    "fb1c8493-542b-48eb-b624-b4c8fea62acd": "Security Admin",
+    "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d02": "Exports.Write",
+}
+
+
+@pytest.mark.parametrize("page", ["deploy.md", "cross-tenant.md", "security.md", "operate.md"])
+def test_every_id_of_a_role_is_that_of_a_role(page: str) -> None:
+    known = {*NAMED_ROLES, *BUILT_IN}
+    named = re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", (ROOT / "docs" / page).read_text())
+    assert set(named) - known == set()
 
 
 def declared_parameters(template: str) -> set[str]:
