@@ -502,7 +502,6 @@ module app 'modules/app.bicep' = {
     alwaysReady: separateDataPlane ? filter(alwaysReady, group => !contains(dataGroups, group.name)) : alwaysReady
     zoneRedundant: zoneRedundant
     updateStrategy: updateStrategy
-    workspaceResourceId: workspaceId
   }
 }
 
@@ -546,7 +545,6 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
     alwaysReady: filter(alwaysReady, group => contains(dataGroups, group.name))
     zoneRedundant: zoneRedundant
     updateStrategy: updateStrategy
-    workspaceResourceId: workspaceId
   }
 }
 

@@ -35,9 +35,7 @@ var readActions = [
   'Microsoft.Management/managementGroups/descendants/read'
   'Microsoft.Resources/subscriptions/read'
   'Microsoft.Resources/subscriptions/resourceGroups/read'
-  'Microsoft.Security/automations/read'
   'Microsoft.Security/automations/validate/action'
-  'Microsoft.Security/pricings/read'
   'Microsoft.EventHub/namespaces/read'
   'Microsoft.EventHub/namespaces/networkRuleSets/read'
   'Microsoft.EventHub/namespaces/eventhubs/read'
@@ -48,17 +46,11 @@ var readActions = [
   'Microsoft.Authorization/roleAssignments/read'
 ]
 
-// To backfill, preview and judge freshness: the present records, through Resource Graph.
+// To backfill, preview and judge freshness: the present records, through Resource Graph. A wildcard, as in Microsoft's own
+// Security Reader: several of the types that Resource Graph has are no operations of the provider, and Azure refuses a
+// role as a whole that names an operation which is not registered (role-based access control, permissions for security).
 var recordActions = [
-  'Microsoft.Security/alerts/read'
-  'Microsoft.Security/assessments/read'
-  'Microsoft.Security/assessments/subAssessments/read'
-  'Microsoft.Security/secureScores/read'
-  'Microsoft.Security/secureScoreControls/read'
-  'Microsoft.Security/regulatoryComplianceStandards/read'
-  'Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls/read'
-  'Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls/regulatoryComplianceAssessments/read'
-  'Microsoft.Security/attackPaths/read'
+  'Microsoft.Security/*/read'
 ]
 
 var writeActions = [
@@ -80,7 +72,7 @@ var keyActions = [
 
 var workspaceActions = [
   'Microsoft.OperationalInsights/workspaces/write'
-  'Microsoft.OperationsManagement/solutions/action'
+  'Microsoft.OperationsManagement/solutions/*'
 ]
 
 var readers = empty(dataPrincipalId)

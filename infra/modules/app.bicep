@@ -97,9 +97,6 @@ param zoneRedundant bool
 @description('What becomes of running invocations when code or settings change.')
 param updateStrategy UpdateStrategy
 
-@description('Resource id of the workspace that platform logs go to.')
-param workspaceResourceId string
-
 var defaults = loadJsonContent('../generated/settings.json')
 
 resource account 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
@@ -289,21 +286,6 @@ module authOff 'auth.bicep' = if (authMode != 'entra') {
     appName: app.name
     enabled: false
     clientId: authClientId
-  }
-}
-
-#disable-next-line use-recent-api-versions // no stable version is newer than 2016-09-01, which has no categories of its own
-resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
-  scope: app
-  name: 'to-workspace'
-  properties: {
-    workspaceId: workspaceResourceId
-    logs: [
-      {
-        category: 'FunctionAppLogs'
-        enabled: true
-      }
-    ]
   }
 }
 

@@ -117,7 +117,11 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
         enabled: true
       }
       {
-        category: 'RuntimeAuditLogs'
+        category: 'DiagnosticErrorLogs' // throttled and refused senders; who sends is logged on Premium only
+        enabled: true
+      }
+      {
+        category: 'AutoScaleLogs'
         enabled: true
       }
     ]

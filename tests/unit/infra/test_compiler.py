@@ -165,7 +165,7 @@ def test_all_combinations_are_right_or_refused(compiler: Compiler, copy: Path) -
     assert (outcomes.count(True), outcomes.count(False)) == (48, 16)
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a blank in the name": ({"environmentName": "Bad Name_"}, "environmentName 'Bad Name_' must"),
     "letters of another script": ({"environmentName": "\u00fcn\u00ef"}, "environmentName"),
     "capitals": ({"environmentName": "UPPER"}, "environmentName"),
