@@ -8,6 +8,7 @@ import {
   AlwaysReady
   consistsOf
   isId
+  isMail
   isResourceId
   PrincipalType
   Settings
@@ -164,7 +165,7 @@ var givenIds = {
 }
 var malformedIds = filter(objectKeys(givenIds), name => !empty(givenIds[name]) && !isId(givenIds[name]))
 var malformedActionGroups = filter(actionGroupIds, id => !isResourceId(id, 'Microsoft.Insights/actionGroups'))
-var malformedMails = filter(alertEmails, address => length(split(address, '@')) != 2 || contains(address, ' '))
+var malformedMails = filter(alertEmails, address => !isMail(address))
 var reservedTags = intersection(objectKeys(tags), ['azd-env-name', 'azd-service-name', 'application'])
 var malformedTags = filter(
   objectKeys(tags),

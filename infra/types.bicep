@@ -92,7 +92,17 @@ func isId(text string) bool =>
 @export()
 @description('Whether a text is the id of a resource of the given type, below a resource group.')
 func isResourceId(text string, type string) bool =>
-  length(split(text, '/')) == 9 && startsWith(toLower(text), '/subscriptions/') && isId(split('${text}//', '/')[2]) && contains(
-    toLower(text),
-    '/resourcegroups/'
-  ) && contains(toLower(text), toLower('/providers/${type}/')) && !endsWith(text, '/')
+  length(split(text, '/')) == 9
+    ? toLower(join(map([1, 3, 5, 6, 7], at => split(text, '/')[at]), '/')) == toLower('subscriptions/resourceGroups/providers/${type}') && isId(split(
+        text,
+        '/'
+      )[2]) && !empty(split(text, '/')[4]) && !empty(split(text, '/')[8])
+    : false
+
+@export()
+@description('Whether a text looks like one plain mail address.')
+func isMail(text string) bool =>
+  length(split(text, '@')) == 2 && !startsWith(text, '@') && contains(split('${text}@', '@')[1], '.') && !contains(
+    text,
+    ' '
+  )
