@@ -50,6 +50,8 @@ NAMED_ROLES = {
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "fb1c8493-542b-48eb-b624-b4c8fea62acd": "Security Admin",
     "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d02": "Exports.Write",
+    "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d03": "user_impersonation, of the registration's own choosing",
+    "04b07795-8ddb-461a-bbee-02f9e1bf7b46": "the Azure CLI",
 }
 
 
