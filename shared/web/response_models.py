@@ -260,7 +260,7 @@ class FreshnessList(_Body):
 
 
 class DeadLetterRow(_Body):
-    """One blob of records that could not be delivered."""
+    """One blob of records that could not be delivered; `trouble` says why one is left as it is, and what helps."""
 
     name: str
     day: str
@@ -272,6 +272,7 @@ class DeadLetterRow(_Body):
     due: datetime
     size: int
     written: datetime
+    trouble: str = ""
 
 
 class DeadLetterList(_Body):

@@ -27,9 +27,6 @@ async def open_store(connection: str) -> AsyncIterator[JobStore]:
         QueueServiceClient.from_connection_string(connection) as queues,
     ):
         table, results = await tables.create_table_if_not_exists("jobs"), blobs.get_container_client("run-reports")
-        if not await results.exists():
-            await results.create_container()
-            await queues.create_queue("jobs")
         yield JobStore(table, results, queues.get_queue_client("jobs"))
 
 
