@@ -36,7 +36,7 @@ class RefusedError(StoreError):
         super().__init__(f"refused: {code}")
 
 
-# What these say is that somebody else has the blob, or had it since it was read; every other refusal is the store's own.
+# These say that somebody else has the blob, or had it since it was read; every other refusal is the store's own.
 _TAKEN = frozenset(
     {
         "BlobAlreadyExists",

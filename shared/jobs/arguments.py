@@ -89,3 +89,16 @@ def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if len(json.dumps(arguments)) > _MAX_CHARACTERS:
         raise ValueError("these are too many names for one job; name management groups, or start several jobs")
     return kind, arguments
+
+
+def refusal_of(kind: str, arguments: Any) -> str:
+    """Why a stored job of this kind can't be carried out as it was asked for; empty when it can."""
+    if not isinstance(arguments, Mapping):
+        return "its arguments are no object"
+    if "kind" in arguments:
+        return "its arguments name a kind"
+    try:
+        read_arguments({"kind": kind, **arguments})
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -151,16 +151,22 @@ class JobRequest(RootModel[PlanRequest | ReconcileRequest | PreviewRequest | Bac
 
 
 class Job(_Body):
-    """A piece of work and how far it is; `result` is there once it has finished."""
+    """A piece of work and how far it is; `result` is there once it has finished.
+
+    `state` is queued, running, succeeded, failed or dead.  A job of another release may have other kinds and states:
+    then `trouble` says why it is left as it is, and what helps.
+    """
 
     id: str
-    kind: Literal["plan", "reconcile", "preview", "backfill", "replay"]
-    state: Literal["queued", "running", "succeeded", "failed", "dead"]
+    kind: str
+    state: str
     arguments: dict[str, Any]
     actor: str
     attempt: int
     progress: str
     error: str
+    release: str = ""
+    trouble: str = ""
     created: datetime
     started: datetime | None
     finished: datetime | None
