@@ -111,7 +111,6 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
 
 async def _status(arguments: argparse.Namespace, services: Services) -> int:
     reports = services.reconciler.reports
-    await reports.open()
     if arguments.run_id:
         report = await reports.read(arguments.run_id)
         if report is None:

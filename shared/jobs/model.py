@@ -30,7 +30,7 @@ class Job:
     """One piece of work: what was asked, by whom, and how far it is.
 
     `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.  `release`
-    wrote it last.  `trouble` says why this release leaves it as it is, and what helps; empty when it can be carried out.
+    wrote it last.  `trouble` says why this release leaves it as it is, and what helps; empty when it does not.
     """
 
     id: str

@@ -282,22 +282,22 @@ def _entity(job: Job) -> dict[str, Any]:
     return entity
 
 
-def _job(entity: Mapping[str, Any], written: datetime) -> Job:
+def _job(entity: Mapping[str, Any], written: Any) -> Job:
     """A job as stored; where it can't be read whole, what can be, and `trouble`.  `written` is the storage's time."""
     trouble = _trouble(entity)
     texts = {name: str(entity.get(name) or "") for name in _TEXTS}
-    times = {name: value for name in _TIMES if (value := _plain(entity.get(name))) is not None}
+    times: dict[str, Any] = {name: value for name in _TIMES if (value := _plain(entity.get(name))) is not None}
     if texts["state"] == "running":
         times["heartbeat"] = _plain(written)
     attempt = entity.get("attempt")
+    documents = {name: found if isinstance(found := _document(entity.get(name)), dict) else {} for name in _DOCUMENTS}
+    members: dict[str, Any] = {"created": _plain(written), **times, **texts, **documents}
     return Job(
         id=str(entity["RowKey"]),
         attempt=attempt if isinstance(attempt, int) else 0,
         release=str(entity.get("release") or ""),
         trouble=trouble,
-        **{"created": written, **times},
-        **texts,
-        **{name: found if isinstance(found := _document(entity.get(name)), dict) else {} for name in _DOCUMENTS},
+        **members,
     )
 
 

@@ -250,7 +250,7 @@ class FreshnessRow(_Body):
     subscription_id: str
     kind: str
     export: str
-    verdict: Literal["fresh", "silent", "quiet", "not observable"]
+    verdict: str
     since: datetime | None
     reason: str
     last_seen: datetime | None
@@ -289,18 +289,26 @@ class DeadLetterList(_Body):
 
 
 class Run(_Body):
-    """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations."""
+    """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations.
+
+    `outcome` is Succeeded, Partial, Failed, Blocked, Skipped, Running (also of a run that was killed) or Unreadable,
+    with the reason.  `release` wrote the report, `writer` names who writes for the instance, `storeNumber` the files.
+    """
 
     run_id: str
     instance_id: str
-    trigger: Literal["timer", "http", "job", "cli"]
+    trigger: str
     actor: str
-    mode: Literal["plan", "apply"]
+    mode: str
     started: datetime
     ended: datetime
     seconds: float
-    outcome: Literal["Succeeded", "Partial", "Failed", "Blocked", "Skipped"]
+    outcome: str
     reason: str
+    release: str = ""
+    writer: str = ""
+    store_number: int = 0
+    format: int = 0
     complete: bool
     incomplete_because: list[str]
     guards: list[str]

@@ -466,7 +466,6 @@ class TestReports:
 
     @pytest.mark.parametrize("run_id", ["", "..", "../../x", "20261122T000000Z-../x", "20261122T000000Z-abc/../../x"])
     async def test_a_run_id_is_no_path(self, here: World, run_id: str) -> None:
-        await here.reconciler().reports.open()
         assert await here.reconciler().reports.read(run_id) is None
 
     async def test_a_run_that_breaks_leaves_its_reason(self, here: World) -> None:
