@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from shared import __version__
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Clients:
         """The app's own identity: a managed identity on Azure, the developer's sign-in on a terminal."""
         from azure.identity.aio import DefaultAzureCredential
 
+        self._settings.require("AZURE_CLOUD")
         credential: AsyncTokenCredential = self._keep(DefaultAzureCredential(authority=self._cloud.authority))
         return credential
 
@@ -89,7 +91,7 @@ class Clients:
             self.arm_endpoint,
             policies=[
                 policies.RequestIdPolicy(),
-                policies.UserAgentPolicy("defender-export"),
+                policies.UserAgentPolicy(f"defender-export/{__version__}"),
                 policies.AsyncRetryPolicy(),
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,
@@ -141,6 +143,8 @@ class Clients:
         from azure.identity.aio import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
 
         settings, kind = self._settings, self._settings.cross_tenant_credential
+        settings.require("AZURE_CLOUD")
+        settings.require("CROSS_TENANT_CREDENTIAL")
         proof = {"secret": settings.cross_tenant_secret, "certificate": settings.cross_tenant_certificate}
         if kind == "none" or not settings.cross_tenant_client_id:
             raise SettingsError(

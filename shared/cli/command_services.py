@@ -33,7 +33,7 @@ def with_services(command: Command) -> Callable[[argparse.Namespace], int]:
         from shared.settings import Settings, SettingsError
 
         try:
-            services = Services(Settings.load())
+            services = Services(Settings.load_all_readable())
         except SettingsError as error:
             return failed(error)
         try:

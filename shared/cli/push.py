@@ -161,7 +161,7 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
         async with open_target(arguments.url, key=key, resource=arguments.resource) as target:
             yield target
         return
-    services = Services(Settings.load())
+    services = Services(Settings.load_all_readable())
     try:
         yield StoreTarget(services.exports)
     finally:

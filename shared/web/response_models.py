@@ -360,6 +360,8 @@ class Health(_Body):
     """The process answers."""
 
     status: Literal["alive"]
+    version: str
+    commit: str
 
 
 class Check(_Body):
@@ -374,6 +376,7 @@ class Readiness(_Body):
     """Whether everything the app depends on answers."""
 
     ready: bool
+    release: str
     checks: list[Check]
     warnings: list[str]
 

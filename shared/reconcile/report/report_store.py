@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -44,9 +44,15 @@ class Baseline:
 class Reports:
     """Run reports in Blob Storage: `2026/11/22/<run id>.json`, and what the next run must know in `latest.json`."""
 
-    def __init__(self, container: ContainerClient, retention: timedelta) -> None:
+    def __init__(
+        self,
+        container: ContainerClient,
+        retention: timedelta,
+        now: Callable[[ContainerClient], Awaitable[datetime]] = storage_time,
+    ) -> None:
         self._container = container
         self._retention = retention
+        self._now = now
 
     async def save(self, report: Report) -> None:
         """Keep a report; a complete run also leaves what it saw, for the next to compare."""
@@ -111,7 +117,7 @@ class Reports:
 
         Nothing else in the container is touched, whatever its name.
         """
-        oldest = await storage_time(self._container) - self._retention
+        oldest = await self._now(self._container) - self._retention
         expired = 0
         async for blob in self._container.list_blobs(name_starts_with="20"):
             if f"{oldest + timedelta(days=1):%Y/%m/%d}/" < blob.name:

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
+from shared.exports.ownership import owned
 from shared.reconcile.model import Desired, Inventory, Live, ResourceId
 from shared.reconcile.plan.guards import Guards, allowed_changes
-from shared.exports.ownership import owned
 from shared.reconcile.plan.marks import Writer
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
 from shared.reconcile.plan.planner import Terms, decide, make_plan
@@ -25,7 +25,7 @@ def plan(
     reasons: tuple[str, ...] = (),
     guards: Guards = NO_GUARDS,
     chosen: Any = None,
-    writer: Writer = Writer(),
+    writer: Writer | None = None,
     causes: tuple[Cause, ...] = (),
 ) -> Plan:
     inventory = Inventory(
@@ -33,7 +33,7 @@ def plan(
     )
     deleted = {} if "soc" in exports else {"soc": "it was deleted yesterday"}
     declaration = Declaration(wanted, exports, unreadable or {}, deleted=deleted)
-    return make_plan(declaration, inventory, INSTANCE, Terms(guards, writer, causes), chosen)
+    return make_plan(declaration, inventory, INSTANCE, Terms(guards, writer or Writer(), causes), chosen)
 
 
 def only(made: Plan) -> Item:
