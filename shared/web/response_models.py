@@ -109,6 +109,7 @@ class PlanRequest(_Scoped):
 
     kind: Literal["plan"]
     exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
 
 
 class ReconcileRequest(_Scoped):
@@ -116,6 +117,7 @@ class ReconcileRequest(_Scoped):
 
     kind: Literal["reconcile"]
     exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
 
 
 class PreviewRequest(_Scoped):
@@ -142,12 +144,28 @@ class ReplayRequest(_Body):
     parked: bool = Field(False, description="Only parked ones, or only those that are not; both when left out.")
 
 
-class JobRequest(RootModel[PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest]):
+class AcceptRequest(_Body):
+    """Say that the stored files are meant as they are, after the store was put back or filled anew."""
+
+    kind: Literal["accept"]
+
+
+class ClaimRequest(_Body):
+    """Take over the automations that another app wrote for this instance; stop that app first."""
+
+    kind: Literal["claim"]
+    former_instance: _Name = Field("", description="Also those of this former INSTANCE_ID.")
+
+
+_AnyRequest = (
+    PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest | AcceptRequest | ClaimRequest
+)
+
+
+class JobRequest(RootModel[_AnyRequest]):
     """What to do: `kind`, and what that kind takes beside it."""
 
-    root: Annotated[
-        PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest, Field(discriminator="kind")
-    ]
+    root: Annotated[_AnyRequest, Field(discriminator="kind")]
 
 
 class Job(_Body):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared import __version__
 from tests.e2e.api import Answer, Api
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -57,7 +58,7 @@ class TestEveryAnswer:
 
     def test_of_health_needs_no_key(self, api: Api) -> None:
         answer = api.call("GET", "/api/health", key=False)
-        assert (answer.status, answer.json()) == (200, {"status": "alive"})
+        assert (answer.status, answer.json()) == (200, {"status": "alive", "version": __version__, "commit": ""})
 
 
 class TestExports:
