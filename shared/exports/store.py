@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shared import stored_format
 from shared.exports.diagnostics import Diagnostic, InvalidExport
@@ -31,7 +31,7 @@ _CURRENT: Final = "current/"
 _ACCEPTED: Final = "accepted/"
 _DELETED: Final = "deleted/"
 _NUMBER: Final = "number.json"
-_NUMBER_MEMBERS: Final = frozenset({"number"})
+_NUMBER_MEMBERS: Final = frozenset({"number", "accepted"})
 _TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason"})
 _WRITE_TRIES: Final = 20
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -70,6 +70,7 @@ class LoadedExport:
     """An export in force; `last_known_good` when its newest version is invalid and an earlier one stands in.
 
     `number` is the store's number when this version was put; 0 for one that was put before the store had a number.
+    `new` says that this version was not yet taken on by the app.
     """
 
     name: str
@@ -77,6 +78,7 @@ class LoadedExport:
     etag: str
     last_known_good: bool = False
     number: int = 0
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,19 +228,22 @@ class ExportStore:
         Raises:
             shared.stored_format.KeptAsIs: it can't be read, or a newer release wrote it.
         """
-        return (await self._read_number())[0]
+        return (await self._read_number()).number
 
     async def accept(self, seen: int) -> int:
-        """Say that the store is meant as it is, though the number `seen` was in force elsewhere; gives the new one."""
+        """Say that the store is meant as it is, though the number `seen` was in force elsewhere; gives the new one.
+
+        From then on every stored file counts as put just now.
+        """
         try:
             number = await self.number()
         except stored_format.KeptAsIs:
             number = 0
         number = max(number, seen) + 1
-        await self._container.upload_blob(_NUMBER, _numbered(number), overwrite=True)
+        await self._container.upload_blob(_NUMBER, _numbered(number, number), overwrite=True)
         return number
 
-    async def _read_number(self) -> tuple[int, str | None]:
+    async def _read_number(self) -> _Number:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
@@ -247,38 +252,53 @@ class ExportStore:
         except ResourceNotFoundError as error:
             if _is_container_missing(error):
                 raise
-            return 0, None
-        number = stored_format.read_object("store number", data, _NUMBER_MEMBERS).get("number")
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            return _Number(0, 0, None)
+        document = stored_format.read_object("store number", data, _NUMBER_MEMBERS)
+        found = [document.get("number"), document.get("accepted", 0)]
+        numbers = [one for one in found if isinstance(one, int) and not isinstance(one, bool) and one >= 0]
+        if len(numbers) < len(found):
             raise stored_format.KeptAsIs("this store number is none: say that the store is meant with `exports accept`")
-        return number, stream.properties.etag
+        return _Number(numbers[0], numbers[1], stream.properties.etag)
 
     async def _raise_number(self) -> int:
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
 
         for _ in range(_WRITE_TRIES):
-            number, etag = await self._read_number()
+            known = await self._read_number()
             condition: dict[str, Any] = (
                 {"overwrite": False}
-                if etag is None
-                else {"overwrite": True, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+                if known.etag is None
+                else {"overwrite": True, "etag": known.etag, "match_condition": MatchConditions.IfNotModified}
             )
             try:
-                await self._container.upload_blob(_NUMBER, _numbered(number + 1), **condition)
+                await self._container.upload_blob(_NUMBER, _numbered(known.number + 1, known.accepted), **condition)
             except (ResourceExistsError, ResourceModifiedError):
                 continue  # another writer was first
-            return number + 1
+            return known.number + 1
         raise ExportConflict("others write to the store all the time; try again")
 
-    async def load_all(self, *, accept: bool = False) -> LoadedExports:
-        """Every export in force: its newest version, or the last one that was taken on, with what is wrong.
+    async def take_on(self, loaded: LoadedExports) -> int:
+        """Keep the valid versions that were loaded as accepted ones; only the app's own writing runs do so.
 
-        With `accept` a valid version that is not yet taken on is taken on now; only the app's own writing runs do so.
+        Gives the store's number, which is raised for those that were put behind the app's back.
         """
-        number, trouble = 0, ""
+        number = loaded.number
+        for export in loaded.exports:
+            checked = self._read.get((export.name, export.etag))
+            if not export.new or checked is None:
+                continue
+            if export.number > number:
+                number = await self._raise_number()
+            about = {**_about(min(export.number, number)), "etag": export.etag.strip('"')}
+            await self._upload(_ACCEPTED, export.name, checked.text, metadata=about)
+        return number
+
+    async def load_all(self) -> LoadedExports:
+        """Every export in force: its newest version, or the last one that was taken on, with what is wrong."""
+        store, trouble = _Number(0, 0, None), ""
         try:
-            number = await self.number()
+            store = await self._read_number()
         except stored_format.KeptAsIs as kept:
             trouble = str(kept)
         # Listed after the number was read: what is put meanwhile has a higher number, and so counts as an edit later.
@@ -289,7 +309,7 @@ class ExportStore:
 
         async def load(name: str, blob: Any) -> tuple[LoadedExport | None, Problem | None]:
             async with gate:
-                return await self._load(name, blob, accepted.get(name), number, accept=accept and not trouble)
+                return await self._load(name, blob, accepted.get(name), store)
 
         async def record(name: str) -> tuple[str, str | Problem | None]:
             async with gate:
@@ -306,7 +326,7 @@ class ExportStore:
             (*problems, *(found for _, found in records if isinstance(found, Problem))),
             tuple(together),
             {name: found for name, found in records if isinstance(found, str)},
-            number,
+            store.number,
             trouble,
         )
 
@@ -328,7 +348,7 @@ class ExportStore:
         return f"it was deleted {when}" + (f" ({reason})" if reason else "")
 
     async def _load(
-        self, name: str, blob: Any, accepted: Any, store_number: int, *, accept: bool
+        self, name: str, blob: Any, accepted: Any, store: _Number
     ) -> tuple[LoadedExport | None, Problem | None]:
         try:
             checked, etag = await self._checked(name, blob)
@@ -337,19 +357,17 @@ class ExportStore:
         known = (accepted.metadata or {}) if accepted is not None else {}
         taken_on = accepted is not None and _quoted(known.get("etag", "")) == etag
         if checked.config is not None and checked.valid:
-            number = _version_number(blob.metadata or {}, known, store_number, taken_on=taken_on)
-            if accept and not taken_on and _is_readable(known):
-                if number > store_number:
-                    number = await self._raise_number()
-                about = {**_about(number), "etag": etag.strip('"')}
-                await self._upload(_ACCEPTED, name, checked.text, metadata=about)
-            return LoadedExport(name, checked.config, etag, number=number), None
+            number = _version_number(blob.metadata or {}, known, store, taken_on=taken_on)
+            new = not taken_on and _is_readable(known)
+            return LoadedExport(name, checked.config, etag, number=number, new=new), None
         earlier = await self._last_known_good(name) if accepted is not None and _is_readable(known) else None
         findings = (*checked.findings, *_written_by(name, blob.metadata or {}))
         problem = Problem(name, findings, in_force=earlier is not None)
         if earlier is None:
             return None, problem
-        return LoadedExport(name, earlier, etag, last_known_good=True, number=_stated(known)), problem
+        return LoadedExport(
+            name, earlier, etag, last_known_good=True, number=max(_stated(known), store.accepted)
+        ), problem
 
     async def _checked(self, name: str, blob: Any) -> tuple[Checked, str]:
         """The checks of the newest version and its ETag; a version is read once."""
@@ -435,8 +453,16 @@ def _is_container_missing(error: Any) -> bool:
     return bool(error.error_code == "ContainerNotFound")  # storage adds it to every error
 
 
-def _numbered(number: int) -> str:
-    return json.dumps({**stored_format.stamp("store number"), "number": number})
+class _Number(NamedTuple):
+    """The store's number, what it was when the store was last said to be meant, and the ETag of the record."""
+
+    number: int
+    accepted: int
+    etag: str | None
+
+
+def _numbered(number: int, accepted: int) -> str:
+    return json.dumps({**stored_format.stamp("store number"), "number": number, "accepted": accepted})
 
 
 def _about(number: int) -> dict[str, str]:
@@ -458,14 +484,12 @@ def _is_readable(metadata: Mapping[str, str]) -> bool:
     return True
 
 
-def _version_number(
-    current: Mapping[str, str], accepted: Mapping[str, str], store_number: int, *, taken_on: bool
-) -> int:
+def _version_number(current: Mapping[str, str], accepted: Mapping[str, str], store: _Number, *, taken_on: bool) -> int:
     """The number of a version; one that was put behind the app's back, or put back, counts as put just now."""
     if taken_on:
-        return _stated(accepted)
+        return max(_stated(accepted), store.accepted)
     stated = _stated(current)
-    return stated if stated > _stated(accepted) else store_number + 1
+    return max(stated, store.accepted) if stated > _stated(accepted) else store.number + 1
 
 
 def _written_by(name: str, metadata: Mapping[str, str]) -> tuple[Diagnostic, ...]:

@@ -85,6 +85,7 @@ class _Run:
     lease: RunLease | None = None
     applying: Apply | None = None
     writer: Writer = field(default_factory=Writer)
+    loaded: LoadedExports | None = None
 
 
 class Reconciler:
@@ -230,7 +231,7 @@ class Reconciler:
     async def _look(self, run: _Run, request: Request) -> None:
         """Discover and plan."""
         settings = self._settings
-        loaded = await self._exports.load_all(accept=run.report.mode == "apply" and not request.claim)
+        loaded = run.loaded = await self._exports.load_all()
         configs = [export.config for export in loaded.exports]
         unreadable = {
             problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
@@ -287,6 +288,9 @@ class Reconciler:
     async def _write(self, run: _Run, request: Request) -> None:
         if request.reviewed is not None:
             refuse_if_stale(request.reviewed, run.report.plan)
+        if run.loaded is not None and not (request.claim or run.report.plan.hold):
+            run.writer = replace(run.writer, number=await self._exports.take_on(run.loaded))
+            run.report = replace(run.report, store_number=max(run.writer.number, run.report.store_number))
         run.applying = Apply(
             run.arm,
             run.destinations,

@@ -311,7 +311,9 @@ class TestReady:
     def test_tells_of_everything_that_the_app_depends_on(self, api: Api) -> None:
         answer = api.call("GET", "/api/ready")
         checks = {check["name"]: check for check in answer.json()["checks"]}
-        assert list(checks) == ["identity", "storage", "eventHub", "ingestion", "lastRun"]
+        assert list(checks) == [
+            "settings", "identity", "storage", "stored", "eventHub", "ingestion", "lastRun",
+        ]  # fmt: skip
         assert (answer.status, answer.json()["ready"]) == (200, True), answer.text
         assert "by partition 0: 0" in checks["eventHub"]["detail"]
 

@@ -198,7 +198,7 @@ def elsewhere(
         gone = f"https://127.0.0.1:{stack.enter_context(deaf_port())}/devstoreaccount1"
         apps = {
             "entra": api.beside("entra", AUTH_MODE="entra"),
-            "misconfigured": api.beside("misconfigured", MAX_DELETES="many"),
+            "misconfigured": api.beside("misconfigured", AUTH_MODE="yolo"),
             "without storage": api.beside(
                 "without-storage",
                 **{f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")},
@@ -255,7 +255,7 @@ def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
 def cut_short(folder: Path) -> Path:
     """The published app without two of its files."""
     build(folder)
-    for lost in ("wire.py", "page/operations.html"):
+    for lost in ("serialization.py", "page/operations.html"):
         (folder / "shared" / "web" / lost).unlink()
     return folder / "function_app.py"
 

@@ -65,13 +65,14 @@ class Plan:
     """Every automation that the declaration or the tenant knows, with its action.
 
     `reasons` say why discovery may be incomplete, `guards` which guards held something back, `warnings` what looks
-    wrong with a destination.
+    wrong with a destination.  `hold` is why the instance may write nothing at all.
     """
 
     items: tuple[Item, ...]
     reasons: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    hold: str = ""
 
     @property
     def writes(self) -> tuple[Item, ...]:

@@ -16,7 +16,7 @@ from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
 from shared.reconcile.plan.automation_diff import Change, diff, same_location
 from shared.reconcile.plan.guards import Guards, block, hold_back
-from shared.reconcile.plan.marks import WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
 
 # What a release compiles otherwise is among these; all else that differs was changed by somebody.
@@ -132,8 +132,10 @@ def make_plan(
         block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
     held = hold_back(items, terms.guards, owned_count)
-    held = (*_hold(items, standing(inventory, instance_id, terms.writer)), *held)
-    return Plan(tuple(items[key] for key in sorted(items)), tuple(inventory.reasons), held, declaration.warnings)
+    stands = standing(inventory, instance_id, terms.writer)
+    held = (*_hold(items, stands), *held)
+    ordered = tuple(items[key] for key in sorted(items))
+    return Plan(ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold)
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:
@@ -148,12 +150,16 @@ def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: s
         if not mine and not (former and owned(automation.tags, former)):
             continue
         wanted = {WRITER_TAG: writer.name} | ({} if mine else {INSTANCE_TAG: instance_id})
+        if read_mark(automation.tags).number <= writer.number:
+            # It tells of the other store.  One that is ahead of this store stays, until `exports accept`.
+            wanted[NUMBER_TAG] = "0"
         changes = tuple(
             Change(f"tags.{name}", tag(automation.tags, name) or None, value)
             for name, value in wanted.items()
             if tag(automation.tags, name).lower() != value.lower()
         )
-        if not changes or (mine and not tag(automation.tags, WRITER_TAG)):
+        others = tag(automation.tags, WRITER_TAG).lower() not in {"", writer.name}
+        if not changes or (mine and not others):
             continue
         export = tag(automation.tags, NAME_TAG).lower()
         item = Item(Action.UPDATE, automation.id, export, changes, cause=Cause.CLAIM, retag=wanted)

@@ -53,7 +53,8 @@ def plan_from_dict(document: Any, instance_id: str) -> Plan:
     notes = [document.get(name) or [] for name in ("incompleteBecause", "guards", "warnings")]
     if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in notes):
         raise ValueError("the plan can't be read: its notes are no lists of sentences")
-    plan = Plan(items, *map(tuple, notes))
+    reasons, guards, warnings = (tuple(each) for each in notes)
+    plan = Plan(items, reasons, guards, warnings)
     if (_fingerprint_1(plan) if written == 1 else fingerprint(plan)) != document.get("fingerprint"):
         raise ValueError("the plan was edited; make a new one")
     return plan

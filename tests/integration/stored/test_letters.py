@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -40,7 +41,7 @@ async def spilt(plant: Plant, number: int = 5) -> tuple[str, Lines, dict[str, st
     await plant.pipeline.run(assessments(range(number)))
     plant.azure.ingestion.publishers |= publishers
     ((name, (data, metadata)),) = (await contents(plant)).items()
-    return name, [json.loads(line) for line in igzip.decompress(data).splitlines()], metadata
+    return name, [json.loads(line) for line in gzip.decompress(data).splitlines()], metadata
 
 
 def packed(lines: Lines) -> bytes:
@@ -250,7 +251,7 @@ async def test_nothing_that_is_drawn_is_sent_or_deleted(plant: Plant) -> None:
         await store(plant, name, data, metadata)
         replay = await plant.pipeline.replay(NOW)
         if replay.delivered:
-            texts = igzip.decompress(data).decode()
+            texts = gzip.decompress(data).decode()
             # A word where a word is allowed (a reason, a table) is a letter like any other.
             assert replay.delivered + replay.remaining == 5, (seed, texts)
             continue
