@@ -229,8 +229,10 @@ def command_line(folder: Path, temporary: Path) -> None:
             shutil.copyfile(ROOT / name, source / name)
     built = temporary / "built"
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel", "--no-deps"]
-    command += ["--no-build-isolation", "--wheel-dir", str(built), str(source)]
-    subprocess.run(command, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"})
+    command += ["--wheel-dir", str(built), str(source)]
+    done = subprocess.run(command, check=False, env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"})
+    if done.returncode:
+        raise ReleaseError("pip could not build the command line's wheel")
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         files = {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
