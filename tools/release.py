@@ -82,6 +82,7 @@ def build(folder: Path) -> list[str]:
         write_zip(folder / f"templates-{__version__}.zip", templates(Path(temporary) / "templates"))
         sbom = json.dumps(bill_of_materials(wheels, commit), indent=1, sort_keys=True) + "\n"
     (folder / "sbom.cdx.json").write_text(sbom)
+    verify(folder / f"defender-export-{__version__}-py{python}.zip", interpreter(python), commit)
     names = sorted(path.name for path in folder.iterdir() if path.name != "SHA256SUMS")
     sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names]
     (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
@@ -218,6 +219,48 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
             entry.external_attr = 0o644 << 16
             entry.create_system = 3
             archive.writestr(entry, files[name])
+
+
+_VERIFICATION = """
+import importlib, json, pathlib, sys
+root = pathlib.Path(sys.argv[1])
+packages = root / ".python_packages/lib/site-packages"
+sys.path[:0] = [str(root), str(packages)]
+native = sorted(packages.rglob("*.so"))
+failed = {}
+for file in native:
+    name = ".".join(file.relative_to(packages).parts)
+    name = name[: name.index(".cpython")] if ".cpython" in name else name.removesuffix(".so").removesuffix(".abi3")
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        failed[name] = str(error)
+import function_app
+answer = json.loads(function_app.routing.alive().get_body())
+print(json.dumps({"native": len(native), "failed": failed, "health": answer}))
+"""
+
+
+def verify(package: Path, python: str, commit: str) -> None:
+    """Unzip a package and have it answer `health` on that Python, with no packages but its own.
+
+    Raises:
+        ReleaseError: a native module can't be imported, or the answer names another version or commit.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(temporary)
+        # -S: no site-packages of the interpreter's own; -I: no environment, no current folder.
+        command = [python, "-I", "-S", "-B", "-c", _VERIFICATION, temporary]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=temporary)
+    if done.returncode:
+        raise ReleaseError(f"the package does not start: {done.stderr.strip()[-2000:]}")
+    seen = json.loads(done.stdout)
+    if seen["failed"] or not seen["native"]:
+        raise ReleaseError(f"native modules that can't be imported: {seen['failed'] or 'none were found'}")
+    said = {"status": "alive", "version": __version__, "commit": commit}
+    if seen["health"] != said:
+        raise ReleaseError(f"the package answers {seen['health']}, and should say {said}")
 
 
 def command_line(folder: Path, temporary: Path) -> None:
