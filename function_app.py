@@ -3,7 +3,6 @@
 The worker reads annotations as objects, so this module keeps `typing.List` and has no postponed annotations.
 """
 
-import json
 import os
 import typing
 
@@ -60,7 +59,9 @@ async def check_freshness(timer: func.TimerRequest) -> None:
 @app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
 async def run_job(message: func.QueueMessage) -> None:
     """Carry out one queued job."""
-    await services().job_worker.run(json.loads(message.get_body())["job"])
+    from shared.jobs.store import job_of
+
+    await services().job_worker.run(job_of(message.get_body()))
 
 
 @app.function_name("list_exports")

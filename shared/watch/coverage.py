@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from shared.exports.compiler import INSTANCE_TAG, MANAGED_BY, MANAGED_BY_TAG, NAME_TAG
+from shared.exports.compiler import NAME_TAG
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.event_sources import EVENT_SOURCES, member
 from shared.exports.explain import explain
 from shared.exports.linter import lint_sources
+from shared.exports.ownership import owned, tag
 from shared.exports.rule_sets import MalformedRules, Source, parse_sources
 
 
@@ -193,10 +194,9 @@ def cover(
 
 def _exporters(automation: Live, subscription_id: str, instance_id: str, reader: _Reader) -> Iterable[Exporter]:
     shape = reader.read(automation.properties, subscription_id)
-    tags = {name.lower(): value for name, value in automation.tags.items()}
-    ours = tags.get(MANAGED_BY_TAG) == MANAGED_BY and tags.get(INSTANCE_TAG) == instance_id
+    ours = owned(automation.tags, instance_id)
     name = automation.id.rpartition("/")[2]
-    owner, export = ("ours", tags.get(NAME_TAG, "")) if ours else ("foreign", "")
+    owner, export = ("ours", tag(automation.tags, NAME_TAG).lower()) if ours else ("foreign", "")
     destinations = tuple(
         Destination(kind, resource_id.replace(_OWN, subscription_id)) for kind, resource_id in shape.destinations
     )

@@ -28,7 +28,7 @@ from shared.watch.present_records import PresentRecords, dated
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 from shared.watch.check_outcome import Compared, Outcome
-from shared.watch.health_rows import HEALTH_TABLE, as_document, comparison_rows, health_rows
+from shared.watch.health_rows import HEALTH_TABLE, as_document, as_far_as_readable, comparison_rows, health_rows
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
 # A day (UTC) -> rows stored by table, or None when they can't be asked for
@@ -93,22 +93,23 @@ class FreshnessCheck:
         return as_document(await self._judge(tenant, now, noting=False), tenant.coverage)
 
     async def latest(self) -> dict[str, Any] | None:
-        """The latest answer as it was kept; None before the first check."""
+        """The latest answer as far as it can be read; None before the first check."""
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
             download = await self._answers.download_blob(LATEST)
-            answer: dict[str, Any] = json.loads(await download.readall())
         except ResourceNotFoundError:
             return None
-        return answer
+        return as_far_as_readable(await download.readall())
 
     async def _judge(self, tenant: Tenant, now: datetime, *, noting: bool) -> Outcome:
         expectations = expect(tenant.declared, tenant.coverage, self._hub_id, complete=not tenant.reasons)
         seen = await self._last_seen.read()
+        unreadable = self._last_seen.unreadable
+        expectations = [each for each in expectations if each.key not in unreadable]
         waiting = marks(expectations, seen, now, complete=not tenant.reasons)
         seen |= waiting
-        reasons = list(tenant.reasons)
+        reasons = [*tenant.reasons, *(f"what was seen of {key[0]}, {key[1]}: {why}" for key, why in unreadable.items())]
         present = await self._present_for(suspects(expectations, seen, now, self._due), now, reasons)
         idle = with_nothing_to_send(seen, present, now)
         if noting:

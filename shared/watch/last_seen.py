@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared import stored_format
 from shared.watch.expectations import Key
 from shared.watch.freshness import Seen
 
@@ -44,6 +45,7 @@ class LastSeen:
         self._uploads_due: datetime | None = None
         # Each process adds up its own rows, so no two ever write the same entity.
         self._process = uuid.uuid4().hex
+        self.unreadable: dict[Key, str] = {}
 
     async def note(self, sightings: Sightings, uploads: Uploads, now: datetime) -> None:
         """Take note of one invocation's records; writes only what an interval has passed for."""
@@ -79,6 +81,7 @@ class LastSeen:
                     "RowKey": f"{table}-{self._process}",
                     "table": table,
                     "rows": rows,
+                    **stored_format.stamp("last seen"),
                 }
             )
         newest = max((day for _, day in self._uploads), default=None)
@@ -96,33 +99,51 @@ class LastSeen:
         await self._write(due)
 
     async def read(self) -> dict[Key, Seen]:
-        """Everything known, by subscription and kind."""
+        """Everything known, by subscription and kind; rows that can't be read are left as they are, in `unreadable`."""
         found: dict[Key, Seen] = {}
+        self.unreadable = {}
         entities = self._table.query_entities("PartitionKey lt @uploads or PartitionKey gt @after", parameters=_BOUNDS)
         async for entity in entities:
-            times = {name: entity[name].astimezone(UTC) for name in _TIMES if entity.get(name) is not None}
-            found[entity["PartitionKey"], entity["RowKey"]] = Seen(**times)
+            key = (str(entity["PartitionKey"]), str(entity["RowKey"]))
+            try:
+                stored_format.admit("last seen", entity)
+                found[key] = Seen(**_times(entity))
+            except stored_format.KeptAsIs as kept:
+                self.unreadable[key] = str(kept)
         return found
 
     async def uploaded(self, day: date) -> dict[str, int]:
-        """Rows accepted on a day (UTC), by table, over all processes."""
+        """Rows accepted on a day (UTC), by table, over all processes; without tables whose sum can't be known."""
         sums: dict[str, int] = {}
+        unknown: set[str] = set()
         entities = self._table.query_entities(
             "PartitionKey eq @day", parameters={"day": f"{_UPLOADED}{day.isoformat()}"}
         )
         async for entity in entities:
-            sums[entity["table"]] = sums.get(entity["table"], 0) + entity["rows"]
-        return sums
+            table, rows = entity.get("table"), entity.get("rows")
+            if not isinstance(table, str) or not isinstance(rows, int) or isinstance(rows, bool):
+                unknown.add(str(entity["RowKey"]).rpartition("-")[0])
+                continue
+            sums[table] = sums.get(table, 0) + rows
+        return {table: rows for table, rows in sums.items() if table not in unknown}
 
     async def _write(self, due: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
         turns = asyncio.Semaphore(_CONCURRENT_WRITES)
+        stamp = stored_format.stamp("last seen")
 
         async def write(subscription_id: str, kinds: Mapping[str, Mapping[str, Any]]) -> None:
             operations = [
-                ("upsert", {"PartitionKey": subscription_id, "RowKey": kind, **columns}, {"mode": "merge"})
+                ("upsert", {"PartitionKey": subscription_id, "RowKey": kind, **stamp, **columns}, {"mode": "merge"})
                 for kind, columns in kinds.items()
             ]
             async with turns:
                 await self._table.submit_transaction(operations)
 
         await asyncio.gather(*(write(subscription_id, kinds) for subscription_id, kinds in due.items()))
+
+
+def _times(entity: Mapping[str, Any]) -> dict[str, datetime]:
+    present = {name: entity[name] for name in _TIMES if entity.get(name) is not None}
+    if wrong := sorted(name for name, value in present.items() if not isinstance(value, datetime)):
+        raise stored_format.KeptAsIs(f"its column {wrong[0]} holds no time: remove the row, or put it right")
+    return {name: value.astimezone(UTC) for name, value in present.items()}

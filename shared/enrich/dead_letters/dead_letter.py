@@ -18,7 +18,7 @@ from shared.enrich.records.model import BadRecord, Event, Row
 Target = Literal["workspace", "hub"]
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One row or one raw event, and what happened to it.
 
     `row` is the row's JSON for `table`; `event` is base64 of bytes that no row can be made of.  `target` is where it
@@ -44,6 +44,14 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int = 0
     enqueued: datetime
     failed: datetime
+
+    @property
+    def sound(self) -> bool:
+        """Whether it holds what it takes to send it: a row, as an object, and its table, or an event, never both."""
+        row = bytes(self.row)
+        if self.event:
+            return not row and self.target == "workspace" and _is_base64(self.event)
+        return row.startswith(b"{") and bool(self.table)
 
     @property
     def raw_event(self) -> Event:
@@ -120,6 +128,14 @@ def one_line(row: bytes) -> msgspec.Raw:
     if b"\n" in row or b"\r" in row:
         row = row.replace(b"\n", b" ").replace(b"\r", b" ")
     return msgspec.Raw(row)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_row(row: Row, text: bytes, now: datetime, answer: Answer, *, outage: bool, tries: int) -> Letter:

@@ -135,6 +135,21 @@ class Arm:
 
         await self._asked("put automation", place, ask, write=True, tenant=towards)
 
+    async def retag(self, place: ResourceId, tags: Mapping[str, str], etag: str = "") -> None:
+        """Replace an automation's tags and nothing else; with an etag, only while it is still the current one.
+
+        Raises:
+            ArmError: 412 when the etag is no longer current, or any other failure.
+        """
+
+        async def ask(options: Mapping[str, Any]) -> Any:
+            operations = await self._automations(place)
+            return await operations.update(
+                place.resource_group, place.name, {"tags": dict(tags)}, headers=_if_match(etag), **options
+            )
+
+        await self._asked("tag automation", place, ask, write=True)
+
     async def delete(self, place: ResourceId, etag: str = "") -> None:
         """Delete an automation; one that is not there is fine.
 

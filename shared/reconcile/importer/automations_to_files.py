@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shared.exports.compiler import NAME_TAG, compile_automation
 from shared.exports.diagnostics import Diagnostic, InvalidExport, errors
 from shared.exports.linter import CODES
+from shared.exports.ownership import managed, tag
 from shared.exports.rule_sets import MalformedRules, Source, normalise, parse_sources
 from shared.exports.validation import check_config
 from shared.exports.yaml_writer import write
 from shared.reconcile.importer.sources_to_sections import Unsayable, export_section
 from shared.reconcile.model import Live, Subscription
 from shared.reconcile.plan.automation_diff import diff
-from shared.reconcile.plan.ownership import managed, tag
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig

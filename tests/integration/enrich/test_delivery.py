@@ -162,11 +162,14 @@ async def test_with_the_dead_letter_store_gone_too_the_batch_is_not_given_up(pla
     assert plant.stored() == names(range(10))
 
 
-async def test_a_store_that_was_never_written_to_is_made_on_first_use(plant: Plant) -> None:
-    fresh = plant.rebuilt(dead_letters_container="made-on-first-use")
-    assert (await fresh.replay()).blobs == 0
-    await fresh.run([Event(b"nonsense", START)])
-    assert (await fresh.replay()).remaining == 1
+async def test_a_container_that_the_deployment_makes_is_never_made_anew(plant: Plant) -> None:
+    gone = plant.rebuilt(dead_letters_container="deleted-by-mistake")
+    with pytest.raises(StoreError, match="ContainerNotFound"):
+        await gone.replay()
+    with pytest.raises(StoreError, match="ContainerNotFound"):
+        await gone.run([Event(b"nonsense", START)])
+    names = [one.name async for one in plant.clients.blobs.list_containers()]
+    assert "deleted-by-mistake" not in names
 
 
 async def test_no_upload_is_begun_after_the_deadline(plant: Plant) -> None:
