@@ -32,3 +32,10 @@ def first_text(named: Mapping[str, Any], name: str) -> str | None:
     """A text that is not empty."""
     value = named.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a dynamic value, from either reader, is missing, null, or an object, list or text with nothing in it."""
+    if isinstance(value, Raw):
+        return bytes(value) in {b"null", b"{}", b"[]", b'""'}
+    return not value

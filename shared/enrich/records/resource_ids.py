@@ -8,6 +8,8 @@ _TOP_LEVEL = 9
 """Parts of /subscriptions/S/resourcegroups/G/providers/P/T/N, the form that most ids have."""
 _SUBSCRIPTION = 3
 """Parts of /subscriptions/S."""
+_ENTITY = "/securityentitydata/"
+_CONNECTORS = "/providers/microsoft.security/securityconnectors/"
 _SECURITY = "/providers/microsoft.security/"
 
 
@@ -26,7 +28,20 @@ def fill_place(values: Any, lowered: str) -> bool:
 
 
 def fill_azure_place(values: Any, lowered: str) -> bool:
-    """The same for an id inside an Azure subscription; False, with nothing filled, for any other."""
+    """The same for an id inside an Azure subscription; False, with nothing filled, for any other.
+
+    The id of an entity inside of a resource (`.../securityentitydata/...`) fills EntityId, and the resource's columns
+    from what precedes it, so that owner, tags and location are looked up.  Entities of security connectors, which
+    stand for resources of other clouds, are resources themselves.
+    """
+    owner, inside, entity = lowered.partition(_ENTITY)
+    if inside and _CONNECTORS in owner:
+        values.ConnectorId = values.ConnectorId or owner
+    elif inside:
+        values.EntityId = lowered
+        if not values.ResourceName:
+            values.ResourceName = entity.rstrip("/").rpartition("/")[2]
+        lowered = owner
     parts = lowered.split("/")
     count = len(parts)
     if count == _TOP_LEVEL and parts[1] == "subscriptions" and parts[5] == "providers" and parts[8]:
@@ -35,14 +50,14 @@ def fill_azure_place(values: Any, lowered: str) -> bool:
         values.ResourceType = f"{parts[6]}/{parts[7]}"
         if parts[3] == "resourcegroups" and parts[4]:
             values.ResourceGroup = parts[4]
-        if values.ResourceName is None:
+        if not values.ResourceName:
             values.ResourceName = parts[8]
         return True
     if count == _SUBSCRIPTION and parts[1] == "subscriptions" and parts[2]:
         values.ResourceId = lowered
         values.SubscriptionId = parts[2]
         values.ResourceType = "microsoft.resources/subscriptions"
-        if values.ResourceName is None:
+        if not values.ResourceName:
             values.ResourceName = parts[2]
         return True
     return _fill_any_azure_place(values, lowered.rstrip("/"))
@@ -62,7 +77,7 @@ def _fill_any_azure_place(values: Any, lowered: str) -> bool:
         segments = provided.split("/")
         kind = "/".join([segments[0], *segments[1::2]])
     else:
-        kind = "microsoft.resources/subscriptions/resourcegroups" if group else "microsoft.resources/subscriptions"
+        kind = _scope_type(parts)
     _fill_name(values, lowered)
     values.SubscriptionId = subscription
     values.ResourceType = kind
@@ -70,16 +85,25 @@ def _fill_any_azure_place(values: Any, lowered: str) -> bool:
     return True
 
 
+def _scope_type(parts: list[str]) -> str:
+    """The type of an id without a provider: a subscription, a group, or what it names next, such as identities."""
+    if len(parts) > _SUBSCRIPTION:
+        return "/".join(["microsoft.resources/subscriptions", *parts[3::2]])
+    return "microsoft.resources/subscriptions"
+
+
 def _fill_name(values: Any, lowered: str) -> None:
     values.ResourceId = lowered
-    if values.ResourceName is None:
+    if not values.ResourceName:
         values.ResourceName = lowered[lowered.rfind("/") + 1 :]
 
 
 def resource_part(lowered: str) -> str:
     """The resource that a Microsoft.Security record hangs on: its id, in lower case, without the record's own part."""
     index = lowered.rfind(_SECURITY)
-    return lowered[:index] if index >= 0 else lowered
+    if index < 0 or lowered.startswith("securityconnectors/", index + len(_SECURITY)):
+        return lowered
+    return lowered[:index]
 
 
 def segment_after(lowered: str, name: str, text: str = "") -> str:
