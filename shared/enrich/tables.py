@@ -169,7 +169,7 @@ RecommendationCategory        string    + Category of an individual recommendati
 IsPreview                     boolean   + Whether the recommendation is in preview.
 IsContextualRisk              boolean   + Whether RiskLevel takes the resource's surroundings into account.
 RiskPaths                     dynamic   + Graph of what makes the risk.
-ResourceAdditionalData        dynamic   + Details of the image, container or repository, as sent: a text that holds JSON.
+ResourceAdditionalData        dynamic   + Details of the image, container or repository, as sent: JSON in a text.
 SoftwareName                  string    + Package or product to update.
 SoftwareVendor                string    + Who makes it.
 SoftwareVersions              dynamic   + Versions found on the resource.

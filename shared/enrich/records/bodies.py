@@ -1,9 +1,9 @@
 """The records in an event's body, however a pipeline has wrapped them.
 
-Taken apart are: a byte order mark, UTF-16 and UTF-32, gzip and zlib, base64, NULs at the end; JSON lines and objects one
-after another; arrays; `records`, `value` and `data` with lists; envelopes of Event Grid, CloudEvents, Logic Apps, Splunk
-and Beats; a JSON text in a JSON text.  An envelope is taken off only where a record of Microsoft.Security is inside:
-any other object is a record itself, of an unknown kind.
+Taken apart are: a byte order mark, UTF-16 and UTF-32, gzip and zlib, base64, NULs at the end; JSON lines and objects
+one after another; arrays; `records`, `value` and `data` with lists; envelopes of Event Grid, CloudEvents, Logic Apps,
+Splunk and Beats; a JSON text in a JSON text.  An envelope is taken off only where a record of Microsoft.Security is
+inside: any other object is a record itself, of an unknown kind.
 
 What no record can be read from is handed back with the reason.  Nothing is ever passed over: each body gives at least
 one part.
@@ -19,10 +19,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-import orjson
-
 from shared.enrich.records.field_mapping import BY_NAME, BY_TYPE, OTHER, Kind
+from shared.enrich.records.json_values import encoded
 from shared.enrich.records.tolerant_reader import UnreadableError, load
 
 MOST_BYTES = 32_000_000
@@ -175,8 +173,6 @@ def _one_after_another(text: bytes, body: bytes, error: UnreadableError) -> list
     place = _BETWEEN.match(whole).end()  # type: ignore[union-attr] # matches anywhere
     while place < len(whole):
         try:
-            if whole[place] not in '{["':
-                raise ValueError
             _, end = decoder.raw_decode(whole, place)
             one = whole[place:end].encode()
             value = load(one)
@@ -212,7 +208,7 @@ def _unwrapped(value: Any, text: bytes | None = None, depth: int = 0) -> Iterato
     """The records in a parsed value; `text` are its bytes where it was read from them alone."""
     if isinstance(value, list) and depth < MOST_WRAPPINGS:
         if not value:
-            yield Part(None, text if text is not None else _written(value), NO_RECORD)
+            yield Part(None, text if text is not None else encoded(value), NO_RECORD)
         for item in value:
             yield from _unwrapped(item, None, depth + 1)
     elif isinstance(value, str) and depth < MOST_WRAPPINGS:
@@ -220,15 +216,15 @@ def _unwrapped(value: Any, text: bytes | None = None, depth: int = 0) -> Iterato
         if isinstance(inner, dict | list | str) and inner != value:
             yield from _unwrapped(inner, None, depth + 1)
         else:
-            yield Part(None, text if text is not None else _written(value), f"{NO_OBJECT}: a text")
+            yield Part(None, text if text is not None else encoded(value), f"{NO_OBJECT}: a text")
     elif isinstance(value, dict) and value:
         inside = _inside(value, depth) if recognise(value) is OTHER else None
         if inside is None:
-            yield Part(value, text if text is not None else _written(value))
+            yield Part(value, text if text is not None else encoded(value))
         else:
             yield from inside
     else:
-        yield Part(None, text if text is not None else _written(value), NO_OBJECT)
+        yield Part(None, text if text is not None else encoded(value), NO_OBJECT)
 
 
 def _inside(envelope: dict[str, Any], depth: int) -> list[Part] | None:
@@ -239,7 +235,7 @@ def _inside(envelope: dict[str, Any], depth: int) -> list[Part] | None:
     listed = lowered.get("records")
     if isinstance(listed, list) and (len(lowered) == 1 or not _is_of_security(lowered)):
         if not listed:
-            return [Part(None, _written(envelope), NO_RECORD)]
+            return [Part(None, encoded(envelope), NO_RECORD)]
         if len(lowered) == 1 or any(isinstance(item, dict | str) for item in listed):
             return list(_unwrapped(listed, None, depth + 1))
     if _is_of_security(lowered):
@@ -276,11 +272,3 @@ def _parsed(text: str) -> Any:
         return load(plain)
     except (UnreadableError, UnicodeEncodeError):
         return text
-
-
-def _written(value: Any) -> bytes:
-    """A part of a body as JSON again; integers may be of any length."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return msgspec.json.encode(value)

@@ -134,6 +134,7 @@ _CHECKS: Mapping[str, Check] = {
     "id": _id,
     "name": _name,
     "subscription": _is("SubscriptionId"),
+    "cloud": _is("Cloud"),
     "resource": _is("ResourceId", "EntityId", "NativeResourceId"),
     "resource_name": _is("ResourceName"),
     "resource_type": _resource_type,

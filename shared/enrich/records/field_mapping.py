@@ -122,7 +122,7 @@ _ALERT_IN_PROPERTIES = {
 _RESOURCE_DETAILS = {
     f"properties.resourceDetails.{name}": target
     for name, target in {
-        "source": "Cloud",
+        "source": "@cloud",
         "id": "@resource",
         "azureResourceId": "@resource",
         "resourceName": "@resource_name",

@@ -34,6 +34,7 @@ class Read(Struct, gc=False):
     id: str | None = None
     name: str | None = None
     subscription: str | None = None
+    cloud: str | None = None
     resource: str | None = None
     resource_name: str | None = None
     resource_type: str | None = None

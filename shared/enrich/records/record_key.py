@@ -3,7 +3,7 @@
 | kind | made of |
 | --- | --- |
 | Alert | SystemAlertId, Status (Active is New), ProcessingEndTime; digest of severity and entities |
-| Assessment | id, status code, StatusChangeDate; digest of severity, cause, risk, attack paths, CVE ids, score, fix, versions |
+| Assessment | id, status code, StatusChangeDate; digest of severity, cause, risk, attack paths, CVE ids, fix |
 | SubAssessment | id, status code, TimeGenerated; digest of severity, cause, CVE ids, score, fix |
 | the others | id, digest of the content, hour of enqueuing |
 
@@ -161,7 +161,7 @@ def _without(rest: dict[str, Any], path: tuple[str, ...]) -> None:
 def _pruned(rest: dict[str, Any]) -> dict[str, Any]:
     """Without empty texts and objects that nothing is left in."""
     kept = {name: _pruned(value) if type(value) is dict else value for name, value in rest.items()}
-    return {name: value for name, value in kept.items() if value != "" and value != {}}
+    return {name: value for name, value in kept.items() if value not in ("", {})}
 
 
 def _sorted(value: Any) -> bytes:

@@ -36,7 +36,8 @@ def fill_azure_place(values: Any, lowered: str) -> bool:
     """
     owner, inside, entity = lowered.partition(_ENTITY)
     if inside and _CONNECTORS in owner:
-        values.ConnectorId = values.ConnectorId or owner
+        if values.ConnectorId is None:
+            values.ConnectorId = owner
     elif inside:
         values.EntityId = lowered
         if not values.ResourceName:

@@ -20,6 +20,7 @@ import msgspec
 import orjson
 
 from shared.enrich.records.field_mapping import Kind
+from shared.enrich.records.json_values import encoded
 from shared.enrich.records.reader_output import Read, Trail, keep, target_type, values_type
 from shared.enrich.tables import ColumnType
 
@@ -197,7 +198,7 @@ def convert(value: Any, kind: ColumnType) -> Any:
 def _text(value: Any) -> str | None:
     if isinstance(value, dict | list):
         return None
-    return str(value) if type(value) is int else orjson.dumps(value).decode()
+    return str(value) if type(value) is int else encoded(value).decode()
 
 
 def moment(value: Any) -> datetime | None:

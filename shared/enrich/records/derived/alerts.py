@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
 from msgspec import Raw
 
 from shared.enrich.records.derived.attack_paths import TECHNIQUE
 from shared.enrich.records.derived.clouds import cloud_of_entity, cloud_of_native, fill_account
 from shared.enrich.records.derived.text import lower_or_none, whole_link
-from shared.enrich.records.json_values import first_text, listed, loaded, mapping
+from shared.enrich.records.json_values import encoded, first_text, listed, loaded, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_place, resource_part
 
@@ -44,7 +43,7 @@ def alert(read: Read) -> datetime | None:
         )
         found = _SUBSCRIPTION.search(values.AlertLink or read.id or "") if not stated else None
         values.SubscriptionId = stated.lower() if stated else found[1].lower() if found else None
-    if not values.SourceTenantId:
+    if values.SourceTenantId is None:
         values.SourceTenantId = _first_of(identifiers, *_TENANT) or first_text(extended, "effectivetenantid")
     _fill_cloud(read, identifiers, extended)
     values.ProductComponentName = read.plan or first_text(extended, "productcomponentname")
@@ -79,7 +78,7 @@ def _fill_cloud(read: Read, identifiers: list[dict[str, Any]], extended: Mapping
     values = read.values
     cloud, native = cloud_of_entity(values.ResourceId), _first_of(identifiers, *_NATIVE)
     entities = values.Entities
-    text = bytes(entities) if isinstance(entities, Raw) else orjson.dumps(entities, default=str)
+    text = bytes(entities) if isinstance(entities, Raw) else encoded(entities)
     if cloud or native or _MARKS.search(text):
         for entity in map(mapping, listed(entities)):
             kind = (first_text(entity, "type") or "").lower().replace("-", "")
@@ -88,7 +87,8 @@ def _fill_cloud(read: Read, identifiers: list[dict[str, Any]], extended: Mapping
             cloud = cloud or ("AWS" if kind == "amazonresource" else "GCP")
             native = native or _first_of([entity], *_NATIVE) or _gcp_name(entity)
             values.CloudAccountId = values.CloudAccountId or _first_of([entity], "amazonaccountid", "projectid")
-            values.Location = values.Location or _first_of([entity], "location", "region")
+            if values.Location is None:
+                values.Location = _first_of([entity], "location", "region")
     if not read.resource or not values.ResourceId or (cloud and cloud != "Azure"):
         native = native or first_text(extended, "nativeresourceid")
     if native:
@@ -110,7 +110,7 @@ def _fill_techniques(read: Read, extended: Mapping[str, Any]) -> None:
     found: list[str] = []
     for value in (read.techniques, read.sub_techniques):
         if value is not None:
-            found += TECHNIQUE.findall(orjson.dumps(loaded(value)).decode())
+            found += TECHNIQUE.findall(encoded(loaded(value)).decode())
     for name, value in extended.items():
         if "technique" in name:
             found += TECHNIQUE.findall(str(value))

@@ -42,7 +42,7 @@ def _details(read: Read) -> str:
 def _fill_cloud(read: Read) -> None:
     """Cloud, account and the resource's type, which the record alone knows for other clouds."""
     values, kind = read.values, read.resource_type
-    source = values.Cloud
+    source = read.cloud
     cloud = values.Cloud = spelt(source) if source and source != "Azure" else "Azure"
     if cloud != "Azure":
         fill_account(values)

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from shared.enrich.records.derived.clouds import cloud_of_native, fill_account
-from shared.enrich.records.json_values import first_text, listed, loaded, mapping
+from shared.enrich.records.json_values import encoded, first_text, listed, loaded, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_azure_place, fill_place, resource_part, segment_after
 
@@ -88,7 +86,7 @@ def _fill_mitre(values: Any, mitre: Any) -> None:
     """Tactics and techniques, from objects, from texts, or from one text that names them all."""
     if mitre is None:
         return
-    values.Techniques = list(dict.fromkeys(TECHNIQUE.findall(orjson.dumps(mitre, default=str).decode()))) or None
+    values.Techniques = list(dict.fromkeys(TECHNIQUE.findall(encoded(mitre).decode()))) or None
     tactics = [tactic for entry in (mitre if isinstance(mitre, list) else [mitre]) for tactic in _tactics(entry)]
     values.Tactics = list(dict.fromkeys(tactics)) or None
 

@@ -37,7 +37,7 @@ def fill_account(values: Any) -> None:
         return
     arn = _ARN.match(native)
     project, region = (arn, arn) if arn else (_PROJECT.search(native), _REGION.search(native))
-    if not values.CloudAccountId and project and project["account"]:
+    if values.CloudAccountId is None and project and project["account"]:
         values.CloudAccountId = project["account"]
-    if not values.Location and region and region["region"]:
+    if values.Location is None and region and region["region"]:
         values.Location = region["region"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from shared.enrich.records.json_values import loaded
+from shared.enrich.records.json_values import encoded, loaded
 from shared.enrich.records.tolerant_reader import convert
 
 LONGEST_TEXT = 1_000_000
@@ -255,7 +255,7 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
         found = [cve for title in titles[:1] if title and _CVE.fullmatch(title) for cve in (title,)]
     if not found:
         text = " ".join(title for title in titles if title)
-        found = _CVE.findall(orjson.dumps(data, default=str).decode()) if data else []
+        found = _CVE.findall(encoded(data).decode()) if data else []
         found = found or _CVE.findall(text)
     return list(dict.fromkeys(cve.upper() for cve in found)) or None
 

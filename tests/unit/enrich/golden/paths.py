@@ -228,5 +228,5 @@ IN_BOTH_FORMS = Golden(
         },
     },
 )
-"""Fields of Microsoft's table SecurityAttackPathData and of the REST answer, in one record as Exposure Management has."""
+"""Fields of the table SecurityAttackPathData and of the REST answer in one record, as Exposure Management has them."""
 GOLDENS = (IN_BOTH_FORMS, AS_EXPORTED, IN_RESOURCE_GRAPH, OLD_IN_RESOURCE_GRAPH, UNKNOWN)
