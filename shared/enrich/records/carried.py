@@ -78,7 +78,8 @@ def _resource_provider(value: Any, values: Any) -> bool:
 
 
 def _intent(value: Any, values: Any) -> bool:
-    return bool(value == ", ".join(values.Tactics or ())) or value == ",".join(values.Tactics or ())
+    tactics = values.Tactics
+    return bool(tactics) and value in {", ".join(tactics), ",".join(tactics)}
 
 
 def _texts_in(*columns: str) -> Check:
