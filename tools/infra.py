@@ -196,7 +196,7 @@ def queries_page() -> str:
         "without deleted ones.",
         "",
         "They look back by themselves (parameter `lookback`, all that is kept unless given), and each query names its",
-        "own time, so that the portal's time range, 24 hours at first, leaves nothing out: the picker says *Set in query*.",
+        "own time, so that the portal's time range, 24 hours at first, leaves nothing out: it says *Set in query*.",
         "A call of the query API narrows them all the same: leave its `timespan` out.",
         "",
         "| function | parameters | gives |",

@@ -56,8 +56,8 @@ def same(sent: Any, held: Any) -> bool:
     if isinstance(sent, str) and isinstance(held, str):
         left, right = sent.lower(), held.lower()
         return right in {left, f"https://{left}"} or _same_moment(sent, held)
-    if isinstance(held, str):
-        return str(sent) == held
+    if isinstance(held, str) and str(sent) == held:
+        return True
     try:
         return float(sent) == float(held)
     except ValueError:
