@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import bench_shapes
 from benchmarks.__main__ import page, table
 from benchmarks.bench_enrich import BATCH, compare, growth, judge
 from benchmarks.budgets import Budget, budgets_in
@@ -16,6 +17,13 @@ def test_enrichment_is_well_ahead_of_the_stock_way_and_within_sight_of_the_floor
     assert least["floor"] > 0.3 * least["ours"]
     assert least["floor"] < least["ours"]
     assert least["stock, rows given"] < least["stock, rows made"]
+
+
+def test_nine_of_ten_genuine_shapes_are_for_the_typed_reader() -> None:
+    by_shape = bench_shapes.shares(1_500)
+    assert len(by_shape) >= 20
+    assert bench_shapes.judge(by_shape).met, by_shape
+    assert not bench_shapes.judge(by_shape | {f"odd {number}": 0.0 for number in range(5)}).met
 
 
 def test_memory_stays_flat() -> None:

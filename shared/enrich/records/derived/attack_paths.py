@@ -69,9 +69,9 @@ def _native_id(entity: Mapping[str, Any]) -> tuple[str, str] | None:
     """Cloud and id of an entity of another cloud."""
     identifiers = mapping(entity.get("entityidentifiers"))
     for name, cloud in (("awsresourceid", "AWS"), ("amazonresourceid", "AWS"), ("gcpresourceid", "GCP")):
-        found = first_text(identifiers, name) or first_text(entity, name)
-        if found:
-            return cloud, found
+        named = first_text(identifiers, name) or first_text(entity, name)
+        if named:
+            return cloud, named
     return next(
         (
             (cloud, text)
