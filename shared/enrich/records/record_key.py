@@ -95,9 +95,11 @@ def _by_own_time(name: str, own: Callable[[Any], tuple[Any, Any]], by_content: K
         if is_alert:
             action = None if action == "Backfill" else action
             state = "new" if state == "active" else state
-            content = (content[0], canonical_entities(content[1]))
+            severity, entities = content
+            still = [severity.lower() if severity else severity, canonical_entities(entities)]
+        else:
+            still = [_settled(loaded(value)) if value is not None else None for value in content]
         day = _day(enqueued) if snapshot or action == "Backfill" else None
-        still = [_settled(value) if value is not None else None for value in content]
         said = _encode((name, values.RecordId, action, snapshot, day, state, moment, still))
         return sha256(said).hexdigest()[:KEY_LENGTH]
 
@@ -173,7 +175,7 @@ def _sorted(value: Any) -> bytes:
 
 
 def canonical_entities(value: Any) -> list[str] | None:
-    """An alert's entities as sorted texts, without the numbers by which they refer to each other.
+    """An alert's entities as sorted texts in lower case, without the numbers by which they refer to each other.
 
     A reference is replaced by the texts and numbers of the entity that it names.
     """
@@ -182,18 +184,26 @@ def canonical_entities(value: Any) -> list[str] | None:
         return None if entities is None else [_sorted(_settled(entities)).decode()]
     numbered: dict[str, Any] = {}
     lowered = [_numbered(entity, numbered) for entity in entities]
-    return sorted(_sorted(_settled(_referred(entity, numbered))).decode() for entity in lowered)
+    if numbered:
+        lowered = [_referred(entity, numbered) for entity in lowered]
+    return sorted([_sorted(entity).decode() for entity in lowered])
 
 
 def _numbered(value: Any, numbered: dict[str, Any]) -> Any:
-    """The same with its names in lower case; notes each entity by its number."""
-    if type(value) is list:
-        return [_numbered(item, numbered) if type(item) in _NESTED else item for item in value]
-    if type(value) is not dict:
+    """The same in lower case and without nulls; notes each entity by its number."""
+    kind = type(value)
+    if kind is str:
+        return value.lower()
+    if kind is list:
+        return [_numbered(item, numbered) for item in value]
+    if kind is not dict:
         return value
-    named = {
-        name.lower(): _numbered(inner, numbered) if type(inner) in _NESTED else inner for name, inner in value.items()
-    }
+    named = {}
+    for name, inner in value.items():
+        if type(inner) is str:
+            named[name.lower()] = inner.lower()
+        elif inner is not None:
+            named[name.lower()] = _numbered(inner, numbered)
     named.pop("$type", None)
     number = named.pop("$id", None)
     if number is not None:
@@ -209,19 +219,9 @@ def _referred(value: Any, numbered: Mapping[str, Any]) -> Any:
     if "$ref" in value:
         named = numbered.get(str(value["$ref"]), {})
         return {name: inner for name, inner in named.items() if type(inner) not in _NESTED}
-    return {name: _referred(inner, numbered) if type(inner) in _NESTED else inner for name, inner in value.items()}
-
-
-def _settled(value: Any) -> Any:
-    """A value whose texts are in lower case, whose lists are in one order, and which has no nulls in objects."""
-    value = loaded(value)
-    if type(value) is str:
-        return value.lower()
-    if type(value) is dict:
-        return {name.lower(): _settled(inner) for name, inner in value.items() if inner is not None and name != "$type"}
-    if type(value) is list:
-        settled = [_settled(item) for item in value]
-        return sorted(settled, key=_sorted) if len(settled) > 1 else settled
+    for name, inner in value.items():
+        if type(inner) in _NESTED:
+            value[name] = _referred(inner, numbered)
     return value
 
 
@@ -234,6 +234,19 @@ def _canonical(value: Any) -> Any:
             if name != "$type"
         }
     return [_canonical(item) if type(item) in _NESTED else item for item in value] if type(value) is list else value
+
+
+def _settled(value: Any) -> Any:
+    """A parsed value whose texts are in lower case, whose lists are in one order, and without nulls in objects."""
+    kind = type(value)
+    if kind is str:
+        return value.lower()
+    if kind is dict:
+        return {name.lower(): _settled(inner) for name, inner in value.items() if inner is not None and name != "$type"}
+    if kind is list:
+        settled = [_settled(item) for item in value]
+        return sorted(settled, key=_sorted) if len(settled) > 1 else settled
+    return value
 
 
 def _day(enqueued: datetime) -> date:

@@ -56,7 +56,8 @@ def alert(read: Read) -> datetime | None:
 
 _TENANT = ("azureresourcetenantid", "azuretenantid", "aadtenantid")
 _NATIVE = ("amazonresourceid", "awsresourceid", "fullresourcename", "gcpresourceid", "nativeresourceid")
-_MARKS = re.compile(rb"amazon-?resource|gcp-?resource|awsresourceid|arn:aws|googleapis", re.IGNORECASE)
+_MARKS = (b"amazon-resource", b"amazonresource", b"gcp-resource", b"gcpresource", b"awsresourceid", b"arn:aws")
+"""What a part of an alert on a resource of another cloud has in it, in lower case."""
 
 
 def _first_of(identifiers: list[dict[str, Any]], *names: str) -> str | None:
@@ -79,7 +80,8 @@ def _fill_cloud(read: Read, identifiers: list[dict[str, Any]], extended: Mapping
     cloud, native = cloud_of_entity(values.ResourceId), _first_of(identifiers, *_NATIVE)
     entities = values.Entities
     text = bytes(entities) if isinstance(entities, Raw) else encoded(entities)
-    if cloud or native or _MARKS.search(text):
+    lowered = text.lower()
+    if cloud or native or any(mark in lowered for mark in _MARKS):
         for entity in map(mapping, listed(entities)):
             kind = (first_text(entity, "type") or "").lower().replace("-", "")
             if kind not in {"amazonresource", "gcpresource"}:

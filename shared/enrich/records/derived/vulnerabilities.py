@@ -105,26 +105,29 @@ _NESTED_ABOUT = ("repositorydetails", "clusterdetails", "imagedetails", "kuberne
 """Objects, or lists of which the first entry counts, with fields of their own."""
 
 
+_NAMES = frozenset(name for names in _TEXTS.values() for name in names)
+
+
 def _texts(levels: list[Named], about: Named) -> dict[str, str | None]:
+    """By column: the first text that has one of its names, the additional data before what is about the resource."""
+    found: dict[str, str] = {}
     nested = [_one(holder[name]) for holder in (about, *levels) for name in _NESTED_ABOUT if name in holder]
-    everywhere = [*levels, about, *nested]
-    return {column: _named_text(column, names, everywhere) for column, names in _TEXTS.items()}
+    for level in (*levels, about, *nested):
+        for name in level.keys() & _NAMES:
+            value = level[name]
+            if name == "ruleid" and type(value) is int:
+                value = str(value)
+            if isinstance(value, str) and value and (name not in _OF_SOFTWARE_ALONE or _tells_software(level)):
+                found.setdefault(name, value)
+    return {
+        column: next((found[name] for name in names if name in found), None)
+        for column, names in (_TEXTS.items() if found else ())
+    }
 
 
 def _one(value: Any) -> Named:
     value = _decoded(value)
     return _named(value[0] if isinstance(value, list) and value else value)
-
-
-def _named_text(column: str, names: tuple[str, ...], levels: list[Named]) -> str | None:
-    for name in names:
-        for level in levels:
-            found = level.get(name)
-            if isinstance(found, str) and found and (name not in _OF_SOFTWARE_ALONE or _tells_software(level)):
-                return found
-            if column == "RuleId" and isinstance(found, int) and not isinstance(found, bool):
-                return str(found)
-    return None
 
 
 def _tells_software(level: Named) -> bool:
@@ -221,10 +224,15 @@ def _highest_score(levels: list[Named], details: list[Any]) -> float | None:
     )
 
 
+_SCORES = frozenset({"cvssscore", "cvssv30score", "cvssv31score", "cvssv40score", "maxcvssscore"})
+
+
 def _scores(named: Named) -> Iterator[float]:
-    for name in ("cvssscore", "cvssv30score", "cvssv31score", "cvssv40score", "maxcvssscore"):
-        yield from _score(named.get(name))
-    cvss = _decoded(named.get("cvss"))
+    for name in named.keys() & _SCORES:
+        yield from _score(named[name])
+    if "cvss" not in named:
+        return
+    cvss = _decoded(named["cvss"])
     if isinstance(cvss, list):
         versions = cvss
     elif "base" in _named(cvss):
@@ -238,7 +246,7 @@ def _scores(named: Named) -> Iterator[float]:
 
 
 def _score(value: Any) -> Iterator[float]:
-    score = convert(value, "real")
+    score = value if type(value) is float else convert(value, "real")
     if score is not None and 0 <= score <= 10:  # noqa: PLR2004 - the range of CVSS
         yield score
 
