@@ -51,23 +51,25 @@ def vulnerability(values: Any, additional: Any, resource: Any, *titles: str | No
         titles: texts that may name a CVE where no field does.
     """
     data, about = _decoded(loaded(additional)), _named(_decoded(loaded(resource)))
-    levels = _levels(_named(data))
+    named = _named(data)
+    if not about and not titles and named.keys() <= _SAYS_NOTHING:
+        return
+    levels = _levels(named)
     details = _details(levels)
-    _fill(values, _texts(levels, about))
-    fix_status = _first_text(levels, "fixstatus") or _common(details, "fixstatus")
+    columns: dict[str, Any] = _texts(levels, about)
+    status = columns["FixStatus"] = _first_text(levels, "fixstatus") or _common(details, "fixstatus")
     patchable = _first(levels, "patchable", "boolean")
-    _fill(
-        values,
-        {
-            "FixStatus": fix_status,
-            "Patchable": patchable if patchable is not None else _is_fixable(fix_status, details),
-            "SoftwareVersions": _versions(levels),
-            "PublishedTime": _published(levels, details),
-            "CvssScore": _highest_score(levels, details),
-            "Cvss": _first(levels, "cvss", "dynamic"),
-            "CveIds": _cve_ids(levels, details, data, titles),
-        },
-    )
+    columns["Patchable"] = patchable if patchable is not None else _is_fixable(status, details)
+    columns["SoftwareVersions"] = _versions(levels)
+    columns["PublishedTime"] = _published(levels, details)
+    columns["CvssScore"] = _highest_score(levels, details)
+    columns["Cvss"] = _first(levels, "cvss", "dynamic")
+    columns["CveIds"] = _cve_ids(levels, details, data, titles)
+    _fill(values, columns)
+
+
+_SAYS_NOTHING = frozenset({"subassessmentslink", "$type"})
+"""Members of a classic recommendation's additional data, which most of them have."""
 
 
 def _fill(values: Any, columns: Mapping[str, Any]) -> None:
@@ -105,10 +107,12 @@ _NESTED_ABOUT = ("repositorydetails", "clusterdetails", "imagedetails", "kuberne
 """Objects, or lists of which the first entry counts, with fields of their own."""
 
 
-_NAMES = frozenset(name for names in _TEXTS.values() for name in names)
+_COLUMN_OF = {name: column for column, names in _TEXTS.items() for name in names}
+_RANK = {name: rank for names in _TEXTS.values() for rank, name in enumerate(names)}
+_NAMES = _COLUMN_OF.keys()
 
 
-def _texts(levels: list[Named], about: Named) -> dict[str, str | None]:
+def _texts(levels: list[Named], about: Named) -> dict[str, str]:
     """By column: the first text that has one of its names, the additional data before what is about the resource."""
     found: dict[str, str] = {}
     nested = [_one(holder[name]) for holder in (about, *levels) for name in _NESTED_ABOUT if name in holder]
@@ -119,10 +123,10 @@ def _texts(levels: list[Named], about: Named) -> dict[str, str | None]:
                 value = str(value)
             if isinstance(value, str) and value and (name not in _OF_SOFTWARE_ALONE or _tells_software(level)):
                 found.setdefault(name, value)
-    return {
-        column: next((found[name] for name in names if name in found), None)
-        for column, names in (_TEXTS.items() if found else ())
-    }
+    columns: dict[str, str] = {}
+    for name in sorted(found, key=_RANK.__getitem__):
+        columns.setdefault(_COLUMN_OF[name], found[name])
+    return columns
 
 
 def _one(value: Any) -> Named:
@@ -256,8 +260,8 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
     named = [_id_of(item) for item in details]
     for level in levels:
         named += [level.get("cveid"), *_listed(_decoded(level.get("cveids"))), *_listed(_decoded(level.get("cvesids")))]
-        for scanner in _named(_decoded(level.get("scannersdetails"))).values():
-            named += _listed(_decoded(_named(scanner).get("cvesids")))
+    if not any(named):
+        named += [cve for level in levels for cve in _of_scanners(level)]
     found = [cve for text in named if isinstance(text, str) for cve in _CVE.findall(text)]
     if not found:
         found = [cve for title in titles[:1] if title and _CVE.fullmatch(title) for cve in (title,)]
@@ -266,6 +270,12 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
         found = _CVE.findall(encoded(data).decode()) if data else []
         found = found or _CVE.findall(text)
     return list(dict.fromkeys(cve.upper() for cve in found)) or None
+
+
+def _of_scanners(level: Named) -> list[Any]:
+    """The CVE ids that each scanner names, in `ScannersDetails`."""
+    scanners = _named(_decoded(level.get("scannersdetails"))).values()
+    return [cve for scanner in scanners for cve in _listed(_decoded(_named(scanner).get("cvesids")))]
 
 
 def _id_of(item: Any) -> str | None:
