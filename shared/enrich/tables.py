@@ -14,7 +14,7 @@ ColumnType = Literal["string", "int", "long", "real", "boolean", "datetime", "dy
 RESERVED_COLUMNS = frozenset({"_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title"})
 
 
-FIRST, ADDED = "1.0", "2.0"
+FIRST, ADDED = "0.1", "0.2"
 """Releases: of the first columns, and of those that are marked with a plus."""
 
 

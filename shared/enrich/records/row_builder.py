@@ -96,4 +96,5 @@ class RowBuilder:
             bytes(page),
             event,
             body,
+            values.SourceTenantId is not None,
         )
