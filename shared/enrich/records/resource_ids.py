@@ -16,7 +16,8 @@ _SECURITY = "/providers/microsoft.security/"
 def fill_place(values: Any, lowered: str) -> bool:
     """Fill the columns of a row that say where its resource is, from the resource's id in lower case.
 
-    An id that is not of Azure only fills ResourceId and ResourceName.  False where the text is no id at all.
+    An id outside of any subscription fills ResourceId and ResourceName, and ResourceType where it names a provider, as
+    management groups do.  False where the text is no id at all.
     """
     if fill_azure_place(values, lowered):
         return True
@@ -24,6 +25,10 @@ def fill_place(values: Any, lowered: str) -> bool:
     if not lowered.startswith("/"):
         return False
     _fill_name(values, lowered)
+    scope, _, provided = lowered.rpartition("/providers/")
+    if not scope and provided:
+        segments = provided.split("/")
+        values.ResourceType = "/".join([segments[0], *segments[1::2]])
     return True
 
 
