@@ -25,9 +25,8 @@ def fill_place(values: Any, lowered: str) -> bool:
     if not lowered.startswith("/"):
         return False
     _fill_name(values, lowered)
-    scope, _, provided = lowered.rpartition("/providers/")
-    if not scope and provided:
-        segments = provided.split("/")
+    if lowered.startswith("/providers/") and "/providers/" not in lowered[1:]:
+        segments = lowered.split("/")[2:]
         values.ResourceType = "/".join([segments[0], *segments[1::2]])
     return True
 

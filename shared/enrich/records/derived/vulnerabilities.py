@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,6 +24,8 @@ from shared.enrich.records.tolerant_reader import convert
 
 LONGEST_TEXT = 1_000_000
 """Characters of a text that is tried as JSON: no event is longer."""
+LONGEST_ID = 1_000
+"""Characters of a field that is looked through for CVE ids."""
 MOST_ITEMS = 10_000
 """Entries that are looked at in one list of vulnerabilities."""
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}", re.IGNORECASE)
@@ -228,12 +231,13 @@ def _highest_score(levels: list[Named], details: list[Any]) -> float | None:
     )
 
 
-_SCORES = frozenset({"cvssscore", "cvssv30score", "cvssv31score", "cvssv40score", "maxcvssscore"})
+_SCORES = ("cvssscore", "cvssv30score", "cvssv31score", "cvssv40score", "maxcvssscore")
 
 
 def _scores(named: Named) -> Iterator[float]:
-    for name in named.keys() & _SCORES:
-        yield from _score(named[name])
+    for name in _SCORES:
+        if name in named:
+            yield from _score(named[name])
     if "cvss" not in named:
         return
     cvss = _decoded(named["cvss"])
@@ -262,7 +266,7 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
         named += [level.get("cveid"), *_listed(_decoded(level.get("cveids"))), *_listed(_decoded(level.get("cvesids")))]
     if not any(named):
         named += [cve for level in levels for cve in _of_scanners(level)]
-    found = [cve for text in named if isinstance(text, str) for cve in _CVE.findall(text)]
+    found = [cve for text in named if isinstance(text, str) for cve in _in_text(text)]
     if not found:
         found = [cve for title in titles[:1] if title and _CVE.fullmatch(title) for cve in (title,)]
     if not found:
@@ -270,6 +274,12 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
         found = _CVE.findall(encoded(data).decode()) if data else []
         found = found or _CVE.findall(text)
     return list(dict.fromkeys(cve.upper() for cve in found)) or None
+
+
+@lru_cache(8192)
+def _in_text(text: str) -> tuple[str, ...]:
+    """The CVE ids in a short text, in upper case: the same ones come from resource after resource."""
+    return tuple(cve.upper() for cve in _CVE.findall(text[:LONGEST_ID]))
 
 
 def _of_scanners(level: Named) -> list[Any]:
