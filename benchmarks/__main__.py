@@ -25,6 +25,7 @@ SHORT: Mapping[str, Sequence[str]] = {
     "bench_delivery": ["--records", "4000"],
     "bench_enrich": ["--short"],
     "bench_plan": ["--subscriptions", "500"],
+    "bench_shapes": ["--short"],
     "bench_start": ["--short"],
 }
 """What makes each benchmark short."""

@@ -30,14 +30,18 @@ from local.workspace import Workspace
 from shared.settings import Settings, declarations
 
 FORWARD_HUB = "defender-forward"
-# Stored functions that duckdb-kql translates; the others use what it lacks, such as prev() and ingestion_time().
-TRANSLATED = ("_Distinct", "_Current", "_Latest", "_All")
+# Stored functions that duckdb-kql translates; the others use what it lacks, such as ingestion_time().
+TRANSLATED = ("_Distinct", "_Current", "_Latest", "_All", "_Delta")
 
 
 def stored_functions() -> list[str]:
     """The functions that the deployment stores in the workspace, as far as they can be translated."""
     deployed = json.loads((ROOT / "infra" / "generated" / "functions.json").read_text())["functions"]
-    return [f"{each['name']}() {{ {each['query']} }}" for each in deployed if each["name"].endswith(TRANSLATED)]
+    return [
+        f"{each['name']}({each['parameters']}) {{ {each['query']} }}"
+        for each in deployed
+        if each["name"].endswith(TRANSLATED)
+    ]
 
 
 class LocalAzure:

@@ -17,6 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from shared.enrich.tables import TABLES, Table, stream_declarations, table_schema
 from shared.settings import declarations
+from tools.kql import record_functions
 from tools.kql.binder import Function
 from tools.workbook import queries as panel_queries
 from tools.workbook import workbook
@@ -112,20 +113,15 @@ def read_query(path: Path) -> Query:
 def distinct(table: Table) -> Query:
     """The function that leaves one row per RecordKey, so that duplicates disappear whatever caused them."""
     name = table.name.removesuffix("_CL") + "_Distinct"
-    text = f"{table.name}\n| summarize arg_min(EnqueuedTime, *) by RecordKey"
-    return Query(name, name, f"{table.name} with one row per RecordKey: no duplicates.", text)
+    said = f"{table.name} with one row per RecordKey: no duplicates."
+    return Query(name, name, said, record_functions.distinct(table.name), {"Parameters": record_functions.LOOKBACK})
 
 
 def current(table: Table) -> Query:
-    """The function that leaves the newest row per RecordId, by EventTime and then EnqueuedTime, without deletes."""
+    """The function that leaves the newest row per RecordId, by its own time, without deletes."""
     name = table.name.removesuffix("_CL") + "_Current"
-    text = (
-        f"{table.name}\n"
-        "| summarize arg_max(EnqueuedTime, *) by RecordId, EventTime\n"
-        "| summarize arg_max(EventTime, *) by RecordId\n"
-        "| where Action != 'Delete'"
-    )
-    return Query(name, name, f"{table.name} with the newest row per RecordId: what holds now.", text)
+    said = f"{table.name} with the newest row per RecordId: what holds now."
+    return Query(name, name, said, record_functions.current(table.name), {"Parameters": record_functions.LOOKBACK})
 
 
 def all_records() -> Query:
@@ -308,6 +304,10 @@ def queries_page() -> str:
         "Rows arrive at least once and each change is a row of its own, so ask the functions rather than the tables:",
         "`..._Distinct` leaves one row per change (`RecordKey`), `..._Current` the newest row per record (`RecordId`)",
         "without deleted ones.",
+        "",
+        "They look back by themselves (parameter `lookback`, all that is kept unless given), and each query names its",
+        "own time, so that the portal's time range, 24 hours at first, leaves nothing out: it says *Set in query*.",
+        "A call of the query API narrows them all the same: leave its `timespan` out.",
         "",
         "| function | parameters | gives |",
         "| --- | --- | --- |",

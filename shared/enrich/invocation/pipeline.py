@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import msgspec
@@ -133,8 +134,12 @@ class Pipeline:
             await self.dead_letters.write(msgspec.structs.replace(letter, replays=0, outages=0) for letter in remaining)
 
     async def _keep_whole(self, row: Row) -> None:
-        """Keep the whole of a record whose row had to be cut; its key makes the name, so that a repeat replaces it."""
-        name = f"{row.event_time:%Y-%m-%d}/{row.kind}/{row.record_key}.json.gz"
+        """Keep the whole of a record whose row had to be cut.
+
+        Its content and its key make the name: a repeat replaces it, and no other body does.
+        """
+        content = sha256(row.whole).hexdigest()[:16]
+        name = f"{row.event_time:%Y-%m-%d}/{row.kind}/{content}-{row.record_key}.json.gz"
         await self._oversize.put(name, igzip.compress(row.whole))
 
     async def _send(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:

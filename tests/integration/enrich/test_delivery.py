@@ -110,6 +110,23 @@ async def test_a_record_with_a_value_too_long_is_kept_whole_beside_its_row(plant
     assert gzip.decompress(whole) == event.body
 
 
+async def test_two_records_of_one_key_that_are_too_long_are_both_kept_whole(plant: Plant) -> None:
+    (event,) = assessments([1])
+    bodies = []
+    for text in ("first ", "second ", "first "):
+        record = json.loads(event.body)
+        record["properties"]["metadata"] = {"description": text * 20_000}
+        bodies.append(json.dumps(record).encode())
+    summary = await plant.pipeline.run([event._replace(body=body) for body in bodies])
+    assert summary.oversize == 3
+    keys = {row["RecordKey"] for row in json.loads(plant.azure.ingestion.stored[0].body)}
+    assert len(keys) == 1  # the texts are no change of state
+    container = plant.clients.blobs.get_container_client(plant.settings.oversize_container)
+    names = [blob.name async for blob in container.list_blobs()]
+    wholes = [gzip.decompress(await (await container.download_blob(name)).readall()) for name in names]
+    assert sorted(wholes) == sorted(set(bodies))  # a repeat replaces its like, and no other
+
+
 @pytest.mark.parametrize("status", [403, 404], ids=["no role", "no rule"])
 async def test_an_outage_of_the_rule_is_asked_once_and_spilled_whole(plant: Plant, status: int) -> None:
     if status == 403:

@@ -252,3 +252,11 @@ async def test_a_row_without_a_subscription_asks_for_nothing() -> None:
 def test_queries_have_an_order_and_the_cache_a_bound() -> None:
     assert all("order by id" in query for query in QUERIES)
     assert Context(Graph())._known.maxsize == CACHED_ENTRIES
+
+
+@pytest.mark.parametrize(("named", "expected"), [(None, "tenant-9"), ("tenant-1", "tenant-1")])
+async def test_a_record_that_names_no_tenant_has_its_subscriptions(named: str | None, expected: str) -> None:
+    graph = Graph(subscription() | {"tenantId": "tenant-9"})
+    record = assessment() | {"tenantId": named}
+    assert (await enriched(Context(graph), record))["SourceTenantId"] == expected
+    assert "SourceTenantId" not in await enriched(Context(Graph(subscription())), assessment() | {"tenantId": None})
