@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
-from shared.exports.diagnostics import Diagnostic
+from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, more_findings
 from shared.exports.suggestions import suggest
 
 if TYPE_CHECKING:
@@ -28,19 +28,20 @@ _EXPECTED = {
 
 
 def word_errors(error: ValidationError, model: type[BaseModel], document: Document, source: str) -> list[Diagnostic]:
-    """One finding for each error, with the file, line and path of its place."""
-    placed = [
-        (tuple(_path(document.content, details["loc"])), details)
-        for details in error.errors(include_url=False, include_context=True)
-    ]
+    """One finding for each of the first errors, with the file, line and path of its place, and a count of the rest."""
+    details = error.errors(include_url=False, include_context=True)
+    placed = [(tuple(_path(document.content, one["loc"])), one) for one in details[:MAX_FINDINGS]]
+    inner = {path[:length] for path, _ in placed for length in range(len(path))}
     findings = []
-    for path, details in placed:
+    for path, one in placed:
         # A list whose only item is wrong is also reported as too short.
-        if details["type"] == "too_short" and any(other[: len(path)] == path != other for other, _ in placed):
+        if one["type"] == "too_short" and path in inner:
             continue
-        code, sentence, fix = _say(details, model, path)
+        code, sentence, fix = _say(one, model, path, document.written.get(path, ""))
         where = f"{source}:{document.line_of(path)}: {dotted(path)}" if path else f"{source}:1"
         findings.append(Diagnostic(code, "error", where, sentence, fix))
+    if len(details) > MAX_FINDINGS:
+        findings.append(more_findings(len(details) - MAX_FINDINGS, "error", source))
     return findings
 
 
@@ -62,7 +63,7 @@ def _path(content: Any, location: Path) -> Iterator[str | int]:
             content = content[step]
 
 
-def _say(details: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[str, str, str]:
+def _say(details: ErrorDetails, model: type[BaseModel], path: Path, written: str) -> tuple[str, str, str]:
     """The code, sentence and fix for one error."""
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     key = str(path[-1]) if path else ""
@@ -83,13 +84,17 @@ def _say(details: ErrorDetails, model: type[BaseModel], path: Path) -> tuple[str
     elif kind == "too_short":
         sentence, fix = "the list is empty.", "List something, or take the key out to mean all."
     elif kind in _EXPECTED:
-        code, sentence, fix = "wrong-type", f"{_show(value)} is not {_EXPECTED[kind]}.", _quote_or_list(kind, value)
+        code, sentence, fix = (
+            "wrong-type",
+            f"{_show(value)} is not {_EXPECTED[kind]}.",
+            _quote_or_list(kind, value, written),
+        )
     return code, sentence, fix
 
 
-def _quote_or_list(kind: str, value: Any) -> str:
+def _quote_or_list(kind: str, value: Any, written: str) -> str:
     if kind == "string_type" and isinstance(value, (bool, int, float)):
-        return f'Put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}".'
+        return f'Put it in quotes: "{written or (str(value).lower() if isinstance(value, bool) else value)}".'
     return f"Write [{value}]." if kind == "tuple_type" and isinstance(value, str) else ""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from shared.exports.compiler import compile_sources
-from shared.exports.event_sources import ALERT_SEVERITIES, RECOMMENDATION_SEVERITIES, RISK_LEVELS, SNAPSHOT
+from shared.exports.event_sources import SNAPSHOT
+from shared.exports.known_values import ALERT_SEVERITIES, RECOMMENDATION_SEVERITIES, RISK_LEVELS
 from shared.exports.rule_sets import Rule, RuleSet, Source, build_sources, normalise
 
 _NAMES = {"": "streaming", SNAPSHOT: "snapshot"}
