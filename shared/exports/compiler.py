@@ -88,14 +88,14 @@ def compile_automation(config: ExportConfig, subscription_id: str, instance_id: 
 
 def compile_sources(config: ExportConfig) -> tuple[Source, ...]:
     """The event sources and rule sets of an export, in the order of EVENT_SOURCES; one entry for each source."""
-    merged: dict[str, tuple[RuleSet, ...]] = {}
+    merged: dict[str, list[RuleSet]] = {}
     for source in (*_declared(config), *(custom.source() for custom in config.export.custom)):
         if source.event_source not in merged:
-            merged[source.event_source] = source.rule_sets
+            merged[source.event_source] = list(source.rule_sets)
         elif merged[source.event_source] and source.rule_sets:
             merged[source.event_source] += source.rule_sets
         else:
-            merged[source.event_source] = ()
+            merged[source.event_source] = []
     return tuple(Source(name, tuple(dict.fromkeys(merged[name]))) for name in EVENT_SOURCES if name in merged)
 
 
@@ -173,10 +173,10 @@ def _assessments(part: Recommendations) -> tuple[RuleSet, ...]:
         if severities and not any(narrowed):
             names = [_contains("type", "Microsoft.Security/assessments")]
         return _cross(names, *narrowed, severities)
-    chosen = _cross(names, *narrowed, severities) if names else ()
+    chosen = dict.fromkeys(_cross(names, *narrowed, severities) if names else ())
     for category in part.categories or ():
-        chosen += _category(category, narrowed, severities)
-    return tuple(dict.fromkeys(chosen))
+        chosen |= dict.fromkeys(_category(category, narrowed, severities))
+    return tuple(chosen)
 
 
 def _category(item: str | CategoryFilter, narrowed: list[list[Rule]], severities: list[Rule]) -> tuple[RuleSet, ...]:

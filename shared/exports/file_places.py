@@ -33,6 +33,7 @@ class FilePlaces:
         self._config = config
         self._sources = sources
         self._file = source
+        self._known: dict[tuple[int, int], Path | None] = {}
 
     def name(self, index: int, rule_set: int | None, rule: int | None) -> str:
         """A place as `file:line: path`, from the numbers of a source, a rule set and a rule, all from 0."""
@@ -45,7 +46,9 @@ class FilePlaces:
         source = self._sources[index]
         if rule_set is not None:
             rules = source.rule_sets[rule_set]
-            custom = self._custom.get((source.event_source, rules))
+            if (index, rule_set) not in self._known:  # hashing a rule set takes as long as it has rules
+                self._known[index, rule_set] = self._custom.get((source.event_source, rules))
+            custom = self._known[index, rule_set]
             if custom is not None:
                 return custom if rule is None else (*custom, "rules", rule)
             section = _SECTIONS[source.event_source.removesuffix(SNAPSHOT)]
@@ -56,10 +59,11 @@ class FilePlaces:
 
     def _value(self, section: Path, rule: Rule) -> Path:
         """Where in a section the value of a rule is written; an id of a finding is written above it."""
+        value = rule.value.casefold()
         for part in (section, section[:2]):
-            for text, path in self._texts.get(part, {}).items():
-                if text in {rule.value.casefold(), rule.value.casefold().removeprefix("/assessments/").rstrip("/")}:
-                    return path
+            texts = self._texts.get(part, {})
+            if path := texts.get(value) or texts.get(value.removeprefix("/assessments/").rstrip("/")):
+                return path
         return section
 
     @cached_property

@@ -48,7 +48,7 @@ def lint_sources(
     whole = names(-1, None, None)
     found = [*_lint_whole(listed, whole), *lint_retired(listed, names), *lint_critical(listed, names)]
     for index, source in enumerate(listed):
-        found.extend(_lint_source(source, partial(names, index), found))
+        found += _lint_source(source, partial(names, index))
     return [finding for finding in found if finding.code not in waived]
 
 
@@ -139,10 +139,8 @@ def _lint_whole(sources: tuple[Source, ...], where: str) -> Iterator[Diagnostic]
                 )
 
 
-def _lint_source(
-    source: Source, names: Callable[[int | None, int | None], str], found: Sequence[Diagnostic]
-) -> Iterator[Diagnostic]:
-    """Findings on one source; those that `found` holds already say whether hints are still worth their time."""
+def _lint_source(source: Source, names: Callable[[int | None, int | None], str]) -> Iterator[Diagnostic]:
+    """Findings on one source; after the first MAX_FINDINGS, which alone are shown, without the nearest names."""
     kind = kind_of_source(source.event_source)
     if kind is None:
         code, sentence = "unknown-event-source", f"{source.event_source!r} is not an event source."
@@ -151,12 +149,14 @@ def _lint_source(
             fix = f"Use {streaming}, which has no snapshot."
         yield Diagnostic(code, CODES[code], names(None, None), sentence, fix)
         return
-    place = Place(kind, names)
+    place, count = Place(kind, names), 0
     for index, rule_set in enumerate(source.rule_sets):
         for position, rule in enumerate(rule_set):
-            if place.hints and len(found) > MAX_FINDINGS:
+            for finding in lint_rule(rule, place.at(index, position)):
+                count += 1
+                yield finding
+            if place.hints and count > MAX_FINDINGS:
                 place = Place(kind, names, hints=False)
-            yield from lint_rule(rule, place.at(index, position))
         yield from _lint_rule_set(rule_set, place.at(index))
     yield from _lint_redundancy(source.rule_sets, place)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic.alias_generators import to_camel
 
 from shared.exports.diagnostics import Diagnostic
-from shared.exports.validation_errors import dotted
+from shared.exports.validation_errors import BLANK_FIX, dotted
 
 if TYPE_CHECKING:
     from shared.exports.yaml_reader import Document, Path
@@ -31,7 +31,7 @@ def check_tightened(document: Document, source: str) -> list[Diagnostic]:
 
     for path in document.blank:
         if not _in_record(path):
-            wrong("blank-key", path, f"{str(path[-1])!r} is blank.", "Give it a value, or take the key out.")
+            wrong("blank-key", path, f"{str(path[-1])!r} is blank.", BLANK_FIX)
     for path, value in _walk(document.content):
         key = path[-1]
         if isinstance(key, str) and "_" in key and not _free(path):

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources
-from shared.exports.diagnostics import Diagnostic, InvalidExport, errors, limit
+from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, errors, limit
 from shared.exports.file_places import FilePlaces
 from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGIONS
 from shared.exports.linter import CODES, lint_sources
@@ -44,12 +44,15 @@ def check_text(text: str | bytes, source: str = "<text>") -> Checked:
     """Read and lint one file; never raises for what the file holds."""
     from shared.exports.model import parse_document, read_document
 
+    stricter: list[Diagnostic] = []
     try:
         document = read_document(text, source)
         stricter = check_tightened(document, source)
         config = parse_document(document, source)
     except InvalidExport as error:
-        return Checked(source, text, None, error.findings)
+        places = {finding.where for finding in error.findings}
+        others = [finding for finding in stricter if finding.where not in places]
+        return Checked(source, text, None, (*error.findings, *others)[: MAX_FINDINGS + 1])
     found = [*stricter, *check_config(config, source, document)]
     return Checked(source, text, config, tuple(limit(found, source)))
 
@@ -59,13 +62,15 @@ def check_config(config: ExportConfig, source: str = "<text>", document: Documen
 
     With the `document` that it was read from, findings name the line and the path in the file.
     """
-    sources = compile_sources(config)
-    names = None if document is None else FilePlaces(document, config, sources, source).name
-    found = [*_check_alone(config, source, document), *lint_sources(sources, where=source, place_names=names)]
+    found = list(_check_alone(config, source, document))
     try:
         compile_automation(config, _SOME_SUBSCRIPTION, "")
-    except BodyTooLarge as error:
+    except BodyTooLarge as error:  # whatever else there is has to wait: nobody reads findings on so many rules
         found.append(Diagnostic("too-large", "error", source, f"{error}.", "Split the export into several files."))
+    else:
+        sources = compile_sources(config)
+        names = None if document is None else FilePlaces(document, config, sources, source).name
+        found += lint_sources(sources, where=source, place_names=names)
     waived = {waiver.code for waiver in config.waive}
     return [
         *(finding for finding in found if finding.code not in waived or finding.code not in CODES),

@@ -87,7 +87,7 @@ def _not_yaml(error: Any, text: str | bytes) -> Unreadable:
         return Unreadable("not-yaml", line, "this is not YAML: a tab indents this line.", "Indent with spaces.")
     if opened is not None and "flow" in (getattr(error, "context", None) or ""):
         bracket = "}" if "mapping" in error.context else "]"
-        sentence = f"this is not YAML: what is opened in this line is not closed ({problem})."
+        sentence = f"this is not YAML: what is opened in this line is not closed before line {line} ({problem})."
         return Unreadable("not-yaml", opened.line + 1, sentence, f"Add the missing {bracket} or comma.")
     return Unreadable("not-yaml", line, f"this is not YAML: {problem}.", "")
 
@@ -111,29 +111,37 @@ class _Reading:
     """Builds plain data from YAML events, one at a time."""
 
     def __init__(self) -> None:
+        from yaml import events
+
+        self._events: Any = events
         self.document = Document()
         self._open: list[_Open] = []
         self._documents = 0
 
     def take(self, event: Any) -> None:
-        name = type(event).__name__
-        line = event.start_mark.line + 1
-        if getattr(event, "tag", None) and name != "AliasEvent":
-            self.document.odd.append((line, f"the tag {event.tag!r} changes nothing here.", "Take the tag out."))
-        if name == "AliasEvent" or getattr(event, "anchor", None):
-            raise Unreadable("alias", line, "aliases and anchors (* and &) are refused.", "Write the value out.")
-        if name == "DocumentStartEvent":
+        kind, events, line = type(event), self._events, event.start_mark.line + 1
+        if kind is events.ScalarEvent:
+            if event.anchor or event.tag:
+                self._refuse_names(event, line)
+            self._scalar(event, line)
+        elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
+            self._open.pop()
+        elif kind is events.MappingStartEvent or kind is events.SequenceStartEvent:
+            if event.anchor or event.tag:
+                self._refuse_names(event, line)
+            self._begin({} if kind is events.MappingStartEvent else [], line)
+        elif kind is events.AliasEvent:
+            self._refuse_names(event, line)
+        elif kind is events.DocumentStartEvent:
             self._documents += 1
             if self._documents > 1:
                 raise Unreadable("several-documents", line, "the file holds several documents.", "One export a file.")
-        elif name in {"MappingEndEvent", "SequenceEndEvent"}:
-            self._open.pop()
-        elif name == "ScalarEvent":
-            self._scalar(event, line)
-        elif name == "MappingStartEvent":
-            self._begin({}, line)
-        elif name == "SequenceStartEvent":
-            self._begin([], line)
+
+    def _refuse_names(self, event: Any, line: int) -> None:
+        """Refuse an alias or an anchor; note an explicit tag, which changes nothing."""
+        if event.anchor:
+            raise Unreadable("alias", line, "aliases and anchors (* and &) are refused.", "Write the value out.")
+        self.document.odd.append((line, f"the tag {event.tag!r} changes nothing here.", "Take the tag out."))
 
     def _scalar(self, event: Any, line: int) -> None:
         top = self._open[-1] if self._open else None

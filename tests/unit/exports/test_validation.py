@@ -27,7 +27,7 @@ def test_a_text_is_read_and_linted_and_never_raises() -> None:
     assert (broken.valid, broken.config, broken.findings[0].code) == (False, None, "not-yaml")
     linted = check_text(text(export=ORPHANS), "f.yaml")
     assert (linted.valid, linted.config is None) == (False, False)
-    assert linted.findings[0].where == "f.yaml: sources"
+    assert linted.findings[0].where == "f.yaml:1: export"
 
 
 def test_warnings_don_t_make_a_file_invalid() -> None:
