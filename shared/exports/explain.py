@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
@@ -82,6 +83,11 @@ def _phrase(rule: Rule, values: Sequence[str], kind: Kind | None) -> str:
     return f"{label} {_VERBS.get(rule.operator, rule.operator)} {_either(values)}"
 
 
+def _quoted(value: str) -> str:
+    """A value in quotes where it would run into the words around it."""
+    return value if value and not re.search(r"[\s,\"]", value) else f'"{value}"'
+
+
 def _either(values: Iterable[str]) -> str:
-    *most, last = values
+    *most, last = map(_quoted, values)
     return f"{', '.join(most)} or {last}" if most else last

@@ -79,7 +79,7 @@ def _say(details: ErrorDetails, model: type[BaseModel], path: Path, written: str
     elif value is None and kind != "value_error":
         code, sentence, fix = "blank-key", f"{key!r} is blank.", BLANK_FIX
     elif kind == "missing":
-        code, sentence, fix = "missing-key", f"{key!r} is missing.", _ADD.get(key, "Add it.")
+        code, sentence, fix = "missing-key", f"{key!r} is missing.", _ADD.get(key, "")
     elif kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         sentence = f"{_show(value)} is not {'one of ' if len(allowed) > 1 else ''}{', '.join(allowed)}."

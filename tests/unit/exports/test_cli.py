@@ -55,7 +55,7 @@ def test_validate_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     (folder / "c.yaml").write_text(text(name="c", export={"custom": [{"eventSource": "SubAssessments"}]}))
     assert main(["validate", "--json", str(folder)]) == 1
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["files"], answer["errors"], answer["warnings"]) == (3, 1, 0)
+    assert (answer["files"], answer["errors"], answer["warnings"]) == (3, 1, 1)
     (finding,) = answer["findings"]
     assert finding["code"] == "findings-without-recommendations"
     assert set(finding) == {"code", "severity", "where", "sentence", "fix"}

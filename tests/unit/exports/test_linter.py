@@ -396,7 +396,10 @@ def test_findings_come_source_by_source_with_their_number() -> None:
 
 def test_waived_codes_are_left_out() -> None:
     sources = [Source("SubAssessments"), Source("Alerts", ((rule("x", "y"),),))]
-    assert [f.code for f in lint_sources(sources, waived={"unknown-path"})] == ["findings-without-recommendations"]
+    assert [f.code for f in lint_sources(sources, waived={"unknown-path"})] == [
+        "findings-without-recommendations",
+        "retired-source",
+    ]
     assert lint_sources(sources, waived=list(CODES)) == []
 
 
