@@ -111,6 +111,12 @@ def _exclusive(*names: str) -> dict[str, Any]:
     return {"not": {"required": list(names)}}
 
 
+def _rules_with(properties: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema's words for what the rules of an event source are in addition."""
+    rules = {"rules": {"items": {"properties": properties}}}
+    return {"properties": {"ruleSets": {"items": {"properties": rules}}}}
+
+
 Guid = Annotated[str, *_text(_GUID, "a GUID")]
 ExportName = Annotated[
     str,
@@ -362,6 +368,13 @@ class CustomRuleSet(_Part):
 
 class CustomSource(_Part):
     """An event source with its rule sets, in the words of the API, for what the other sections can't say."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"eventSource": {"const": "Alerts"}}},
+            "then": _rules_with({"propertyJPath": {"not": {"pattern": r"^(\$\.)?[pP]roperties\."}}}),
+        }
+    )
 
     event_source: Annotated[
         Literal[
@@ -617,9 +630,9 @@ class ExportConfig(_Part):
         default=True, description="Whether the automations export; false keeps them, switched off."
     )
     scope: Scope = Field(description="Which subscriptions export.")
-    automation: Automation = Field(description="The automation resource that carries the export in each subscription.")
+    automation: Automation = Field(description="The resource that carries the export in each subscription.")
     export: Export = Field(description="What is exported.")
-    destination: Destination = Field(description="Where records go: exactly one place.")
+    destination: Destination = Field(description="The one place where records go.")
     waive: tuple[Waiver, ...] = Field((), description="Findings of the linter that are accepted.")
     tests: tuple[ExportTest, ...] = Field((), description="Records, and whether this export sends each.")
 

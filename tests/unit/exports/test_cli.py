@@ -56,8 +56,8 @@ def test_validate_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["validate", "--json", str(folder)]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert (answer["files"], answer["errors"], answer["warnings"]) == (3, 1, 1)
-    (finding,) = answer["findings"]
-    assert finding["code"] == "findings-without-recommendations"
+    finding, retired = answer["findings"]
+    assert (finding["code"], retired["code"]) == ("findings-without-recommendations", "retired-source")
     assert set(finding) == {"code", "severity", "where", "sentence", "fix"}
 
 

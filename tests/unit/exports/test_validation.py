@@ -44,7 +44,7 @@ def test_a_waived_code_is_left_out_and_a_waiver_must_name_a_code_and_be_needed()
     def waiving(*waived: str, **sections: Any) -> list[str]:
         return codes(config(export=sections, waive=[{"code": code, "reason": "taken over"} for code in waived]))
 
-    assert waiving("findings-without-recommendations", **ORPHANS) == []
+    assert waiving("findings-without-recommendations", "retired-source", **ORPHANS) == []
     assert waiving("unused", alerts={}) == ["unknown-waiver"]
     assert waiving("unknown-path", alerts={}) == ["unused-waiver"]
     assert waiving("alerts-have-no-snapshot", alerts={}, frequency=["streaming", "snapshot"]) == [
