@@ -67,7 +67,7 @@ _WORKSPACE_PATTERN = (
     "/[A-Za-z0-9][-A-Za-z0-9]{2,61}[A-Za-z0-9]"
 )
 _RESERVED_TAGS = ("managed-by", "defender-export-")
-_MAX_DESCRIPTION = 4096  # the API names no limit; longer ones are rather a mistake
+_MAX_DESCRIPTION = 65_536  # the API names no limit
 _MAX_TAGS = 40  # Azure allows 50 on a resource; ownership and whoever else tags need some
 _HUB_EXAMPLE = (
     "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers/Microsoft.EventHub"

@@ -82,10 +82,10 @@ def _first_without_critical(rule_sets: Sequence[RuleSet], path: str) -> tuple[in
     covered: set[frozenset[Rule]] = set()
     dropping: list[tuple[frozenset[Rule], int, int]] = []
     for number, rule_set in enumerate(rule_sets):
-        rest, on_severity = [], []
-        for position, rule in enumerate(rule_set):
-            (on_severity if bare_path(rule.path).lower() == path else rest).append((position, rule))
-        others = frozenset(normalise_rule(rule) for _, rule in rest)
+        on_severity = [
+            (position, rule) for position, rule in enumerate(rule_set) if bare_path(rule.path).lower() == path
+        ]
+        others = frozenset(normalise_rule(rule) for rule in rule_set if bare_path(rule.path).lower() != path)
         if all(meets(rule, ["Critical"]) for _, rule in on_severity):
             covered.add(others)
         elif all(meets(rule, ["High"]) for _, rule in on_severity):

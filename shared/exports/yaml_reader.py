@@ -83,7 +83,7 @@ def _not_yaml(error: Any, text: str | bytes) -> Unreadable:
     line = mark.line + 1 if mark else 0
     problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
     rows = _decode(text).splitlines()
-    if line and "cannot start any token" in problem and "\t" in rows[line - 1][: mark.column + 1]:
+    if mark is not None and "cannot start any token" in problem and "\t" in rows[line - 1][: mark.column + 1]:
         return Unreadable("not-yaml", line, "this is not YAML: a tab indents this line.", "Indent with spaces.")
     if opened is not None and "flow" in (getattr(error, "context", None) or ""):
         bracket = "}" if "mapping" in error.context else "]"

@@ -94,12 +94,11 @@ def optional_keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterat
 
 
 LISTS = {"custom", "ruleSets", "rules", "waive", "tests", "categories"}
-WITH = {
+WITH: dict[str, dict[str, Any]] = {
     "custom": {"eventSource": "Alerts"},
     "waive": {"code": "unknown-path", "reason": "because"},
     "tests": {"record": {"a": 1}, "exported": False},
     "categories": {"category": "SoftwareUpdate"},
-    "authorizationRule": None,
 }
 
 
