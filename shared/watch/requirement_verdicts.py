@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.exports.evaluator import surely_holds
 from shared.exports.event_sources import KINDS, SNAPSHOT
-from shared.exports.rule_sets import Source
+from shared.exports.rule_sets import Source, is_given
 from shared.watch.coverage import Exporter, SubscriptionCoverage
 
 
@@ -72,7 +72,10 @@ def _lets_through(source: Source, requirement: Requirement) -> frozenset[int]:
         index
         for index, sample in enumerate(requirement.samples)
         if not source.rule_sets
-        or any(all(surely_holds(rule, {**given, **sample}) for rule in rule_set) for rule_set in source.rule_sets)
+        or any(
+            all(is_given(rule, source.event_source) or surely_holds(rule, {**given, **sample}) for rule in rule_set)
+            for rule_set in source.rule_sets
+        )
     )
 
 

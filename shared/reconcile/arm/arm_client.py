@@ -206,13 +206,13 @@ class Arm:
         answer = await self.send("get provider", "GET", path, PROVIDERS_VERSION)
         return str(answer.get("registrationState")).lower() == "registered"
 
-    async def connection_string(self, hub_id: str, rule: str, tenant: str = "") -> str:
-        """The primary connection string of a hub's authorization rule; a secret.
+    async def connection_string(self, holder_id: str, rule: str, tenant: str = "") -> str:
+        """The primary connection string of an authorization rule of a hub or a namespace; a secret.
 
         Raises:
             ArmError: any failure.
         """
-        path = f"{hub_id}/authorizationRules/{rule}/listKeys"
+        path = f"{holder_id}/authorizationRules/{rule}/listKeys"
         answer = await self.send("list keys", "POST", path, EVENT_HUBS_VERSION, write=False, tenant=tenant)
         return str(answer["primaryConnectionString"])
 
