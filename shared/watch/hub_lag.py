@@ -16,11 +16,16 @@ CHECKPOINTS = "azure-webjobs-eventhub"
 
 @dataclass(frozen=True)
 class PartitionLag:
-    """One partition: how many events are not yet read; `started` is false before the first checkpoint."""
+    """One partition: how many events are not yet read; `started` is false before the first checkpoint.
+
+    `beyond` says that the checkpoint lies after the partition's end: the hub was made anew, and Azure refuses to read
+    it from there (github.com/Azure/azure-sdk-for-net issues 53741 and 28244).
+    """
 
     partition: str
     behind: int
     started: bool
+    beyond: bool = False
 
 
 async def read_lag(hub: EventHubConsumerClient, checkpoints: ContainerClient, group: str) -> list[PartitionLag]:
@@ -34,7 +39,8 @@ async def read_lag(hub: EventHubConsumerClient, checkpoints: ContainerClient, gr
     found = []
     for partition in sorted(await hub.get_partition_ids(), key=lambda name: (len(name), name)):
         about = await hub.get_partition_properties(partition)
-        found.append(PartitionLag(partition, behind(about, marks.get(partition)), partition in marks))
+        read = marks.get(partition)
+        found.append(PartitionLag(partition, behind(about, read), partition in marks, beyond=beyond(about, read)))
     return found
 
 
@@ -43,7 +49,14 @@ def behind(partition: Mapping[str, Any], read: int | None) -> int:
     if partition["is_empty"]:
         return 0
     last, first = int(partition["last_enqueued_sequence_number"]), int(partition["beginning_sequence_number"])
+    if beyond(partition, read):
+        read = None  # of another hub
     return max(0, last - (first - 1 if read is None else max(read, first - 1)))
+
+
+def beyond(partition: Mapping[str, Any], read: int | None) -> bool:
+    """Whether a checkpoint lies after the partition's end, and so is that of a hub that is no more."""
+    return read is not None and read > int(partition["last_enqueued_sequence_number"])
 
 
 async def _marks(checkpoints: ContainerClient, place: str) -> dict[str, int]:

@@ -130,15 +130,9 @@ class LastSeen:
         turns = asyncio.Semaphore(_CONCURRENT_WRITES)
 
         async def compare(subscription_id: str, kinds: Mapping[str, Mapping[str, datetime]]) -> None:
-            known: dict[str, Mapping[str, Any]] = {}
-            if any(
-                (subscription_id, kind, column == "snapshot") not in self._newest
-                for kind, columns in kinds.items()
-                for column in columns
-            ):
-                async with turns:
-                    found = self._table.query_entities("PartitionKey eq @one", parameters={"one": subscription_id})
-                    known = {entity["RowKey"]: entity async for entity in found}
+            async with turns:
+                found = self._table.query_entities("PartitionKey eq @one", parameters={"one": subscription_id})
+                known = {entity["RowKey"]: entity async for entity in found}
             for kind, columns in kinds.items():
                 for column, seen in columns.items():
                     key = (subscription_id, kind, column == "snapshot")

@@ -83,6 +83,12 @@ async def _event_hub(services: Services) -> str:
 
     checkpoints = services.clients.blobs.get_container_client(CHECKPOINTS)
     lags = await read_lag(services.clients.input_hub, checkpoints, services.settings.event_hub_consumer_group)
+    gone = [lag.partition for lag in lags if lag.beyond]
+    if gone:
+        raise NotWell(
+            f"the hub was made anew: the checkpoints of partitions {', '.join(gone)} lie beyond its end, so that it is "
+            "not read; stop the app, delete the blobs of this hub in the container azure-webjobs-eventhub, start it"
+        )
     each = ", ".join(f"{lag.partition}: {lag.behind}{'' if lag.started else ' (never read)'}" for lag in lags)
     return f"{sum(lag.behind for lag in lags)} events not yet read; by partition {each}"
 

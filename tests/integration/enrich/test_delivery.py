@@ -192,6 +192,21 @@ async def test_the_observer_hears_once_who_sent_what_and_how_much_was_uploaded(p
     assert heard == [({(subscription, "Assessment", False): START}, {("DefenderAssessments_CL", today): 7}, START)]
 
 
+async def test_what_a_cost_filter_leaves_out_has_arrived_all_the_same(plant: Plant) -> None:
+    heard: list[Any] = []
+
+    async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
+        heard.append(dict(sightings))
+
+    everything = '[{"eventSource": "Assessments"}]'
+    pipeline = plant.rebuilt(drop_records=everything)
+    pipeline._notes = FreshnessNotes(observer, plant.time.clock())
+    summary = await pipeline.run(assessments(range(7)))
+    assert summary.dropped == {"Assessment": 7}
+    assert plant.stored() == []
+    assert heard == [{("11111111-1111-1111-1111-111111111111", "Assessment", False): START}]
+
+
 async def test_an_observer_that_fails_holds_nothing_up(plant: Plant) -> None:
     async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
         raise RuntimeError

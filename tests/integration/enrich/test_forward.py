@@ -80,7 +80,11 @@ def test_keys_spread_over_the_partitions() -> None:
 
 async def silent_port() -> tuple[asyncio.Server, int]:
     """A server that accepts and never answers."""
-    server = await asyncio.start_server(lambda reader, _: reader.read(), "127.0.0.1", 0)
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
     return server, server.sockets[0].getsockname()[1]
 
 

@@ -182,7 +182,7 @@ def test_a_token_that_is_late_is_waited_for_but_not_as_long_as_the_service() -> 
     assert [(refusal.outage, refusal.answer.reason) for refusal in report.refused] == [(True, "no-token")]
 
 
-BAD_SETS = {
+BAD_SETS: dict[str, Callable[[int, int, random.Random], set[int]]] = {
     "first": lambda k, _n, _: set(range(k)),
     "last": lambda k, n, _: set(range(n - k, n)),
     "spread": lambda k, n, _: {i * n // k for i in range(k)},

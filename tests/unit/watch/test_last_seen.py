@@ -26,6 +26,7 @@ class Table:
 
     def __init__(self) -> None:
         self.entities: dict[tuple[str, str], dict[str, Any]] = {}
+        self.partitions: dict[str, dict[str, dict[str, Any]]] = {}
         self.writes: Counter[tuple[str, str]] = Counter()
         self.transactions = 0
         self.broken = False
@@ -48,12 +49,14 @@ class Table:
         key = entity["PartitionKey"], entity["RowKey"]
         self.writes[key] += 1
         self.entities.setdefault(key, {}).update(entity)
+        self.partitions.setdefault(key[0], {})[key[1]] = self.entities[key]
 
     def query_entities(self, query: str, *, parameters: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
         wanted = parameters.get("day") or parameters.get("one")
 
         async def found() -> AsyncIterator[dict[str, Any]]:
-            for entity in list(self.entities.values()):
+            chosen = self.partitions.get(wanted, {}) if wanted else self.entities
+            for entity in list(chosen.values()):
                 uploads = entity["PartitionKey"].startswith("uploaded-")
                 if entity["PartitionKey"] == wanted or (wanted is None and not uploads):
                     yield entity
@@ -112,6 +115,15 @@ async def test_what_is_read_again_never_moves_a_time_backwards(table: Table, las
             await process.note({(ONE, "Alerts", True): NOW - days * day}, {}, NOW + timedelta(hours=8 - days))
             assert (await last_seen.read())[ONE, "Alerts"].snapshot == NOW
     await other.note({(ONE, "Alerts", True): NOW + 7 * day}, {}, NOW + 7 * day)
+    assert (await last_seen.read())[ONE, "Alerts"].snapshot == NOW + 7 * day
+
+
+async def test_a_process_that_lags_does_not_undo_what_another_has_seen_since(table: Table, last_seen: LastSeen) -> None:
+    other = LastSeen(table, INTERVAL)  # type: ignore[arg-type] # as above
+    day = timedelta(days=1)
+    await last_seen.note({(ONE, "Alerts", True): NOW}, {}, NOW)
+    await other.note({(ONE, "Alerts", True): NOW + 7 * day}, {}, NOW + 7 * day)
+    await last_seen.note({(ONE, "Alerts", True): NOW + day}, {}, NOW + 8 * day)
     assert (await last_seen.read())[ONE, "Alerts"].snapshot == NOW + 7 * day
 
 
