@@ -136,7 +136,7 @@ class LastSeen:
             for kind, columns in kinds.items():
                 for column, seen in columns.items():
                     key = (subscription_id, kind, column == "snapshot")
-                    stored = known.get(kind, {}).get(column)
+                    stored = known[kind].get(column) if kind in known else None
                     if stored is None or seen > stored.astimezone(UTC):
                         newer.setdefault(subscription_id, {}).setdefault(kind, {})[column] = seen
                     else:
