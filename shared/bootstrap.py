@@ -116,6 +116,7 @@ class Services:
             hub_id=settings.event_hub_resource_id,
             due=timedelta(days=settings.snapshot_due_days),
             instance_id=settings.instance_id,
+            seconds=settings.function_timeout.total_seconds() * 0.4,
         )
 
     @cached_property

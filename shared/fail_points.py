@@ -25,6 +25,7 @@ POINTS = (
     "hub.send",  # enriched rows to the output hub
     "context.enrich",  # Resource Graph
     "freshness.note",  # Table Storage
+    "graph.query",  # a page of Resource Graph
 )
 
 _listener: Callable[[str], None] | None = None

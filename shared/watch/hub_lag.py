@@ -62,6 +62,8 @@ def behind(partition: Mapping[str, Any], read: int | None) -> int:
     if partition["is_empty"]:
         return 0
     last, first = int(partition["last_enqueued_sequence_number"]), int(partition["beginning_sequence_number"])
+    if beyond(partition, read):
+        read = None  # of another hub
     return max(0, last - (first - 1 if read is None else max(read, first - 1)))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.clock import Deadline
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, member
 from shared.exports.rule_sets import Source
@@ -100,16 +101,24 @@ class PresentRecords:
         self._graph = graph
 
     async def read(
-        self, kinds: Sequence[str], subscriptions: Sequence[str], reasons: list[str]
+        self,
+        kinds: Sequence[str],
+        subscriptions: Sequence[str],
+        reasons: list[str],
+        deadline: Deadline | None = None,
     ) -> AsyncIterator[Found]:
         """Each present record, in one order every time; why any may be missing goes to `reasons`."""
         text = query(kinds)
         for start in range(0, len(subscriptions), _SUBSCRIPTIONS_A_QUERY):
-            pages = self._graph.pages(text, subscriptions=subscriptions[start : start + _SUBSCRIPTIONS_A_QUERY])
+            chosen = subscriptions[start : start + _SUBSCRIPTIONS_A_QUERY]
+            pages = self._graph.pages(text, subscriptions=chosen, deadline=deadline)
             async for page in pages:
                 for row in page:
                     kind = _KIND_OF_TYPE[str(row["type"]).lower()]
                     yield Found(str(row["subscriptionId"]).lower(), kind, str(row["id"]), as_exported(row))
+            if deadline is not None and deadline.left <= 0 and start + _SUBSCRIPTIONS_A_QUERY < len(subscriptions):
+                reasons.append("there was no time left to read what is present in every subscription")
+                return
             reasons.extend(reason for reason in pages.reasons if reason not in reasons)
 
     async def plans_off(self, subscriptions: Sequence[str]) -> dict[str, frozenset[str]]:

@@ -58,11 +58,16 @@ class BadRecord(NamedTuple):
 
 @dataclass
 class Parsed:
-    """A batch read; rows of a kind are in the order of the events.  `dropped` counts by kind what filters left out."""
+    """A batch read; rows of a kind are in the order of the events.
+
+    `dropped` counts by kind what filters left out; `left_out` says by (subscription, kind, whether a snapshot's) when
+    the newest of it was enqueued, since it arrived all the same.
+    """
 
     rows: list[Row] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    left_out: dict[tuple[str, str, bool], datetime] = field(default_factory=dict)
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
@@ -75,11 +80,12 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     newest: datetime
     now: datetime
     page: bytearray
+    left_out: dict[tuple[str, str, bool], datetime]
 
     @classmethod
     def begun(cls, now: datetime) -> Batch:
         """A batch that is read at this moment."""
-        return cls(now - OLDEST, now + NEWEST, now, bytearray())
+        return cls(now - OLDEST, now + NEWEST, now, bytearray(), {})
 
     def accepted(self, event_time: datetime, enqueued: datetime) -> datetime:
         """The first of the record's time, the time of enqueuing and now that lies inside."""

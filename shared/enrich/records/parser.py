@@ -75,6 +75,7 @@ class Parser:
         for shape, similar in alike.items():  # kind by kind: code and types stay in the CPU cache
             for event in self._read_typed(shape, similar, batch, parsed) if shape else similar:
                 self._read_tolerantly(event, batch, parsed)
+        parsed.left_out = batch.left_out
         return parsed
 
     def _read_typed(self, shape: Shape, events: Iterable[Event], batch: Batch, parsed: Parsed) -> Iterator[Event]:

@@ -62,6 +62,8 @@ class RowBuilder:
         if self._kept is not None:
             record = orjson.loads(body) if record is None else record
             if not self._kept(self._kind, snapshot, record):
+                seen = (values.SubscriptionId or "", self._name, snapshot)
+                batch.left_out[seen] = max(enqueued, batch.left_out.get(seen, enqueued))
                 return None
         self._keep_inputs(read)
         key = values.RecordKey = self._key(read, enqueued)

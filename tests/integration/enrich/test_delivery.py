@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.azure.blob_container import StoreError
+from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import MARK, START, Plant, assessments, names
 
@@ -203,20 +205,50 @@ async def test_the_observer_hears_once_who_sent_what_and_how_much_was_uploaded(p
     async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
         heard.append((dict(sightings), dict(uploads), now))
 
-    plant.pipeline._observer = observer
+    plant.pipeline._notes = FreshnessNotes(observer, plant.time.clock())
     await plant.pipeline.run(assessments(range(7)))
     subscription = "11111111-1111-1111-1111-111111111111"
     today = START.astimezone(UTC).date()
     assert heard == [({(subscription, "Assessment", False): START}, {("DefenderAssessments_CL", today): 7}, START)]
 
 
+async def test_what_a_cost_filter_leaves_out_has_arrived_all_the_same(plant: Plant) -> None:
+    heard: list[Any] = []
+
+    async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
+        heard.append(dict(sightings))
+
+    everything = '[{"eventSource": "Assessments"}]'
+    pipeline = plant.rebuilt(drop_records=everything)
+    pipeline._notes = FreshnessNotes(observer, plant.time.clock())
+    summary = await pipeline.run(assessments(range(7)))
+    assert summary.dropped == {"Assessment": 7}
+    assert plant.stored() == []
+    assert heard == [{("11111111-1111-1111-1111-111111111111", "Assessment", False): START}]
+
+
 async def test_an_observer_that_fails_holds_nothing_up(plant: Plant) -> None:
     async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
         raise RuntimeError
 
-    plant.pipeline._observer = observer
+    plant.pipeline._notes = FreshnessNotes(observer, plant.time.clock())
     await plant.pipeline.run(assessments(range(3)))
     assert plant.stored() == names(range(3))
+
+
+async def test_an_observer_that_never_answers_costs_the_first_batch_a_second_and_later_ones_nothing(
+    plant: Plant,
+) -> None:
+    async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
+        await asyncio.sleep(3600)
+
+    plant.pipeline._notes = FreshnessNotes(observer, plant.time.clock())
+    await plant.pipeline.run(assessments(range(3)))
+    begun = time.monotonic()
+    for start in range(3, 30, 3):
+        await plant.pipeline.run(assessments(range(start, start + 3)))
+    assert time.monotonic() - begun < 9 * 0.9, "a second for each would be nine"
+    assert plant.stored() == names(range(30))
 
 
 async def test_the_apps_own_rows_have_the_same_guarantees(plant: Plant) -> None:
