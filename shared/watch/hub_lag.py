@@ -62,7 +62,7 @@ def behind(partition: Mapping[str, Any], read: int | None) -> int:
     if partition["is_empty"]:
         return 0
     last, first = int(partition["last_enqueued_sequence_number"]), int(partition["beginning_sequence_number"])
-    if beyond(partition, read):
+    if read is not None and read > last:
         read = None  # of another hub
     return max(0, last - (first - 1 if read is None else max(read, first - 1)))
 

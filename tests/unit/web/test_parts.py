@@ -8,7 +8,7 @@ from azure.core.exceptions import ServiceRequestError
 
 from shared.azure.blob_container import StoreError
 from shared.settings import SettingsError
-from shared.watch.hub_lag import behind, beyond
+from shared.watch.hub_lag import behind, misplaced
 from shared.web import request_parameters, serialization
 from shared.web.authorization import Actor, authorise
 from shared.web.problems import ApiError
@@ -134,8 +134,10 @@ class TestLag:
         about = {"is_empty": empty, "beginning_sequence_number": first, "last_enqueued_sequence_number": last}
         assert behind(about, read) == lag
 
-    @pytest.mark.parametrize(("last", "read", "found"), [(9, 10, True), (-1, 0, True), (9, 9, False), (9, None, False)])
+    @pytest.mark.parametrize(
+        ("empty", "last", "read", "found"), [(False, 9, 10, True), (True, -1, 0, True), (False, 9, 9, False)]
+    )
     def test_a_checkpoint_beyond_the_end_is_that_of_a_hub_that_is_no_more(
-        self, last: int, read: int | None, found: bool
+        self, empty: bool, last: int, read: int, found: bool
     ) -> None:
-        assert beyond({"last_enqueued_sequence_number": last}, read) is found
+        assert bool(misplaced({"is_empty": empty, "last_enqueued_sequence_number": last}, read)) is found
