@@ -225,7 +225,7 @@ def _details(row: Row, inputs: Row) -> str:
     if inputs.get("@resource_name"):
         row["ResourceName"] = inputs["@resource_name"]
     _place(row, (inputs.get("@resource") or _hangs_on(record_id)).lower())
-    source, kind = inputs.get("@cloud", "Azure"), inputs.get("@resource_type")
+    source, kind = inputs.get("@cloud", "Azure"), inputs.get("@resource_type", "")
     row["Cloud"] = _CLOUDS.get(source.lower(), source)
     if row["Cloud"] in {"AWS", "GCP"}:
         row["ResourceType"] = kind.lower()
@@ -351,7 +351,7 @@ def _key(row: Row, rest: Row, enqueued: datetime, stated: str | None) -> str:
         parts.append(str(utc.date()))
     if stated:
         parts += [row[_OWN_TIME[row["RecordKind"]][0]], stated, *(row.get(name) for name in _STANDING)]
-        parts.append(canonical_entities(row.get("Entities")))  # type: ignore[arg-type] # texts, for JSON
+        parts.append(canonical_entities(row.get("Entities")))
     else:
         volatile = {"EventTime", "TimeGenerated", "EnqueuedTime", "PartitionId", "SequenceNumber"}
         parts += [f"{utc:%Y-%m-%dT%H}", {name: value for name, value in row.items() if name not in volatile}, rest]

@@ -26,7 +26,7 @@ def test_nine_of_ten_genuine_shapes_are_for_the_typed_reader() -> None:
     by_shape = bench_shapes.shares(1_500)
     assert len(by_shape) >= 20
     assert bench_shapes.judge(by_shape).met, by_shape
-    assert not bench_shapes.judge(by_shape | {f"odd {number}": 0.0 for number in range(5)}).met
+    assert not bench_shapes.judge({**by_shape, **{f"odd {number}": 0.0 for number in range(5)}}).met
 
 
 def test_memory_stays_flat() -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from shared.enrich.context.resource_context import CACHED_ENTRIES, PAUSE, QUERIES, Context, Tagging
 from shared.enrich.records.model import Row
-from shared.enrich.records.parser import Parser
-from tests.unit.enrich.builders import NOW, alert, assessment, event
+from tests.unit.enrich.builders import NOW, PARSER, alert, assessment, event
 from tests.unit.enrich.golden.base import SUB, VM
 
 GROUP = f"/subscriptions/{SUB}/resourceGroups/RG-Web"
@@ -64,7 +63,7 @@ def machine(**tags: str) -> dict[str, Any]:
 
 
 def rows(*records: Any) -> list[Row]:
-    return Parser().parse([event(record) for record in records], NOW).rows
+    return PARSER.parse([event(record) for record in records], NOW).rows
 
 
 async def enriched(context: Context, record: Any) -> dict[str, Any]:

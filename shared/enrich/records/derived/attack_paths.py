@@ -74,9 +74,9 @@ def _native_id(entity: Mapping[str, Any]) -> tuple[str, str] | None:
             return cloud, named
     return next(
         (
-            (cloud, text)
+            (of, text)
             for text in (*identifiers.values(), entity.get("id"), entity.get("resourceid"))
-            if isinstance(text, str) and (cloud := cloud_of_native(text))
+            if isinstance(text, str) and (of := cloud_of_native(text))
         ),
         None,
     )
