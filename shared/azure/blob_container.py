@@ -161,11 +161,13 @@ class Container:
             async with asyncio.timeout(TIMEOUT):
                 with touching("blob.lease"):
                     lease = await self._blob(name).acquire_lease(LEASE_SECONDS)
-        yield lease.id
-        with suppress(StoreError), _store_errors():  # it ends by itself, and with the blob
-            async with asyncio.timeout(TIMEOUT):
-                with touching("blob.release"):
-                    await lease.release()
+        try:
+            yield lease.id
+        finally:
+            with suppress(StoreError), _store_errors():  # it ends by itself, and with the blob
+                async with asyncio.timeout(TIMEOUT):
+                    with touching("blob.release"):
+                        await lease.release()
 
     async def delete(self, name: str, etag: str, lease: str) -> None:
         """Remove a blob if it is still the one that was read.

@@ -330,6 +330,7 @@ Requests          int       Requests made.
 Guard             string    The guard that stopped updates or deletes, where one did.
 Problems          dynamic   What went wrong, by subscription or export file.
 ReportName        string    Name of the report's blob.
+Release           string    Release of the app that wrote the row.
 """)
 
 _HEALTH = _columns("""
@@ -352,6 +353,7 @@ WindowStart       datetime  Start of the time compared.
 WindowEnd         datetime  End of the time compared.
 RowsUploaded      long      Rows that the API accepted.
 RowsStored        long      Rows in the table.
+Release           string    Release of the app that wrote the row.
 Details           dynamic   Whatever else the check found.
 """)
 

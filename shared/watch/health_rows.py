@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from shared import stored_format
+from shared import __version__, stored_format
 from shared.watch.check_outcome import Outcome
 from shared.watch.coverage import SubscriptionCoverage
 
@@ -91,6 +91,7 @@ def health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[
             "TimeGenerated": document["checked"],
             "CheckName": "freshness",
             "InstanceId": instance_id,
+            "Release": __version__,
             "Verdict": health["verdict"],
             "Reason": health["reason"],
             "SourceTenantId": health["tenant_id"] or None,
@@ -114,6 +115,7 @@ def comparison_rows(outcome: Outcome, instance_id: str) -> Iterable[dict[str, An
             "TimeGenerated": _plain(outcome.checked),
             "CheckName": "stored",
             "InstanceId": instance_id,
+            "Release": __version__,
             "Verdict": "missing" if each.lost else "stored",
             "Reason": f"{each.lost} accepted rows are not in the table" if each.lost else "",
             "TableName": each.table,

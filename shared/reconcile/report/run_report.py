@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import stored_format
+from shared import __version__, stored_format
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.model import Action, Plan
@@ -192,6 +192,7 @@ class Report:
             "Guard": "; ".join(self.plan.guards),
             "Problems": problems[:MAX_PROBLEMS],
             "ReportName": self.name,
+            "Release": __version__,
         }
 
     def _tenants(self) -> dict[str, Any]:

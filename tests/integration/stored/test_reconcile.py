@@ -384,3 +384,50 @@ def test_a_plan_of_43a9e6c_is_read_and_refused_when_edited() -> None:
     assert len(plan_from_dict(plan, "captured").writes) == 12
     with pytest.raises(ValueError, match="edited"):
         plan_from_dict({**plan, "items": plan["items"][1:]}, "captured")
+
+
+async def test_freshness_does_not_take_a_file_it_cannot_read_for_an_export_that_ended(settled: World) -> None:
+    from shared.tenant_state import TenantStateReader
+
+    for blob in ("current/a.yaml", "accepted/a.yaml"):
+        await put_behind(settled, blob, "version: 2\n")
+    state = await TenantStateReader(settled.clients, settled.store, INSTANCE).take()
+    assert not state.complete
+    assert "file of a can't be read" in state.reasons[0]
+
+
+class TestPush:
+    async def test_a_file_that_the_app_refuses_stops_all_of_them(
+        self, here: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from shared.cli.push import StoreTarget, push_files
+        from shared.exports.validation import check_text
+
+        class Older(StoreTarget):
+            """An app of a release that knows less."""
+
+            async def release(self) -> str:
+                return "0.9.0"
+
+            async def refusal(self, name: str, text: bytes) -> str:
+                return "'severities' is not a key here" if name == "b" else ""
+
+        files = [check_text(export(here.tenant, name).encode(), name) for name in ("a", "b", "c")]
+        assert await push_files(files, Older(here.store)) == 1
+        assert await here.store.list() == []
+        shown = capsys.readouterr().out
+        assert "release 0.9.0" in shown
+        assert "b: the app would refuse it" in shown
+
+    async def test_only_the_app_takes_a_version_on(self, here: World) -> None:
+        from shared.cli.push import StoreTarget, push_files
+        from shared.exports.validation import check_text
+
+        file = check_text(export(here.tenant, "a").encode(), "a")
+        assert await push_files([file], StoreTarget(here.store)) == 0
+        blobs = {blob.name async for blob in here.store._container.list_blobs()}
+        assert blobs == {"current/a.yaml", "number.json"}
+        await here.plan()
+        assert {blob.name async for blob in here.store._container.list_blobs()} == blobs
+        await here.apply()
+        assert "accepted/a.yaml" in {blob.name async for blob in here.store._container.list_blobs()}
