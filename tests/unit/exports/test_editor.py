@@ -98,7 +98,7 @@ class LanguageServer:
 
 @contextmanager
 def running() -> Iterator[LanguageServer]:
-    process = subprocess.Popen(  # noqa: S603 - our own pinned tool
+    process = subprocess.Popen(
         ["node", str(SERVER), "--stdio"],  # noqa: S607 - node is found as everywhere in the tests
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

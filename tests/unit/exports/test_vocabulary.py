@@ -28,19 +28,38 @@ MODELS: dict[str, Any] = {
 }
 # Fields of individual recommendations that Microsoft's workbooks and users' captures show.
 CAPTURED = (
-    "properties.resourceDetails.Source", "properties.resourceDetails.ResourceType", "properties.resourceDetails.Id",
-    "properties.resourceDetails.ConnectorId", "properties.resourceDetails.AzureResourceId",
-    "properties.resourceDetails.ResourceProvider", "properties.resourceDetails.NativeResourceId",
-    "properties.status.firstEvaluationDate", "properties.status.statusChangeDate", "properties.metadata.severity",
-    "properties.metadata.recommendationCategory", "properties.metadata.assessmentType", "properties.metadata.preview",
-    "properties.metadata.categories", "properties.risk.level", "properties.risk.riskFactors",
-    "properties.risk.isContextualRisk", "properties.risk.attackPathsReferences", "properties.risk.paths",
-    "properties.additionalData.SoftwareName", "properties.additionalData.CvesDetails",
-    "properties.additionalData.MaxCvssScore", "properties.additionalData.ScannersDetails",
-    "properties.additionalData.Scanner", "properties.additionalData.RuleId", "properties.resourceAdditionalData",
-    "properties.metadata.tactics", "properties.metadata.techniques", "properties.metadata.partnerData.partnerName",
-    "properties.metadata.publishDates.GA", "properties.links.azurePortalUri",
-)  # fmt: skip
+    "properties.resourceDetails.Source",
+    "properties.resourceDetails.ResourceType",
+    "properties.resourceDetails.Id",
+    "properties.resourceDetails.ConnectorId",
+    "properties.resourceDetails.AzureResourceId",
+    "properties.resourceDetails.ResourceProvider",
+    "properties.resourceDetails.NativeResourceId",
+    "properties.status.firstEvaluationDate",
+    "properties.status.statusChangeDate",
+    "properties.metadata.severity",
+    "properties.metadata.recommendationCategory",
+    "properties.metadata.assessmentType",
+    "properties.metadata.preview",
+    "properties.metadata.categories",
+    "properties.risk.level",
+    "properties.risk.riskFactors",
+    "properties.risk.isContextualRisk",
+    "properties.risk.attackPathsReferences",
+    "properties.risk.paths",
+    "properties.additionalData.SoftwareName",
+    "properties.additionalData.CvesDetails",
+    "properties.additionalData.MaxCvssScore",
+    "properties.additionalData.ScannersDetails",
+    "properties.additionalData.Scanner",
+    "properties.additionalData.RuleId",
+    "properties.resourceAdditionalData",
+    "properties.metadata.tactics",
+    "properties.metadata.techniques",
+    "properties.metadata.partnerData.partnerName",
+    "properties.metadata.publishDates.GA",
+    "properties.links.azurePortalUri",
+)
 
 
 def camel(name: str) -> str:
@@ -57,9 +76,13 @@ def fields(model: Any, above: str = "", depth: int = 0) -> Iterator[str]:
             yield path
             hint = get_type_hints(base, vars(sdk) | {"_models": sdk}).get(name) if depth < 4 else None
             for inner in [hint, *get_args(hint)]:
-                if isinstance(inner, type) and inner.__module__.startswith("azure.mgmt.security"):
-                    if hasattr(inner, "__annotations__") and not hasattr(inner, "__members__"):
-                        yield from fields(inner, f"{path}.", depth + 1)
+                if _is_model(inner):
+                    yield from fields(inner, f"{path}.", depth + 1)
+
+
+def _is_model(hint: Any) -> bool:
+    ours = isinstance(hint, type) and hint.__module__.startswith("azure.mgmt.security")
+    return ours and hasattr(hint, "__annotations__") and not hasattr(hint, "__members__")
 
 
 def exported_paths(kind: str) -> set[str]:
@@ -91,9 +114,14 @@ def test_an_invented_leaf_is_a_warning(source: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["properties.metadata.severity", "properties.severity", "properties.status.code", "$.Properties.displayName",
-     "properties.metadata.recommendationCategory"],
-)  # fmt: skip
+    [
+        "properties.metadata.severity",
+        "properties.severity",
+        "properties.status.code",
+        "$.Properties.displayName",
+        "properties.metadata.recommendationCategory",
+    ],
+)
 def test_a_recommendation_s_path_on_alerts_is_an_error(path: str) -> None:
     (code,) = codes("Alerts", path)
     assert CODES[code] == "error"
@@ -101,10 +129,19 @@ def test_a_recommendation_s_path_on_alerts_is_an_error(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["properties.additionalData.*", "properties.additionalData[?(@.k=='a')].v", "properties.additionalData[-1]",
-     "properties..severity", "properties.additionalData[0:2]", "properties.additionalData['a','b']", "*",
-     "properties.metadata.categories[0,1]", "$..name", "properties.additionalData[(@.length-1)]"],
-)  # fmt: skip
+    [
+        "properties.additionalData.*",
+        "properties.additionalData[?(@.k=='a')].v",
+        "properties.additionalData[-1]",
+        "properties..severity",
+        "properties.additionalData[0:2]",
+        "properties.additionalData['a','b']",
+        "*",
+        "properties.metadata.categories[0,1]",
+        "$..name",
+        "properties.additionalData[(@.length-1)]",
+    ],
+)
 def test_paths_that_cannot_be_followed_say_so(path: str) -> None:
     assert codes("Assessments", path) == ["unsupported-path"]
 
