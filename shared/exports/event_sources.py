@@ -32,7 +32,8 @@ SNAPSHOT: Final = "Snapshot"
 class Field:
     """One field of a record: its path, JSON type, the words for it, and the values that it is known to have.
 
-    `type` is String, Number, Boolean, or Open for an object or array whose content is not fixed; `many` marks an
+    `type` is String, Number, Boolean, Object for one whose members are listed, or Open for an object or array whose
+    content is not fixed; `many` marks an
     array, or an object that may hold some, so that several values can stand at one path.  `closed` says that no other
     value than those of `values` can be.  `words` pairs what others call a value with the exported one.
     """
@@ -72,7 +73,13 @@ class Kind:
 
 
 def _kind(name: str, noun: str, record_type: str, parent: str | None, *fields: Field, snapshot: bool = True) -> Kind:
-    return Kind(name, noun, record_type, parent, snapshot, {field.path.lower(): field for field in fields})
+    known = {field.path.lower(): field for field in fields}
+    for field in fields:
+        above = field.path.rpartition(".")[0]
+        while above:
+            known.setdefault(above.lower(), Field(above, "Object"))
+            above = above.rpartition(".")[0]
+    return Kind(name, noun, record_type, parent, snapshot, known)
 
 
 def _texts(*paths: str) -> tuple[Field, ...]:

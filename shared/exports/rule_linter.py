@@ -11,7 +11,7 @@ from shared.exports.diagnostics import Diagnostic, Severity
 from shared.exports.evaluator import meets, steps
 from shared.exports.event_sources import Field, Kind
 from shared.exports.known_values import STANDARDS
-from shared.exports.rule_sets import OPERATORS, TEXT_OPERATORS, TYPES, Rule, bare_path, operator_fits, read
+from shared.exports.rule_sets import OPERATORS, TEXT_OPERATORS, TYPES, Rule, operator_fits, read
 from shared.exports.suggestions import suggest
 
 CODES: Final[Mapping[str, Severity]] = {
@@ -115,7 +115,7 @@ def lint_rule(rule: Rule, place: Place) -> Iterator[Diagnostic]:
         return
     path = dotted(rule.path)
     field = place.kind.field(path)
-    if _UNFOLLOWED.search(bare_path(rule.path)):
+    if _UNFOLLOWED.search(rule.path):
         sentence = f"{rule.path!r} is a path that tests, previews and backfills can't follow, so they never match it."
         yield place.finding("unsupported-path", sentence, "Name the keys, or positions such as [0], one by one.")
     elif field is None:

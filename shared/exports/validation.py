@@ -153,11 +153,11 @@ def _misnamed(where: str, right: str) -> Diagnostic:
 
 
 def _check_waivers(waived: Iterable[str], found: set[str], source: str) -> Iterator[Diagnostic]:
+    where, known = f"{source}: waive", f"One of {', '.join(CODES)}."
     for code in sorted(waived):
-        where = f"{source}: waive"
         if code not in CODES:
             sentence = f"{code!r} is no code of the linter."
-            yield Diagnostic("unknown-waiver", "error", where, sentence, f"One of {', '.join(CODES)}.")
+            yield Diagnostic("unknown-waiver", "error", where, sentence, known)
         elif code not in found:
             yield Diagnostic("unused-waiver", "warning", where, f"nothing here is {code!r} any more.", "Take it out.")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shared.clock import Deadline
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, member
+from shared.exports.known_values import ALERT_STATUS_WORDS
 from shared.exports.rule_sets import Source
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def as_exported(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alert(row: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     record = {_ALERT_NAMES.get(name.lower(), name[:1].upper() + name[1:]): value for name, value in properties.items()}
+    if record.get("Status") in ALERT_STATUS_WORDS:
+        record["Status"] = ALERT_STATUS_WORDS[record["Status"]]
     record.setdefault("SystemAlertId", row.get("name"))
     if not record.get("AzureResourceId"):
         identifiers = properties.get("resourceIdentifiers") or properties.get("ResourceIdentifiers") or ()

@@ -217,6 +217,7 @@ class CoverageVerdict(_Body):
     requirement: str
     met: bool
     reason: str
+    note: str = ""
 
 
 class CoverageRow(_Body):

@@ -128,7 +128,7 @@ class _Looking:
             found = await self._seen(path, EVENT_HUBS_VERSION, f"the rights of {rule}")
         if found is _MISSING:
             raise Blocked(
-                f"neither {hub_id} nor its namespace has an authorization rule {rule}: run "
+                f"{hub_id} has no authorization rule {rule}, nor has its namespace: run "
                 f"`az eventhubs eventhub authorization-rule create {command}`"
             )
         rights = (found or {}).get("properties", {}).get("rights")

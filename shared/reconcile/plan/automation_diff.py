@@ -117,8 +117,17 @@ def _id(value: Any) -> str:
 
 
 def _scopes(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Scopes by path; their descriptions are labels that every tool writes differently, and decide nothing."""
-    return {_id(scope.get("scopePath")): str(scope.get("scopePath")) for scope in _objects(properties, "scopes")}
+    """Scopes by path, without those inside another one.
+
+    Their descriptions are labels that every tool writes differently, and decide nothing.
+    """
+    found = {_id(scope.get("scopePath")): str(scope.get("scopePath")) for scope in _objects(properties, "scopes")}
+    subscriptions = {path for path in found if path.count("/") == 1}
+    return {
+        path: shown
+        for path, shown in found.items()
+        if path in subscriptions or "/".join(path.split("/")[:2]) not in subscriptions
+    }
 
 
 def _objects(properties: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
