@@ -53,12 +53,10 @@ def as_far_as_readable(data: bytes) -> dict[str, Any]:
     left_out = sum(len(found[name] or ()) for name in ("health", "stored")) - len(health) - len(stored)
     if left_out:
         reasons.append(f"{left_out} entries of the kept freshness answer can't be read and are left out")
-    return {
-        "checked": checked if isinstance(checked, str) else None,
-        "reasons": reasons,
-        "health": health,
-        "stored": stored,
-    }
+    head = (stored_format.FORMAT, stored_format.RELEASE)
+    written: dict[str, Any] = {str(name): document[name] for name in head if name in document}
+    when = checked if isinstance(checked, str) else None
+    return {**written, "checked": when, "reasons": reasons, "health": health, "stored": stored}
 
 
 _MISSING: dict[str, Any] = {

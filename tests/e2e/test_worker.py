@@ -8,6 +8,7 @@ import pytest
 
 from local.host.functions import load
 from local.worker_environment import ROOT, find_python, prepare
+from shared import __version__
 
 PYTHON = find_python()
 pytestmark = [
@@ -55,7 +56,7 @@ def test_the_worker_indexes_the_app_as_the_local_host_does_and_answers_health(in
         assert found.items() >= expected.items()
     assert seen["results"][0]["error"] == ""
     assert seen["results"][0]["status"] == 200
-    assert json.loads(seen["results"][0]["body"]) == {"status": "alive"}
+    assert json.loads(seen["results"][0]["body"]) == {"status": "alive", "version": __version__, "commit": ""}
 
 
 def test_the_worker_gives_a_handler_the_events_that_the_local_host_gives(interpreter: Path, tmp_path: Path) -> None:
