@@ -1,7 +1,7 @@
 """The one rule for everything that is stored: what this release reads, and what it leaves as it is.
 
 Each stored thing carries the number of its format and the release that wrote it.  A format that is the same or older
-is read.  One that is newer or can't be read is kept and shown, changed and deleted by nobody, and decides nothing.
+is read.  One that is newer or can't be read is kept and shown, never changed or deleted, and decides nothing.
 Commit 43a9e6c wrote no format: that counts as format 0.  docs/stored-formats.md lists every stored thing.
 """
 

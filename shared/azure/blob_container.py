@@ -36,7 +36,7 @@ class RefusedError(StoreError):
         super().__init__(f"refused: {code}")
 
 
-# These say that somebody else has the blob, or had it since it was read; every other refusal is the store's own.
+# These say that another process has the blob, or had it since it was read; every other refusal is the store's own.
 _TAKEN = frozenset(
     {
         "BlobAlreadyExists",
@@ -122,7 +122,7 @@ class Container:
 
         Raises:
             ChangedError: it is not.
-            RefusedError: the store lets nobody change it.
+            RefusedError: the store refuses every change of it.
             StoreError: it is unknown whether it was changed.
         """
         from azure.core import MatchConditions

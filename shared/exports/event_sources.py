@@ -106,6 +106,7 @@ _ENVELOPE = (
     *_open("tags", "systemData", "identity", "securityEventDataEnrichment"),
 )
 _SCORE = (
+    *_texts("properties.environment"),
     *_texts("properties.displayName"),
     *_open("properties.definition", many=True),
     *_numbers("properties.score.max", "properties.score.current", "properties.weight"),
@@ -152,7 +153,7 @@ _ASSESSMENTS = _kind(
     Field("properties.additionalData.scanner", label="scanner"),
     Field("properties.displayName", label="display name"),
     *_texts("properties.status.cause", "properties.status.description", "properties.status.statusChangeDate"),
-    *_texts("properties.status.firstEvaluationDate", "properties.metadata.displayName"),
+    *_texts("properties.status.firstEvaluationDate", "properties.status.severity", "properties.metadata.displayName"),
     *_texts("properties.metadata.policyDefinitionId", "properties.metadata.description"),
     *_texts("properties.metadata.remediationDescription", "properties.timeGenerated"),
     Field("properties.risk.level", label="risk level", values=("None", *RISK_LEVELS)),
@@ -180,6 +181,7 @@ _SUB_ASSESSMENTS = _kind(
     *_texts("properties.displayName", "properties.status.cause", "properties.status.description"),
     *_texts("properties.remediation", "properties.impact", "properties.description", "properties.timeGenerated"),
     *_open("properties.resourceDetails", "subAssessmentEventDataEnrichment", "assessmentEventDataEnrichment"),
+    *_open("properties.resourceAdditionalData"),
     *_open("properties.additionalData", many=True),
 )
 _SECURE_SCORES = _kind("SecureScores", "secure scores", "microsoft.security/securescores", None, *_ENVELOPE, *_SCORE)

@@ -139,7 +139,7 @@ def _item(successor: Successor, override: Mapping[str, Any]) -> Any:
 
 
 def _custom_remarks(config: ExportConfig) -> Iterator[str]:
-    """Retired ids and sources in the API's own words: whoever wrote rules by hand has to rewrite them."""
+    """Retired ids and sources in the API's own words: rules written by hand have to be rewritten by hand."""
     told: dict[str, RetiredRecommendation] = {}
     for custom in config.export.custom:
         if custom.event_source.startswith("SubAssessments"):

@@ -1,7 +1,7 @@
 """The export file: what people write, checked on reading and immutable from there on.
 
 A check that was added after files had been accepted is in `tightened_checks`, not here: an accepted file must stay
-readable until someone edits it.
+readable until it is edited.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _WORKSPACE_PATTERN = (
 )
 _RESERVED_TAGS = ("managed-by", "defender-export-")
 _MAX_DESCRIPTION = 65_536  # the API names no limit
-_MAX_TAGS = 40  # Azure allows 50 on a resource; ownership and whoever else tags need some
+_MAX_TAGS = 40  # Azure allows 50 on a resource; ownership tags and those of other tools need some
 _HUB_EXAMPLE = (
     "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers/Microsoft.EventHub"
     "/namespaces/contoso-soc/eventhubs/defender-export"

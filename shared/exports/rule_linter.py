@@ -103,7 +103,7 @@ class Place:
         return Diagnostic(code, CODES[code], self.name(self.rule_set, self.rule), sentence, fix)
 
     def suggest(self, value: str, known: Iterable[str]) -> str:
-        """The nearest known name, as long as so few findings were made that someone reads it."""
+        """The nearest known name, as long as few enough findings were made to be read."""
         return suggest(value, known) if self.hints else ""
 
 

@@ -65,7 +65,7 @@ def check_config(config: ExportConfig, source: str = "<text>", document: Documen
     found = list(_check_alone(config, source, document))
     try:
         compile_automation(config, _SOME_SUBSCRIPTION, "")
-    except BodyTooLarge as error:  # whatever else there is has to wait: nobody reads findings on so many rules
+    except BodyTooLarge as error:  # whatever else there is has to wait: findings on so many rules would not be read
         found.append(Diagnostic("too-large", "error", source, f"{error}.", "Split the export into several files."))
     else:
         sources = compile_sources(config)

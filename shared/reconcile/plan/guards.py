@@ -31,7 +31,7 @@ def hold_back(items: dict[tuple[str, str, str], Item], guards: Guards, owned_cou
     """Hold back all deletes, or all repairs of drift, when there are more than the guards allow.
 
     Creates are never guarded, nor are updates that follow from an edit of a file, a renewed key or a named cause:
-    somebody asked for those.
+    those were asked for.
     """
     counts = Counter(item.action for item in items.values())
     held = []

@@ -19,7 +19,7 @@ from shared.reconcile.plan.guards import Guards, block, hold_back
 from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
 
-# What a release compiles otherwise is among these; all else that differs was changed by somebody.
+# What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
 _KEY = f"tags.{FINGERPRINT_TAG}"
 _HELD_RELEASE = (

@@ -28,11 +28,11 @@ EDGES = ("blob_container", "output_hub", "logs_ingestion")
 def points(tree: ast.AST) -> Iterator[tuple[str, ast.With]]:
     """Each `with touching("...")`."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.With):
-            call = node.items[0].context_expr
+        for call in [item.context_expr for item in node.items] if isinstance(node, ast.With) else ():
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "touching":
                 (argument,) = call.args
                 assert isinstance(argument, ast.Constant)
+                assert isinstance(node, ast.With)
                 yield str(argument.value), node
 
 

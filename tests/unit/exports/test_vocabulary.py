@@ -100,6 +100,8 @@ def codes(source: str, path: str) -> list[str]:
 def test_every_field_of_the_sdk_and_of_the_reader_is_known(source: str) -> None:
     kind = source.removesuffix(SNAPSHOT)
     read = {path for one in READ if one.source == kind for path in one.fields}
+    if kind == "Alerts":  # nested they are read from Resource Graph, but exports have them flat
+        read = {path for path in read if not path.startswith("properties.")}
     paths = exported_paths(kind) | read | (set(CAPTURED) if kind == "Assessments" else set())
     assert kind == "AttackPaths" or len(paths) > 10
     assert [path for path in sorted(paths) if KINDS[kind].field(path) is None] == []

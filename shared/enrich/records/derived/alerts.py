@@ -66,7 +66,7 @@ def _first_of(identifiers: list[dict[str, Any]], *names: str) -> str | None:
 
 
 def _resource_of(alert_id: str | None) -> str | None:
-    """What an alert's own id in Azure hangs on: a resource group or a subscription."""
+    """The parent in an alert's own id in Azure: a resource group or a subscription."""
     lowered = (alert_id or "").lower()
     return resource_part(lowered) if lowered.startswith("/subscriptions/") else None
 

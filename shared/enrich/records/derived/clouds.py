@@ -13,7 +13,7 @@ _ENTITY = re.compile(r"/securityentitydata/(aws|gcp)[-.]")
 
 
 def spelt(name: str) -> str:
-    """A cloud's name as the column Cloud has it; one that nobody knows as it is."""
+    """A cloud's name as the column Cloud has it; an unknown one as it is."""
     return _CLOUDS.get(name.lower(), name)
 
 
