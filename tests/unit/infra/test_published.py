@@ -1,4 +1,4 @@
-"""Roles, operations and ids are those that Microsoft publishes; `published.json` says where and when they were read.
+"""Roles, operations and ids are those that Microsoft publishes, as far as `published.json` says where they were read.
 
 Azure refuses a role as a whole when it names one operation that its provider has not registered
 (`InvalidActionOrNotAction`), so a name made from a REST path or a Resource Graph type is not enough.
