@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from tools.workbook import workbook
 
 ROOT = Path(__file__).parents[1]
 INFRA = ROOT / "infra"
-_OPTION = re.compile(r"(Parameters|Severity|Every|Window): (.+)")
+_OPTION = re.compile(r"(Parameters|Severity|Every|Window|Dimensions): (.+)")
 
 # Settings that are not given to the deployed app, each with its reason.
 NOT_DEPLOYED = {
@@ -168,6 +169,37 @@ def known_settings() -> dict[str, list[str]]:
     return {"names": taken, "prefixes": list(HOST_PREFIXES), "secrets": secrets}
 
 
+# What the data plane runs where it has an app of its own, and what every app answers. All else is the control plane's,
+# so that a function which is new runs once.
+DATA_FUNCTIONS = ("enrich_records", "retry_dead_letters")
+SHARED_FUNCTIONS = ("health", "ready")
+
+
+def function_names() -> list[str]:
+    """The names of the functions, in the order of `function_app.py`."""
+    return [
+        str(decorator.args[0].value)
+        for node in ast.parse((ROOT / "function_app.py").read_text()).body
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Attribute)
+        and decorator.func.attr == "function_name"
+        and isinstance(decorator.args[0], ast.Constant)
+    ]
+
+
+def switched_off() -> dict[str, dict[str, str]]:
+    """The settings that switch functions off, by the role of an app: each function has its trigger in one app."""
+    names = function_names()
+
+    def off(chosen: Iterable[str]) -> dict[str, str]:
+        return {f"AzureWebJobs.{name}.Disabled": "true" for name in chosen}
+
+    elsewhere = {*DATA_FUNCTIONS, *SHARED_FUNCTIONS}
+    return {"all": {}, "control": off(DATA_FUNCTIONS), "data": off(name for name in names if name not in elsewhere)}
+
+
 @cache
 def _reads_by_function() -> dict[str, frozenset[str]]:
     bodies = {query.name: query.text for query in saved_functions()}
@@ -233,6 +265,7 @@ def generated() -> dict[Path, str]:
         folder / "streams.json": _json(stream_declarations()),
         folder / "settings.json": _json(settings_defaults()),
         folder / "known-settings.json": _json(known_settings()),
+        folder / "switched-off.json": _json(switched_off()),
         folder / "functions.json": _json({"functions": [_function(query) for query in saved_functions()]}),
         folder / "queries.json": _json({"queries": [_library_entry(query) for query in library()]}),
         folder / "alerts.json": _json({"alerts": [_alert(query) for query in alerts()]}),
@@ -285,6 +318,8 @@ def _alert(query: Query) -> dict[str, Any]:
         "severity": int(query.options["Severity"]),
         "every": query.options["Every"],
         "window": query.options["Window"],
+        "dimensions": [name.strip() for name in query.options.get("Dimensions", "").split(",") if name.strip()],
+        "runbook": f"docs/operate.md#{query.title.lower().replace(' ', '-')}",
         "reads": tables_read(query.text),
         "query": query.text,
     }

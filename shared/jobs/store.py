@@ -2,7 +2,7 @@
 
 Every change of a job is conditional on its ETag, so of two workers, or a worker and a reader that says it dead,
 only one wins.  A row of a newer format, or one that can't be read, is shown with what helps and never changed;
-members that this release does not know stay in their row.  What is over is told by the storage's own clock.
+members that this release does not know stay in their row.  What is over is decided by the storage's own clock.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class JobStore:
             return replace(job, trouble=str(kept))
 
     async def _settle(self, stored: Stored, now: datetime) -> Job:
-        """The job, marked dead where the storage's own time agrees with the host's `now` that nobody will end it."""
+        """The job, marked dead where the storage's own time agrees with the host's `now` that no worker will end it."""
         if not said_dead(stored.job, now):
             return stored.job
         while dead := said_dead(stored.job, await self.now()):
