@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
 
-.PHONY: run up test quick lint page screenshots bench soak mutants audit format docs clean
+.PHONY: run up test quick lint page screenshots snapshots bench soak mutants audit format docs clean
 
 run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
 	@$(BIN)/python -m local run
@@ -36,6 +36,11 @@ page: $(VENV)/.installed node_modules/.installed ## build the operations page in
 
 screenshots: page ## the operations page in light, dark and on a phone, into docs/images
 	@$(BIN)/python -m tools.screenshots
+
+snapshots: $(VENV)/.installed ## what Azure will get, compiled and evaluated into infra/; needs the Bicep compiler
+	@$(BIN)/python -m tools.infra
+	@$(BIN)/python -m tools.snapshots
+	@$(BIN)/python -m tools.roles
 
 bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side by side
 	@$(BIN)/python -m benchmarks

@@ -2,8 +2,24 @@ targetScope = 'subscription'
 
 // One deployment: a resource group with the app, its storage, its hub, and what is watched about it.
 // The rights over the tenant's subscriptions are a deployment of their own: management-group.bicep.
+// docs/deploy.md says of each parameter what it needs, what it excludes, what it leaves behind and what it interrupts.
 
-@description('Names this deployment: part of every resource name, and of the ownership tags of the exports it manages. Two deployments in one tenant need two names.')
+import {
+  AlwaysReady
+  consistsOf
+  isId
+  isMail
+  isResourceId
+  PrincipalType
+  Settings
+  StorageSku
+  TablePlan
+  TablePlans
+  Tags
+  UpdateStrategy
+} from 'types.bicep'
+
+@description('Names this deployment: part of every resource name, and of the ownership tags of the exports it manages. Lower-case letters, digits and hyphens. Two deployments in one tenant need two names.')
 @minLength(2)
 @maxLength(20)
 param environmentName string
@@ -12,36 +28,36 @@ param environmentName string
 param location string
 
 @description('Name of the resource group that is created.')
+@minLength(1)
+@maxLength(90)
 param resourceGroupName string = 'rg-defender-export-${environmentName}'
 
 @description('Tags on every resource.')
-param tags object = {}
+param tags Tags = {}
 
-@description('Resource id of an existing Log Analytics workspace; empty creates one. The deploying user needs Log Analytics Contributor on it.')
+@description('Resource id of an existing Log Analytics workspace; empty creates one. docs/deploy.md names the rights that the deploying user needs there.')
 param workspaceResourceId string = ''
 
-@description('Plan of the tables. Analytics is what functions, alerts and the workbook need; Basic and Auxiliary are cheaper to fill and limited to ask.')
-@allowed([
-  'Analytics'
-  'Basic'
-  'Auxiliary'
-])
-param tablePlan string = 'Analytics'
+@description('Plan of the tables of records. Analytics is what functions, alerts and the workbook need; Basic is cheaper to fill, and docs/deploy.md lists what goes without it.')
+param tablePlan TablePlan = 'Analytics'
 
-@description('Plans of single tables, by table name, where they differ from tablePlan. A query can not join a Basic or Auxiliary table of records with the others, so DefenderRecords_All, and the alert and panels on delay, need all of them on Analytics.')
-param tablePlans object = {}
+@description('Plans of single tables of records, by table name, where they differ from tablePlan.')
+param tablePlans TablePlans = {}
 
 @description('Days that rows stay interactively queryable, for tables of plan Analytics (4 to 730).')
 @minValue(4)
 @maxValue(730)
 param retentionInDays int = 90
 
-@description('Days that rows are kept in all, long-term retention included (4 to 4383).')
+@description('Days that rows are kept in all, long-term retention included: 4 to 730, or whole years: 1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653, 4018, 4383.')
 @minValue(4)
 @maxValue(4383)
 param totalRetentionInDays int = 365
 
-@description('Partitions of the hub. Each partition is read by one invocation at a time, so this bounds parallelism; it can not be lowered later.')
+@description('Replication of the storage account. A region without zones has Standard_LRS and Standard_GRS only; Azure does not change the zones of an existing account in a deployment.')
+param storageSku StorageSku = 'Standard_ZRS'
+
+@description('Partitions of the hub. Each partition is read by one invocation at a time, so this bounds parallelism; on the Standard tier it can not be changed later.')
 @minValue(1)
 @maxValue(32)
 param partitionCount int = 8
@@ -51,7 +67,7 @@ param partitionCount int = 8
 @maxValue(40)
 param throughputUnits int = 1
 
-@description('Throughput units up to which the namespace grows by itself. The weekly snapshots come in bursts.')
+@description('Throughput units up to which the namespace grows by itself. The weekly snapshots come in bursts. It never shrinks by itself: the next deployment sets throughputUnits again.')
 @minValue(1)
 @maxValue(40)
 param maximumThroughputUnits int = 10
@@ -89,11 +105,14 @@ param instanceMemoryMB int = 2048
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Instances that are always ready, by group: [ { name: \'function:enrich_records\', instanceCount: 1 } ]. None means that the first event after an idle time waits for a cold start.')
-param alwaysReady array = []
+@description('Instances that are always ready, by group: [ { name: \'function:enrich_records\', instanceCount: 1 } ]. None means that the first event after an idle time waits for a cold start. With separateDataPlane each group goes to the app that runs it.')
+param alwaysReady AlwaysReady[] = []
 
 @description('Whether the app\'s instances are spread over availability zones; not every region has them.')
 param zoneRedundant bool = false
+
+@description('What becomes of running invocations when code or settings change.')
+param updateStrategy UpdateStrategy = 'Recreate'
 
 @description('Whether the exports are only planned (plan) or also written (apply). Begin with plan, read the reports, then redeploy with apply.')
 @allowed([
@@ -112,35 +131,175 @@ param authMode string = 'key'
 @description('Client id of the app registration behind Easy Auth; needed where authMode is entra.')
 param authClientId string = ''
 
-@description('Further app settings by name, over the defaults: every setting of docs/settings.md. Secrets as Key Vault references.')
-param settings object = {}
+@description('Further app settings by name, over the defaults: the settings of docs/settings.md that no parameter decides. Secrets as Key Vault references.')
+param settings Settings = {}
 
 @description('Object id of a user or group that operates the app: may push export files and read reports and dead letters. Empty assigns nobody.')
 param operatorPrincipalId string = ''
 
 @description('Whether operatorPrincipalId is a User, a Group or a ServicePrincipal.')
-@allowed([
-  'User'
-  'Group'
-  'ServicePrincipal'
-])
-param operatorPrincipalType string = 'Group'
+param operatorPrincipalType PrincipalType = 'Group'
 
 @description('Mail addresses that alerts go to.')
-param alertEmails array = []
+param alertEmails string[] = []
 
 @description('Resource ids of existing action groups that alerts go to.')
-param actionGroupIds array = []
+param actionGroupIds string[] = []
+
+// What Azure would refuse half-way, or take and not do, is refused here, all of it in one message.
+var known = loadJsonContent('generated/known-settings.json')
+var unknownSettings = filter(
+  objectKeys(settings),
+  name => !contains(known.names, name) && empty(filter(known.prefixes, prefix => startsWith(name, prefix)))
+)
+var plainSecrets = filter(
+  known.secrets,
+  secret => !empty(settings[?secret] ?? '') && !startsWith(settings[?secret] ?? '', '@Microsoft.KeyVault(')
+)
+var wholeYears = [1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653, 4018, 4383]
+var alwaysReadyCount = reduce(alwaysReady, 0, (sum, group) => int(sum) + group.instanceCount)
+var givenIds = {
+  securityProviderPrincipalId: securityProviderPrincipalId
+  operatorPrincipalId: operatorPrincipalId
+  authClientId: authClientId
+}
+var malformedIds = filter(objectKeys(givenIds), name => !empty(givenIds[name]) && !isId(givenIds[name]))
+var malformedActionGroups = filter(actionGroupIds, id => !isResourceId(id, 'Microsoft.Insights/actionGroups'))
+var malformedMails = filter(alertEmails, address => !isMail(address))
+var reservedTags = intersection(objectKeys(tags), ['azd-env-name', 'azd-service-name', 'application'])
+var malformedTags = filter(
+  objectKeys(tags),
+  tag =>
+    empty(tag) || length(tag) > 128 || contains(
+      map(range(0, length(tag)), at => contains('<>%&\\?/', substring(tag, at, 1))),
+      true
+    )
+)
+var letters = 'abcdefghijklmnopqrstuvwxyz0123456789'
+var rules = [
+  {
+    broken: !consistsOf(environmentName, '${letters}-') || startsWith(environmentName, '-') || endsWith(
+      environmentName,
+      '-'
+    )
+    sentence: 'environmentName \'${environmentName}\' must consist of lower-case letters, digits and hyphens, and neither begin nor end with a hyphen: it is part of names.'
+  }
+  {
+    broken: !consistsOf(toLower(resourceGroupName), '${letters}-_.()') || endsWith(resourceGroupName, '.')
+    sentence: 'resourceGroupName \'${resourceGroupName}\' may hold letters, digits and -_.() only, and not end with a full stop.'
+  }
+  {
+    broken: !empty(workspaceResourceId) && !isResourceId(
+      workspaceResourceId,
+      'Microsoft.OperationalInsights/workspaces'
+    )
+    sentence: 'workspaceResourceId must read /subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name>, or be empty.'
+  }
+  {
+    broken: totalRetentionInDays < retentionInDays
+    sentence: 'totalRetentionInDays (${totalRetentionInDays}) can not be less than retentionInDays (${retentionInDays}): it includes them.'
+  }
+  {
+    broken: totalRetentionInDays > 730 && !contains(wholeYears, totalRetentionInDays)
+    sentence: 'totalRetentionInDays (${totalRetentionInDays}) must be 4 to 730, or one of ${join(map(wholeYears, days => string(days)), ', ')}: Azure takes no other.'
+  }
+  {
+    broken: throughputUnits > maximumThroughputUnits
+    sentence: 'throughputUnits (${throughputUnits}) can not exceed maximumThroughputUnits (${maximumThroughputUnits}).'
+  }
+  {
+    broken: alwaysReadyCount > maximumInstanceCount
+    sentence: 'alwaysReady asks for ${alwaysReadyCount} instances, more than maximumInstanceCount (${maximumInstanceCount}).'
+  }
+  {
+    broken: length(union(map(alwaysReady, group => group.name), [])) < length(alwaysReady)
+    sentence: 'alwaysReady names a group twice: give each group one instanceCount.'
+  }
+  {
+    broken: zoneRedundant && !endsWith(storageSku, 'ZRS')
+    sentence: 'zoneRedundant needs a storageSku of Standard_ZRS or Standard_GZRS: the app can not outlive a zone that its storage lies in.'
+  }
+  {
+    broken: privateNetworking && allowEventHubKeys
+    sentence: 'privateNetworking excludes allowEventHubKeys: an export that sends with a key is no trusted service, and the namespace lets nothing else in.'
+  }
+  {
+    broken: authMode == 'entra' && empty(authClientId)
+    sentence: 'authMode entra needs authClientId, the client id of the app registration: without one nobody could sign in.'
+  }
+  {
+    broken: !empty(malformedIds)
+    sentence: '${join(malformedIds, ', ')} must be an object or client id of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx, not a name and not zeros.'
+  }
+  {
+    broken: !empty(malformedMails)
+    sentence: 'alertEmails must hold plain mail addresses: ${join(malformedMails, ', ')}.'
+  }
+  {
+    broken: length(union(map(alertEmails, address => toLower(address)), [])) < length(alertEmails)
+    sentence: 'alertEmails names an address twice, and an action group takes each once.'
+  }
+  {
+    broken: !empty(malformedActionGroups)
+    sentence: 'actionGroupIds must hold resource ids of action groups: ${join(malformedActionGroups, ', ')}.'
+  }
+  {
+    broken: !empty(unknownSettings)
+    sentence: 'settings: ${join(unknownSettings, ', ')} can not be given there: not in docs/settings.md, or decided by a parameter of its own.'
+  }
+  {
+    broken: !empty(plainSecrets)
+    sentence: 'settings: ${join(plainSecrets, ', ')} must be Key Vault references, @Microsoft.KeyVault(SecretUri=...): a deployment keeps its parameters readable.'
+  }
+  {
+    broken: !empty(reservedTags)
+    sentence: 'tags: ${join(reservedTags, ', ')} is set by the deployment itself.'
+  }
+  {
+    broken: !empty(malformedTags) || length(tags) > 47
+    sentence: 'tags: at most 47, each with a name of 1 to 128 characters without <>%&\\?/.'
+  }
+]
+var refusals = map(filter(rules, rule => rule.broken), rule => rule.sentence)
+var name = empty(refusals) ? environmentName : fail(join(refusals, ' '))
 
 var resourceTags = union(tags, {
-  'azd-env-name': environmentName
+  'azd-env-name': name
   application: 'defender-export'
 })
-var token = uniqueString(subscription().id, resourceGroupName, environmentName)
+
+// Every name is computed here, once, and handed both to what makes the resource and to what uses it: so that
+// what-if, which knows no output of a module beforehand, still predicts each role, setting and app.
+var token = uniqueString(subscription().id, resourceGroupName, name)
+var groupId = '${subscription().id}/resourceGroups/${resourceGroupName}'
+var identityName = 'id-defender-export-${token}'
+var dataIdentityName = 'id-defender-export-data-${token}'
+var identityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${identityName}'
+var dataIdentityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${dataIdentityName}'
+var storageAccountName = 'stdefexp${token}'
+var namespaceName = 'evhns-defender-export-${token}'
+var hubName = 'defender-export'
+var forwardHubName = forwardRows ? 'defender-export-rows' : ''
+var consumerGroup = 'enrich'
+var ruleName = 'dcr-defender-export-${token}'
+var insightsName = 'appi-defender-export-${token}'
+var networkName = 'vnet-defender-export-${token}'
+var namespaceId = '${groupId}/providers/Microsoft.EventHub/namespaces/${namespaceName}'
+var hubId = '${namespaceId}/eventhubs/${hubName}'
+var subnetId = privateNetworking
+  ? '${groupId}/providers/Microsoft.Network/virtualNetworks/${networkName}/subnets/apps'
+  : ''
 var createWorkspace = empty(workspaceResourceId)
-var workspaceSubscriptionId = createWorkspace ? subscription().subscriptionId : split(workspaceResourceId, '/')[2]
-var workspaceResourceGroup = createWorkspace ? resourceGroupName : split(workspaceResourceId, '/')[4]
-var workspaceName = createWorkspace ? 'log-defender-export-${token}' : split(workspaceResourceId, '/')[8]
+var workspacePath = split(createWorkspace ? '////////' : workspaceResourceId, '/')
+var workspaceSubscriptionId = createWorkspace ? subscription().subscriptionId : workspacePath[2]
+var workspaceResourceGroup = createWorkspace ? resourceGroupName : workspacePath[4]
+var workspaceName = createWorkspace ? 'log-defender-export-${token}' : workspacePath[8]
+var workspaceId = resourceId(
+  workspaceSubscriptionId,
+  workspaceResourceGroup,
+  'Microsoft.OperationalInsights/workspaces',
+  workspaceName
+)
 var containerNames = {
   deployments: 'deployments'
   exports: 'export-configs'
@@ -149,7 +308,19 @@ var containerNames = {
   oversize: 'oversize-records'
 }
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+// The tables that the app writes about itself are small, and the alerts ask them: always Analytics.
+var tableDefinitions = loadJsonContent('generated/tables.json', 'tables')
+var plans = toObject(
+  tableDefinitions,
+  table => table.name,
+  table => table.holdsRecords ? tablePlans[?table.name] ?? tablePlan : 'Analytics'
+)
+var basicTables = map(filter(items(plans), plan => plan.value != 'Analytics'), plan => plan.key)
+
+// The functions of each app where there are two; the rest of the groups goes with the API.
+var dataGroups = ['function:enrich_records', 'function:retry_dead_letters']
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: resourceGroupName
   location: location
   tags: resourceTags
@@ -159,7 +330,7 @@ module identity 'modules/identity.bicep' = {
   name: 'identity'
   scope: group
   params: {
-    name: 'id-defender-export-${token}'
+    name: identityName
     location: location
     tags: resourceTags
   }
@@ -169,7 +340,7 @@ module dataIdentity 'modules/identity.bicep' = if (separateDataPlane) {
   name: 'data-identity'
   scope: group
   params: {
-    name: 'id-defender-export-data-${token}'
+    name: dataIdentityName
     location: location
     tags: resourceTags
   }
@@ -194,8 +365,7 @@ module tables 'modules/tables.bicep' = {
   ]
   params: {
     workspaceName: workspaceName
-    plan: tablePlan
-    plans: tablePlans
+    plans: plans
     retentionInDays: retentionInDays
     totalRetentionInDays: totalRetentionInDays
   }
@@ -204,33 +374,42 @@ module tables 'modules/tables.bicep' = {
 module insights 'modules/insights.bicep' = {
   name: 'insights'
   scope: group
+  dependsOn: [
+    tables
+  ]
   params: {
-    name: 'appi-defender-export-${token}'
+    name: insightsName
     location: location
     tags: resourceTags
-    workspaceResourceId: tables.outputs.workspaceResourceId
+    workspaceResourceId: workspaceId
   }
 }
 
 module ingestion 'modules/ingestion.bicep' = {
   name: 'ingestion'
   scope: group
+  dependsOn: [
+    tables
+  ]
   params: {
-    name: 'dcr-defender-export-${token}'
+    name: ruleName
     location: location
     tags: resourceTags
-    workspaceResourceId: tables.outputs.workspaceResourceId
-    tableNames: tables.outputs.tableNames
+    workspaceResourceId: workspaceId
   }
 }
 
 module storage 'modules/storage.bicep' = {
   name: 'storage'
   scope: group
+  dependsOn: [
+    tables
+  ]
   params: {
-    name: 'stdefexp${token}'
+    name: storageAccountName
     location: location
     tags: resourceTags
+    sku: storageSku
     containerNames: containerNames
     queueNames: [
       'jobs'
@@ -241,37 +420,46 @@ module storage 'modules/storage.bicep' = {
     ]
     oversizeRetentionInDays: totalRetentionInDays
     publicNetworkAccess: !privateNetworking
-    workspaceResourceId: tables.outputs.workspaceResourceId
+    workspaceResourceId: workspaceId
   }
 }
 
 module eventHubs 'modules/eventhubs.bicep' = {
   name: 'event-hubs'
   scope: group
+  dependsOn: [
+    tables
+  ]
   params: {
-    name: 'evhns-defender-export-${token}'
+    name: namespaceName
     location: location
     tags: resourceTags
+    hubName: hubName
+    forwardHubName: forwardHubName
+    consumerGroup: consumerGroup
     partitionCount: partitionCount
     throughputUnits: throughputUnits
     maximumThroughputUnits: maximumThroughputUnits
     eventRetentionInDays: eventRetentionInDays
     allowKeys: allowEventHubKeys
-    forward: forwardRows
     publicNetworkAccess: !privateNetworking
-    workspaceResourceId: tables.outputs.workspaceResourceId
+    workspaceResourceId: workspaceId
   }
 }
 
 module network 'modules/network.bicep' = if (privateNetworking) {
   name: 'network'
   scope: group
+  dependsOn: [
+    storage
+    eventHubs
+  ]
   params: {
-    name: 'vnet-defender-export-${token}'
+    name: networkName
     location: location
     tags: resourceTags
-    storageAccountId: storage.outputs.id
-    namespaceId: eventHubs.outputs.namespaceId
+    storageAccountName: storageAccountName
+    namespaceName: namespaceName
   }
 }
 
@@ -279,7 +467,10 @@ module app 'modules/app.bicep' = {
   name: 'app'
   scope: group
   dependsOn: [
+    insights
+    network
     roles
+    storage
   ]
   params: {
     name: 'func-defender-export-${token}'
@@ -287,32 +478,31 @@ module app 'modules/app.bicep' = {
     role: separateDataPlane ? 'control' : 'all'
     location: location
     tags: resourceTags
-    identityId: identity.outputs.id
+    identityId: identityId
     identityClientId: identity.outputs.clientId
-    storageAccountName: storage.outputs.name
-    deploymentContainer: containerNames.deployments
+    storageAccountName: storageAccountName
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
-    eventHubName: eventHubs.outputs.hubName
-    eventHubResourceId: eventHubs.outputs.hubId
+    eventHubName: hubName
+    eventHubResourceId: hubId
     securityProviderPrincipalId: securityProviderPrincipalId
-    consumerGroup: eventHubs.outputs.consumerGroup
-    forwardEventHub: eventHubs.outputs.forwardHubName
+    consumerGroup: consumerGroup
+    forwardEventHub: forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint
     ingestionRuleId: ingestion.outputs.immutableId
     workspaceId: tables.outputs.customerId
-    insightsName: insights.outputs.name
-    instanceId: environmentName
+    insightsName: insightsName
+    instanceId: name
     reconcileMode: reconcileMode
     authMode: authMode
     authClientId: authClientId
     settings: settings
-    subnetId: privateNetworking ? network.outputs.appSubnetId : ''
+    subnetId: subnetId
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
-    alwaysReady: separateDataPlane ? [] : alwaysReady
+    alwaysReady: separateDataPlane ? filter(alwaysReady, group => !contains(dataGroups, group.name)) : alwaysReady
     zoneRedundant: zoneRedundant
-    workspaceResourceId: tables.outputs.workspaceResourceId
+    updateStrategy: updateStrategy
   }
 }
 
@@ -321,6 +511,9 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
   scope: group
   dependsOn: [
     dataRoles
+    insights
+    network
+    storage
   ]
   params: {
     name: 'func-defender-data-${token}'
@@ -328,69 +521,78 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
     role: 'data'
     location: location
     tags: resourceTags
-    identityId: separateDataPlane ? dataIdentity.outputs.id : ''
-    identityClientId: separateDataPlane ? dataIdentity.outputs.clientId : ''
-    storageAccountName: storage.outputs.name
-    deploymentContainer: containerNames.deployments
+    identityId: dataIdentityId
+    identityClientId: dataIdentity!.outputs.clientId
+    storageAccountName: storageAccountName
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
-    eventHubName: eventHubs.outputs.hubName
-    eventHubResourceId: eventHubs.outputs.hubId
+    eventHubName: hubName
+    eventHubResourceId: hubId
     securityProviderPrincipalId: securityProviderPrincipalId
-    consumerGroup: eventHubs.outputs.consumerGroup
-    forwardEventHub: eventHubs.outputs.forwardHubName
+    consumerGroup: consumerGroup
+    forwardEventHub: forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint
     ingestionRuleId: ingestion.outputs.immutableId
     workspaceId: tables.outputs.customerId
-    insightsName: insights.outputs.name
-    instanceId: environmentName
+    insightsName: insightsName
+    instanceId: name
     reconcileMode: 'plan'
     authMode: authMode
     authClientId: authClientId
     settings: settings
-    subnetId: privateNetworking ? network.outputs.appSubnetId : ''
+    subnetId: subnetId
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
-    alwaysReady: alwaysReady
+    alwaysReady: filter(alwaysReady, group => contains(dataGroups, group.name))
     zoneRedundant: zoneRedundant
-    workspaceResourceId: tables.outputs.workspaceResourceId
+    updateStrategy: updateStrategy
   }
 }
 
 module roles 'modules/roles.bicep' = {
   name: 'roles'
   scope: group
+  dependsOn: [
+    eventHubs
+    ingestion
+    insights
+    storage
+  ]
   params: {
+    identityId: identityId
     principalId: identity.outputs.principalId
-    storageAccountName: storage.outputs.name
-    namespaceName: eventHubs.outputs.namespaceName
-    hubName: eventHubs.outputs.hubName
-    forwardHubName: eventHubs.outputs.forwardHubName
-    ruleName: ingestion.outputs.name
-    insightsName: insights.outputs.name
+    storageAccountName: storageAccountName
+    namespaceName: namespaceName
+    hubName: hubName
+    forwardHubName: forwardHubName
+    ruleName: ruleName
+    insightsName: insightsName
     securityProviderPrincipalId: securityProviderPrincipalId
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
-    exportsContainer: containerNames.exports
-    reportsContainer: containerNames.reports
-    deadLettersContainer: containerNames.deadLetters
+    containerNames: containerNames
   }
 }
 
 module dataRoles 'modules/roles.bicep' = if (separateDataPlane) {
   name: 'data-roles'
   scope: group
+  dependsOn: [
+    eventHubs
+    ingestion
+    insights
+    storage
+  ]
   params: {
-    principalId: separateDataPlane ? dataIdentity.outputs.principalId : ''
-    storageAccountName: storage.outputs.name
-    namespaceName: eventHubs.outputs.namespaceName
-    hubName: eventHubs.outputs.hubName
-    forwardHubName: eventHubs.outputs.forwardHubName
-    ruleName: ingestion.outputs.name
-    insightsName: insights.outputs.name
-    exportsContainer: containerNames.exports
-    reportsContainer: containerNames.reports
-    deadLettersContainer: containerNames.deadLetters
+    identityId: dataIdentityId
+    principalId: dataIdentity!.outputs.principalId
+    storageAccountName: storageAccountName
+    namespaceName: namespaceName
+    hubName: hubName
+    forwardHubName: forwardHubName
+    ruleName: ruleName
+    insightsName: insightsName
+    containerNames: containerNames
   }
 }
 
@@ -398,9 +600,10 @@ module workspaceRoles 'modules/workspace-roles.bicep' = {
   name: 'defender-export-roles-${token}'
   scope: resourceGroup(workspaceSubscriptionId, workspaceResourceGroup)
   dependsOn: [
-    tables
+    workspace
   ]
   params: {
+    identityId: identityId
     principalId: identity.outputs.principalId
     workspaceName: workspaceName
   }
@@ -414,9 +617,10 @@ module queries 'modules/queries.bicep' = {
   ]
   params: {
     workspaceName: workspaceName
-    packName: 'defender-export-${environmentName}'
+    packName: 'defender-export-${name}'
     location: location
     tags: resourceTags
+    basicTables: basicTables
   }
 }
 
@@ -427,10 +631,10 @@ module workbook 'modules/workbook.bicep' = {
     queries
   ]
   params: {
-    displayName: 'Defender Export (${environmentName})'
+    displayName: 'Defender Export (${name})'
     location: location
     tags: resourceTags
-    workspaceResourceId: tables.outputs.workspaceResourceId
+    workspaceResourceId: workspaceId
   }
 }
 
@@ -441,10 +645,14 @@ module alerts 'modules/alerts.bicep' = {
     queries
   ]
   params: {
-    environmentName: environmentName
+    environmentName: name
     location: location
     tags: resourceTags
-    workspaceResourceId: tables.outputs.workspaceResourceId
+    workspaceResourceId: workspaceId
+    namespaceName: namespaceName
+    ruleName: ruleName
+    insightsName: insightsName
+    basicTables: basicTables
     emails: alertEmails
     actionGroupIds: actionGroupIds
   }
@@ -454,7 +662,7 @@ module alerts 'modules/alerts.bicep' = {
 output functionAppName string = app.outputs.name
 
 @description('Name of the data plane\'s function app; empty where there is none.')
-output dataFunctionAppName string = separateDataPlane ? dataApp.outputs.name : ''
+output dataFunctionAppName string = dataApp.?outputs.?name ?? ''
 
 @description('Address of the HTTP API and of the operations page below /api/operations.')
 output functionAppUrl string = app.outputs.url
@@ -463,16 +671,16 @@ output functionAppUrl string = app.outputs.url
 output principalId string = identity.outputs.principalId
 
 @description('Object id of the data plane\'s identity: the dataPrincipalId of management-group.bicep; empty where there is none.')
-output dataPrincipalId string = separateDataPlane ? dataIdentity.outputs.principalId : ''
+output dataPrincipalId string = dataIdentity.?outputs.?principalId ?? ''
 
 @description('Resource id of the hub: destination.eventHub.resourceId of export files.')
-output eventHubResourceId string = eventHubs.outputs.hubId
+output eventHubResourceId string = hubId
 
 @description('Resource id of the workspace that holds the tables.')
-output workspaceResourceId string = tables.outputs.workspaceResourceId
+output workspaceResourceId string = workspaceId
 
 @description('Name of the storage account that holds export files, reports and dead letters.')
-output storageAccountName string = storage.outputs.name
+output storageAccountName string = storageAccountName
 
 @description('Blob service address of that account, for defender-export push.')
 output blobServiceUri string = storage.outputs.blobServiceUri

@@ -35,9 +35,7 @@ var readActions = [
   'Microsoft.Management/managementGroups/descendants/read'
   'Microsoft.Resources/subscriptions/read'
   'Microsoft.Resources/subscriptions/resourceGroups/read'
-  'Microsoft.Security/automations/read'
   'Microsoft.Security/automations/validate/action'
-  'Microsoft.Security/pricings/read'
   'Microsoft.EventHub/namespaces/read'
   'Microsoft.EventHub/namespaces/networkRuleSets/read'
   'Microsoft.EventHub/namespaces/eventhubs/read'
@@ -48,17 +46,11 @@ var readActions = [
   'Microsoft.Authorization/roleAssignments/read'
 ]
 
-// To backfill, preview and judge freshness: the present records, through Resource Graph.
+// To backfill, preview and judge freshness: the present records, through Resource Graph. A wildcard, as in Microsoft's own
+// Security Reader: several of the types that Resource Graph has are no operations of the provider, and Azure refuses a
+// role as a whole that names an operation which is not registered (role-based access control, permissions for security).
 var recordActions = [
-  'Microsoft.Security/alerts/read'
-  'Microsoft.Security/assessments/read'
-  'Microsoft.Security/assessments/subAssessments/read'
-  'Microsoft.Security/secureScores/read'
-  'Microsoft.Security/secureScoreControls/read'
-  'Microsoft.Security/regulatoryComplianceStandards/read'
-  'Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls/read'
-  'Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls/regulatoryComplianceAssessments/read'
-  'Microsoft.Security/attackPaths/read'
+  'Microsoft.Security/*/read'
 ]
 
 var writeActions = [
@@ -80,15 +72,17 @@ var keyActions = [
 
 var workspaceActions = [
   'Microsoft.OperationalInsights/workspaces/write'
-  'Microsoft.OperationsManagement/solutions/action'
+  'Microsoft.OperationsManagement/solutions/*'
 ]
 
-var readers = empty(dataPrincipalId) ? [
-  principalId
-] : [
-  principalId
-  dataPrincipalId
-]
+var readers = empty(dataPrincipalId)
+  ? [
+      principalId
+    ]
+  : [
+      principalId
+      dataPrincipalId
+    ]
 var readerRole = 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
 
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
@@ -102,7 +96,15 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     ]
     permissions: [
       {
-        actions: concat(readActions, recordActions, allowWrites ? writeActions : [], allowWrites && allowResourceGroups ? resourceGroupActions : [], allowRegistration ? registrationActions : [], allowEventHubKeys ? keyActions : [], allowWorkspaces ? workspaceActions : [])
+        actions: concat(
+          readActions,
+          recordActions,
+          allowWrites ? writeActions : [],
+          allowWrites && allowResourceGroups ? resourceGroupActions : [],
+          allowRegistration ? registrationActions : [],
+          allowEventHubKeys ? keyActions : [],
+          allowWorkspaces ? workspaceActions : []
+        )
         notActions: []
         dataActions: []
         notDataActions: []
@@ -122,15 +124,17 @@ resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 // Rows carry the tags, owner and name of any kind of resource, and Resource Graph answers only for what one may read.
-resource context 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for reader in (allowContext ? readers : []): {
-  name: guid(managementGroup().id, reader, readerRole)
-  properties: {
-    principalId: reader
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: tenantResourceId('Microsoft.Authorization/roleDefinitions', readerRole)
-    description: 'Looks up tags, owners and names of the resources that records concern.'
+resource context 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for reader in (allowContext ? readers : []): {
+    name: guid(managementGroup().id, reader, readerRole)
+    properties: {
+      principalId: reader
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: tenantResourceId('Microsoft.Authorization/roleDefinitions', readerRole)
+      description: 'Looks up tags, owners and names of the resources that records concern.'
+    }
   }
-}]
+]
 
 @description('Resource id of the custom role.')
 output roleDefinitionId string = role.id

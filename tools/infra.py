@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -17,6 +18,7 @@ from uuid import NAMESPACE_URL, uuid5
 from shared.enrich.tables import TABLES, Table, stream_declarations, table_schema
 from shared.settings import declarations
 from tools.kql.binder import Function
+from tools.workbook import queries as panel_queries
 from tools.workbook import workbook
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,40 @@ NOT_DEPLOYED = {
     "CROSS_TENANT_CLIENT_SECRET": "only with other tenants: parameter settings, as a Key Vault reference",
     "CROSS_TENANT_CERTIFICATE": "only with other tenants: parameter settings, as a Key Vault reference",
 }
+
+
+# Settings that the deployment decides, each by what: parameter `settings` must not contradict it.
+DECIDED = {
+    "INSTANCE_ID": "environmentName",
+    "AZURE_CLOUD": "the cloud that is deployed to",
+    "TENANT_ID": "the tenant that is deployed to",
+    "RECONCILE_MODE": "reconcileMode",
+    "EVENT_HUB_NAME": "the hub's name",
+    "EVENT_HUB_RESOURCE_ID": "the hub's id",
+    "SECURITY_PROVIDER_PRINCIPAL_ID": "securityProviderPrincipalId",
+    "EVENT_HUB_CONSUMER_GROUP": "the consumer group's name",
+    "EventHubConnection__fullyQualifiedNamespace": "the namespace's name",
+    "FORWARD_EVENT_HUB": "forwardRows",
+    "ForwardConnection__fullyQualifiedNamespace": "forwardRows",
+    "LOGS_INGESTION_ENDPOINT": "the data collection rule",
+    "LOGS_INGESTION_RULE_ID": "the data collection rule",
+    "WORKSPACE_ID": "the workspace",
+    "AzureWebJobsStorage__blobServiceUri": "the storage account",
+    "AzureWebJobsStorage__queueServiceUri": "the storage account",
+    "AzureWebJobsStorage__tableServiceUri": "the storage account",
+    "EXPORTS_CONTAINER": "the containers' names",
+    "REPORTS_CONTAINER": "the containers' names",
+    "DEAD_LETTERS_CONTAINER": "the containers' names",
+    "OVERSIZE_CONTAINER": "the containers' names",
+    "AUTH_MODE": "authMode",
+    "JOBS_QUEUE": "the queue's name",
+    "JOBS_TABLE": "the tables' names",
+    "FRESHNESS_TABLE": "the tables' names",
+}
+# Connection strings would be secrets beside the identity that is used instead.
+KEYED = {"AzureWebJobsStorage", "EventHubConnection", "ForwardConnection"}
+# Settings of the host and the worker that an operator may need, by how they begin.
+HOST_PREFIXES = ("AzureFunctionsJobHost__", "AzureWebJobs.", "PYTHON_", "OTEL_")
 
 
 @dataclass(frozen=True)
@@ -129,6 +165,70 @@ def settings_defaults() -> dict[str, str]:
     }
 
 
+def known_settings() -> dict[str, list[str]]:
+    """What parameter `settings` takes: names, beginnings of names, and which of the names are secrets."""
+    taken = [name for name in (one.name for one in declarations().values()) if name not in {*DECIDED, *KEYED}]
+    secrets = [one.name for one in declarations().values() if one.secret and one.name in taken]
+    return {"names": taken, "prefixes": list(HOST_PREFIXES), "secrets": secrets}
+
+
+@cache
+def _reads_by_function() -> dict[str, frozenset[str]]:
+    bodies = {query.name: query.text for query in saved_functions()}
+    own = {name: _named(text) for name, text in bodies.items()}
+
+    def all_of(name: str) -> frozenset[str]:
+        called = (other for other in bodies if other != name and re.search(rf"\b{other}\b", bodies[name]))
+        return own[name].union(*(all_of(other) for other in called))
+
+    return {name: all_of(name) for name in bodies}
+
+
+def _named(text: str) -> frozenset[str]:
+    return frozenset(table.name for table in TABLES if re.search(rf"\b{table.name}\b", text))
+
+
+def tables_read(text: str) -> list[str]:
+    """The app's tables that a KQL text reads, itself or through saved functions, in the order of the schemas."""
+    called = (reads for name, reads in _reads_by_function().items() if re.search(rf"\b{name}\b", text))
+    found = _named(text).union(*called)
+    return [table.name for table in TABLES if table.name in found]
+
+
+def lost_on_basic() -> dict[str, list[str]]:
+    """What goes without each table of records when its plan is Basic: alerts, functions, panels and library queries."""
+    readers = [
+        *((f"alert {query.title}", query.text) for query in alerts()),
+        *((f"function {query.name}", query.text) for query in saved_functions()),
+        *((f"panel {title}", text) for title, text in panel_queries(workbook())),
+        *((f"query {query.title}", query.text) for query in library()),
+    ]
+    lost: dict[str, list[str]] = {table.name: [] for table in TABLES if table.holds_records}
+    for what, text in readers:
+        for table in tables_read(text):
+            if table in lost and what not in lost[table]:
+                lost[table].append(what)
+    return lost
+
+
+def plans_page() -> str:
+    """What each table costs the rest when it is put on plan Basic, in Markdown."""
+    parts = [
+        "# Table plans",
+        "",
+        "Generated by `python -m tools.infra`. What the plan Basic of one table of records takes away, by the tables",
+        "that each text reads, itself or through a function. Alerts, functions and library queries that can't work",
+        "are not deployed; panels of the workbook stay, and stay empty. A Basic table answers for thirty days, one",
+        "table at a time, and is billed by the query. The tables about the app itself are always Analytics.",
+        "",
+        "Auxiliary is not offered: it takes no dynamic columns ([why](decisions/no-auxiliary-tables.md)).",
+        "",
+    ]
+    for table, lost in lost_on_basic().items():
+        parts += [f"## {table}", "", *(f"- {what}" for what in lost), ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
 def generated() -> dict[Path, str]:
     """Content by path of every generated file."""
     folder = INFRA / "generated"
@@ -136,11 +236,13 @@ def generated() -> dict[Path, str]:
         folder / "tables.json": _json({"tables": [_table(table) for table in TABLES]}),
         folder / "streams.json": _json(stream_declarations()),
         folder / "settings.json": _json(settings_defaults()),
+        folder / "known-settings.json": _json(known_settings()),
         folder / "functions.json": _json({"functions": [_function(query) for query in saved_functions()]}),
         folder / "queries.json": _json({"queries": [_library_entry(query) for query in library()]}),
         folder / "alerts.json": _json({"alerts": [_alert(query) for query in alerts()]}),
         folder / "workbook.json": _json(workbook()),
         ROOT / "docs" / "queries" / "README.md": queries_page(),
+        ROOT / "docs" / "table-plans.md": plans_page(),
     }
 
 
@@ -157,19 +259,26 @@ def _table(table: Table) -> dict[str, Any]:
     }
 
 
-def _function(query: Query) -> dict[str, str]:
+def _function(query: Query) -> dict[str, Any]:
     return {
         "name": query.name,
         "description": query.description,
         "parameters": query.parameters.replace(": ", ":").replace(" = ", "="),
+        "reads": tables_read(query.text),
         "query": query.text,
     }
 
 
-def _library_entry(query: Query) -> Mapping[str, str]:
+def _library_entry(query: Query) -> Mapping[str, Any]:
     # Queries of a pack are named by a GUID; this one stays the same from deployment to deployment.
     identity = str(uuid5(NAMESPACE_URL, f"https://defender-export/queries/{query.name}"))
-    return {"id": identity, "title": query.title, "description": query.description, "query": query.text}
+    return {
+        "id": identity,
+        "title": query.title,
+        "description": query.description,
+        "reads": tables_read(query.text),
+        "query": query.text,
+    }
 
 
 def _alert(query: Query) -> dict[str, Any]:
@@ -180,6 +289,7 @@ def _alert(query: Query) -> dict[str, Any]:
         "severity": int(query.options["Severity"]),
         "every": query.options["Every"],
         "window": query.options["Window"],
+        "reads": tables_read(query.text),
         "query": query.text,
     }
 

@@ -1,5 +1,7 @@
 // One log alert per file of infra/alerts/, generated into one list: python -m tools.infra. docs/operate.md says what to do about each.
 
+import { Tags } from '../types.bicep'
+
 @description('Name of the deployment, for the titles.')
 param environmentName string
 
@@ -7,18 +9,39 @@ param environmentName string
 param location string
 
 @description('Tags of every rule.')
-param tags object
+param tags Tags
 
 @description('Resource id of the workspace that is asked.')
 param workspaceResourceId string
 
+@description('Name of the Event Hubs namespace, for its own metrics.')
+param namespaceName string
+
+@description('Name of the data collection rule, for its own errors.')
+param ruleName string
+
+@description('Name of the Application Insights component, for its own requests and metrics.')
+param insightsName string
+
+@description('Tables of plan Basic, which no alert may ask: rules over them are left out, since they would never fire.')
+param basicTables string[]
+
 @description('Mail addresses to tell.')
-param emails array
+param emails string[]
 
 @description('Existing action groups to tell.')
-param actionGroupIds array
+param actionGroupIds string[]
 
 var definitions = loadJsonContent('../generated/alerts.json')
+var rules = filter(definitions.alerts, item => empty(intersection(item.reads, basicTables)))
+
+// Several deployments may share one workspace: each rule asks about its own.
+var own = {
+  '{InstanceId}': environmentName
+  '{Namespace}': namespaceName
+  '{Rule}': ruleName
+  '{Insights}': insightsName
+}
 
 resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(emails)) {
   name: 'ag-defender-export-${environmentName}'
@@ -27,49 +50,55 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(emails))
   properties: {
     groupShortName: 'defexport'
     enabled: true
-    emailReceivers: [for address in emails: {
-      name: address
-      emailAddress: address
-      useCommonAlertSchema: true
-    }]
+    emailReceivers: [
+      for address in emails: {
+        name: address
+        emailAddress: address
+        useCommonAlertSchema: true
+      }
+    ]
   }
 }
 
-resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for item in definitions.alerts: {
-  name: 'defender-export-${environmentName}-${item.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: 'Defender Export (${environmentName}): ${item.title}'
-    description: item.description
-    severity: item.severity
-    enabled: true
-    evaluationFrequency: item.every
-    windowSize: item.window
-    scopes: [
-      workspaceResourceId
-    ]
-    criteria: {
-      allOf: [
-        {
-          query: item.query
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
+resource rule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for item in rules: {
+    name: 'defender-export-${environmentName}-${item.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: 'Defender Export (${environmentName}): ${item.title}'
+      description: item.description
+      severity: item.severity
+      enabled: true
+      evaluationFrequency: item.every
+      windowSize: item.window
+      scopes: [
+        workspaceResourceId
       ]
-    }
-    autoMitigate: true
-    skipQueryValidation: true // Azure's own tables are unknown in a new workspace until their first row
-    actions: {
-      actionGroups: empty(emails) ? actionGroupIds : union(actionGroupIds, [
-        mail.id
-      ])
+      criteria: {
+        allOf: [
+          {
+            query: reduce(items(own), string(item.query), (text, one) => replace(string(text), one.key, one.value))
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      autoMitigate: true
+      skipQueryValidation: true // Azure's own tables are unknown in a new workspace until their first row
+      actions: {
+        actionGroups: empty(emails)
+          ? actionGroupIds
+          : union(actionGroupIds, [
+              mail.id
+            ])
+      }
     }
   }
-}]
+]

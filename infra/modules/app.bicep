@@ -1,5 +1,7 @@
 // A Flex Consumption plan with one function app. HTTP, the Event Hub trigger and every timer scale on their own there.
 
+import { AlwaysReady, ContainerNames, Settings, Tags, UpdateStrategy } from '../types.bicep'
+
 @description('Name of the function app.')
 param name string
 
@@ -18,7 +20,7 @@ param role string
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags Tags
 
 @description('Resource id of the app\'s identity.')
 param identityId string
@@ -29,11 +31,8 @@ param identityClientId string
 @description('Name of the storage account.')
 param storageAccountName string
 
-@description('Container that the package lies in.')
-param deploymentContainer string
-
-@description('Container names by use: exports, reports, deadLetters, oversize.')
-param containerNames object
+@description('Container names by use.')
+param containerNames ContainerNames
 
 @description('Host name of the Event Hubs namespace.')
 param eventHubNamespace string
@@ -78,7 +77,7 @@ param authMode string
 param authClientId string
 
 @description('Settings over the defaults, by name.')
-param settings object
+param settings Settings
 
 @description('Subnet for outgoing traffic; empty means none.')
 param subnetId string
@@ -90,17 +89,17 @@ param instanceMemoryMB int
 param maximumInstanceCount int
 
 @description('Instances that are always ready, by group.')
-param alwaysReady array
+param alwaysReady AlwaysReady[]
 
 @description('Whether instances are spread over availability zones.')
 param zoneRedundant bool
 
-@description('Resource id of the workspace that platform logs go to.')
-param workspaceResourceId string
+@description('What becomes of running invocations when code or settings change.')
+param updateStrategy UpdateStrategy
 
 var defaults = loadJsonContent('../generated/settings.json')
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
   name: storageAccountName
 }
 
@@ -175,8 +174,7 @@ var disabledByRole = {
   }
 }
 
-resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
-  // checkov:skip=CKV_AZURE_225:a parameter decides, since not every region has zones for Flex Consumption
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${name}'
   location: location
   tags: tags
@@ -191,12 +189,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   }
 }
 
-resource app 'Microsoft.Web/sites@2024-04-01' = {
-  // checkov:skip=CKV_AZURE_78:Flex Consumption has no FTP, and the policies below refuse its passwords
-  // checkov:skip=CKV_AZURE_222:runbooks and people call the API; function keys or Entra decide who
-  // checkov:skip=CKV_AZURE_17:callers prove themselves by function key or Entra token, not by certificate
-  // checkov:skip=CKV_AZURE_212:instances follow the load; alwaysReady keeps some where a cold start matters
-  // checkov:skip=CKV_AZURE_213:Flex Consumption has no health check; an availability test may ask /api/health
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: union(tags, {
@@ -223,7 +216,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       deployment: {
         storage: {
           type: 'blobContainer'
-          value: '${account.properties.primaryEndpoints.blob}${deploymentContainer}'
+          value: '${account.properties.primaryEndpoints.blob}${containerNames.deployments}'
           authentication: {
             type: 'UserAssignedIdentity'
             userAssignedIdentityResourceId: identityId
@@ -239,24 +232,24 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         name: 'python'
         version: '3.13'
       }
+      #disable-next-line BCP037 // missing from the types; documented from 2024-11-01 on (Site update strategies in Flex Consumption)
+      siteUpdateStrategy: {
+        type: updateStrategy
+      }
     }
   }
 }
 
-resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
-  // checkov:skip=CKV_AZURE_13:a check of siteConfig, which app settings are not
-  // checkov:skip=CKV_AZURE_63:a check of siteConfig, which app settings are not
-  // checkov:skip=CKV_AZURE_65:a check of siteConfig, which app settings are not
-  // checkov:skip=CKV_AZURE_66:a check of siteConfig, which app settings are not
-  // checkov:skip=CKV_AZURE_80:a check of siteConfig, which app settings are not
-  // checkov:skip=CKV_AZURE_88:a check of siteConfig, which app settings are not
-  // checkov:skip=CKV_AZURE_222:a check of siteConfig, which app settings are not
+resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
+  dependsOn: [
+    authOn
+  ]
   properties: union(defaults, deployed, platform, disabledByRole[role], settings)
 }
 
-resource noPublishingPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+resource noPublishingPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'
   properties: {
@@ -264,7 +257,7 @@ resource noPublishingPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPo
   }
 }
 
-resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'
   properties: {
@@ -272,25 +265,27 @@ resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-0
   }
 }
 
-module auth 'auth.bicep' = if (authMode == 'entra') {
-  name: '${name}-auth'
+// Easy Auth is always deployed, on or off, or an app that goes back to keys would go on to refuse them. In Entra mode
+// the functions have no keys and the app believes the header that Easy Auth writes: so it is switched on before
+// the settings say so, and switched off after they no longer do. At no time do the settings rely on what is not there.
+module authOn 'auth.bicep' = if (authMode == 'entra') {
+  name: '${name}-auth-on'
   params: {
     appName: app.name
+    enabled: true
     clientId: authClientId
   }
 }
 
-resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
-  scope: app
-  name: 'to-workspace'
-  properties: {
-    workspaceId: workspaceResourceId
-    logs: [
-      {
-        category: 'FunctionAppLogs'
-        enabled: true
-      }
-    ]
+module authOff 'auth.bicep' = if (authMode != 'entra') {
+  name: '${name}-auth-off'
+  dependsOn: [
+    appSettings
+  ]
+  params: {
+    appName: app.name
+    enabled: false
+    clientId: authClientId
   }
 }
 

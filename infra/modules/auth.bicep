@@ -3,30 +3,26 @@
 @description('Name of the function app.')
 param appName string
 
+@description('Whether Easy Auth is on.')
+param enabled bool
+
 @description('Client id of the app registration, which has the app roles of infra/app-roles.json.')
 param clientId string
 
-resource app 'Microsoft.Web/sites@2024-04-01' existing = {
+resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: appName
 }
 
-resource auth 'Microsoft.Web/sites/config@2024-04-01' = {
-  // checkov:skip=CKV_AZURE_13:a check of siteConfig, which authentication settings are not
-  // checkov:skip=CKV_AZURE_63:a check of siteConfig, which authentication settings are not
-  // checkov:skip=CKV_AZURE_65:a check of siteConfig, which authentication settings are not
-  // checkov:skip=CKV_AZURE_66:a check of siteConfig, which authentication settings are not
-  // checkov:skip=CKV_AZURE_80:a check of siteConfig, which authentication settings are not
-  // checkov:skip=CKV_AZURE_88:a check of siteConfig, which authentication settings are not
-  // checkov:skip=CKV_AZURE_222:a check of siteConfig, which authentication settings are not
+resource auth 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'authsettingsV2'
   properties: {
     platform: {
-      enabled: true
+      enabled: enabled
     }
     globalValidation: {
-      requireAuthentication: true
-      unauthenticatedClientAction: 'Return401'
+      requireAuthentication: enabled
+      unauthenticatedClientAction: enabled ? 'Return401' : 'AllowAnonymous'
       excludedPaths: [
         '/api/health'
       ]
@@ -36,16 +32,18 @@ resource auth 'Microsoft.Web/sites/config@2024-04-01' = {
     }
     identityProviders: {
       azureActiveDirectory: {
-        enabled: true
+        enabled: enabled
         registration: {
           clientId: clientId
           openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
         }
         validation: {
-          allowedAudiences: [
-            clientId
-            'api://${clientId}'
-          ]
+          allowedAudiences: empty(clientId)
+            ? []
+            : [
+                clientId
+                'api://${clientId}'
+              ]
         }
       }
     }

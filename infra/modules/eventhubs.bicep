@@ -1,5 +1,7 @@
 // The hub that exports send to, its consumer group, and on wish the hub that enriched rows go to.
 
+import { Tags } from '../types.bicep'
+
 @description('Name of the namespace.')
 param name string
 
@@ -7,7 +9,16 @@ param name string
 param location string
 
 @description('Tags of the namespace.')
-param tags object
+param tags Tags
+
+@description('Name of the hub that is read.')
+param hubName string
+
+@description('Name of the output hub; empty creates none.')
+param forwardHubName string
+
+@description('Name of the app\'s consumer group.')
+param consumerGroup string
 
 @description('Partitions of each hub.')
 param partitionCount int
@@ -24,16 +35,13 @@ param eventRetentionInDays int
 @description('Whether shared access keys work. With keys, the hub gets a rule that may only send.')
 param allowKeys bool
 
-@description('Whether to create the output hub.')
-param forward bool
-
 @description('Whether the namespace answers on its public endpoint to more than trusted services.')
 param publicNetworkAccess bool
 
 @description('Resource id of the workspace that logs and metrics go to.')
 param workspaceResourceId string
 
-resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
+resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' = {
   name: name
   location: location
   tags: tags
@@ -46,14 +54,14 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
     disableLocalAuth: !allowKeys
     minimumTlsVersion: '1.2'
     isAutoInflateEnabled: true
-    maximumThroughputUnits: max(throughputUnits, maximumThroughputUnits)
+    maximumThroughputUnits: maximumThroughputUnits
     publicNetworkAccess: publicNetworkAccess ? 'Enabled' : 'Disabled'
   }
 }
 
 // Without a rule for an address or a network, Deny alone would keep nobody out: public access is off as well.
 // Trusted services, Defender for Cloud among them, come in all the same.
-resource networkRules 'Microsoft.EventHub/namespaces/networkRuleSets@2024-01-01' = {
+resource networkRules 'Microsoft.EventHub/namespaces/networkRuleSets@2026-01-01' = {
   parent: namespace
   name: 'default'
   properties: {
@@ -63,9 +71,9 @@ resource networkRules 'Microsoft.EventHub/namespaces/networkRuleSets@2024-01-01'
   }
 }
 
-resource hub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = {
+resource hub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' = {
   parent: namespace
-  name: 'defender-export'
+  name: hubName
   properties: {
     partitionCount: partitionCount
     messageRetentionInDays: eventRetentionInDays
@@ -73,12 +81,12 @@ resource hub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = {
 }
 
 // A group of its own: readers of other groups never disturb the app's checkpoints.
-resource consumers 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2024-01-01' = {
+resource consumers 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2026-01-01' = {
   parent: hub
-  name: 'enrich'
+  name: consumerGroup
 }
 
-resource sendRule 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@2024-01-01' = if (allowKeys) {
+resource sendRule 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@2026-01-01' = if (allowKeys) {
   parent: hub
   name: 'defender-export-send'
   properties: {
@@ -88,15 +96,16 @@ resource sendRule 'Microsoft.EventHub/namespaces/eventhubs/authorizationRules@20
   }
 }
 
-resource forwardHub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = if (forward) {
+resource forwardHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' = if (!empty(forwardHubName)) {
   parent: namespace
-  name: 'defender-export-rows'
+  name: forwardHubName
   properties: {
     partitionCount: partitionCount
     messageRetentionInDays: eventRetentionInDays
   }
 }
 
+#disable-next-line use-recent-api-versions // no stable version is newer than 2016-09-01, which has no categories of its own
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: namespace
   name: 'to-workspace'
@@ -108,7 +117,11 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
         enabled: true
       }
       {
-        category: 'RuntimeAuditLogs'
+        category: 'DiagnosticErrorLogs' // throttled and refused senders; who sends is logged on Premium only
+        enabled: true
+      }
+      {
+        category: 'AutoScaleLogs'
         enabled: true
       }
     ]
@@ -121,23 +134,5 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   }
 }
 
-@description('Resource id of the namespace.')
-output namespaceId string = namespace.id
-
-@description('Name of the namespace.')
-output namespaceName string = namespace.name
-
 @description('Host name of the namespace, in whatever cloud this is: https://name.suffix:443/ without its ends.')
 output fullyQualifiedNamespace string = split(replace(namespace.properties.serviceBusEndpoint, 'https://', ''), ':')[0]
-
-@description('Resource id of the hub.')
-output hubId string = hub.id
-
-@description('Name of the hub.')
-output hubName string = hub.name
-
-@description('Name of the consumer group.')
-output consumerGroup string = consumers.name
-
-@description('Name of the output hub; empty where there is none.')
-output forwardHubName string = forward ? forwardHub.name : ''

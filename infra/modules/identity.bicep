@@ -1,5 +1,7 @@
 // One user-assigned identity, so that rights outlive the app and can be granted before it exists.
 
+import { Tags } from '../types.bicep'
+
 @description('Name of the identity.')
 param name string
 
@@ -7,16 +9,13 @@ param name string
 param location string
 
 @description('Tags of the identity.')
-param tags object
+param tags Tags
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: name
   location: location
   tags: tags
 }
-
-@description('Resource id.')
-output id string = identity.id
 
 @description('Client id: AZURE_CLIENT_ID of the app.')
 output clientId string = identity.properties.clientId

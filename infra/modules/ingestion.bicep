@@ -1,5 +1,7 @@
 // The data collection rule: kind Direct has an ingestion endpoint of its own, so no data collection endpoint is needed.
-// Ten streams and ten data flows are all that one rule takes.
+// Ten streams and ten data flows are all that one rule takes. Its tables must exist before it.
+
+import { Tags } from '../types.bicep'
 
 @description('Name of the rule.')
 param name string
@@ -8,17 +10,14 @@ param name string
 param location string
 
 @description('Tags of the rule.')
-param tags object
+param tags Tags
 
 @description('Resource id of the workspace.')
 param workspaceResourceId string
 
-@description('Names of the tables, which must exist before the rule.')
-param tableNames array
-
 var streams = loadJsonContent('../generated/streams.json')
 
-resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' = {
+resource rule 'Microsoft.Insights/dataCollectionRules@2024-03-11' = {
   name: name
   location: location
   tags: tags
@@ -33,20 +32,23 @@ resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' = {
         }
       ]
     }
-    dataFlows: [for tableName in tableNames: {
-      streams: [
-        'Custom-${tableName}'
-      ]
-      destinations: [
-        'workspace'
-      ]
-      transformKql: 'source'
-      outputStream: 'Custom-${tableName}'
-    }]
+    dataFlows: [
+      for stream in objectKeys(streams): {
+        streams: [
+          stream
+        ]
+        destinations: [
+          'workspace'
+        ]
+        transformKql: 'source'
+        outputStream: stream
+      }
+    ]
   }
 }
 
 // A 204 only means accepted: rows that are dropped afterwards show here, in DCRLogErrors and in the metrics.
+#disable-next-line use-recent-api-versions // no stable version is newer than 2016-09-01, which has no categories of its own
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: rule
   name: 'to-workspace'
@@ -66,9 +68,6 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
     ]
   }
 }
-
-@description('Name of the rule.')
-output name string = rule.name
 
 @description('Immutable id: LOGS_INGESTION_RULE_ID of the app.')
 output immutableId string = rule.properties.immutableId

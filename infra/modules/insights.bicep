@@ -1,5 +1,7 @@
 // Application Insights in the workspace, for the host's and the app's logs, metrics and traces.
 
+import { Tags } from '../types.bicep'
+
 @description('Name of the component.')
 param name string
 
@@ -7,7 +9,7 @@ param name string
 param location string
 
 @description('Tags of the component.')
-param tags object
+param tags Tags
 
 @description('Resource id of the workspace that holds its tables.')
 param workspaceResourceId string
@@ -23,6 +25,3 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     DisableLocalAuth: true // telemetry is sent by identity
   }
 }
-
-@description('Name of the component.')
-output name string = insights.name

@@ -1,6 +1,8 @@
 // Private networking: the app in a subnet of its own, storage and Event Hubs behind private endpoints.
 // Azure Resource Manager and the ingestion endpoint stay public addresses, reached with a token over TLS.
 
+import { Tags } from '../types.bicep'
+
 @description('Name of the virtual network.')
 param name string
 
@@ -8,7 +10,7 @@ param name string
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags Tags
 
 @description('Address space of the network; a /24 is enough.')
 param addressPrefix string = '10.61.0.0/24'
@@ -19,11 +21,11 @@ param appSubnetPrefix string = '10.61.0.0/26'
 @description('Address range of the private endpoints\' subnet.')
 param endpointSubnetPrefix string = '10.61.0.64/27'
 
-@description('Resource id of the storage account.')
-param storageAccountId string
+@description('Name of the storage account.')
+param storageAccountName string
 
-@description('Resource id of the Event Hubs namespace.')
-param namespaceId string
+@description('Name of the Event Hubs namespace.')
+param namespaceName string
 
 var serviceBusSuffixes = {
   AzureCloud: 'servicebus.windows.net'
@@ -33,31 +35,35 @@ var serviceBusSuffixes = {
 var endpoints = [
   {
     name: 'blob'
-    target: storageAccountId
     group: 'blob'
     zone: 'privatelink.blob.${environment().suffixes.storage}'
   }
   {
     name: 'queue'
-    target: storageAccountId
     group: 'queue'
     zone: 'privatelink.queue.${environment().suffixes.storage}'
   }
   {
     name: 'table'
-    target: storageAccountId
     group: 'table'
     zone: 'privatelink.table.${environment().suffixes.storage}'
   }
   {
     name: 'event-hubs'
-    target: namespaceId
     group: 'namespace'
     zone: 'privatelink.${serviceBusSuffixes[environment().name]}'
   }
 ]
 
-resource guard 'Microsoft.Network/networkSecurityGroups@2024-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
+  name: storageAccountName
+}
+
+resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' existing = {
+  name: namespaceName
+}
+
+resource guard 'Microsoft.Network/networkSecurityGroups@2026-03-01' = {
   name: '${name}-guard'
   location: location
   tags: tags
@@ -81,7 +87,7 @@ resource guard 'Microsoft.Network/networkSecurityGroups@2024-01-01' = {
 }
 
 // Subnets are written inside the network: a network deployed again without them would try to take them away.
-resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
   name: name
   location: location
   tags: tags
@@ -122,71 +128,71 @@ resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
   }
 }
 
-resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-01-01' existing = {
-  parent: network
-  name: 'apps'
-}
-
-resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-01-01' existing = {
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2026-03-01' existing = {
   parent: network
   name: 'endpoints'
 }
 
-resource endpoint 'Microsoft.Network/privateEndpoints@2024-01-01' = [for item in endpoints: {
-  name: '${name}-${item.name}'
-  location: location
-  tags: tags
-  properties: {
-    subnet: {
-      id: endpointSubnet.id
-    }
-    privateLinkServiceConnections: [
-      {
-        name: item.name
-        properties: {
-          privateLinkServiceId: item.target
-          groupIds: [
-            item.group
-          ]
-        }
+resource endpoint 'Microsoft.Network/privateEndpoints@2026-03-01' = [
+  for item in endpoints: {
+    name: '${name}-${item.name}'
+    location: location
+    tags: tags
+    properties: {
+      subnet: {
+        id: endpointSubnet.id
       }
-    ]
-  }
-}]
-
-resource zone 'Microsoft.Network/privateDnsZones@2020-06-01' = [for item in endpoints: {
-  name: item.zone
-  location: 'global'
-  tags: tags
-}]
-
-resource zoneLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [for (item, index) in endpoints: {
-  parent: zone[index]
-  name: '${item.name}-link'
-  location: 'global'
-  tags: tags
-  properties: {
-    registrationEnabled: false
-    virtualNetwork: {
-      id: network.id
+      privateLinkServiceConnections: [
+        {
+          name: item.name
+          properties: {
+            privateLinkServiceId: item.group == 'namespace' ? namespace.id : account.id
+            groupIds: [
+              item.group
+            ]
+          }
+        }
+      ]
     }
   }
-}]
+]
 
-resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-01-01' = [for (item, index) in endpoints: {
-  parent: endpoint[index]
-  name: 'default'
-  properties: {
-    privateDnsZoneConfigs: [
-      {
-        name: item.name
-        properties: {
-          privateDnsZoneId: zone[index].id
-        }
-      }
-    ]
+resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = [
+  for item in endpoints: {
+    name: item.zone
+    location: 'global'
+    tags: tags
   }
-}]
+]
 
-@description('Resource id of the apps\' subnet.')
-output appSubnetId string = appSubnet.id
+resource zoneLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
+  for (item, index) in endpoints: {
+    parent: zone[index]
+    name: '${item.name}-link'
+    location: 'global'
+    tags: tags
+    properties: {
+      registrationEnabled: false
+      virtualNetwork: {
+        id: network.id
+      }
+    }
+  }
+]
+
+resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2026-03-01' = [
+  for (item, index) in endpoints: {
+    parent: endpoint[index]
+    name: 'default'
+    properties: {
+      privateDnsZoneConfigs: [
+        {
+          name: item.name
+          properties: {
+            privateDnsZoneId: zone[index].id
+          }
+        }
+      ]
+    }
+  }
+]

@@ -1,5 +1,10 @@
 // What one identity may do inside the app's resource group, each with its reason. No right reaches beyond a resource.
 
+import { ContainerNames, PrincipalType } from '../types.bicep'
+
+@description('Resource id of the app\'s identity: known before it exists, so the names of its assignments are made of it.')
+param identityId string
+
 @description('Object id of the app\'s identity.')
 param principalId string
 
@@ -28,16 +33,10 @@ param securityProviderPrincipalId string = ''
 param operatorPrincipalId string = ''
 
 @description('Kind of that principal.')
-param operatorPrincipalType string = 'Group'
+param operatorPrincipalType PrincipalType = 'Group'
 
-@description('Container of export files.')
-param exportsContainer string
-
-@description('Container of run reports.')
-param reportsContainer string
-
-@description('Container of dead letters.')
-param deadLettersContainer string
+@description('Container names by use.')
+param containerNames ContainerNames
 
 var storageBlobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -48,45 +47,45 @@ var eventHubsDataReceiver = 'a638d3c7-ab3a-418d-83e6-5f17a39d4fde'
 var eventHubsDataSender = '2b629674-e913-4c01-ae53-ef4638d8f975'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
   name: storageAccountName
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' existing = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-06-01' existing = {
   parent: account
   name: 'default'
 }
 
-resource exports 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' existing = {
+resource exports 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' existing = {
   parent: blobs
-  name: exportsContainer
+  name: containerNames.exports
 }
 
-resource reports 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' existing = {
+resource reports 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' existing = {
   parent: blobs
-  name: reportsContainer
+  name: containerNames.reports
 }
 
-resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' existing = {
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' existing = {
   parent: blobs
-  name: deadLettersContainer
+  name: containerNames.deadLetters
 }
 
-resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' existing = {
+resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' existing = {
   name: namespaceName
 }
 
-resource hub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' existing = {
+resource hub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' existing = {
   parent: namespace
   name: hubName
 }
 
-resource forwardHub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' existing = {
+resource forwardHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' existing = {
   parent: namespace
   name: empty(forwardHubName) ? hubName : forwardHubName
 }
 
-resource rule 'Microsoft.Insights/dataCollectionRules@2023-03-11' existing = {
+resource rule 'Microsoft.Insights/dataCollectionRules@2024-03-11' existing = {
   name: ruleName
 }
 
@@ -96,7 +95,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 
 resource blobOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
-  name: guid(account.id, principalId, storageBlobDataOwner)
+  name: guid(account.id, identityId, storageBlobDataOwner)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
@@ -107,7 +106,7 @@ resource blobOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 resource queueContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
-  name: guid(account.id, principalId, storageQueueDataContributor)
+  name: guid(account.id, identityId, storageQueueDataContributor)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
@@ -118,7 +117,7 @@ resource queueContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 
 resource tableContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
-  name: guid(account.id, principalId, storageTableDataContributor)
+  name: guid(account.id, identityId, storageTableDataContributor)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
@@ -129,7 +128,7 @@ resource tableContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 
 resource receiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: hub
-  name: guid(hub.id, principalId, eventHubsDataReceiver)
+  name: guid(hub.id, identityId, eventHubsDataReceiver)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
@@ -140,7 +139,7 @@ resource receiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 resource forwarder 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(forwardHubName)) {
   scope: forwardHub
-  name: guid(forwardHub.id, principalId, eventHubsDataSender)
+  name: guid(forwardHub.id, identityId, eventHubsDataSender)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
@@ -151,7 +150,7 @@ resource forwarder 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!e
 
 resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: rule
-  name: guid(rule.id, principalId, monitoringMetricsPublisher)
+  name: guid(rule.id, identityId, monitoringMetricsPublisher)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
@@ -162,7 +161,7 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: insights
-  name: guid(insights.id, principalId, monitoringMetricsPublisher)
+  name: guid(insights.id, identityId, monitoringMetricsPublisher)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'

@@ -1,5 +1,7 @@
 // One account for the host, the export files, reports, dead letters, job messages and state. No key opens it.
 
+import { ContainerNames, StorageSku, Tags } from '../types.bicep'
+
 @description('Name of the account: 3 to 24 letters and digits.')
 @maxLength(24)
 param name string
@@ -8,25 +10,19 @@ param name string
 param location string
 
 @description('Tags of the account.')
-param tags object
+param tags Tags
 
-@description('Replication. Dead letters are the last copy of a record, so they lie in three zones by default.')
-@allowed([
-  'Standard_LRS'
-  'Standard_ZRS'
-  'Standard_GRS'
-  'Standard_GZRS'
-])
-param sku string = 'Standard_ZRS'
+@description('Replication.')
+param sku StorageSku
 
 @description('Container names by use: deployments, exports, reports, deadLetters, oversize.')
-param containerNames object
+param containerNames ContainerNames
 
 @description('Queues to create.')
-param queueNames array
+param queueNames string[]
 
 @description('Tables to create.')
-param tableNames array
+param tableNames string[]
 
 @description('Days that whole records whose row was cut are kept; as long as the rows.')
 param oversizeRetentionInDays int
@@ -40,9 +36,7 @@ param publicNetworkAccess bool
 @description('Resource id of the workspace that logs go to.')
 param workspaceResourceId string
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
-  // checkov:skip=CKV_AZURE_35:privateNetworking denies; without it Flex Consumption has no fixed addresses to allow
-  // checkov:skip=CKV_AZURE_206:a parameter decides; zone redundancy is the default
+resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   name: name
   location: location
   tags: tags
@@ -66,7 +60,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-06-01' = {
   parent: account
   name: 'default'
   properties: {
@@ -82,54 +76,58 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   }
 }
 
-resource deployments 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource deployments 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
   parent: blobs
   name: containerNames.deployments
 }
 
-resource exports 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource exports 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
   parent: blobs
   name: containerNames.exports
 }
 
-resource reports 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource reports 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
   parent: blobs
   name: containerNames.reports
 }
 
-resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
   parent: blobs
   name: containerNames.deadLetters
 }
 
-resource oversize 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource oversize 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
   parent: blobs
   name: containerNames.oversize
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' = {
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2026-06-01' = {
   parent: account
   name: 'default'
 }
 
-resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = [for queueName in queueNames: {
-  parent: queues
-  name: queueName
-}]
+resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2026-06-01' = [
+  for queueName in queueNames: {
+    parent: queues
+    name: queueName
+  }
+]
 
-resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' = {
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2026-06-01' = {
   parent: account
   name: 'default'
 }
 
-resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = [for tableName in tableNames: {
-  parent: tables
-  name: tableName
-}]
+resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2026-06-01' = [
+  for tableName in tableNames: {
+    parent: tables
+    name: tableName
+  }
+]
 
 // The app deletes old reports itself (REPORT_RETENTION_DAYS). Dead letters are never deleted by a rule:
 // only a replay that was accepted removes one.
-resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = {
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-06-01' = {
   parent: account
   name: 'default'
   dependsOn: [
@@ -210,6 +208,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
 }
 
 // Who changed an export file or read a dead letter.
+#disable-next-line use-recent-api-versions // no stable version is newer than 2016-09-01, which has no categories of its own
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: blobs
   name: 'to-workspace'
@@ -227,12 +226,6 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
     ]
   }
 }
-
-@description('Resource id.')
-output id string = account.id
-
-@description('Name of the account.')
-output name string = account.name
 
 @description('Blob service address.')
 output blobServiceUri string = account.properties.primaryEndpoints.blob

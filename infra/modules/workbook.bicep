@@ -1,5 +1,7 @@
 // The workbook: posture, alerts, compliance, and the health of the exports. Its content is generated: python -m tools.infra.
 
+import { Tags } from '../types.bicep'
+
 @description('Title of the workbook.')
 param displayName string
 
@@ -7,7 +9,7 @@ param displayName string
 param location string
 
 @description('Tags of the workbook.')
-param tags object
+param tags Tags
 
 @description('Resource id of the workspace that it asks.')
 param workspaceResourceId string

@@ -1,5 +1,8 @@
 // What the app may do in the workspace, which may lie in another resource group or subscription.
 
+@description('Resource id of the app\'s identity: the name of its assignment is made of it.')
+param identityId string
+
 @description('Object id of the app\'s identity.')
 param principalId string
 
@@ -8,13 +11,13 @@ param workspaceName string
 
 var logAnalyticsDataReader = '3b03c2da-16b3-4a49-8834-0f8130efdd3b'
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existing = {
   name: workspaceName
 }
 
 resource reader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: workspace
-  name: guid(workspace.id, principalId, logAnalyticsDataReader)
+  name: guid(workspace.id, identityId, logAnalyticsDataReader)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'

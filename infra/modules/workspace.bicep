@@ -1,5 +1,7 @@
 // A workspace of our own, where none exists to use.
 
+import { Tags } from '../types.bicep'
+
 @description('Name of the workspace.')
 param name string
 
@@ -7,12 +9,12 @@ param name string
 param location string
 
 @description('Tags of the workspace.')
-param tags object
+param tags Tags
 
 @description('Days that tables without a retention of their own keep rows (30 to 730).')
 param retentionInDays int
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   name: name
   location: location
   tags: tags
@@ -27,6 +29,3 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     }
   }
 }
-
-@description('Resource id.')
-output id string = workspace.id

@@ -1,16 +1,15 @@
 """The deployed app gets exactly the settings that it reads."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from shared.settings import declarations
-from tools.bicep import parse
-from tools.bicep.document import object_keys, object_pairs
-from tools.infra import INFRA, NOT_DEPLOYED, ROOT, settings_defaults
+from tools.infra import DECIDED, HOST_PREFIXES, KEYED, NOT_DEPLOYED, ROOT, known_settings, settings_defaults
+from tools.review import settings
+from tools.snapshots import Snapshot, committed
 
-APP = INFRA / "modules" / "app.bicep"
+MAIN = {name: one for name, one in committed().items() if not name.startswith("management-group")}
 # Read by the host, the SDKs or telemetry, not by shared/settings.py.
 PLATFORM = {
     "AZURE_CLIENT_ID",
@@ -21,21 +20,32 @@ PLATFORM = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
 }
+DISABLED = re.compile(r"AzureWebJobs\.(\w+)\.Disabled")
 
 
 def declared() -> set[str]:
     return {declaration.name for declaration in declarations().values()}
 
 
-def differences(app: Path) -> tuple[set[str], set[str]]:
-    """Settings that the app reads and Bicep does not give, and the other way round."""
-    document = parse(app)
-    given = set(settings_defaults()) | set(object_pairs(document.variables["deployed"]))
-    return declared() - given - set(NOT_DEPLOYED), given - declared()
+def given(snapshot: Snapshot) -> dict[str, set[str]]:
+    """Names of settings by app, without those that switch a function off."""
+    return {
+        app: {name for name in values if not DISABLED.fullmatch(name)} for app, values in settings(snapshot).items()
+    }
 
 
-def test_bicep_gives_every_setting_that_the_app_reads_and_no_other() -> None:
-    assert differences(APP) == (set(), set())
+@pytest.mark.parametrize("name", sorted(set(MAIN) - {"entra"}))
+def test_a_deployment_gives_every_setting_that_the_app_reads_and_no_other(name: str) -> None:
+    for names in given(MAIN[name]).values():
+        assert names == (declared() - set(NOT_DEPLOYED)) | PLATFORM
+
+
+def test_parameter_settings_comes_on_top() -> None:
+    (names,) = given(MAIN["entra"]).values()
+    assert names - declared() - PLATFORM == set()
+    assert names & set(NOT_DEPLOYED) == {"CROSS_TENANT_CLIENT_SECRET"}
+    (values,) = settings(MAIN["entra"]).values()
+    assert values["CROSS_TENANT_CREDENTIAL"] == "secret"
 
 
 def test_every_exception_is_a_setting_with_a_reason() -> None:
@@ -43,35 +53,27 @@ def test_every_exception_is_a_setting_with_a_reason() -> None:
     assert all(NOT_DEPLOYED.values())
 
 
-def test_platform_settings_are_the_known_ones() -> None:
-    assert set(object_pairs(parse(APP).variables["platform"])) == PLATFORM
-
-
-def test_all_of_them_reach_the_app() -> None:
-    text = parse(APP).resources["appSettings"].body["properties"]
-    assert text == "union(defaults, deployed, platform, disabledByRole[role], settings)"
+def test_a_setting_that_the_deployment_decides_can_not_be_given_otherwise() -> None:
+    (names,) = given(MAIN["small"]).values()
+    ours = names - set(settings_defaults()) - PLATFORM
+    assert ours <= set(DECIDED)
+    assert set(DECIDED) <= names
+    assert not (set(DECIDED) | KEYED | PLATFORM) & set(known_settings()["names"])
+    assert not [name for name in {*DECIDED, *KEYED, *PLATFORM} if name.startswith(HOST_PREFIXES)]
+    assert set(known_settings()["names"]) == declared() - set(DECIDED) - KEYED
 
 
 def test_no_secret_has_a_default_in_the_template() -> None:
     secret = {declaration.name for declaration in declarations().values() if declaration.secret}
     assert not secret & set(settings_defaults())
     assert secret <= set(NOT_DEPLOYED)
+    assert secret - KEYED == set(known_settings()["secrets"])
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "missing", "unread"),
-    [
-        ("  WORKSPACE_ID: workspaceId\n", "", {"WORKSPACE_ID"}, set()),
-        ("WORKSPACE_ID: workspaceId", "WORKSPAC_ID: workspaceId", {"WORKSPACE_ID"}, {"WORKSPAC_ID"}),
-    ],
-)
-def test_a_missing_or_misspelt_setting_is_found(
-    tmp_path: Path, right: str, wrong: str, missing: set[str], unread: set[str]
-) -> None:
-    broken = tmp_path / "app.bicep"
-    assert right in APP.read_text()
-    broken.write_text(APP.read_text().replace(right, wrong))
-    assert differences(broken) == (missing, unread)
+def test_a_missing_or_misspelt_setting_would_be_found() -> None:
+    (names,) = given(MAIN["small"]).values()
+    assert "WORKSPACE_ID" in names
+    assert names - {"WORKSPACE_ID"} != (declared() - set(NOT_DEPLOYED)) | PLATFORM
 
 
 def functions() -> set[str]:
@@ -79,11 +81,16 @@ def functions() -> set[str]:
 
 
 def test_the_two_apps_share_out_every_function_but_the_probes() -> None:
-    roles = object_pairs(parse(APP).variables["disabledByRole"])
     off = {
-        role: {key.split(".")[1] for key in object_keys(text) if key.startswith("AzureWebJobs.")}
-        for role, text in roles.items()
+        app: {found[1] for name in values if (found := DISABLED.fullmatch(name))}
+        for app, values in settings(MAIN["enterprise"]).items()
     }
-    assert off["all"] == set()
-    assert off["control"].isdisjoint(off["data"])
-    assert off["control"] | off["data"] | {"health", "ready"} == functions()
+    assert len(off) == 2
+    control, data = (names for _, names in sorted(off.items(), reverse=True))
+    assert control.isdisjoint(data)
+    assert control | data | {"health", "ready"} == functions()
+
+
+def test_one_app_alone_has_every_function_on() -> None:
+    (values,) = settings(MAIN["small"]).values()
+    assert not [name for name in values if DISABLED.fullmatch(name)]

@@ -122,3 +122,8 @@ def options_of(command: str) -> set[str]:
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         main([command, "--help"])
     return set(re.findall(r"--[a-z-]+", said.getvalue()))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_each_operation_has_its_handler(name: str) -> None:
+    assert callable(OPERATIONS[name].handler())
