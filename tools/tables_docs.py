@@ -34,7 +34,7 @@ hour's edge; the same record in a snapshot and in the stream; snapshots of two d
 a score that goes away and comes back within the hour; a text that is reworded while state, time and what is in the
 digest stay; a risk that goes up and comes back to what it was.
 
-In release 0.2 the keys of alerts, recommendations, findings, compliance states, and of attack paths from Resource Graph
+In release 1.0 the keys of alerts, recommendations, findings, compliance states, and of attack paths from Resource Graph
 change, as their keys did not tell changes of severity, risk, cause and entities apart or followed the casing of an id;
 those of scores, controls and exported attack paths stay. What is in flight during the upgrade (a batch that is
 delivered again, a dead letter, a backfill) can then have two keys; `..._Distinct` counts it once, as it also folds rows

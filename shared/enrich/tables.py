@@ -14,7 +14,7 @@ ColumnType = Literal["string", "int", "long", "real", "boolean", "datetime", "dy
 RESERVED_COLUMNS = frozenset({"_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title"})
 
 
-FIRST, ADDED = "0.1", "0.2"
+FIRST, ADDED = "0.1", "1.0"
 """Releases: of the first columns, and of those that are marked with a plus."""
 
 
