@@ -35,13 +35,16 @@ class NotWell(Exception):  # noqa: N818 - says what is the case
 
 async def ready(call: Call) -> func.HttpResponse:
     """Ask everything the app depends on; 503 when anything does not answer, with the reason for each."""
-    results = await asyncio.gather(*(_check(name, probe, call.services) for name, probe in CHECKS.items()))
+    results, others = await asyncio.gather(
+        asyncio.gather(*(_check(name, probe, call.services) for name, probe in CHECKS.items())),
+        _other_releases(call.services),
+    )
     well = all(ok for _, ok, _ in results)
     document = {
         "ready": well,
         "release": __version__,
         "checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in results],
-        "warnings": [*_warnings(call.services.settings.auth_mode), *await _other_releases(call.services)],
+        "warnings": [*_warnings(call.services.settings.auth_mode), *others],
     }
     return serialization.answer(document, status=200 if well else 503)
 
@@ -172,14 +175,15 @@ async def _other_releases(services: Services) -> list[str]:
     now = datetime.now(UTC)
     seen = set()
     try:
-        for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
-            report = await reports.read(run_id)
-            if report and report["release"] and now - datetime.fromisoformat(report["started"]) < _RECENT:
-                seen.add(report["release"])
-        for job in (await services.jobs.page(now, size=_RUNS_LOOKED_AT)).jobs:
-            if job.release and now - job.created < _RECENT:
-                seen.add(job.release)
-    except (AzureError, SettingsError):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
+                report = await reports.read(run_id)
+                if report and report["release"] and now - datetime.fromisoformat(report["started"]) < _RECENT:
+                    seen.add(report["release"])
+            for job in (await services.jobs.page(now, size=_RUNS_LOOKED_AT)).jobs:
+                if job.release and now - job.created < _RECENT:
+                    seen.add(job.release)
+    except (AzureError, SettingsError, TimeoutError):
         return []  # the checks say what does not answer
     others = sorted(seen - {__version__})
     return (

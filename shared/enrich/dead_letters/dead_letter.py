@@ -21,9 +21,9 @@ Target = Literal["workspace", "hub"]
 class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One row or one raw event, and what happened to it.
 
-    `row` is the row's JSON for `table`; `event` is base64 of bytes that no row can be made of.  `target` is where it
-    was bound.  `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that refused it, `outages`
-    those that met an outage.
+    `row` is the row's JSON for `table`; `event` is base64 of bytes that no row can be made of, which may be empty.
+    `target` is where it was bound, `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that
+    refused it, `outages` those that met an outage.
     """
 
     reason: str
@@ -37,7 +37,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     target: Target = "workspace"
     table: str = ""
     row: msgspec.Raw = msgspec.Raw()
-    event: str = ""
+    event: str | None = None
     key: str = ""
     record: str = ""
     partition: str = ""
@@ -49,14 +49,14 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     def sound(self) -> bool:
         """Whether it holds what it takes to send it: a row, as an object, and its table, or an event, never both."""
         row = bytes(self.row)
-        if self.event:
+        if self.event is not None:
             return not row and self.target == "workspace" and _is_base64(self.event)
         return row.startswith(b"{") and bool(self.table)
 
     @property
     def raw_event(self) -> Event:
         """The event as it came; decoded anew each time."""
-        return Event(base64.b64decode(self.event), self.enqueued, self.partition, self.sequence)
+        return Event(base64.b64decode(self.event or ""), self.enqueued, self.partition, self.sequence)
 
 
 def texts(body: Body) -> Sequence[bytes]:

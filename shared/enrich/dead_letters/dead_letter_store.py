@@ -297,7 +297,7 @@ def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
     chunk: list[Letter] = []
     size = 0
     for letter in letters:
-        length = len(bytes(letter.row)) + len(letter.event)
+        length = len(bytes(letter.row)) + len(letter.event or "")
         if chunk and (len(chunk) >= LETTERS_PER_BLOB or size + length > BYTES_PER_BLOB):
             yield chunk
             chunk, size = [], 0

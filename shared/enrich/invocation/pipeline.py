@@ -164,9 +164,9 @@ class Pipeline:
 
     async def _redeliver(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
         """Send letters once more, each to where it was bound; return those not taken, with their counts moved on."""
-        events = [letter for letter in letters if letter.event]
+        events = [letter for letter in letters if letter.event is not None]
         to_hub = [letter for letter in letters if letter.target == "hub"]
-        to_workspace = [letter for letter in letters if letter.target == "workspace" and not letter.event]
+        to_workspace = [letter for letter in letters if letter.target == "workspace" and letter.event is None]
         again = await asyncio.gather(
             self._upload_again(to_workspace, deadline, summary),
             self._send_on_again(to_hub, deadline, summary),

@@ -164,7 +164,11 @@ async def test_metadata_of_another_shape_are_not_guessed(plant: Plant, changed: 
     await assert_untouched(plant, name, data, {**metadata, **changed})
 
 
-@pytest.mark.parametrize("data", [b"", igzip.compress(b""), b"plain", igzip.compress(b"[1]")[:-3]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", igzip.compress(b""), b"plain", igzip.compress(b"[1]")[:-3]],
+    ids=["nothing", "no lines", "plain text", "cut"],
+)
 async def test_a_blob_that_is_cut_or_empty_is_kept(plant: Plant, data: bytes) -> None:
     name, _, metadata = await spilt(plant)
     await store(plant, name, data, metadata)
