@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable
 
@@ -54,6 +55,8 @@ KINDS: dict[str, tuple[str, Callable[[int], str]]] = {
     "waivers": (HEAD + "export: {alerts: true}\nwaive:\n", lambda number: f"- {{code: x{number}, reason: why}}\n"),
 }
 
+ROUNDS = 6
+
 
 def filled(kind: str, size: int) -> str:
     head, row = KINDS[kind]
@@ -66,24 +69,27 @@ def filled(kind: str, size: int) -> str:
 
 
 def seconds(text: str) -> float:
-    """The best of two without garbage collection, whose time depends on what other tests keep alive."""
-    times = []
+    """CPU time without garbage collection, whose time depends on what other tests keep alive."""
     gc.collect()
     gc.disable()
-    for _ in range(2):
-        begun = time.process_time()
-        checked = check_text(text, "f.yaml")
-        times.append(time.process_time() - begun)
-        assert len(checked.findings) <= MAX_FINDINGS + 1
-        if len(checked.findings) > MAX_FINDINGS:
-            assert checked.findings[-1].code == "more-findings"
+    begun = time.process_time()
+    checked = check_text(text, "f.yaml")
+    taken = time.process_time() - begun
     gc.enable()
-    return min(times)
+    assert len(checked.findings) <= MAX_FINDINGS + 1
+    if len(checked.findings) > MAX_FINDINGS:
+        assert checked.findings[-1].code == "more-findings"
+    return taken
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_time_grows_with_the_size(kind: str) -> None:
-    quarter, half, whole = (seconds(filled(kind, size)) for size in (250_000, 500_000, 1_000_000))
-    assert whole < 2
-    assert half <= max(2.5 * quarter, 0.1)
-    assert whole <= max(2.5 * half, 0.2)
+    """Each size by its least time, the sizes in turn: a busy machine slows one measurement, not each of a size."""
+    texts = [filled(kind, size) for size in (250_000, 500_000, 1_000_000)]
+    least = [math.inf] * len(texts)
+    for _ in range(ROUNDS):
+        least = [min(known, seconds(text)) for known, text in zip(least, texts, strict=True)]
+        quarter, half, whole = least
+        if whole < 2 and half <= max(2.5 * quarter, 0.1) and whole <= max(2.5 * half, 0.2):
+            return
+    pytest.fail(f"250 KB, 500 KB and 1 MB took {least} s")
