@@ -40,7 +40,7 @@ ANSWERS = {
     "ARM token buckets": ["reconcile/arm/token_buckets.py"],
     "present records for a backfill": ["watch/present_records.py", "jobs/backfill_events.py"],
     "heartbeat of a job": ["jobs/worker.py"],
-    "dropping healthy snapshots": ["enrich/records/cost_filters.py"],
+    "dropping healthy snapshots": ["enrich/records/keep_drop_filters.py"],
     "a saved plan that no longer fits": ["reconcile/plan/saved_plan.py"],
     "replay schedule and parking": ["enrich/dead_letters/replay_schedule.py"],
     "a live automation as sections of a file": ["reconcile/importer/sources_to_sections.py"],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.enrich.context.resource_context import Context, Tagging
-from shared.enrich.records.cost_filters import filters, parse_filter
+from shared.enrich.records.keep_drop_filters import filters, parse_filter
 from shared.enrich.records.parser import Parser
 from shared.exports.rule_sets import Source
 
