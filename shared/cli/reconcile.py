@@ -21,7 +21,7 @@ from shared.cli.command_services import add_scope, failed, with_services
 if TYPE_CHECKING:
     from shared.bootstrap import Services
     from shared.reconcile.apply.executor import Outcome
-    from shared.reconcile.plan.guards import Guards
+    from shared.reconcile.plan.change_limits import Guards
     from shared.reconcile.plan.model import Plan
     from shared.reconcile.report.run_report import Caller, Report
 

@@ -11,7 +11,7 @@ import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
 ANSWERS = {
-    "the sentence that names the role to grant after AuthorizationFailed": ["reconcile/arm/azure_errors.py"],
+    "the sentence that names the role to grant after AuthorizationFailed": ["reconcile/arm/error_explanations.py"],
     "fewer parallel uploads after a 429": ["enrich/delivery/upload_concurrency.py"],
     "halving a refused body": ["enrich/delivery/bisection.py"],
     "which HTTP status of ingestion means what": ["enrich/delivery/ingestion_status.py"],
@@ -22,8 +22,8 @@ ANSWERS = {
     "MITRE tactics of an alert": ["enrich/records/derived/alerts.py"],
     "CVE ids and CVSS": ["enrich/records/derived/vulnerabilities.py"],
     "paging and quota of Resource Graph": ["azure/resource_graph.py"],
-    "the lock that keeps a second run out": ["reconcile/apply/run_lease.py"],
-    "the limit on deletes": ["reconcile/plan/guards.py"],
+    "the lock that keeps a second run out": ["reconcile/apply/run_lock.py"],
+    "the limit on deletes": ["reconcile/plan/change_limits.py"],
     "the CIS verdict": ["watch/cis_benchmark.py", "watch/requirement_verdicts.py"],
     'the verdict "silent"': ["watch/freshness.py"],
     "last-known-good version": ["exports/store.py"],
@@ -34,7 +34,7 @@ ANSWERS = {
     "If-Match and paging parameters": ["web/request_parameters.py"],
     "endpoints of US Government": ["azure/cloud_endpoints.py"],
     "back-off for ARM": ["azure/retry_backoff.py"],
-    "a hub's key and its fingerprint": ["reconcile/destinations/connection_keys.py"],
+    "a hub's key and its fingerprint": ["reconcile/destinations/event_hub_keys.py"],
     "counting stored rows": ["watch/stored_rows.py"],
     "the coloured plan": ["reconcile/plan/plan_render.py"],
     "ARM token buckets": ["reconcile/arm/token_buckets.py"],
@@ -43,7 +43,7 @@ ANSWERS = {
     "dropping healthy snapshots": ["enrich/records/keep_drop_filters.py"],
     "a saved plan that no longer fits": ["reconcile/plan/saved_plan.py"],
     "replay schedule and parking": ["enrich/dead_letters/replay_schedule.py"],
-    "a live automation as sections of a file": ["reconcile/importer/sources_to_sections.py"],
+    "a live automation as sections of a file": ["reconcile/importer/automation_as_sections.py"],
     "columns of the alert table": ["enrich/tables.py"],
     "which field feeds which column": ["enrich/records/field_mapping.py"],
     "choosing the fast or the tolerant decoder": ["enrich/records/reader_selection.py"],
