@@ -11,8 +11,8 @@ from shared.exports.event_sources import SNAPSHOT
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
-from shared.watch.matrix import statuses
-from shared.watch.requirement_verdicts import Verdict, judge
+from shared.watch.requirement_checks import Verdict, judge
+from shared.watch.status_matrix import statuses
 from shared.web import request_parameters, serialization
 
 if TYPE_CHECKING:
