@@ -65,13 +65,13 @@ OPERATIONS = {
         Operation("list_jobs", "GET", "jobs", READ, "jobs"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness"),
-        Operation("list_runs", "GET", "runs", READ, "runs"),
-        Operation("get_run", "GET", "runs/{id}", READ, "runs"),
+        Operation("list_runs", "GET", "runs", READ, "run_reports"),
+        Operation("get_run", "GET", "runs/{id}", READ, "run_reports"),
         Operation("list_dead_letters", "GET", "dead-letters", READ, "dead_letters"),
         Operation("get_metrics", "GET", "metrics", READ, "metrics"),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
-        Operation("ready", "GET", "ready", READ, "readiness"),
-        Operation("openapi", "GET", "openapi.json", READ, "readiness"),
+        Operation("ready", "GET", "ready", READ, "health_check"),
+        Operation("openapi", "GET", "openapi.json", READ, "health_check"),
     )
 }
 

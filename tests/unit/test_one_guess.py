@@ -50,7 +50,7 @@ ANSWERS = {
     "gzip and exact batching": ["enrich/delivery/packing.py"],
     "where credentials are made": ["azure/credentials.py"],
     "order of a reconcile run": ["reconcile/run.py"],
-    "deep health check": ["web/readiness.py"],
+    "deep health check": ["web/health_check.py"],
 }
 
 
