@@ -159,7 +159,7 @@ def _first(problem: Problem) -> str:
 
 async def _settings(services: Services) -> str:
     """Whether every setting can be read; those that can't act as docs/settings.md says."""
-    from shared.enrich.context.graph_lookup import filter_problems
+    from shared.enrich.invocation.parser_factory import filter_problems
 
     problems = {**filter_problems(services.settings), **services.settings.problems}
     if problems:
