@@ -13,7 +13,7 @@ from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
 from shared.watch.requirement_checks import Verdict, judge
 from shared.watch.status_matrix import statuses
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters, serialization
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -43,10 +43,10 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
     if view == "matrix":
         rows = await _matrix(call, survey, chosen, verdicts)
-        return serialization.table(call.request, rows, _STATUS_COLUMNS, **about)
+        return csv_answers.table(call.request, rows, _STATUS_COLUMNS, **about)
     source = call.request.params.get("source", "")
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
-        return serialization.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS)
+        return csv_answers.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS)
     above = _above(survey)
     by_subscription: dict[str, list[Verdict]] = {}
     for verdict in verdicts:

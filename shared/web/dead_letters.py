@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters
 from shared.web.problems import BAD_REQUEST, ApiError
 
 if TYPE_CHECKING:
@@ -49,4 +49,4 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
         }
         async for letter in call.services.pipeline.dead_letters.find(choice)
     ]
-    return serialization.table(call.request, rows, _LETTER_COLUMNS)
+    return csv_answers.table(call.request, rows, _LETTER_COLUMNS)

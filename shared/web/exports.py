@@ -12,7 +12,7 @@ from shared.exports.file_tests import run_tests
 from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
 from shared.exports.validation import Checked, check_text
 from shared.stored_format import KeptAsIs
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def list_exports(call: Call) -> func.HttpResponse:
         {"name": problem.name, "inForce": problem.in_force, "findings": shown(problem.findings)}
         for problem in loaded.problems
     ]
-    return serialization.table(call.request, rows, _COLUMNS, problems=problems, warnings=shown(loaded.warnings))
+    return csv_answers.table(call.request, rows, _COLUMNS, problems=problems, warnings=shown(loaded.warnings))
 
 
 async def get_export(call: Call) -> func.HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.web import serialization
+from shared.web import csv_answers
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -38,4 +38,4 @@ async def get_freshness(call: Call) -> func.HttpResponse:
         for each in (latest["health"] if latest else ())
         if all(not value or each[name] == value for name, value in wanted.items())
     ]
-    return serialization.table(call.request, rows, _FRESHNESS_COLUMNS, checked=latest["checked"] if latest else None)
+    return csv_answers.table(call.request, rows, _FRESHNESS_COLUMNS, checked=latest["checked"] if latest else None)

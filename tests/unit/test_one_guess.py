@@ -29,7 +29,7 @@ ANSWERS = {
     "last-known-good version": ["exports/store.py"],
     "refusing YAML aliases": ["exports/yaml_reader.py"],
     '"did you mean"': ["exports/suggestions.py"],
-    "CSV answers": ["web/serialization.py"],
+    "CSV answers": ["web/csv_answers.py"],
     "app roles of a caller": ["web/authorization.py"],
     "If-Match and paging parameters": ["web/request_parameters.py"],
     "endpoints of US Government": ["azure/cloud_endpoints.py"],
