@@ -39,7 +39,7 @@ ANSWERS = {
     "the coloured plan": ["reconcile/plan/plan_render.py"],
     "ARM token buckets": ["reconcile/arm/token_buckets.py"],
     "present records for a backfill": ["watch/present_records.py", "jobs/backfill_events.py"],
-    "heartbeat of a job": ["jobs/worker.py"],
+    "heartbeat of a job": ["jobs/heartbeat.py"],
     "dropping healthy snapshots": ["enrich/records/keep_drop_filters.py"],
     "a saved plan that no longer fits": ["reconcile/plan/saved_plan.py"],
     "replay schedule and parking": ["enrich/dead_letters/replay_schedule.py"],
