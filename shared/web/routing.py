@@ -71,7 +71,7 @@ OPERATIONS = {
         Operation("get_metrics", "GET", "metrics", READ, "metrics"),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
         Operation("ready", "GET", "ready", READ, "health_check"),
-        Operation("openapi", "GET", "openapi.json", READ, "health_check"),
+        Operation("openapi", "GET", "openapi.json", READ, "openapi"),
     )
 }
 
