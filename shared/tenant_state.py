@@ -18,8 +18,9 @@ from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
 
 MAX_AGE = timedelta(seconds=60)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from shared.exports.compiler import compile_automation, compile_sources
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportConflict, ExportNotFound, is_export_name
 from shared.exports.file_tests import run_tests
-from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
-from shared.exports.validation import Checked, check_text
+from shared.exports.store import StoredExport
+from shared.exports.validation import Checked, check_text, check_version
 from shared.stored_format import KeptAsIs
 from shared.web import csv_answers, request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
