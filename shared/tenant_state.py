@@ -50,7 +50,7 @@ class TenantState:
 
 
 class TenantStateReader:
-    """Takes surveys through Resource Graph; one that is younger than a minute is used again."""
+    """Reads the tenant through Resource Graph; a reading that is younger than a minute is used again."""
 
     def __init__(
         self,

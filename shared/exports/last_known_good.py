@@ -1,7 +1,7 @@
 """What the export store declares: of each export the newest version, or the last known good one in its place.
 
-The last known good version is the one that the app took on after its checks.  A file that was put behind the app's back
-and is invalid is reported, and its accepted version stays in force.
+The last known good version is the one that the app took on after its checks.  A file that was put
+without the app's checks and is invalid is reported, and its accepted version stays in force.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ExportsInForce:
     async def take_on(self, loaded: LoadedExports) -> int:
         """Keep the valid versions that were loaded as accepted ones; only the app's own writing runs do so.
 
-        Gives the store's number, which is raised for those that were put behind the app's back.
+        Gives the store's number, which is raised for those that were put without the app.
         """
         number = loaded.number
         for export in loaded.exports:

@@ -125,7 +125,7 @@ def is_readable(metadata: Mapping[str, str]) -> bool:
 
 
 def version_number(current: Mapping[str, str], accepted: Mapping[str, str], store: Number, *, taken_on: bool) -> int:
-    """The number of a version; one that was put behind the app's back, or put back, counts as put just now."""
+    """The number of a version; one that was put without the app, or restored, counts as put just now."""
     if taken_on:
         return max(stated(accepted), store.accepted)
     put_at = stated(current)

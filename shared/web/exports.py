@@ -57,7 +57,7 @@ async def get_export(call: Call) -> func.HttpResponse:
 
 
 async def put_export(call: Call) -> func.HttpResponse:
-    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` stops short of storing it."""
+    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` only checks it."""
     name = call.request.route_params["name"]
     dry_run = request_parameters.choice(call.request, "dryRun", "false", "true") == "true"
     condition = request_parameters.condition(call.request)

@@ -215,7 +215,7 @@ class DeadLetters:
                 result.unreadable += 1
                 continue
             outages = outages + 1 if remaining and all(letter.outage for letter in remaining) else 0
-            if outages == 3:  # noqa: PLR2004 # one may be a table's own trouble, three are everybody's
+            if outages == 3:  # noqa: PLR2004 # one may be a table's own fault, three in a row are not
                 result.stopped = f"outage: {remaining[0].reason}"
                 break
         return result
