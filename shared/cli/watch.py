@@ -194,8 +194,8 @@ async def _preview(arguments: argparse.Namespace, services: Services) -> int:
         ("event source", "rule set", "records", "filter"),
         [
             (
-                each["event_source"],
-                "" if each["rule_set"] is None else str(each["rule_set"] + 1),
+                each["eventSource"],
+                "" if each["ruleSet"] is None else str(each["ruleSet"] + 1),
                 f"{each['records']:,}",
                 each["filter"],
             )
@@ -203,9 +203,9 @@ async def _preview(arguments: argparse.Namespace, services: Services) -> int:
         ],
     )
     for each in result["counts"]:
-        number = "" if each["rule_set"] is None else f" {each['rule_set'] + 1}"
+        number = "" if each["ruleSet"] is None else f" {each['ruleSet'] + 1}"
         for example in each["examples"][:_SHOWN_IDS]:
-            print(f"{each['event_source']}{number}: {example}")
+            print(f"{each['eventSource']}{number}: {example}")
     print(
         f"{result['sent']:,} of {result['records']:,} records of {result['subscriptions']} subscriptions would be sent"
     )

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic.alias_generators import to_camel
+
 from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT
@@ -186,7 +188,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
         "records": len(records),
         "sent": sum(_sends(sources, record) for record in records),
         "reasons": reasons,
-        "counts": [asdict(line) for line in counts],
+        "counts": [{to_camel(name): value for name, value in asdict(line).items()} for line in counts],
     }
 
 

@@ -100,22 +100,26 @@ _Kind = Literal[
 
 
 class _Scoped(_Body):
-    subscriptions: list[_Guid] = Field([], max_length=1000, description="Only these subscriptions, by id.")
-    management_groups: list[_Name] = Field([], max_length=1000, description="Only subscriptions below these.")
+    subscriptions: list[_Guid] = Field(
+        [], min_length=1, max_length=1000, description="Only these subscriptions, by id."
+    )
+    management_groups: list[_Name] = Field(
+        [], min_length=1, max_length=1000, description="Only subscriptions below these."
+    )
 
 
 class PlanRequest(_Scoped):
     """Say what a reconcile would change; it writes nothing."""
 
     kind: Literal["plan"]
-    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+    exports: list[_Name] = Field([], min_length=1, max_length=1000, description="Only these exports.")
 
 
 class ReconcileRequest(_Scoped):
     """Make every live export equal to its file now, whatever RECONCILE_MODE says; the guards hold."""
 
     kind: Literal["reconcile"]
-    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+    exports: list[_Name] = Field([], min_length=1, max_length=1000, description="Only these exports.")
 
 
 class PreviewRequest(_Scoped):
@@ -129,7 +133,7 @@ class BackfillRequest(_Scoped):
     """Send the present records through the pipeline: what streaming never sent, being there before."""
 
     kind: Literal["backfill"]
-    kinds: list[_Kind] = Field([], max_length=1000, description="Only these kinds of record.")
+    kinds: list[_Kind] = Field([], min_length=1, max_length=1000, description="Only these kinds of record.")
     export: _Name = Field("", description="Only what this export would send.")
 
 
