@@ -61,6 +61,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-fewer", action="store_true", help="subscriptions or all export files are gone, and that is meant"
     )
+    parser.add_argument(
+        "--cause",
+        action="append",
+        default=[],
+        choices=["release"],
+        help="let through what waits for this cause: `release` is what this release would write otherwise",
+    )
     parser.add_argument("--no-color", action="store_true", help="no colour, even on a terminal")
 
 
@@ -111,7 +118,6 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
 
 async def _status(arguments: argparse.Namespace, services: Services) -> int:
     reports = services.reconciler.reports
-    await reports.open()
     if arguments.run_id:
         report = await reports.read(arguments.run_id)
         if report is None:
@@ -133,6 +139,7 @@ async def _status(arguments: argparse.Namespace, services: Services) -> int:
 def _request(
     arguments: argparse.Namespace, *, reviewed: Plan | None = None, progress: Callable[[Outcome], None] | None = None
 ) -> Any:
+    from shared.reconcile.plan.model import Cause
     from shared.reconcile.run import Request
 
     return Request(
@@ -140,6 +147,7 @@ def _request(
         subscriptions=arguments.subscription,
         management_groups=arguments.management_group,
         exports=arguments.export,
+        causes=[Cause(cause) for cause in arguments.cause],
         reviewed=reviewed,
         guards=_guards(arguments),
         accept_fewer=arguments.accept_fewer,

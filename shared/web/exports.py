@@ -15,9 +15,10 @@ from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, c
 from shared.exports.suggestions import suggest
 from shared.exports.validation import Checked, check_text
 from shared.exports.yaml_writer import write
+from shared.stored_format import KeptAsIs
 from shared.web import request_parameters, serialization
 from shared.web.json_reader import UnreadableJsonError, read_json
-from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
+from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -89,6 +90,8 @@ async def put_export(call: Call) -> func.HttpResponse:
             etag = await call.services.exports.put(name, checked.text, if_match=match, if_none_match=absent)
         except ExportConflict:  # another write came first: what holds now is looked at again
             continue
+        except KeptAsIs as kept:
+            raise ApiError(CONFLICT, str(kept)) from None
         document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
         headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
         return serialization.answer(document, status=201 if before is None else 200, headers=headers)
@@ -116,11 +119,14 @@ async def delete_export(call: Call) -> func.HttpResponse:
         if dry_run:
             return done
         try:
-            await call.services.exports.delete(stored.name, if_match=stored.etag)
+            reason = f"through the API by {call.actor}"
+            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason)
         except ExportNotFound:
             return done
         except ExportConflict:  # it was replaced since it was looked at
             continue
+        except KeptAsIs as kept:
+            raise ApiError(CONFLICT, str(kept)) from None
         return done
     raise _changed()
 

@@ -14,6 +14,7 @@ from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
 from shared.cli import main
+from shared.watch.cis_benchmark import CIS
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 EXPORT = """
@@ -76,7 +77,7 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     code, out, _ = await run("coverage", "--check", "--unmet", "--details", "--management-group", "contoso")
     assert code == 1
     assert "the filters let only some through: alerts whose severity is High" in out
-    assert out.endswith(f"met by 0 of {here} subscriptions (alerts of High and Medium severity are exported)\n")
+    assert out.endswith(f"met by 0 of {here} subscriptions ({CIS.description})\n")
 
     code, out, _ = await run("freshness", "--check", "--json")
     checked = json.loads(out)

@@ -13,7 +13,7 @@ def test_each_action_has_its_sign_and_the_last_line_counts() -> None:
 
 
 def test_a_change_shows_old_and_new() -> None:
-    text = terminal(plan([desired()], [live(body(isEnabled=False, description=None))]))
+    text = terminal(plan([desired(number=1)], [live(body(isEnabled=False, description=None))]))
     assert "    properties.isEnabled: false -> true" in text
     assert '    properties.description: "" -> "Continuous export"' in text
 
