@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.cli.command_services import add_scope, failed, with_services
+from shared.cli.command_services import add_scope, colour_wanted, failed, with_services
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 CHANGES = 2
+WIDE = 1000
+OUTPUTS = ("text", "json", "yaml", "csv", "markdown")
 
 
 def register(commands: Commands) -> None:
@@ -34,8 +34,12 @@ def register(commands: Commands) -> None:
     plan = commands.add_parser("plan", help="show what apply would do, without writing")
     _common(plan)
     form = plan.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the plan as JSON")
-    form.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request")
+    form.add_argument("--output", choices=OUTPUTS, default="text", help="the form of the plan; markdown fits a comment")
+    form.add_argument("--json", action="store_const", const="json", dest="output", help="short for --output json")
+    form.add_argument(
+        "--markdown", action="store_const", const="markdown", dest="output", help="short for --output markdown"
+    )
+    plan.add_argument("--full", action="store_true", help="every automation with its whole id, whatever the length")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
     plan.set_defaults(run=with_services(_plan))
@@ -65,23 +69,35 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 async def _plan(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.reconcile.plan.plan_render import markdown
     from shared.reconcile.plan.saved_plan import plan_as_dict
 
     report = await services.reconciler.plan(_request(arguments))
-    document = plan_as_dict(report.plan, report.instance_id)
     if arguments.out:
+        document = plan_as_dict(report.plan, report.instance_id)
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(document, indent=1))
-    elif arguments.markdown:
-        print(markdown(report.plan))
-    else:
-        _show(report.plan, arguments)
-        _show_unreadable(report)
+    print(_formed(report, arguments))
     if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
         return CHANGES
     return 0
+
+
+def _formed(report: Report, arguments: argparse.Namespace) -> str:
+    """The plan in the form that was asked for."""
+    import yaml
+
+    from shared.reconcile.plan.plan_render import markdown
+    from shared.reconcile.plan.plan_rows import plan_csv
+    from shared.reconcile.plan.saved_plan import plan_as_dict
+
+    if arguments.output == "json":
+        return json.dumps(plan_as_dict(report.plan, report.instance_id), indent=1)
+    if arguments.output == "yaml":
+        return yaml.safe_dump(plan_as_dict(report.plan, report.instance_id), sort_keys=False, width=WIDE).rstrip()
+    if arguments.output == "csv":
+        return plan_csv(report.plan, report.subscriptions).rstrip()
+    if arguments.output == "markdown":
+        return "\n".join([markdown(report.plan, report.subscriptions, everything=arguments.full), *_unreadable(report)])
+    return "\n".join([_text(report, arguments, full=arguments.full), *_unreadable(report)])
 
 
 async def _apply(arguments: argparse.Namespace, services: Services) -> int:
@@ -103,7 +119,7 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
             print(report.skipped)
         for reason in (*report.plan.reasons, *report.plan.guards, *report.plan.warnings):
             print(f"! {reason}")
-        _show_unreadable(report)
+        print(*_unreadable(report), sep="\n", end="\n" if report.unreadable else "")
         counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)
         print(f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})")
     return 0 if report.outcome == "Succeeded" else 1
@@ -164,15 +180,18 @@ def _caller() -> Caller:
     return Caller("cli", getpass.getuser())
 
 
-def _show(plan: Plan, arguments: argparse.Namespace) -> None:
-    from shared.reconcile.plan.plan_render import terminal
+def _text(report: Report, arguments: argparse.Namespace, *, full: bool = False) -> str:
+    from shared.reconcile.plan import plan_render
 
-    print(terminal(plan, colour=sys.stdout.isatty() and not arguments.no_color and "NO_COLOR" not in os.environ))
+    view = plan_render.full if full else plan_render.terminal
+    return view(report.plan, report.subscriptions, colour=colour_wanted(refused=arguments.no_color))
 
 
-def _show_unreadable(report: Report) -> None:
-    for name, why in report.unreadable.items():
-        print(f"! the file of {name} is invalid, and nothing of it is changed: {why}")
+def _unreadable(report: Report) -> list[str]:
+    return [
+        f"! the file of {name} is invalid, and nothing of it is changed: {why}"
+        for name, why in report.unreadable.items()
+    ]
 
 
 def _progress(outcome: Outcome) -> None:
