@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ def by_export(plan: Plan, subscriptions: Iterable[Subscription] = ()) -> list[Ex
     for item in plan.items:
         if item.export or item.action in WRITES:
             exports.setdefault(item.export, []).append(item)
-    return [_part(name, exports[name], known) for name in sorted(exports)]
+    return [_part(name, exports[name], known, plan.guards) for name in sorted(exports)]
 
 
 def telling(item: Item) -> bool:
@@ -85,29 +85,29 @@ def warnings_by_sentence(warnings: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _part(name: str, items: Sequence[Item], known: Mapping[str, Subscription]) -> ExportPart:
+def _part(name: str, items: Sequence[Item], known: Mapping[str, Subscription], guards: Collection[str]) -> ExportPart:
     found: dict[tuple[int, str, str], list[Item]] = {}
     for item in filter(telling, items):
-        general = str(_general([tuple(change) for change in _shown(item)], item.id.subscription_id))
+        general = str(_general([tuple(change) for change in _shown(item, guards)], item.id.subscription_id))
         key = _ORDER.index(item.action), general, str(_general(item.reason, item.id.subscription_id))
         found.setdefault(key, []).append(item)
-    groups = [_group(together, known) for together in found.values()]
+    groups = [_group(together, known, guards) for together in found.values()]
     groups.sort(key=lambda group: (_ORDER.index(group.action), -len(group.items)))
     destination, filters = _words(next((item.desired for item in items if item.desired), None))
     return ExportPart(name, destination, filters, tuple(groups), sum(not telling(item) for item in items))
 
 
-def _shown(item: Item) -> tuple[Change, ...]:
-    """The changes that matter: what is blocked changes nothing, and its reason says all."""
-    return () if item.action is Action.BLOCKED else item.changes
+def _shown(item: Item, guards: Collection[str]) -> tuple[Change, ...]:
+    """The changes that matter: what is blocked changes nothing, but what a guard holds back waits for a look at it."""
+    return () if item.action is Action.BLOCKED and item.reason not in guards else item.changes
 
 
-def _group(items: Sequence[Item], known: Mapping[str, Subscription]) -> Group:
+def _group(items: Sequence[Item], known: Mapping[str, Subscription], guards: Collection[str]) -> Group:
     first = items[0]
     places = {item.id.key[0]: item.id.subscription_id for item in items}
     subscriptions = [known.get(key) or Subscription(place) for key, place in places.items()]
     own = first.id.subscription_id if len(places) > 1 else ""
-    changes = tuple(Change(one.path, _general(one.old, own), _general(one.new, own)) for one in _shown(first))
+    changes = tuple(Change(one.path, _general(one.old, own), _general(one.new, own)) for one in _shown(first, guards))
     return Group(
         first.action,
         changes,

@@ -80,16 +80,18 @@ _MARKDOWN = (
 _OTHERS = {Action.UPDATE: "difference", Action.ADOPT: "difference"}
 
 
-def terminal(plan: Plan, subscriptions: Iterable[Subscription] = (), *, colour: bool = False) -> str:
-    """The plan by export, in at most `MAX_LINES` lines of `WIDTH` columns; the last line counts."""
+def terminal(
+    plan: Plan, subscriptions: Iterable[Subscription] = (), *, colour: bool = False, most: int = MAX_LINES
+) -> str:
+    """The plan by export, in at most `most` lines of `WIDTH` columns; the last line counts."""
     parts = by_export(plan, subscriptions)
     lines: list[str] = []
     for detail in _TERMINAL:
         lines = list(_Text(parts, plan, detail, colour=colour).lines())
-        if len(lines) <= MAX_LINES:
+        if len(lines) <= most:
             return "\n".join(lines)
-    kept = lines[: MAX_LINES - 2]
-    return "\n".join([*kept, f"... {len(lines) - MAX_LINES + 1} more lines; --full shows every item", lines[-1]])
+    kept = lines[: most - 2]
+    return "\n".join([*kept, f"... {len(lines) - most + 1} more lines; --full shows every item", lines[-1]])
 
 
 def full(plan: Plan, subscriptions: Iterable[Subscription] = (), *, colour: bool = False) -> str:
@@ -325,12 +327,12 @@ def _aside(item: Item) -> str:
 def _page(parts: Sequence[ExportPart], plan: Plan, detail: _Detail) -> Iterator[str]:
     yield f"### Defender Export plan: {summary(plan)}"
     yield ""
-    yield from (f"> **Held back:** {_escaped(reason)}\n" for reason in plan.guards[: detail.notes])
-    yield from (f"> **Discovery is incomplete:** {_escaped(reason)}\n" for reason in plan.reasons[: detail.notes])
+    yield from (f"> **Held back:** {markdown_text(reason)}\n" for reason in plan.guards[: detail.notes])
+    yield from (f"> **Discovery is incomplete:** {markdown_text(reason)}\n" for reason in plan.reasons[: detail.notes])
     warnings = list(warnings_by_sentence(plan.warnings).items())
     for sentence, exports in warnings[: detail.notes]:
-        about = f" ({_escaped(_first(exports, 5))})" if exports else ""
-        yield f"> **Warning**{about}**:** {_escaped(sentence)}\n"
+        about = f" ({markdown_text(_first(exports, 5))})" if exports else ""
+        yield f"> **Warning**{about}**:** {markdown_text(sentence)}\n"
     if len(warnings) > detail.notes:
         yield f"> {_count(len(warnings) - detail.notes, 'more warning')} left out.\n"
     notes = {reason: number for number, reason in enumerate(shared_reasons(parts), 1)}
@@ -338,21 +340,21 @@ def _page(parts: Sequence[ExportPart], plan: Plan, detail: _Detail) -> Iterator[
     for part in telling_parts[: detail.exports]:
         yield from _section(part, detail, notes)
     if left := telling_parts[detail.exports :]:
-        named = _escaped(_first([part.name or _UNNAMED for part in left], 20))
+        named = markdown_text(_first([part.name or _UNNAMED for part in left], 20))
         yield f"{_count(len(left), 'more export')} left out: {named}.\n"
     if quiet := [part.name for part in parts if not part.groups]:
-        yield f"As declared: {_escaped(_first(quiet, 20))}.\n"
+        yield f"As declared: {markdown_text(_first(quiet, 20))}.\n"
     for reason, number in list(notes.items())[: detail.notes]:
-        yield f"({number}) {_escaped(reason)}\n"
+        yield f"({number}) {markdown_text(reason)}\n"
     if len(notes) > detail.notes:
         yield f"{_count(len(notes) - detail.notes, 'more reason')} left out.\n"
 
 
 def _section(part: ExportPart, detail: _Detail, notes: Mapping[str, int]) -> Iterator[str]:
-    towards = f" → {_escaped(shortened(part.destination))}" if part.destination else ""
-    yield f"#### {_escaped(part.name or _UNNAMED)}{towards}"
+    towards = f" → {markdown_text(shortened(part.destination))}" if part.destination else ""
+    yield f"#### {markdown_text(part.name or _UNNAMED)}{towards}"
     yield ""
-    yield from (f"{_escaped(sentence)}  " for sentence in part.filters[: detail.filters])
+    yield from (f"{markdown_text(sentence)}  " for sentence in part.filters[: detail.filters])
     if part.filters:
         yield ""
     for action in Action:
@@ -378,12 +380,12 @@ def _bullet(group: Group, export: str, detail: _Detail, notes: Mapping[str, int]
         where += f": {_first(names, detail.names)}" if detail.names else ""
     number = notes.get(group.reason)
     told = f" (reason {number})" if number else ""
-    reason = f"<br>{_escaped(group.reason)}" if group.reason and not number else ""
-    return f"- **{group.action.value}**{_escaped(_named(group, export))}{told} in {_escaped(where)}{reason}"
+    reason = f"<br>{markdown_text(group.reason)}" if group.reason and not number else ""
+    return f"- **{group.action.value}**{markdown_text(_named(group, export))}{told} in {markdown_text(where)}{reason}"
 
 
 def _change(change: Change) -> str:
-    return f"  - `{_code(change.path)}`: {_escaped(_value(change.old))} → {_escaped(_value(change.new))}"
+    return f"  - `{_code(change.path)}`: {markdown_text(_value(change.old))} → {markdown_text(_value(change.new))}"
 
 
 def _code(text: str) -> str:
@@ -400,7 +402,8 @@ def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _escaped(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """`text` so that Markdown shows it as it is."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>|#" else char for char in printable(text))
 
 
