@@ -1,4 +1,4 @@
-"""How far long work is, as one line on a terminal that renews itself; nothing where nobody watches."""
+"""How far long work is, as one line that a terminal renews; nothing where the output is no terminal."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ class _Text:
             yield _coloured(line, "!", colour=self._colour)
 
     def _sentence(self, text: str, indent: str, hang: str) -> Iterator[str]:
-        """At most four lines of a sentence: what is longer is told by --full."""
+        """At most four lines of a sentence: --full shows what is longer."""
         lines = list(_wrapped(text, indent=indent, hang=hang))
         if len(lines) > _SENTENCE_LINES:
             self._cut = True
