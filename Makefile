@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
 
-.PHONY: run up test quick lint page screenshots snapshots bench soak mutants audit format docs clean
+.PHONY: run up test quick lint page screenshots snapshots bench soak mutants audit release format docs clean
 
 run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
 	@$(BIN)/python -m local run
@@ -53,6 +53,9 @@ mutants: $(VENV)/.installed ## does a test notice each small change of the pure 
 
 audit: $(VENV)/.installed ## requirements.txt against published advisories
 	@$(BIN)/python -m tools.audit
+
+release: $(VENV)/.installed ## a release in dist/: packages, the command line, templates, SBOM, digests
+	@$(BIN)/python -m tools.release
 
 clean: ## forget every environment
 	rm -rf .venv .venv-* node_modules .local

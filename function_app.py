@@ -3,18 +3,19 @@
 The worker reads annotations as objects, so this module keeps `typing.List` and has no postponed annotations.
 """
 
-import json
 import os
 import typing
 
 import azure.functions as func
 
 from shared.bootstrap import services
+from shared.enrich.invocation import trigger_decoding
 from shared.web import routing
 
 # The level is fixed when the app is indexed: under Easy Auth the platform has already checked the caller.
 _ENTRA = os.environ.get("AUTH_MODE", "key").lower() == "entra"
 
+trigger_decoding.install()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if _ENTRA else func.AuthLevel.FUNCTION)
 
 
@@ -60,7 +61,9 @@ async def check_freshness(timer: func.TimerRequest) -> None:
 @app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
 async def run_job(message: func.QueueMessage) -> None:
     """Carry out one queued job."""
-    await services().job_worker.run(json.loads(message.get_body())["job"])
+    from shared.jobs.store import job_of
+
+    await services().job_worker.run(job_of(message.get_body()))
 
 
 @app.function_name("list_exports")

@@ -24,7 +24,9 @@ REASONS = HERE / "missed.md"
 SHORT: Mapping[str, Sequence[str]] = {
     "bench_delivery": ["--records", "4000"],
     "bench_enrich": ["--short"],
+    "bench_invocation": ["--records", "3000", "--rounds", "3"],
     "bench_plan": ["--subscriptions", "500"],
+    "bench_shapes": ["--short"],
     "bench_start": ["--short"],
 }
 """What makes each benchmark short."""

@@ -3,7 +3,8 @@
 `make_row` makes the same rows as ours, column for column (`bench_enrich` checks that before it measures), written
 down in the plain way: one walk over the parsed record with the mapping at hand, then the columns that no field holds.
 It knows the shapes that the generator sends and nothing more, and it has no second way in, no cost filters, no limits
-and no dead letters, all of which ours pays for.
+and no dead letters, all of which ours pays for.  What scanners say (`vulnerability`) and how entities are compared
+(`canonical_entities`) are the same functions on both sides: rules of the domain, which no way spares.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import HttpRequest, HttpResponse, HttpTransport
 from azure.monitor.ingestion import LogsIngestionClient
 
+from shared.enrich.records.derived.vulnerabilities import vulnerability
 from shared.enrich.records.field_mapping import BY_NAME, BY_TYPE, OTHER, Kind
 from shared.enrich.records.model import Event
+from shared.enrich.records.record_key import canonical_entities
 
 Row = dict[str, Any]
 
@@ -71,7 +75,6 @@ def client() -> LogsIngestionClient:
     return LogsIngestionClient("https://swallow.invalid", Anonymous(), transport=Swallow())
 
 
-_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 _TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?\b")
 _CLOUDS = {"azure": "Azure", "aws": "AWS", "gcp": "GCP"}
 _OWN_TIME = {
@@ -79,6 +82,21 @@ _OWN_TIME = {
     "Assessment": ("RecommendationState", "StatusChangeDate"),
     "SubAssessment": ("RecommendationState", "SubAssessmentTimeGeneration"),
 }
+_STANDING = (
+    "AlertSeverity",
+    "RecommendationSeverity",
+    "StateCause",
+    "Cause",
+    "RiskLevel",
+    "RiskFactors",
+    "AttackPathsReferences",
+    "CveIds",
+    "CvssScore",
+    "Patchable",
+    "FixStatus",
+    "FixedVersion",
+    "SoftwareVersions",
+)
 
 
 def make_row(event: Event, now: datetime, *, whole: bool) -> Row:
@@ -91,6 +109,7 @@ def make_row(event: Event, now: datetime, *, whole: bool) -> Row:
     row["RecordKind"] = kind.name
     row["IsSnapshot"] = bool(row.get("IsSnapshot"))
     DERIVE[kind.name](row, inputs, record)
+    _left(row, rest, inputs)
     stated = row.get(_OWN_TIME[kind.name][1]) if kind.name in _OWN_TIME else None
     moment = datetime.fromisoformat(stated) if stated else event.enqueued
     oldest, newest = now - timedelta(hours=47), now + timedelta(hours=23)
@@ -132,7 +151,7 @@ def _walk(record: Mapping[str, Any], tree: Mapping[str, Any], row: Row, types: M
     rest: Row = {}
     for name, value in record.items():
         column = tree.get(name.lower(), "")
-        if value is None or column == "-" or name == "$type":
+        if value is None or name == "$type":
             continue
         if isinstance(column, dict):
             kept = _walk(value, column, row, types)
@@ -152,6 +171,13 @@ def _lowered(value: Any) -> Row:
 
 
 def _place(row: Row, resource: str) -> None:
+    owner, inside, entity = resource.partition("/securityentitydata/")
+    if inside and "/securityconnectors/" not in owner:
+        row["EntityId"] = resource
+        row.setdefault("ResourceName", entity)
+        resource = owner
+    elif inside:
+        row.setdefault("ConnectorId", owner)
     parts = resource.split("/")
     row["ResourceId"] = resource
     row.setdefault("ResourceName", parts[-1])
@@ -180,6 +206,7 @@ def _alert(row: Row, inputs: Row, _: Row) -> None:
     row["RecordId"] = row["SystemAlertId"].lower()
     row["Cloud"] = "Azure"
     row["ProductComponentName"] = extended["productcomponentname"]
+    row["SourceTenantId"] = row["ResourceIdentifiers"][-1]["AadTenantId"]
     row["Tactics"] = [tactic.strip() for tactic in inputs["@intent"].split(",")]
     _place(row, inputs["@resource"].lower())
     _link(row, "AlertLink")
@@ -195,12 +222,28 @@ def _alert(row: Row, inputs: Row, _: Row) -> None:
 
 def _details(row: Row, inputs: Row) -> str:
     record_id = row["RecordId"] = inputs["@id"].lower()
+    if inputs.get("@resource_name"):
+        row["ResourceName"] = inputs["@resource_name"]
     _place(row, (inputs.get("@resource") or _hangs_on(record_id)).lower())
-    source = row.get("Cloud", "Azure")
+    source, kind = inputs.get("@cloud", "Azure"), inputs.get("@resource_type", "")
     row["Cloud"] = _CLOUDS.get(source.lower(), source)
     if row["Cloud"] in {"AWS", "GCP"}:
-        row["ResourceType"] = inputs["@resource_type"].lower()
+        row["ResourceType"] = kind.lower()
+    elif kind and not f"/{row['ResourceType']}".endswith(f"/{kind.lower()}"):
+        row["EntityType"] = kind
     return str(record_id)
+
+
+def _scanned(row: Row, additional: str, *titles: str | None) -> None:
+    """The columns of scanners, by the same function as ours."""
+    names = [name for name in BY_NAME[row["RecordKind"]].table.types if name not in row]
+    values = SimpleNamespace(**dict.fromkeys(names))
+    vulnerability(values, row.get(additional), row.get("ResourceAdditionalData"), *titles)
+    row |= {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in vars(values).items()
+        if value is not None
+    }
 
 
 def _assessment(row: Row, inputs: Row, _: Row) -> None:
@@ -208,32 +251,14 @@ def _assessment(row: Row, inputs: Row, _: Row) -> None:
     _link(row, "RecommendationLink")
     if row["RecommendationState"] == "Healthy":
         row["ResolvedTime"] = row["StatusChangeDate"]
+    _scanned(row, "RecommendationAdditionalData")
 
 
 def _sub_assessment(row: Row, inputs: Row, _: Row) -> None:
     record_id = _details(row, inputs)
     row["ParentRecommendationId"] = _after(record_id, "assessments")
     row["NestedRecommendationId"] = _after(record_id, "subassessments")
-    outer = _lowered(row["AdditionalData"])
-    found = _lowered(outer.get("data")) or outer
-    row["AssessedResourceType"] = outer["assessedresourcetype"]
-    columns = {
-        "Patchable": "patchable",
-        "RepositoryName": "repositoryname",
-        "RegistryHost": "registryhost",
-        "ImageDigest": "imagedigest",
-        "Cvss": "cvss",
-    }
-    for column, name in columns.items():
-        if name in found:
-            row[column] = found[name]
-    if "publishedtime" in found:
-        row["PublishedTime"] = datetime.fromisoformat(found["publishedtime"]).isoformat()
-    if "cvss" in found:
-        row["CvssScore"] = max(_lowered(version)["base"] for version in found["cvss"].values())
-    cves = _CVE.findall(json.dumps(row["AdditionalData"]))
-    if cves:
-        row["CveIds"] = list(dict.fromkeys(cves))
+    _scanned(row, "AdditionalData", row["VulnerabilityId"], row["RecommendationName"])
 
 
 def _of_subscription(row: Row, inputs: Row) -> str:
@@ -258,21 +283,26 @@ def _regulatory(row: Row, inputs: Row, _: Row) -> None:
     row["ComplianceStandard"], row["ComplianceControl"] = parts[6], parts[8]
     row["RecommendationId"] = _after(_of_subscription(row, inputs), "regulatorycomplianceassessments")
     _link(row, "AssessmentDetailsLink")
+    if row["AssessmentType"] == "assessmentCategory":
+        row["RecommendationCategory"] = row["RecommendationName"]
+        del row["RecommendationId"]
 
 
 def _attack_path(row: Row, inputs: Row, _: Row) -> None:
-    record_id = inputs.get("@id", "").lower()
-    row["RecordId"] = record_id or row["AttackPathId"].lower()
-    path = row["Path"]
-    if isinstance(path, dict):
+    row["AttackPathId"] = inputs["@attack_path_id"]
+    row["RecordId"] = row["AttackPathId"].lower()
+    if "@graph" in inputs:
+        row["Path"] = inputs["@graph"]
         ids = {
-            each["entityInternalID"]: each["entityIdentifiers"]["azureResourceId"].lower() for each in path["entities"]
+            each["entityInternalID"]: each["entityIdentifiers"]["azureResourceId"].lower()
+            for each in row["Path"]["entities"]
         }
-        row["EntryPointId"], row["TargetId"] = ids[row["EntryPointId"]], ids[row["TargetId"]]
+        row["EntryPointId"], row["TargetId"] = ids[inputs["@entry_point_id"]], ids[inputs["@target_id"]]
+        row["AdditionalRemediationSteps"] = inputs["@steps"]
         affected = [*ids.values()]
     else:
         row["EntryPointId"], row["TargetId"] = (inputs[name]["id"].lower() for name in ("@entry_point", "@target"))
-        affected = [row["EntryPointId"], row["TargetId"], *(step["resourceId"].lower() for step in path)]
+        affected = [row["EntryPointId"], row["TargetId"], *(step["resourceId"].lower() for step in row["Path"])]
         mitre = inputs["@mitre"]
         row["Tactics"] = [entry["tactic"] for entry in mitre]
         row["Techniques"] = list(dict.fromkeys(_TECHNIQUE.findall(json.dumps(mitre))))
@@ -281,11 +311,23 @@ def _attack_path(row: Row, inputs: Row, _: Row) -> None:
     _place(row, affected[0])
 
 
+def _left(row: Row, rest: Row, inputs: Row) -> None:
+    """Inputs that no column carries, at their place in Raw."""
+    if row["RecordKind"] == "AttackPath" and "@id" in inputs:
+        rest["id"] = inputs["@id"]
+        properties = rest.setdefault("properties", {})
+        properties["entryPointEntityInternalID"] = inputs["@entry_point_id"]
+        properties["targetEntityInternalID"] = inputs["@target_id"]
+    if row["RecordKind"] == "AttackPath" and "@entry_point" in inputs and "name" in inputs["@entry_point"]:
+        rest.setdefault("attackPath", {})["entryPoint"] = inputs["@entry_point"]
+
+
 def _other(row: Row, _: Row, record: Row) -> None:
     row["RecordId"] = record["id"].lower()
     row["RecordType"] = record["type"]
     row["Action"] = record["securityEventDataEnrichment"]["action"]
     row["IsSnapshot"] = bool(record["securityEventDataEnrichment"].get("isSnapshot"))
+    row["ApiVersion"] = record["securityEventDataEnrichment"]["apiVersion"]
     _place(row, _hangs_on(row["RecordId"]))
 
 
@@ -308,7 +350,8 @@ def _key(row: Row, rest: Row, enqueued: datetime, stated: str | None) -> str:
     if row["IsSnapshot"]:
         parts.append(str(utc.date()))
     if stated:
-        parts += [row[_OWN_TIME[row["RecordKind"]][0]], stated]
+        parts += [row[_OWN_TIME[row["RecordKind"]][0]], stated, *(row.get(name) for name in _STANDING)]
+        parts.append(canonical_entities(row.get("Entities")))
     else:
         volatile = {"EventTime", "TimeGenerated", "EnqueuedTime", "PartitionId", "SequenceNumber"}
         parts += [f"{utc:%Y-%m-%dT%H}", {name: value for name, value in row.items() if name not in volatile}, rest]

@@ -641,9 +641,6 @@ module workbook 'modules/workbook.bicep' = {
 module alerts 'modules/alerts.bicep' = {
   name: 'alerts'
   scope: group
-  dependsOn: [
-    queries
-  ]
   params: {
     environmentName: name
     location: location
@@ -652,6 +649,7 @@ module alerts 'modules/alerts.bicep' = {
     namespaceName: namespaceName
     ruleName: ruleName
     insightsName: insightsName
+    appUrl: app.outputs.url
     basicTables: basicTables
     emails: alertEmails
     actionGroupIds: actionGroupIds

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 Record = dict[str, Any]
 
 KINDS: Mapping[str, int] = {
-    "Assessment": 40,
-    "SubAssessment": 30,
+    "Assessment": 66,
+    "SubAssessment": 4,
     "Alert": 8,
     "RegulatoryCompliance": 10,
     "SecureScoreControl": 7,
@@ -32,7 +32,22 @@ KINDS: Mapping[str, int] = {
     "AttackPath": 2,
     "Other": 1,
 }
-"""Kinds with their usual shares in percent."""
+"""Kinds with their shares in percent since August 2026: findings are recommendations of their own.
+
+Government clouds may still send findings of the old model.
+"""
+OLD_MODEL: Mapping[str, int] = {**KINDS, "Assessment": 30, "SubAssessment": 40}
+"""The shares until July 2026, for history: grouped recommendations with a finding a vulnerability."""
+INDIVIDUAL: Mapping[str, int] = {
+    "machine": 40,
+    "image": 14,
+    "container": 8,
+    "secret": 3,
+    "code": 5,
+    "sql": 10,
+    "classic": 20,
+}
+"""What a recommendation is about, with shares in percent; the classic ones are those that no category groups."""
 
 BAD = (
     b"",
@@ -177,13 +192,183 @@ class Generator:
             f"/subscriptions/{subscription}/resourcegroups/connectors/providers/microsoft.security"
             f"/securityconnectors/main/securityentitydata/{source.lower()}-compute-{name}"
         )
-        native = f"arn:aws:ec2:eu-west-1:{self._rng.randint(10**11, 10**12)}:instance/{name}"
+        account = str(self._rng.randint(10**11, 10**12))
+        native, region = f"arn:aws:ec2:eu-west-1:{account}:instance/{name}", "eu-west-1"
         if source == "Gcp":
-            native = f"//compute.googleapis.com/projects/{name}/zones/europe-west1-b/instances/{name}"
+            native, region = f"//compute.googleapis.com/projects/{account}/zones/eu/instances/{name}", "europe-west1"
         details = {"source": source, "id": entity, "resourceName": name, "resourceType": f"{source.lower()}.compute"}
-        return entity, details | {"resourceProvider": source.lower(), "nativeResourceId": native}
+        return entity, details | {
+            "resourceProvider": source.lower(),
+            "nativeCloudUniqueIdentifier": native,
+            "region": region,
+            "connectorId": self._guid(),
+            "hierarchyId": account,
+        }
 
     def _assessment(self, at: datetime, snapshot: bool) -> Record:
+        about = self._rng.choices(list(INDIVIDUAL), list(INDIVIDUAL.values()))[0]
+        return self._classic(at, snapshot) if about == "classic" else self._individual(about, at, snapshot)
+
+    def _individual(self, about: str, at: datetime, snapshot: bool) -> Record:
+        """A recommendation of the model of 2026, as Microsoft's workbooks read them: names inside in PascalCase."""
+        subscription, resource, _, name = self._resource()
+        group = "/".join(resource.split("/")[:6])
+        category, title = "SoftwareUpdate", f"Update {self._rng.choice(_WORDS)}"
+        extra: Record = {}
+        if about in {"machine", "image", "container"}:
+            data = self._software(at)
+        if about == "machine":
+            resource = f"{group}/Microsoft.Compute/virtualMachines/{name}"
+            details: Record = self._pascal_details(resource, name, "Microsoft.Compute/virtualMachines")
+        elif about == "image":
+            digest = f"sha256:{self._rng.getrandbits(256):064x}"
+            repository = f"team/{self._rng.choice(_WORDS)}"
+            owner = f"{group}/Microsoft.ContainerRegistry/registries/acr{name}"
+            resource = f"{owner}/securityentitydata/repositories-{repository.replace('/', '-')}-images-{digest}"
+            details = {"Source": "Azure", "ResourceType": ".containerimage", "Id": resource}
+            extra = {
+                "Digest": digest,
+                "ImageUri": f"acr{name}.azurecr.io/{repository}@{digest}",
+                "RepositoryDetails": {"RegistryHost": f"acr{name}.azurecr.io", "RepositoryName": repository},
+                "Tags": ["1"],
+            }
+        elif about == "container":
+            owner = f"{group}/Microsoft.ContainerService/managedClusters/aks-{name}"
+            resource = f"{owner}/securityentitydata/pods-{self._guid()}"
+            details = {"Source": "Azure", "ResourceType": "K8s-container", "Id": resource}
+            extra = {
+                "ClusterDetails": {"ClusterName": f"aks-{name}"},
+                "Namespace": self._rng.choice(_WORDS),
+                "ContainerName": name,
+                "ControllerKind": "Deployment",
+                "ImageDetails": {"ImageUri": f"acr.azurecr.io/team/{name}:1"},
+            }
+        elif about == "sql":
+            category, title = "Unknown", f"SQL rule: {self._text.sentence(3, 6)[:-1]}"
+            resource = f"{group}/Microsoft.Sql/servers/{name}/databases/db1"
+            details = {"Source": "Azure", "Id": resource}
+            data = self._sql_rule(resource)
+        else:
+            connector = f"/subscriptions/{subscription}/resourceGroups/connectors/providers/Microsoft.Security"
+            resource = f"{connector}/securityConnectors/main/devops/default/githubOwners/contoso/repos/{name}"
+            details = {
+                "Source": "GitHub",
+                "Id": resource,
+                "ResourceName": name,
+                "ResourceType": "microsoft.security/securityconnectors/devops/githubowners/repos",
+            }
+            extra = {"BranchName": "main", "RepositoryDetails": {"HtmlUrl": f"https://github.com/contoso/{name}"}}
+            category, data = self._of_code(about)
+        own = self._guid()
+        status: Record = {"code": "Unhealthy", "firstEvaluationDate": _stamp(at - timedelta(days=5))}
+        if about == "sql" and self._chance(0.5):
+            status["code"] = "Healthy"
+        properties: Record = {
+            "displayName": title,
+            "resourceDetails": details,
+            "status": status | {"statusChangeDate": _stamp(at)},
+            "metadata": {
+                "displayName": title,
+                "assessmentType": "DynamicBuiltIn",
+                "description": self._text.paragraph(2),
+                "remediationDescription": f"1. {self._text.sentence()}<br>2. {self._text.sentence()}",
+                "severity": self._rng.choices(["Critical", *_SEVERITIES], [10, 30, 40, 20])[0],
+                "recommendationCategory": category,
+                "preview": False,
+                "categories": ["Compute"],
+            },
+            "risk": {
+                "level": self._rng.choice(["Critical", "None", *_SEVERITIES]),
+                "riskFactors": self._rng.sample(["Internet exposure", "Lateral movement", "Sensitive data"], 1),
+                "isContextualRisk": self._chance(0.3),
+                "attackPathsReferences": [],
+            },
+            "additionalData": data,
+        }
+        if extra:
+            properties["resourceAdditionalData"] = json.dumps(extra, separators=(",", ":"))
+        return {
+            "tenantId": self._tenant,
+            "type": "microsoft.security/assessments",
+            "id": f"{resource}/providers/Microsoft.Security/assessments/{own}",
+            "name": own,
+            "properties": properties,
+        } | self._enrichment(at, "assessment", "2025-05-04", snapshot=snapshot)
+
+    def _pascal_details(self, resource: str, name: str, kind: str) -> Record:
+        provider = kind.partition("/")[0]
+        return {
+            "Source": "Azure",
+            "Id": resource,
+            "ResourceName": name,
+            "ResourceType": kind,
+            "ResourceProvider": provider,
+            "NativeResourceId": resource,
+        }
+
+    def _software(self, at: datetime) -> Record:
+        """What is said of a package: lists in texts; details of each CVE went away in August 2026 for most."""
+        name, version = self._rng.choice(_WORDS), f"{self._rng.randint(1, 9)}.{self._rng.randint(0, 20)}"
+        fixed = self._chance(0.8)
+        status = "FixAvailable" if fixed else "NoFix"
+        cves: list[Record] = [
+            {"CveId": cve, "FixStatus": status, "FixedVersion": f"{version}.9" if fixed else ""}
+            for cve in self._cve_ids(self._rng.choice([1, 1, 2, 4, 9]))
+        ]
+        if self._chance(0.08):
+            for cve in cves:
+                score = self._rng.randint(20, 100) / 10
+                cve |= {
+                    "Severity": "High",
+                    "Cvss": [{"Key": "3", "Value": {"Base": score, "CvssVectorString": "CVSS:3.1/AV:N"}}],
+                    "PublishedDate": _stamp(at - timedelta(days=200)),
+                    "Description": self._text.paragraph(2),
+                }
+        scanners = {"mdvm": {"CvesIds": [cve["CveId"] for cve in cves], "FixStatus": status}}
+        compact = {"separators": (",", ":")}
+        return {
+            "SoftwareName": name,
+            "SoftwareVendor": "ubuntu",
+            "PackageType": "OS",
+            "Language": "",
+            "DetectedSoftwareVersions": json.dumps([version]),
+            "FixedVersion": f"{version}.9" if fixed else "",
+            "FixStatus": status,
+            "MaxCvssScore": str(self._rng.randint(20, 100) / 10),
+            "CvesDetails": json.dumps(cves, **compact),  # type: ignore[arg-type] # separators are no type that it names
+            "ScannersDetails": json.dumps(scanners, **compact),  # type: ignore[arg-type] # as above
+        }
+
+    def _cve_ids(self, count: int) -> list[str]:
+        return [f"CVE-{self._rng.randint(2015, 2026)}-{self._rng.randint(1000, 49999)}" for _ in range(count)]
+
+    def _sql_rule(self, parent: str) -> Record:
+        return {
+            "Scanner": "SQL Vulnerability Assessment",
+            "ParentResource": parent,
+            "RuleId": f"VA{self._rng.randint(1000, 2200)}",
+            "Severity": "High",
+            "Category": "SurfaceAreaReduction",
+            "RemediationDescription": self._text.sentence(),
+            "Impact": self._text.sentence(),
+            "Query": f"sys.{self._rng.choice(_WORDS)}s where state = 1",
+            "Benchmarks": '[{"benchmark":"FedRAMP"}]',
+        }
+
+    def _of_code(self, about: str) -> tuple[str, Record]:
+        """Category and data of a secret or of a code finding in a repository."""
+        if about == "secret":
+            return "ExposedSecrets", {"SecretTypeDisplayName": "Azure Storage account key"}
+        found = [
+            {"BranchName": "main", "DateCreated": "2026-10-01T00:00:00Z", "HtmlUrl": "https://github.com/contoso/x"}
+        ]
+        return "CodeVulnerabilities", {
+            "ToolName": "CodeQL",
+            "RuleId": f"js/{self._rng.choice(_WORDS)}",
+            "Findings": json.dumps(found),
+        }
+
+    def _classic(self, at: datetime, snapshot: bool) -> Record:
         subscription, resource, kind, name = self._resource()
         owner, details = self._cloud(subscription, resource, kind, name)
         recommendation = self._rng.choice(self._recommendations)
@@ -198,7 +383,7 @@ class Generator:
             "tenantId": self._tenant,
             "type": "Microsoft.Security/assessments",
             "kind": None,
-            "location": self._rng.choice(_LOCATIONS),
+            "location": self._rng.choice(_LOCATIONS) if details["source"] == "Azure" else None,
             "id": path,
             "name": recommendation["id"],
             "tags": None,
@@ -247,7 +432,9 @@ class Generator:
         return _pascal(record) if self._chance(0.5) else record
 
     def _finding(self, at: datetime) -> tuple[str, Record]:
-        """What a scanner adds: of servers, SQL or registries."""
+        """What a scanner adds: mostly Microsoft's own, since 2024; before, others, of servers, SQL and registries."""
+        if self._chance(0.7):
+            return self._microsofts(at)
         assessed = self._rng.choice(["ServerVulnerability", "SqlServerVulnerability", "ContainerRegistryVulnerability"])
         if assessed == "SqlServerVulnerability":
             rows = [[self._rng.choice(_WORDS), "SELECT, EXECUTE"] for _ in range(self._rng.randint(1, 6))]
@@ -273,6 +460,52 @@ class Generator:
                 "imageDigest": f"sha256:{self._rng.getrandbits(256):064x}",
             }
         return assessed, data
+
+    def _microsofts(self, at: datetime) -> tuple[str, Record]:
+        """What Microsoft's own scanner adds: of a machine, with CVEs in a list, or of an image, in three objects."""
+        published, fixed = _stamp(at - timedelta(days=90)), self._chance(0.8)
+        status = "FixAvailable" if fixed else "NoFix"
+        if self._chance(0.5):
+            return "ServerVulnerabilityTvm", {
+                "source": "mdvm",
+                "softwareName": self._rng.choice(_WORDS),
+                "softwareVendor": "redhat",
+                "softwareVersion": "1.2.3",
+                "fixStatus": status,
+                "cve": [
+                    {
+                        "title": cve,
+                        "link": f"https://nvd.nist.gov/vuln/detail/{cve}",
+                        "cvssScore": self._rng.randint(20, 100) / 10,
+                        "publishedDate": published,
+                        "description": self._text.sentence(),
+                    }
+                    for cve in self._cve_ids(self._rng.randint(1, 3))
+                ],
+            }
+        score = self._rng.randint(20, 100) / 10
+        return "AzureContainerRegistryVulnerability", {
+            "cvssV30Score": score,
+            "vulnerabilityDetails": {
+                "cveId": self._cve_ids(1)[0],
+                "cvss": {"3.0": {"base": score, "cvssVectorString": "CVSS:3.1/AV:N"}},
+                "publishedDate": published,
+                "severity": "High",
+            },
+            "softwareDetails": {
+                "category": "OS",
+                "packageName": self._rng.choice(_WORDS),
+                "version": "1.2.3",
+                "fixedVersion": "1.2.4" if fixed else "",
+                "fixStatus": status,
+                "vendor": "redhat",
+            },
+            "artifactDetails": {
+                "repositoryName": f"team/{self._rng.choice(_WORDS)}",
+                "registryHost": "contoso.azurecr.io",
+                "digest": f"sha256:{self._rng.getrandbits(256):064x}",
+            },
+        }
 
     def _alert(self, at: datetime, _snapshot: bool) -> Record:
         subscription, resource, kind, name = self._resource()
@@ -328,7 +561,10 @@ class Generator:
                 "techniques": json.dumps(self._rng.sample(_TECHNIQUES, 2)),
                 "killChainIntent": self._rng.choice(_TACTICS),
             },
-            "ResourceIdentifiers": [{"$id": "2", "AzureResourceId": resource, "Type": "AzureResource"}],
+            "ResourceIdentifiers": [
+                {"$id": "2", "AzureResourceId": resource, "Type": "AzureResource"},
+                {"$id": "3", "AadTenantId": self._tenant, "Type": "AAD"},
+            ],
             "AlertUri": f"https://{_BLADES}/AlertBlade/alertId/{alert}/subscriptionId/{subscription}",
         }
 
@@ -365,7 +601,6 @@ class Generator:
             },
         }
         return {
-            "tenantId": self._tenant,
             "type": "Microsoft.Security/secureScores/secureScoreControls",
             "id": f"/subscriptions/{subscription}/providers/Microsoft.Security/secureScores/ascScore"
             f"/secureScoreControls/{control}",
@@ -386,25 +621,27 @@ class Generator:
         recommendation = self._rng.choice(self._recommendations)
         control = f"{self._rng.randint(1, 9)}.{self._rng.randint(1, 9)}"
         security = f"/subscriptions/{subscription}/providers/Microsoft.Security"
-        record = {
-            "tenantId": self._tenant,
-            "type": "Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls"
-            "/regulatoryComplianceAssessments",
+        of_category = self._chance(0.2)
+        enrichment = self._enrichment(at, "", "2019-01-01-preview", snapshot=snapshot)
+        enrichment["securityEventDataEnrichment"]["interval"] = "00:00:00"
+        return enrichment | {  # in this order, and without the tenant, as captured
             "id": f"{security}/regulatoryComplianceStandards/{standard}/regulatoryComplianceControls/{control}"
             f"/regulatoryComplianceAssessments/{recommendation['id']}",
             "name": recommendation["id"],
+            "type": "Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls"
+            "/regulatoryComplianceAssessments",
             "properties": {
-                "description": recommendation["displayName"],
+                "description": "SoftwareUpdate" if of_category else recommendation["displayName"],
+                "assessmentType": "assessmentCategory" if of_category else "Assessment",
+                "assessmentDetailsLink": f"{security.removeprefix('/')}/assessments/{recommendation['id']}",
                 "state": self._rng.choice(["Passed", "Failed", "Skipped", "Unsupported"]),
+                "scope": "Subscription",
                 "passedResources": self._rng.randint(0, 50),
                 "failedResources": self._rng.randint(0, 50),
                 "skippedResources": self._rng.randint(0, 5),
-                "assessmentType": "Assessment",
-                "assessmentDetailsLink": f"{security.removeprefix('/')}/assessments/{recommendation['id']}",
+                "unsupportedResources": 0,
             },
-        } | self._enrichment(at, "", "2019-01-01-preview", snapshot=snapshot)
-        record["securityEventDataEnrichment"]["interval"] = "00:00:00"
-        return record
+        }
 
     def _attackpath(self, at: datetime, snapshot: bool) -> Record:
         subscription, resource, _, name = self._resource()
@@ -519,15 +756,12 @@ def _stamp(at: datetime) -> str:
 
 
 def _pascal(value: Any, *, top: bool = True) -> Any:
-    """The PascalCase form that JSON.NET writes with type names; enrichments keep their case."""
+    """The PascalCase form that JSON.NET writes with type names, the enrichment included, as captured."""
     if isinstance(value, list):
         return [_pascal(item, top=False) for item in value]
     if not isinstance(value, dict):
         return value
     named: Record = {"$type": "Microsoft.Azure.Security.Contracts.Record, Contracts"} if top else {}
     for key, inner in value.items():
-        if key.endswith("EventDataEnrichment"):
-            named[key] = inner
-        else:
-            named[key[0].upper() + key[1:]] = _pascal(inner, top=key == "properties")
+        named[key[0].upper() + key[1:]] = _pascal(inner, top=key == "properties")
     return named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import shutil
@@ -29,14 +30,18 @@ from local.workspace import Workspace
 from shared.settings import Settings, declarations
 
 FORWARD_HUB = "defender-forward"
-# Stored functions that duckdb-kql translates; the others use what it lacks, such as prev() and ingestion_time().
-TRANSLATED = ("_Distinct", "_Current", "_Latest", "_All")
+# Stored functions that duckdb-kql translates; the others use what it lacks, such as ingestion_time().
+TRANSLATED = ("_Distinct", "_Current", "_Latest", "_All", "_Delta")
 
 
 def stored_functions() -> list[str]:
     """The functions that the deployment stores in the workspace, as far as they can be translated."""
     deployed = json.loads((ROOT / "infra" / "generated" / "functions.json").read_text())["functions"]
-    return [f"{each['name']}() {{ {each['query']} }}" for each in deployed if each["name"].endswith(TRANSLATED)]
+    return [
+        f"{each['name']}({each['parameters']}) {{ {each['query']} }}"
+        for each in deployed
+        if each["name"].endswith(TRANSLATED)
+    ]
 
 
 class LocalAzure:
@@ -104,7 +109,7 @@ class LocalAzure:
                 for member in members[part] if part in self.parts else ():
                     await self._running.enter_async_context(member)
             if "azurite" in self.parts:
-                await asyncio.to_thread(self._provision_storage)
+                await asyncio.to_thread(provision_storage, self.azurite.main.connection_string, self.certificates)
             if self.app:
                 self.app.settings = self.app_settings()
                 await self._running.enter_async_context(self.app)
@@ -166,25 +171,30 @@ class LocalAzure:
             }
         return found | self._settings
 
-    def _provision_storage(self) -> None:
-        """Create what the deployment's templates create: containers, queue and tables."""
-        from azure.data.tables import TableServiceClient
-        from azure.storage.blob import BlobServiceClient
-        from azure.storage.queue import QueueServiceClient
 
-        names = Settings.load({})
-        connection = self.azurite.main.connection_string
-        trust: dict[str, Any] = {"connection_verify": str(self.certificates.ca_file)}
-        with BlobServiceClient.from_connection_string(connection, **trust) as blobs:
-            for container in (
-                names.exports_container,
-                names.reports_container,
-                names.dead_letters_container,
-                names.oversize_container,
-            ):
+def provision_storage(connection: str, certificates: Certificates) -> None:
+    """Create what the deployment's templates create in the app's storage account: containers, queue and tables."""
+    from azure.core.exceptions import ResourceExistsError
+    from azure.data.tables import TableServiceClient
+    from azure.storage.blob import BlobServiceClient
+    from azure.storage.queue import QueueServiceClient
+
+    names = Settings.load({})
+    trust: dict[str, Any] = {"connection_verify": str(certificates.ca_file)}
+    with BlobServiceClient.from_connection_string(connection, **trust) as blobs:
+        for container in (
+            names.exports_container,
+            names.reports_container,
+            names.dead_letters_container,
+            names.oversize_container,
+        ):
+            with contextlib.suppress(ResourceExistsError):
                 blobs.create_container(container)
-        with QueueServiceClient.from_connection_string(connection, **trust) as queues:
-            queues.create_queue(names.jobs_queue)
-        with TableServiceClient.from_connection_string(connection, **trust) as tables:
-            for table in (names.jobs_table, names.freshness_table):
-                tables.create_table(table)
+    with (
+        QueueServiceClient.from_connection_string(connection, **trust) as queues,
+        contextlib.suppress(ResourceExistsError),
+    ):
+        queues.create_queue(names.jobs_queue)
+    with TableServiceClient.from_connection_string(connection, **trust) as tables:
+        for table in (names.jobs_table, names.freshness_table):
+            tables.create_table_if_not_exists(table)

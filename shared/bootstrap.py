@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from shared.watch.present_records import PresentRecords
     from shared.watch.trends import TrendQueries
 
+log = logging.getLogger(__name__)
+
 
 class Services:
     """What the triggers, the HTTP side and the command line call; `await close()` when the process is done."""
@@ -114,6 +116,7 @@ class Services:
             hub_id=settings.event_hub_resource_id,
             due=timedelta(days=settings.snapshot_due_days),
             instance_id=settings.instance_id,
+            seconds=settings.function_timeout.total_seconds() * 0.4,
         )
 
     @cached_property
@@ -204,11 +207,10 @@ class Services:
 
 @cache
 def services() -> Services:
-    """This process's services, from its environment.
-
-    Raises:
-        shared.settings.SettingsError: a setting can't be read; the message names every one.
-    """
+    """This process's services, from its environment; what can't be read of it is logged, and `ready` names it."""
     # At INFO, the SDKs tell of every request and every AMQP link.
     logging.getLogger("azure").setLevel(logging.WARNING)
-    return Services(Settings.load())
+    settings = Settings.load()
+    for problem in settings.problems.values():
+        log.error("%s", problem)
+    return Services(settings)

@@ -19,12 +19,13 @@ POINTS = (
     "blob.lease",
     "blob.release",
     "blob.delete",  # a dead letter that was delivered
-    "blob.container",  # the container, when it is not there yet
+    "blob.describe",  # that a replay of a dead letter begins
     "hub.partitions",  # the output hub's partitions
     "hub.batch",  # an empty batch, whose size the link decides
     "hub.send",  # enriched rows to the output hub
     "context.enrich",  # Resource Graph
     "freshness.note",  # Table Storage
+    "graph.query",  # a page of Resource Graph
 )
 
 _listener: Callable[[str], None] | None = None

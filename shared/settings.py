@@ -1,5 +1,8 @@
 """App settings, read once into one frozen value.
 
+A value that can't be read never stops what does not need it: it acts as its declaration says (`unreadable`), is kept
+in `problems`, and `ready` names it.
+
 Every setting is declared here and only here: its name, default and meaning.  `local.settings.sample.json`,
 `docs/settings.md` and `infra/` are tested against this module.
 """
@@ -17,6 +20,12 @@ class SettingsError(ValueError):
     """One or more app settings are missing or wrong; the message names each and says what would be right."""
 
 
+# What a value that can't be read acts as, in words for docs/settings.md.
+DEFAULT = "the default"
+NO_CALL = "no call to Azure is made with it"
+REFUSE = "every route but `health` refuses"
+
+
 @dataclass(frozen=True)
 class Declaration:
     """How one setting is read: its app-setting name, default as text, meaning, and parser."""
@@ -27,6 +36,13 @@ class Declaration:
     parse: Callable[[str], Any]
     section: str
     secret: bool = False
+    unreadable: str = DEFAULT
+    instead: str | None = None
+
+    @property
+    def stands_in(self) -> str:
+        """The text that is read where the value can't be."""
+        return self.default if self.instead is None else self.instead
 
 
 def _text(value: str) -> str:
@@ -65,6 +81,20 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _rule_sets(value: str) -> str:
+    """Rule sets as they were written; what they may say is checked where they are used."""
+    import json
+
+    if value:
+        try:
+            document = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("must be JSON: a list of event sources with rule sets") from None
+        if not isinstance(document, list):
+            raise ValueError("must be a list of event sources with rule sets")
+    return value
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -88,8 +118,11 @@ def _setting(
     *,
     section: str,
     secret: bool = False,
+    unreadable: str = DEFAULT,
+    instead: str | None = None,
 ) -> Any:
-    return field(repr=not secret, metadata={"declaration": Declaration(name, default, meaning, parse, section, secret)})
+    declaration = Declaration(name, default, meaning, parse, section, secret, unreadable, instead)
+    return field(repr=not secret, metadata={"declaration": declaration})
 
 
 @dataclass(frozen=True)
@@ -108,6 +141,7 @@ class Settings:
         "AzureCloud, AzureUSGovernment or AzureChinaCloud: picks ARM, audiences and suffixes.",
         _choice("AzureCloud", "AzureUSGovernment", "AzureChinaCloud"),
         section="Identity and cloud",
+        unreadable=NO_CALL,
     )
     tenant_id: str = _setting(
         "TENANT_ID",
@@ -139,6 +173,7 @@ class Settings:
         "How that app proves itself: none, federated (the managed identity's token), certificate or secret.",
         _choice("none", "federated", "certificate", "secret"),
         section="Other tenants",
+        unreadable=NO_CALL,
     )
     cross_tenant_secret: str = _setting(
         "CROSS_TENANT_CLIENT_SECRET",
@@ -170,6 +205,7 @@ class Settings:
         "plan only shows what would change; apply writes.",
         _choice("plan", "apply"),
         section="Reconcile",
+        unreadable="`plan`: nothing is written",
     )
     inventory: str = _setting(
         "INVENTORY",
@@ -340,6 +376,8 @@ class Settings:
         "What the column Raw holds: rest (the fields that no column carries) or whole (the record as sent).",
         _choice("rest", "whole"),
         section="Enrich",
+        unreadable="`whole`: nothing is left out",
+        instead="whole",
     )
     drop_columns: tuple[str, ...] = _setting(
         "DROP_COLUMNS", "", "Columns to leave out of every row, separated by commas.", _names, section="Enrich"
@@ -348,13 +386,17 @@ class Settings:
         "KEEP_RECORDS",
         "",
         "Event sources with rule sets, as JSON: of the kinds it names, only records that they export get a row.",
+        _rule_sets,
         section="Enrich",
+        unreadable="no filter: all records are kept",
     )
     drop_records: str = _setting(
         "DROP_RECORDS",
         "",
         "Event sources with rule sets, as JSON: records that they would export get no row.",
+        _rule_sets,
         section="Enrich",
+        unreadable="no filter: all records are kept",
     )
     owner_tags: tuple[str, ...] = _setting(
         "OWNER_TAGS", "owner", "Tags that name a resource's owner; the first set wins.", _names, section="Enrich"
@@ -426,30 +468,51 @@ class Settings:
         "key: function keys; entra: Easy Auth with the app roles Exports.Read and Exports.Write.",
         _choice("key", "entra"),
         section="HTTP",
+        unreadable=REFUSE,
     )
+    problems: Mapping[str, str] = field(default_factory=dict, metadata={})
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Read settings from `env` (the process environment when left out).
 
-        Raises:
-            SettingsError: one or more values can't be read; every one is named.
+        What can't be read is in `problems`, a sentence by the setting's name, and acts as its declaration says.
         """
         source = os.environ if env is None else env
         values: dict[str, Any] = {}
-        problems: list[str] = []
+        problems: dict[str, str] = {}
         for attribute, declaration in declarations().items():
             raw = source.get(declaration.name, "").strip() or declaration.default
             try:
                 values[attribute] = declaration.parse(raw)
             except ValueError as error:
                 shown = "its value" if declaration.secret else repr(raw)
-                problems.append(f"{declaration.name}: {shown} {error}")
-        if problems:
-            raise SettingsError("; ".join(problems))
-        return cls(**values)
+                problems[declaration.name] = f"{declaration.name}: {shown} {error}"
+                values[attribute] = declaration.parse(declaration.stands_in)
+        return cls(**values, problems=problems)
+
+    @classmethod
+    def load_all_readable(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """The same for people at a terminal, who can mend a value before anything is done.
+
+        Raises:
+            SettingsError: one or more values can't be read; every one is named.
+        """
+        settings = cls.load(env)
+        if settings.problems:
+            raise SettingsError("; ".join(settings.problems.values()))
+        return settings
+
+    def require(self, name: str) -> None:
+        """Refuse to go on with a setting that stands for nothing as long as its value can't be read.
+
+        Raises:
+            SettingsError: it can't be read.
+        """
+        if name in self.problems:
+            raise SettingsError(self.problems[name])
 
 
 def declarations() -> dict[str, Declaration]:
     """Every setting's declaration by attribute name, in the order of this file."""
-    return {f.name: f.metadata["declaration"] for f in fields(Settings)}
+    return {f.name: f.metadata["declaration"] for f in fields(Settings) if "declaration" in f.metadata}

@@ -19,7 +19,7 @@ from shared.watch.expectations import Declared
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore
+    from shared.exports.store import ExportStore, LoadedExports
 
 MAX_AGE = timedelta(seconds=60)
 
@@ -81,8 +81,16 @@ class TenantStateReader:
             subscriptions=inventory.subscriptions,
             coverage=cover(inventory.subscriptions, automations, self._instance_id),
             declared=list(_declared([export.config for export in loaded.exports], inventory.subscriptions)),
-            reasons=inventory.reasons,
+            reasons=(*inventory.reasons, *_unknown(loaded)),
         )
+
+
+def _unknown(loaded: LoadedExports) -> Iterable[str]:
+    """What the files may ask for beyond what could be read: an export that is not understood is not one that ended."""
+    for problem in loaded.problems:
+        if not problem.in_force:
+            why = problem.findings[0].sentence if problem.findings else "it is invalid"
+            yield f"the file of {problem.name} can't be read, so it is not known what it expects: {why}"
 
 
 def _declared(configs: Sequence[ExportConfig], subscriptions: Sequence[Subscription]) -> Iterable[Declared]:

@@ -43,9 +43,13 @@ def azurite(local_certs: Certificates) -> Iterator[Azurite]:
 
 
 @pytest.fixture
-def storage(azurite: Azurite) -> StorageAccount:
-    """An empty storage account that no other test uses."""
-    return azurite.account(next(_spares))
+def storage(azurite: Azurite, local_certs: Certificates) -> StorageAccount:
+    """A storage account that no other test uses, with the empty containers, queue and tables of a deployment."""
+    from local.stack import provision_storage
+
+    account = azurite.account(next(_spares))
+    provision_storage(account.connection_string, local_certs)
+    return account
 
 
 @pytest.fixture

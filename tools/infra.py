@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,13 +18,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 from shared.enrich.tables import TABLES, Table, stream_declarations, table_schema
 from shared.settings import declarations
+from tools.kql import record_functions
 from tools.kql.binder import Function
 from tools.workbook import queries as panel_queries
 from tools.workbook import workbook
 
 ROOT = Path(__file__).parents[1]
 INFRA = ROOT / "infra"
-_OPTION = re.compile(r"(Parameters|Severity|Every|Window): (.+)")
+_OPTION = re.compile(r"(Parameters|Severity|Every|Window|Dimensions): (.+)")
 
 # Settings that are not given to the deployed app, each with its reason.
 NOT_DEPLOYED = {
@@ -112,20 +114,15 @@ def read_query(path: Path) -> Query:
 def distinct(table: Table) -> Query:
     """The function that leaves one row per RecordKey, so that duplicates disappear whatever caused them."""
     name = table.name.removesuffix("_CL") + "_Distinct"
-    text = f"{table.name}\n| summarize arg_min(EnqueuedTime, *) by RecordKey"
-    return Query(name, name, f"{table.name} with one row per RecordKey: no duplicates.", text)
+    said = f"{table.name} with one row per RecordKey: no duplicates."
+    return Query(name, name, said, record_functions.distinct(table.name), {"Parameters": record_functions.LOOKBACK})
 
 
 def current(table: Table) -> Query:
-    """The function that leaves the newest row per RecordId, by EventTime and then EnqueuedTime, without deletes."""
+    """The function that leaves the newest row per RecordId, by its own time, without deletes."""
     name = table.name.removesuffix("_CL") + "_Current"
-    text = (
-        f"{table.name}\n"
-        "| summarize arg_max(EnqueuedTime, *) by RecordId, EventTime\n"
-        "| summarize arg_max(EventTime, *) by RecordId\n"
-        "| where Action != 'Delete'"
-    )
-    return Query(name, name, f"{table.name} with the newest row per RecordId: what holds now.", text)
+    said = f"{table.name} with the newest row per RecordId: what holds now."
+    return Query(name, name, said, record_functions.current(table.name), {"Parameters": record_functions.LOOKBACK})
 
 
 def all_records() -> Query:
@@ -170,6 +167,37 @@ def known_settings() -> dict[str, list[str]]:
     taken = [name for name in (one.name for one in declarations().values()) if name not in {*DECIDED, *KEYED}]
     secrets = [one.name for one in declarations().values() if one.secret and one.name in taken]
     return {"names": taken, "prefixes": list(HOST_PREFIXES), "secrets": secrets}
+
+
+# What the data plane runs where it has an app of its own, and what every app answers. All else is the control plane's,
+# so that a function which is new runs once.
+DATA_FUNCTIONS = ("enrich_records", "retry_dead_letters")
+SHARED_FUNCTIONS = ("health", "ready")
+
+
+def function_names() -> list[str]:
+    """The names of the functions, in the order of `function_app.py`."""
+    return [
+        str(decorator.args[0].value)
+        for node in ast.parse((ROOT / "function_app.py").read_text()).body
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Attribute)
+        and decorator.func.attr == "function_name"
+        and isinstance(decorator.args[0], ast.Constant)
+    ]
+
+
+def switched_off() -> dict[str, dict[str, str]]:
+    """The settings that switch functions off, by the role of an app: each function has its trigger in one app."""
+    names = function_names()
+
+    def off(chosen: Iterable[str]) -> dict[str, str]:
+        return {f"AzureWebJobs.{name}.Disabled": "true" for name in chosen}
+
+    elsewhere = {*DATA_FUNCTIONS, *SHARED_FUNCTIONS}
+    return {"all": {}, "control": off(DATA_FUNCTIONS), "data": off(name for name in names if name not in elsewhere)}
 
 
 @cache
@@ -237,6 +265,7 @@ def generated() -> dict[Path, str]:
         folder / "streams.json": _json(stream_declarations()),
         folder / "settings.json": _json(settings_defaults()),
         folder / "known-settings.json": _json(known_settings()),
+        folder / "switched-off.json": _json(switched_off()),
         folder / "functions.json": _json({"functions": [_function(query) for query in saved_functions()]}),
         folder / "queries.json": _json({"queries": [_library_entry(query) for query in library()]}),
         folder / "alerts.json": _json({"alerts": [_alert(query) for query in alerts()]}),
@@ -289,6 +318,8 @@ def _alert(query: Query) -> dict[str, Any]:
         "severity": int(query.options["Severity"]),
         "every": query.options["Every"],
         "window": query.options["Window"],
+        "dimensions": [name.strip() for name in query.options.get("Dimensions", "").split(",") if name.strip()],
+        "runbook": f"docs/operate.md#{query.title.lower().replace(' ', '-')}",
         "reads": tables_read(query.text),
         "query": query.text,
     }
@@ -308,6 +339,10 @@ def queries_page() -> str:
         "Rows arrive at least once and each change is a row of its own, so ask the functions rather than the tables:",
         "`..._Distinct` leaves one row per change (`RecordKey`), `..._Current` the newest row per record (`RecordId`)",
         "without deleted ones.",
+        "",
+        "They look back by themselves (parameter `lookback`, all that is kept unless given), and each query names its",
+        "own time, so that the portal's time range, 24 hours at first, leaves nothing out: it says *Set in query*.",
+        "A call of the query API narrows them all the same: leave its `timespan` out.",
         "",
         "| function | parameters | gives |",
         "| --- | --- | --- |",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.settings import declarations
+from shared.settings import Declaration, declarations
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "settings.md"
@@ -98,12 +98,17 @@ def document() -> str:
         "",
         "A setting that is left out or empty has its default. A secret belongs in Key Vault, as a reference.",
         "Lists are comma-separated, schedules are NCRONTAB in UTC.",
+        "",
+        "A value that can't be read stops nothing that does not need it.",
+        "It acts as the last column says, and `ready` names it.",
     ]
     for section, group in itertools.groupby(declarations().values(), lambda declaration: declaration.section):
-        lines += ["", f"## {section}", "", "| Setting | Default | Meaning |", "| --- | --- | --- |"]
+        lines += ["", f"## {section}", "", "| Setting | Default | Meaning | A value that can't be read |"]
+        lines.append("| --- | --- | --- | --- |")
         for one in group:
             default = f"`{one.default}`" if one.default else ""
-            lines.append(f"| `{one.name}` | {default} | {_cell(one.meaning)}{' Secret.' if one.secret else ''} |")
+            meaning = f"{_cell(one.meaning)}{' Secret.' if one.secret else ''}"
+            lines.append(f"| `{one.name}` | {default} | {meaning} | {_acts_as(one)} |")
     lines += ["", "## Platform", "", "Read by the host, the worker and the SDKs.", ""]
     lines += ["| Setting | Usual value | Meaning |", "| --- | --- | --- |"]
     lines += [
@@ -117,6 +122,15 @@ def document() -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _acts_as(one: Declaration) -> str:
+    """What a value that can't be read acts as; any text can be read where a setting takes any text."""
+    try:
+        one.parse("no value of any setting")
+    except ValueError:
+        return one.unreadable
+    return ""
 
 
 def _cell(text: str) -> str:

@@ -18,15 +18,62 @@ collection rule.
 
 Columns are named after Microsoft's own tables where one exists. A column without a field is worked out (from the
 resource id, say) or comes from Resource Graph. Field names are matched without regard to case. Fields that no column
-carries, and values that do not fit their column, are kept in `Raw`.
+carries, and values that do not fit their column, are kept in `Raw` at their path: each text, number and boolean of a
+record stands in a column or there. Not kept are nulls, the type names of JSON.NET (`$type`), and `type` where it is the
+kind's own, which `RecordKind` says. Ids and what is cut from them are in lower case.
+
+Tables only gain columns. *Since* is the release that a column came with; rows of earlier ones have none. *From* says
+which generation of records fills it, where not every one does: **classic** recommendations, **individual** ones (one
+per package, secret, rule or finding; since May 2026, alone since August 2026), **findings** (sub-assessments, until
+July 2026; Government clouds may still send them), those of **Qualys** (until 2024) or **MDVM** (since 2024), and
+records of **other clouds**.
 """
 _COLLAPSE = """
 What does not collapse: the same state of a score, control, compliance state or attack path sent on both sides of an
 hour's edge; the same record in a snapshot and in the stream; snapshots of two days. What does, and perhaps should not:
-a score that goes away and comes back within the hour; a finding whose text changes while its state and time stay.
+a score that goes away and comes back within the hour; a text that is reworded while state, time and what is in the
+digest stay; a risk that goes up and comes back to what it was.
 
-Two KQL functions a table: `..._Distinct` keeps one row per RecordKey, `..._Current` the newest per RecordId.
+In release 1.0 the keys of alerts, recommendations, findings, compliance states, and of attack paths from Resource Graph
+change, as their keys did not tell changes of severity, risk, cause and entities apart or followed the casing of an id;
+those of scores, controls and exported attack paths stay. What is in flight during the upgrade (a batch that is
+delivered again, a dead letter, a backfill) can then have two keys; `..._Distinct` counts it once, as it also folds rows
+that come from one event (RecordId, PartitionId, SequenceNumber and EventTime). The RecordId of attack paths is their
+own id in every shape; before, those from Resource Graph had the whole resource id.
+
+Two KQL functions a table: `..._Distinct` keeps one row per RecordKey, `..._Current` the newest per RecordId. Both look
+back by themselves (`lookback`, 730 days unless given). `_Current` orders rows by EventTime, or by EnqueuedTime where
+that is no date that can be (.NET's first and last, and the future); a delete hides what was enqueued before it and what
+tells an older state.
+
+The whole record of a cut row lies in the container of oversize records as
+`<day>/<kind>/<digest of the record>-<RecordKey>.json.gz`.
 """
+
+_INDIVIDUAL = (
+    "RecommendationCategory IsPreview IsContextualRisk RiskPaths ResourceAdditionalData SoftwareName SoftwareVendor"
+    " SoftwareVersions PackageType SoftwareLanguage FixedVersion FixStatus Patchable CveIds CvssScore PublishedTime"
+    " RuleId ToolName SecretType ParentResource RepositoryName RegistryHost ImageDigest ImageUri ClusterName Namespace"
+    " ContainerName BranchName RepositoryUrl"
+)
+_MDVM = (
+    "FixStatus FixedVersion SoftwareName SoftwareVendor SoftwareVersions PackageType SoftwareLanguage ImageUri"
+    " ClusterName Namespace ContainerName ToolName ResourceAdditionalData RuleId"
+)
+GENERATIONS = {
+    "Spine": dict.fromkeys(["CloudAccountId", "ConnectorId", "NativeResourceId"], "other clouds")
+    | dict.fromkeys(["EntityId", "EntityType"], "individual, MDVM"),
+    "Assessment": dict.fromkeys(_INDIVIDUAL.split(), "individual")
+    | dict.fromkeys(["PolicyDefinitionId", "Threats", "UserImpact", "ImplementationEffort"], "classic")
+    | {"IsPreview": "", "IsContextualRisk": ""},
+    "SubAssessment": dict.fromkeys(_MDVM.split(), "MDVM")
+    | dict.fromkeys(
+        ["CveIds", "CvssScore", "Cvss", "Patchable", "PublishedTime", "RepositoryName", "RegistryHost"], "Qualys, MDVM"
+    )
+    | {"ImageDigest": "Qualys, MDVM"},
+    "RegulatoryCompliance": {"RecommendationCategory": "individual", "Scope": "", "UnsupportedResources": ""},
+}
+"""By kind and column: which generation of records fills it; every one where nothing is said."""
 
 
 def main() -> int:
@@ -45,7 +92,11 @@ def main() -> int:
 def render() -> str:
     """The whole page."""
     kinds = {kind.name: kind for kind in KINDS}
-    parts = [_HEAD, "\n## The spine\n\nThe columns that every table of records begins with.\n\n", _columns(SPINE, None)]
+    parts = [
+        _HEAD,
+        "\n## The spine\n\nThe columns that every table of records begins with.\n\n",
+        _columns(SPINE, None, "Spine"),
+    ]
     parts += ["\n## RecordKey\n\n", (record_key.__doc__ or "").partition("\n\n")[2].strip(), "\n", _COLLAPSE]
     for table in TABLES:
         parts.append(_table(table, kinds.get(table.kind)))
@@ -62,22 +113,20 @@ def _table(table: Table, kind: Kind | None) -> str:
         text += "\nFields that feed the spine: " + "; ".join(
             f"`{column.name}` from {_paths(kind, column)}" for column in spine
         )
-        said = [path for path, target in kind.fields.items() if target == "-"]
         inputs = [path for path, target in kind.fields.items() if target.startswith("@")]
-        text += f".\n\nOther columns are worked out from {_code(inputs)}."
-        text += f" Left out, as other columns say the same: {_code(said)}.\n"
+        text += f".\n\nOther columns are worked out from {_code(inputs)}; what they do not carry is kept in `Raw`.\n"
     return text
 
 
-def _columns(columns: tuple[Column, ...], kind: Kind | None) -> str:
-    if kind is None:
-        lines = ["| column | type | meaning |", "| --- | --- | --- |"]
-        lines += [f"| `{column.name}` | {column.type} | {column.description} |" for column in columns]
-    else:
-        lines = ["| column | type | meaning | field |", "| --- | --- | --- | --- |"]
-        lines += [
-            f"| `{column.name}` | {column.type} | {column.description} | {_paths(kind, column)} |" for column in columns
-        ]
+def _columns(columns: tuple[Column, ...], kind: Kind | None, group: str = "") -> str:
+    from_ = GENERATIONS.get(group or (kind.name if kind else ""), {})
+    names = ["column", "type", "meaning", "since", *(["from"] if from_ else []), *(["field"] if kind else [])]
+    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
+    for column in columns:
+        cells = [f"`{column.name}`", column.type, column.description, column.since]
+        cells += [from_.get(column.name, "")] if from_ else []
+        cells += [_paths(kind, column)] if kind else []
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

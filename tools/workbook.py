@@ -25,6 +25,7 @@ TABS: dict[str, tuple[Panel, ...]] = {
             "timechart",
             f"""DefenderSecureScores_Distinct()
 {_MINE}
+| where EventTime {{TimeRange}}
 | summarize arg_max(EventTime, PercentageScore) by SubscriptionId, Day = bin(EventTime, 1d)
 | summarize Percentage = round(100.0 * avg(PercentageScore), 1) by Day
 | order by Day asc""",
@@ -35,27 +36,28 @@ TABS: dict[str, tuple[Panel, ...]] = {
             f"""DefenderAssessments_Current()
 {_MINE}
 | where RecommendationState == 'Unhealthy'
-| summarize Open = count() by RecommendationSeverity""",
+| summarize Open = count() by Severity = iff(isempty(RecommendationSeverity), 'not given', RecommendationSeverity)""",
         ),
         Panel(
             "Open high recommendations by owner",
             "table",
             f"""DefenderAssessments_Current()
 {_MINE}
-| where RecommendationState == 'Unhealthy' and RecommendationSeverity == 'High'
+| where RecommendationState == 'Unhealthy' and RecommendationSeverity !in~ ('Medium', 'Low')
 | summarize Open = count(), Resources = dcount(ResourceId) by Owner = iff(isempty(Owner), 'nobody', Owner)
 | top 20 by Open desc""",
         ),
         Panel(
             "Most widespread CVEs",
             "table",
-            f"""DefenderSubAssessments_Current()
+            f"""union DefenderAssessments_Current(), DefenderSubAssessments_Current()
 {_MINE}
 | where RecommendationState == 'Unhealthy'
 | mv-expand CveId = CveIds to typeof(string)
 | where isnotempty(CveId)
-| summarize Resources = dcount(ResourceId),
-    CvssScore = max(CvssScore), Patchable = countif(Patchable) by CveId
+| extend Affected = coalesce(EntityId, ResourceId)
+| summarize Resources = dcount(Affected),
+    CvssScore = max(CvssScore), Patchable = dcountif(Affected, Patchable == true) by CveId
 | top 20 by Resources desc""",
         ),
         Panel(
@@ -74,6 +76,7 @@ TABS: dict[str, tuple[Panel, ...]] = {
             "timechart",
             f"""DefenderAlerts_Current()
 {_MINE}
+| where StartTime {{TimeRange}}
 | summarize Alerts = count() by AlertSeverity, Day = bin(StartTime, 1d)
 | order by Day asc""",
         ),
@@ -82,6 +85,7 @@ TABS: dict[str, tuple[Panel, ...]] = {
             "barchart",
             f"""DefenderAlerts_Current()
 {_MINE}
+| where StartTime {{TimeRange}}
 | mv-expand Tactic = Tactics to typeof(string)
 | summarize Alerts = count() by Tactic = iff(isempty(Tactic), 'none given', Tactic)
 | order by Alerts desc""",
@@ -91,7 +95,7 @@ TABS: dict[str, tuple[Panel, ...]] = {
             "table",
             f"""DefenderAlerts_Current()
 {_MINE}
-| where AlertSeverity in ('High', 'Medium') and Status in ('New', 'InProgress', 'Active')
+| where AlertSeverity !in~ ('Low', 'Informational') and Status !in~ ('Resolved', 'Dismissed')
 | project StartTime, AlertSeverity, DisplayName, CompromisedEntity, Owner, SubscriptionName, AlertLink
 | top 100 by StartTime desc""",
             100,
@@ -204,7 +208,9 @@ def queries(document: Any) -> list[tuple[str, str]]:
     if isinstance(document, dict):
         if isinstance(document.get("query"), str):
             title = document.get("title") or document.get("name") or "query"
-            found.append((title, document["query"].replace("{Subscription}", "'*'")))
+            found.append(
+                (title, document["query"].replace("{Subscription}", "'*'").replace("{TimeRange}", "> ago(30d)"))
+            )
         for value in document.values():
             found += queries(value)
     elif isinstance(document, list):
@@ -233,6 +239,17 @@ def _parameters() -> dict[str, Any]:
                     },
                 },
                 {
+                    "id": "6f7d4f0e-6a0b-4c52-9c0c-3a6f1d2c7b03",
+                    "version": "KqlParameterItem/1.0",
+                    "name": "Kept",
+                    "label": "All that is kept",
+                    "type": 4,
+                    "isRequired": True,
+                    "isHiddenWhenLocked": True,
+                    "value": {"durationMs": 730 * _DAY},
+                    "typeSettings": {"selectableValues": [{"durationMs": 730 * _DAY}]},
+                },
+                {
                     "id": "6f7d4f0e-6a0b-4c52-9c0c-3a6f1d2c7b02",
                     "version": "KqlParameterItem/1.0",
                     "name": "Subscription",
@@ -242,6 +259,7 @@ def _parameters() -> dict[str, Any]:
                     "quote": "'",
                     "delimiter": ",",
                     "query": _SUBSCRIPTIONS,
+                    "timeContextFromParameter": "Kept",
                     "value": ["value::all"],
                     "typeSettings": {"additionalResourceOptions": ["value::all"], "selectAllValue": "*"},
                     "queryType": 0,
@@ -284,6 +302,11 @@ def _group(title: str, panels: tuple[Panel, ...]) -> dict[str, Any]:
     }
 
 
+def _time(query: str) -> str:
+    """The parameter with a panel's range: all that is kept where it asks a function, which looks back by itself."""
+    return "TimeRange" if query.startswith(("DefenderExportRuns_CL", "DefenderRecords_All")) else "Kept"
+
+
 def _panel(panel: Panel) -> dict[str, Any]:
     return {
         "type": 3,
@@ -292,7 +315,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
             "query": panel.query,
             "size": 0,
             "title": panel.title,
-            "timeContextFromParameter": "TimeRange",
+            "timeContextFromParameter": _time(panel.query),
             "queryType": 0,
             "resourceType": _WORKSPACE,
             "visualization": panel.visualization,

@@ -13,7 +13,7 @@ az rest --method put --url "$URL/api/exports/$name" --resource "$RESOURCE" \
 
 job=$(az rest --method post --url "$URL/api/jobs" --resource "$RESOURCE" \
     --headers "Content-Type=application/json" "Idempotency-Key=$(cat /proc/sys/kernel/random/uuid)" \
-    --body '{"kind": "reconcile", "exports": ["soc-alerts"]}' --query id --output tsv)
+    --body "{\"kind\": \"reconcile\", \"exports\": [\"$name\"]}" --query id --output tsv)
 
 for _ in $(seq 10); do
     state=$(az rest --method get --url "$URL/api/jobs/$job?wait=180" --resource "$RESOURCE" --query state --output tsv)

@@ -23,6 +23,9 @@ param ruleName string
 @description('Name of the Application Insights component, for its own requests and metrics.')
 param insightsName string
 
+@description('Address of the function app, for the link to the operations page.')
+param appUrl string
+
 @description('Tables of plan Basic, which no alert may ask: rules over them are left out, since they would never fire.')
 param basicTables string[]
 
@@ -83,6 +86,13 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
             timeAggregation: 'Count'
             operator: 'GreaterThan'
             threshold: 0
+            dimensions: map(item.dimensions, name => {
+              name: string(name)
+              operator: 'Include'
+              values: [
+                '*'
+              ]
+            })
             failingPeriods: {
               numberOfEvaluationPeriods: 1
               minFailingPeriodsToAlert: 1
@@ -93,6 +103,11 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       autoMitigate: true
       skipQueryValidation: true // Azure's own tables are unknown in a new workspace until their first row
       actions: {
+        customProperties: {
+          deployment: environmentName
+          runbook: item.runbook
+          page: '${appUrl}/api/operations'
+        }
         actionGroups: empty(emails)
           ? actionGroupIds
           : union(actionGroupIds, [

@@ -145,34 +145,7 @@ var platform = {
 }
 
 // The same package runs in both apps; each leaves the other's functions off.
-var disabledByRole = {
-  all: {}
-  control: {
-    'AzureWebJobs.enrich_records.Disabled': 'true'
-    'AzureWebJobs.retry_dead_letters.Disabled': 'true'
-  }
-  data: {
-    'AzureWebJobs.reconcile_exports.Disabled': 'true'
-    'AzureWebJobs.check_freshness.Disabled': 'true'
-    'AzureWebJobs.run_job.Disabled': 'true'
-    'AzureWebJobs.list_exports.Disabled': 'true'
-    'AzureWebJobs.get_export.Disabled': 'true'
-    'AzureWebJobs.put_export.Disabled': 'true'
-    'AzureWebJobs.delete_export.Disabled': 'true'
-    'AzureWebJobs.validate_export.Disabled': 'true'
-    'AzureWebJobs.start_job.Disabled': 'true'
-    'AzureWebJobs.get_job.Disabled': 'true'
-    'AzureWebJobs.list_jobs.Disabled': 'true'
-    'AzureWebJobs.get_coverage.Disabled': 'true'
-    'AzureWebJobs.get_freshness.Disabled': 'true'
-    'AzureWebJobs.list_runs.Disabled': 'true'
-    'AzureWebJobs.get_run.Disabled': 'true'
-    'AzureWebJobs.list_dead_letters.Disabled': 'true'
-    'AzureWebJobs.get_metrics.Disabled': 'true'
-    'AzureWebJobs.openapi.Disabled': 'true'
-    'AzureWebJobs.operations_page.Disabled': 'true'
-  }
-}
+var disabledByRole = loadJsonContent('../generated/switched-off.json')
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${name}'

@@ -38,9 +38,14 @@ ATTACK_PATHS = "microsoft.security/attackpaths"
 
 
 class SecurityData:
-    """Records by subscription and type; each pair follows from the seed and is made once."""
+    """Records by subscription and type; each pair follows from the seed and is made once.
 
-    def __init__(self, tenant: Tenant, seed: int) -> None:
+    Each machine has an individual recommendation, of the model of 2026.  `old_model` adds what was there until July
+    2026: recommendations that group findings, and the findings.
+    """
+
+    def __init__(self, tenant: Tenant, seed: int, *, old_model: bool = True) -> None:
+        self._old_model = old_model
         self._tenant = tenant
         self._seed = seed
         self._made: dict[tuple[str, str], list[Document]] = {}
@@ -87,11 +92,54 @@ class SecurityData:
         ]
 
     def _assessments(self, subscription: Subscription, chance: random.Random) -> list[Document]:
-        return [
+        classic = [each for each in _RECOMMENDATIONS if self._old_model or not each[3]]
+        rows = [
             self._assessment(subscription, chance, target, recommendation)
             for target in self._targets(subscription)
-            for recommendation in chance.sample(_RECOMMENDATIONS, k=3)
+            for recommendation in chance.sample(classic, k=min(3, len(classic)))
         ]
+        machines = self._tenant.resources_of(subscription.id, "Microsoft.Compute/virtualMachines")
+        return [self._individual(subscription, machine["id"]) for machine in machines] + rows
+
+    def _individual(self, subscription: Subscription, machine: str) -> Document:
+        """The update of a package on a machine, in the casing in which Resource Graph has it."""
+        # Of its own numbers, so that what else there is stays as it was.
+        chance = random.Random(zlib.crc32(f"{self._seed}/{machine}/update".encode()))
+        own = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        cve, name = f"CVE-2026-{chance.randint(1000, 9999)}", chance.choice(("openssl", "curl", "libxml2", "zlib"))
+        return _row(
+            subscription,
+            f"{machine}/providers/Microsoft.Security/assessments/{own}",
+            ASSESSMENTS,
+            {
+                "displayName": f"Update {name}",
+                "resourceDetails": {
+                    "Source": "Azure",
+                    "Id": machine,
+                    "ResourceName": machine.rsplit("/", 1)[-1],
+                    "ResourceType": "Microsoft.Compute/virtualMachines",
+                    "ResourceProvider": "Microsoft.Compute",
+                },
+                "status": {"code": "Unhealthy", "statusChangeDate": _moment(chance)},
+                "metadata": {
+                    "displayName": f"Update {name}",
+                    "assessmentType": "DynamicBuiltIn",
+                    "severity": chance.choice(("Critical", *_SEVERITIES)),
+                    "recommendationCategory": "SoftwareUpdate",
+                    "preview": False,
+                },
+                "risk": {"level": chance.choice(("Critical", *_SEVERITIES)), "isContextualRisk": False},
+                "additionalData": {
+                    "SoftwareName": name,
+                    "SoftwareVendor": "ubuntu",
+                    "DetectedSoftwareVersions": '["1.2.3"]',
+                    "FixedVersion": "1.2.4",
+                    "FixStatus": "FixAvailable",
+                    "MaxCvssScore": str(chance.randint(40, 98) / 10),
+                    "CvesDetails": f'[{{"CveId":"{cve}","FixStatus":"FixAvailable","FixedVersion":"1.2.4"}}]',
+                },
+            },
+        )
 
     def _assessment(
         self, subscription: Subscription, chance: random.Random, target: str, recommendation: tuple[str, str, str, bool]
@@ -132,6 +180,8 @@ class SecurityData:
         )
 
     def _sub_assessments(self, subscription: Subscription, chance: random.Random) -> list[Document]:
+        if not self._old_model:
+            return []
         with_findings = {name for name, _, _, findings in _RECOMMENDATIONS if findings}
         return [
             self._sub_assessment(subscription, chance, assessment)

@@ -28,6 +28,35 @@ class ChangedError(StoreError):
     """Another writer changed, leased or removed the blob."""
 
 
+class RefusedError(StoreError):
+    """Blob Storage refuses this blob as it is; `code` is its error code, such as BlobArchived."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(f"refused: {code}")
+
+
+# These say that another process has the blob, or had it since it was read; every other refusal is the store's own.
+_TAKEN = frozenset(
+    {
+        "BlobAlreadyExists",
+        "BlobNotFound",
+        "ConditionNotMet",
+        "LeaseAlreadyPresent",
+        "LeaseIdMismatchWithBlobOperation",
+        "LeaseIdMismatchWithLeaseOperation",
+        "LeaseIdMissing",
+        "LeaseIsBreakingAndCannotBeAcquired",
+        "LeaseIsBreakingAndCannotBeChanged",
+        "LeaseIsBrokenAndCannotBeRenewed",
+        "LeaseLost",
+        "LeaseNotPresentWithBlobOperation",
+        "LeaseNotPresentWithLeaseOperation",
+    }
+)
+_CONFLICTS = frozenset({404, 409, 412})
+
+
 @dataclass(frozen=True)
 class Listed:
     """A blob as the listing shows it."""
@@ -37,10 +66,11 @@ class Listed:
     size: int
     etag: str
     written: datetime
+    tier: str = ""
 
 
 class Container:
-    """Blobs of one container, which is made on first use."""
+    """Blobs of one container.  The deployment makes it; one that is missing is an error, never made anew here."""
 
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients
@@ -52,14 +82,8 @@ class Container:
         Raises:
             StoreError: it may not be there.
         """
-        from azure.core.exceptions import ResourceNotFoundError
-
         with _store_errors():
-            try:
-                await self._upload(name, data, metadata)
-            except ResourceNotFoundError:
-                await self._create()
-                await self._upload(name, data, metadata)
+            await self._upload(name, data, metadata)
 
     async def replace(self, name: str, data: bytes, metadata: Mapping[str, str], etag: str, lease: str) -> None:
         """Write a blob anew if it is still the one that was read.
@@ -88,21 +112,35 @@ class Container:
         Raises:
             StoreError: the listing broke off.
         """
-        from azure.core.exceptions import ResourceNotFoundError
+        with _store_errors(), touching("blob.list"):
+            async for blob in self._container.list_blobs(prefix, include=["metadata"]):
+                tier = _text(blob.blob_tier)
+                yield Listed(blob.name, blob.metadata or {}, blob.size, blob.etag, blob.last_modified, tier)
+
+    async def describe(self, name: str, metadata: Mapping[str, str], etag: str, lease: str) -> str:
+        """Replace a blob's metadata if it is still the one that was read; gives its new ETag.
+
+        Raises:
+            ChangedError: it is not.
+            RefusedError: the store refuses every change of it.
+            StoreError: it is unknown whether it was changed.
+        """
+        from azure.core import MatchConditions
 
         with _store_errors():
-            try:
-                with touching("blob.list"):
-                    async for blob in self._container.list_blobs(prefix, include=["metadata"]):
-                        yield Listed(blob.name, blob.metadata or {}, blob.size, blob.etag, blob.last_modified)
-            except ResourceNotFoundError:
-                return  # no container: nothing was ever written
+            async with asyncio.timeout(TIMEOUT):
+                with touching("blob.describe"):
+                    answer = await self._blob(name).set_blob_metadata(
+                        dict(metadata), etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease
+                    )
+                    return str(answer["etag"])
 
     async def get(self, name: str) -> tuple[bytes, str]:
         """A blob's contents and ETag.
 
         Raises:
             ChangedError: it is not there (any more).
+            RefusedError: the store does not hand it out, such as a blob in the Archive tier.
             StoreError: it can't be read now.
         """
         with _store_errors():
@@ -123,11 +161,13 @@ class Container:
             async with asyncio.timeout(TIMEOUT):
                 with touching("blob.lease"):
                     lease = await self._blob(name).acquire_lease(LEASE_SECONDS)
-        yield lease.id
-        with suppress(StoreError), _store_errors():  # it ends by itself, and with the blob
-            async with asyncio.timeout(TIMEOUT):
-                with touching("blob.release"):
-                    await lease.release()
+        try:
+            yield lease.id
+        finally:
+            with suppress(StoreError), _store_errors():  # it ends by itself, and with the blob
+                async with asyncio.timeout(TIMEOUT):
+                    with touching("blob.release"):
+                        await lease.release()
 
     async def delete(self, name: str, etag: str, lease: str) -> None:
         """Remove a blob if it is still the one that was read.
@@ -150,16 +190,6 @@ class Container:
             with touching("blob.put"):
                 await self._blob(name).upload_blob(data, overwrite=True, metadata=dict(metadata or {}))
 
-    async def _create(self) -> None:
-        from azure.core.exceptions import ResourceExistsError
-
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                with touching("blob.container"):
-                    await self._container.create_container()
-        except ResourceExistsError:
-            return
-
     @property
     def _container(self) -> ContainerClient:
         return self._clients.blobs.get_container_client(self._name)
@@ -170,25 +200,26 @@ class Container:
 
 @contextmanager
 def _store_errors() -> Iterator[None]:
-    from azure.core.exceptions import (
-        AzureError,
-        HttpResponseError,
-        ResourceExistsError,
-        ResourceModifiedError,
-        ResourceNotFoundError,
-    )
+    from azure.core.exceptions import AzureError, HttpResponseError
 
     try:
         yield
-    except (ResourceNotFoundError, ResourceModifiedError, ResourceExistsError) as error:
-        raise ChangedError(_named(error)) from error
     except HttpResponseError as error:
-        taken = error.status_code in {409, 412}  # leased by another process, or changed meanwhile
-        raise (ChangedError if taken else StoreError)(_named(error)) from error
+        if error.status_code not in _CONFLICTS:
+            raise StoreError(_named(error)) from error
+        code = _text(getattr(error, "error_code", None))
+        raise (
+            ChangedError(_named(error)) if code in _TAKEN else RefusedError(code or str(error.status_code))
+        ) from error
     except (AzureError, SettingsError, TimeoutError) as error:
         raise StoreError(_named(error)) from error
 
 
 def _named(error: Exception) -> str:
-    code = getattr(error, "error_code", None)
+    code = _text(getattr(error, "error_code", None))
     return f"{type(error).__name__} {code}" if code else type(error).__name__
+
+
+def _text(value: object) -> str:
+    """The text of what the SDK gives as an enumeration where it knows the word, and as text where it does not."""
+    return str(getattr(value, "value", value) or "")

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from shared import __version__
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Clients:
     @cached_property
     def credential(self) -> AsyncTokenCredential:
         """The app's own identity: a managed identity on Azure, the developer's sign-in on a terminal."""
+        self._settings.require("AZURE_CLOUD")
         credential: AsyncTokenCredential = self._keep(own_credential(self._cloud))
         return credential
 
@@ -86,7 +88,7 @@ class Clients:
             self.arm_endpoint,
             policies=[
                 policies.RequestIdPolicy(),
-                policies.UserAgentPolicy("defender-export"),
+                policies.UserAgentPolicy(f"defender-export/{__version__}"),
                 policies.AsyncRetryPolicy(),
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,

@@ -30,6 +30,8 @@ def cross_tenant_credential(
     """
     from azure.identity.aio import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
 
+    settings.require("AZURE_CLOUD")
+    settings.require("CROSS_TENANT_CREDENTIAL")
     kind = settings.cross_tenant_credential
     proof = {"secret": settings.cross_tenant_secret, "certificate": settings.cross_tenant_certificate}
     if kind == "none" or not settings.cross_tenant_client_id:

@@ -7,14 +7,17 @@ answer that lost a page looks like any other; both make an answer incomplete, ne
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from shared.azure.retry import clock_seconds, retried
-from shared.clock import Clock
+from shared.azure.retry import clock_seconds, retried, status_of
+from shared.clock import Clock, Deadline
+from shared.fail_points import touching
+from shared.retry_after import capped
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 API_VERSION = "2022-10-01"
 PAGE_ROWS = 1000
 TOO_LARGE = "ResponsePayloadTooLarge"
+REQUEST_SECONDS = 30.0  # for one request with its token; Resource Graph itself ends a query before that
+PAGE_SECONDS = 120.0  # for one page with all its retries
+THROTTLED = 429
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class GraphPages:
 
     _graph: Graph
     _body: dict[str, Any]
+    _deadline: Deadline | None = None
     reasons: list[str] = field(default_factory=list)
 
     async def __aiter__(self) -> AsyncIterator[list[dict[str, Any]]]:
@@ -46,16 +53,19 @@ class GraphPages:
 
         seen, total, token, top = 0, 0, "", PAGE_ROWS
         while True:
+            if self._deadline is not None and self._deadline.left <= 0:
+                self.reasons.append("there was no time left to read all of Resource Graph's answer")
+                return
             options: dict[str, Any] = {"$top": top, "resultFormat": "objectArray"}
             if token:
                 options["$skipToken"] = token
             try:
-                answer = await self._graph.page({**self._body, "options": options}, self.reasons)
+                answer = await self._graph.page({**self._body, "options": options}, self.reasons, self._deadline)
             except AzureError as error:
                 if top > 1 and _too_large(error):
                     top //= 4
                     continue
-                self.reasons.append(f"Resource Graph did not answer: {getattr(error, 'message', error)}")
+                self.reasons.append(_why(error))
                 return
             rows = answer["data"]
             seen += len(rows)
@@ -68,6 +78,12 @@ class GraphPages:
             self.reasons.append(f"Resource Graph gave {seen} of {total} rows")
         elif str(answer.get("resultTruncated")).lower() == "true":
             self.reasons.append("Resource Graph cut its answer short")
+
+
+def _why(error: Exception) -> str:
+    if status_of(error) == THROTTLED:
+        return "Resource Graph throttled this app for longer than it could wait"
+    return f"Resource Graph did not answer: {getattr(error, 'message', error)}"
 
 
 def _too_large(error: Exception) -> bool:
@@ -91,13 +107,14 @@ class Graph:
         *,
         subscriptions: Sequence[str] | None = None,
         management_groups: Sequence[str] | None = None,
+        deadline: Deadline | None = None,
     ) -> GraphAnswer:
         """All rows of a query, over everything the app may read unless narrowed.
 
         Raises:
             ValueError: the query has no order.
         """
-        pages = self.pages(kql, subscriptions=subscriptions, management_groups=management_groups)
+        pages = self.pages(kql, subscriptions=subscriptions, management_groups=management_groups, deadline=deadline)
         rows = [row async for page in pages for row in page]
         return GraphAnswer(rows, not pages.reasons, tuple(pages.reasons))
 
@@ -107,6 +124,7 @@ class Graph:
         *,
         subscriptions: Sequence[str] | None = None,
         management_groups: Sequence[str] | None = None,
+        deadline: Deadline | None = None,
     ) -> GraphPages:
         """The same, page by page, for answers too large to hold.
 
@@ -120,11 +138,18 @@ class Graph:
             body["subscriptions"] = list(subscriptions)
         if management_groups is not None:
             body["managementGroups"] = list(management_groups)
-        return GraphPages(self, body)
+        return GraphPages(self, body, deadline)
 
-    async def page(self, body: dict[str, Any], reasons: list[str]) -> dict[str, Any]:
-        """One page as Resource Graph answers it; what its headers say is missing goes to `reasons`."""
+    async def page(self, body: dict[str, Any], reasons: list[str], deadline: Deadline | None = None) -> dict[str, Any]:
+        """One page as Resource Graph answers it; what its headers say is missing goes to `reasons`.
+
+        Raises:
+            azure.core.exceptions.AzureError: none came within two minutes, or before the deadline.
+        """
+        from azure.core.exceptions import ServiceResponseTimeoutError
         from azure.core.rest import HttpRequest
+
+        end = deadline.sooner(PAGE_SECONDS) if deadline else self._clock.deadline(PAGE_SECONDS)
 
         url = f"{self._clients.arm_endpoint}/providers/Microsoft.ResourceGraph/resources"
 
@@ -132,12 +157,17 @@ class Graph:
             await self._keep_quota()
             self.requests += 1
             request = HttpRequest("POST", url, params={"api-version": API_VERSION}, json=body)
-            response = await self._clients.arm.send_request(request, retry_total=0)
+            try:
+                async with asyncio.timeout(max(0.0, min(REQUEST_SECONDS, end.left))):
+                    with touching("graph.query"):
+                        response = await self._clients.arm.send_request(request, retry_total=0)
+            except TimeoutError:
+                raise ServiceResponseTimeoutError("no answer in time") from None
             self._note_quota(response.headers)
             response.raise_for_status()
             return response
 
-        response = await retried(ask, self._clock)
+        response = await retried(ask, self._clock, deadline=end.at)
         limit_hit = "Resource Graph shows only the first 10,000 subscriptions"
         if (
             response.headers.get("x-ms-tenant-subscription-limit-hit", "").lower() == "true"
@@ -150,7 +180,7 @@ class Graph:
     async def _keep_quota(self) -> None:
         wait = self._resume_at - self._clock.monotonic()
         if wait > 0:
-            await self._clock.sleep(wait)
+            await self._clock.sleep(capped(wait))
 
     def _note_quota(self, headers: Any) -> None:
         """Wait out the window once its quota is used up (15 queries in 5 seconds for a user)."""

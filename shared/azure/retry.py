@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from shared.clock import Clock
+from shared.retry_after import asked_seconds, capped
 
 T = TypeVar("T")
 
@@ -71,15 +73,17 @@ def pause_after(error: Exception, attempt: int) -> float | None:
     status = status_of(error)
     if status not in TRANSIENT or not isinstance(error, HttpResponseError):
         return None
-    return asked_pause(error) or _backoff(attempt)
+    asked = asked_pause(error)
+    return capped(asked) if asked else _backoff(attempt)
 
 
 def asked_pause(error: Exception) -> float | None:
-    """The seconds that the service asked to wait (`Retry-After`, or Resource Graph's quota), if it did."""
+    """The seconds that the service asked to wait (`Retry-After`, or Resource Graph's quota), if it did; uncapped."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    asked = asked_seconds(headers, datetime.now(UTC))
+    if asked is not None:
+        return asked
     try:
-        if text := headers.get("Retry-After"):
-            return float(text)
         return clock_seconds(headers["x-ms-user-quota-resets-after"])
     except (KeyError, ValueError):
         return None

@@ -96,6 +96,21 @@ class ApiTarget:
         headers = {"Content-Type": "application/yaml", **condition}
         self._refuse_changed(await self._ask("PUT", f"exports/{name}", {200, 201, 412}, headers=headers, data=text))
 
+    async def release(self) -> str:
+        """See `PushTarget`."""
+        answer = await self._ask("GET", "health", {200})
+        try:
+            return str(json.loads(answer.body).get("version", ""))
+        except (ValueError, AttributeError):
+            raise ApiFailure(f"{self._base} answers, but not as this API does: is it the app's address?") from None
+
+    async def refusal(self, name: str, text: bytes) -> str:
+        """See `PushTarget`."""
+        headers = {"Content-Type": "application/yaml"}
+        asked = {"headers": headers, "data": text, "params": {"dryRun": "true"}}
+        answer = await self._ask("PUT", f"exports/{name}", {200, 422}, **asked)
+        return "" if answer.status == 200 else _sentence(answer)  # noqa: PLR2004 - HTTP
+
     async def names(self) -> dict[str, str]:
         """See `PushTarget`."""
         found: dict[str, str] = {}

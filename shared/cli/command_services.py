@@ -32,16 +32,17 @@ def with_services(command: Command) -> Callable[[argparse.Namespace], int]:
         from shared.jobs.store import JobNotFoundError
         from shared.jobs.worker import JobRefusedError
         from shared.settings import Settings, SettingsError
+        from shared.stored_format import KeptAsIs
 
         try:
-            services = Services(Settings.load())
+            services = Services(Settings.load_all_readable())
         except SettingsError as error:
             return failed(error)
         try:
             return await command(arguments, services)
         except JobNotFoundError as error:
             return failed(f"there is no job {error}")
-        except (AzureError, SettingsError, JobRefusedError, ValueError, OSError) as error:
+        except (AzureError, SettingsError, JobRefusedError, KeptAsIs, ValueError, OSError) as error:
             return failed(error)
         finally:
             await services.close()

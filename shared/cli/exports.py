@@ -1,4 +1,4 @@
-"""Export files from a terminal: validate, test, compile, schema.
+"""Export files from a terminal: validate, test, compile, migrate, schema.
 
 Exit codes: 0 every file is in order (warnings allowed), 1 a file is invalid or a test failed, 2 wrong usage.
 """
@@ -6,6 +6,7 @@ Exit codes: 0 every file is in order (warnings allowed), 1 a file is invalid or 
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import sys
 from collections.abc import Iterable
@@ -37,6 +38,11 @@ def register(commands: Any) -> None:
     compile_.add_argument("--instance", default="default", help="instance id of the deployment (INSTANCE_ID)")
     compile_.add_argument("--explain", action="store_true", help="say in English what is exported instead")
     compile_.set_defaults(run=_compile)
+
+    migrate = commands.add_parser("migrate", help="show files in the model of individual recommendations, as a diff")
+    add_paths(migrate)
+    migrate.add_argument("--write", action="store_true", help="write the files instead of showing the difference")
+    migrate.set_defaults(run=_migrate)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of export files, for editors")
     schema.set_defaults(run=_schema)
@@ -153,6 +159,44 @@ def _compile(arguments: argparse.Namespace) -> int:
     body = compile_automation(config, arguments.subscription, arguments.instance)
     print(json.dumps({"id": automation_id(config, arguments.subscription)} | body, indent=2))
     return 0
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from shared.exports.diagnostics import InvalidExport
+    from shared.exports.migration import migrate
+
+    try:
+        files = find_files(arguments.paths)
+        texts = [path.read_bytes() for path in files]
+    except OSError as error:
+        return usage(error)
+    changed, unreadable = 0, 0
+    for path, text in zip(files, texts, strict=True):
+        try:
+            migrated = migrate(text, path.as_posix())
+        except InvalidExport as error:
+            unreadable += 1
+            print_findings(error.findings, sys.stderr)
+            continue
+        for remark in migrated.remarks:
+            print(f"{path.as_posix()}: {remark}", file=sys.stderr)
+        if migrated.text == text.decode("utf-8-sig"):
+            continue
+        changed += 1
+        if arguments.write:
+            path.write_text(migrated.text, encoding="utf-8", newline="")
+        else:
+            sys.stdout.writelines(_difference(text.decode("utf-8-sig"), migrated.text, path.as_posix()))
+    done = "written" if arguments.write else "to change (--write writes them)"
+    print(f"{_count(len(files), 'file')}: {changed} {done}, {unreadable} unreadable", file=sys.stderr)
+    return 1 if unreadable else 0
+
+
+def _difference(old: str, new: str, name: str) -> list[str]:
+    lines = difflib.unified_diff(
+        old.splitlines(keepends=True), new.splitlines(keepends=True), f"{name} (as it is)", f"{name} (migrated)"
+    )
+    return [line if line.endswith("\n") else f"{line}\n" for line in lines]
 
 
 def _schema(_: argparse.Namespace) -> int:

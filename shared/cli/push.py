@@ -11,13 +11,16 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shared import __version__
 from shared.cli.exports import add_paths, check_files, print_failures, print_findings, run_tests, usage
 
 if TYPE_CHECKING:
     from shared.exports.store import ExportStore
     from shared.exports.validation import Checked
+    from shared.reconcile.report.report_store import Reports
 
 
 class PushTarget(Protocol):
@@ -28,6 +31,12 @@ class PushTarget(Protocol):
 
     async def write(self, name: str, text: bytes, etag: str | None) -> None:
         """Replace the version of that ETag, or create when None; raises `ExportConflict` when it is another."""
+
+    async def release(self) -> str:
+        """The release of the app that will read the files; empty when it does not say."""
+
+    async def refusal(self, name: str, text: bytes) -> str:
+        """Why the app would not take this version; empty when it would, or where only it can say so later."""
 
     async def names(self) -> dict[str, str]:
         """The ETag of each stored export by name."""
@@ -124,9 +133,15 @@ async def prune(
 
 
 async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run: bool = False) -> int:
-    """Write files that passed their checks to `target`, and print what became of each; the exit code."""
+    """Write files that passed their checks to `target`, and print what became of each; the exit code.
+
+    The app is asked about every file first: one that it would not take stops all of them, so that none is half-way in.
+    """
     from shared.exports.store import ExportConflict
 
+    if not await _all_taken(checked, target):
+        print("nothing was pushed")
+        return 1
     refused = 0
     for file in checked:
         if file.config is None:
@@ -142,6 +157,22 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
                 refused, change = refused + 1, "refused: another writer changed it meanwhile; push again"
         print(f"{name}: {'would be ' if dry_run and change != 'unchanged' else ''}{change}")
     return 1 if refused else 0
+
+
+async def _all_taken(checked: Sequence[Checked], target: PushTarget) -> bool:
+    """Whether the app takes every file; prints why not."""
+    release = await target.release()
+    if release != __version__:
+        print(f"the app is of release {release or '(it does not say)'}, this command line of {__version__}")
+    taken = True
+    for file in checked:
+        if file.config is None:
+            continue
+        text = file.text.encode() if isinstance(file.text, str) else file.text
+        if refusal := await target.refusal(file.config.name, text):
+            print(f"{file.config.name}: the app would refuse it: {refusal}")
+            taken = False
+    return taken
 
 
 @asynccontextmanager
@@ -161,9 +192,9 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
         async with open_target(arguments.url, key=key, resource=arguments.resource) as target:
             yield target
         return
-    services = Services(Settings.load())
+    services = Services(Settings.load_all_readable())
     try:
-        yield StoreTarget(services.exports)
+        yield StoreTarget(services.exports, services.reconciler.reports)
     finally:
         await services.close()
 
@@ -171,8 +202,22 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
 class StoreTarget:
     """The store as a target of `push`."""
 
-    def __init__(self, store: ExportStore) -> None:
+    def __init__(self, store: ExportStore, reports: Reports | None = None) -> None:
         self._store = store
+        self._reports = reports
+
+    async def release(self) -> str:
+        """See `PushTarget`; the newest run's report tells."""
+        if self._reports is None:
+            return __version__
+        for run_id in await self._reports.recent(datetime.now(UTC), limit=1):
+            report = await self._reports.read(run_id)
+            return str(report["release"]) if report else ""
+        return __version__  # no app has run yet
+
+    async def refusal(self, name: str, text: bytes) -> str:  # noqa: ARG002 - the app takes a version on in its next run
+        """See `PushTarget`."""
+        return ""
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """See `PushTarget`."""
@@ -186,7 +231,7 @@ class StoreTarget:
 
     async def write(self, name: str, text: bytes, etag: str | None) -> None:
         """See `PushTarget`."""
-        await self._store.put(name, text, if_match=etag, if_none_match=None if etag else "*")
+        await self._store.put(name, text, if_match=etag, if_none_match=None if etag else "*", accept=False)
 
     async def names(self) -> dict[str, str]:
         """See `PushTarget`."""

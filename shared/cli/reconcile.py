@@ -78,6 +78,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-fewer", action="store_true", help="subscriptions or all export files are gone, and that is meant"
     )
+    parser.add_argument(
+        "--cause",
+        action="append",
+        default=[],
+        choices=["release"],
+        help="let through what waits for this cause: `release` is what this release would write otherwise",
+    )
     parser.add_argument("--no-color", action="store_true", help="no colour, even on a terminal")
 
 
@@ -242,7 +249,6 @@ def _ended(report: Report, arguments: argparse.Namespace) -> str:
 
 async def _status(arguments: argparse.Namespace, services: Services) -> int:
     reports = services.reconciler.reports
-    await reports.open()
     if arguments.run_id:
         report = await reports.read(arguments.run_id)
         if report is None:
@@ -268,6 +274,7 @@ def _request(
     planned: Callable[[Report], None] | None = None,
     progress: Callable[[Outcome], None] | None = None,
 ) -> Any:
+    from shared.reconcile.plan.model import Cause
     from shared.reconcile.run import Request
 
     return Request(
@@ -275,6 +282,7 @@ def _request(
         subscriptions=arguments.subscription,
         management_groups=arguments.management_group,
         exports=arguments.export,
+        causes=[Cause(cause) for cause in arguments.cause],
         reviewed=reviewed,
         planned=planned,
         guards=_guards(arguments),

@@ -152,7 +152,9 @@ async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
 def _show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, Any]], *, everything: bool) -> None:
     order = {verdict: rank for rank, verdict in enumerate(_ATTENTION)}
     shown = [each for each in health if everything or each["verdict"] == "silent"]
-    shown.sort(key=lambda each: (order[each["verdict"]], each["name"] or each["subscription_id"], each["kind"]))
+    shown.sort(
+        key=lambda each: (order.get(each["verdict"], len(order)), each["name"] or each["subscription_id"], each["kind"])
+    )
     lines = [
         (
             each["name"] or each["subscription_id"], each["kind"], each["verdict"],

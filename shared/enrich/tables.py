@@ -14,13 +14,18 @@ ColumnType = Literal["string", "int", "long", "real", "boolean", "datetime", "dy
 RESERVED_COLUMNS = frozenset({"_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title"})
 
 
+FIRST, ADDED = "0.1", "1.0"
+"""Releases: of the first columns, and of those that are marked with a plus."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its type in a data collection rule, and what it means."""
+    """One column: its name, its type in a data collection rule, what it means, and the release that it came with."""
 
     name: str
     type: ColumnType
     description: str
+    since: str = FIRST
 
     @property
     def table_type(self) -> str:
@@ -54,11 +59,12 @@ class Table:
 
 
 def _columns(text: str) -> tuple[Column, ...]:
-    """Read columns written one a line: name, type, description."""
+    """Read columns written one a line: name, type, description; a plus before the description marks those added."""
     columns = []
     for line in text.strip().splitlines():
         name, kind, description = line.split(maxsplit=2)
-        columns.append(Column(name, kind, description))  # type: ignore[arg-type] # a test checks every type
+        added = description.startswith("+ ")
+        columns.append(Column(name, kind, description.removeprefix("+ "), ADDED if added else FIRST))  # type: ignore[arg-type] # a test checks every type
     return tuple(columns)
 
 
@@ -70,13 +76,19 @@ RecordId             string    Which record this is: its id in lower case.
 RecordKind           string    Alert, Assessment, SubAssessment ... as the table, or Other.
 Action               string    Insert, Write, Delete or Backfill; empty where the exporter says nothing, as for alerts.
 IsSnapshot           boolean   Whether the weekly snapshot sent it.
+ApiVersion           string    + Version of the record's shape, as the exporter names it.
+ExportInterval       string    + Interval that the exporter names, for compliance.
 SourceTenantId       string    The tenant that the record names.
-Cloud                string    Where the resource lives: Azure, AWS, GCP, or as the record says.
+Cloud                string    Where the resource lives: Azure, AWS, GCP, or as the record says; MultiCloud for several.
 SubscriptionId       string    The subscription that the record belongs to, in lower case.
 SubscriptionName     string    Its display name, from Resource Graph.
 ManagementGroupPath  string    Names of its management groups from the root down, joined by /.
 ResourceId           string    The Azure resource concerned, in lower case.
 NativeResourceId     string    Its id in its own cloud, such as an ARN.
+EntityId             string    + What in the resource is concerned: an image, a container, a database, as its id says.
+EntityType           string    + Its type, as sent: .containerimage, K8s-container, GitHubRepository ...
+CloudAccountId       string    + The account or project in another cloud.
+ConnectorId          string    + The security connector of another cloud or of a source code system.
 ResourceName         string    The resource's name.
 ResourceType         string    The resource's type, in lower case.
 ResourceGroup        string    The resource's group, in lower case.
@@ -97,7 +109,7 @@ SystemAlertId            string    The alert's id.
 AlertType                string    Its type, such as VM_SuspiciousActivity.
 DisplayName              string    Its title.
 AlertSeverity            string    High, Medium, Low or Informational.
-Status                   string    New, InProgress, Resolved, Dismissed.
+Status                   string    New (Active where it was read back from Azure), InProgress, Resolved, Dismissed.
 Description              string    What was seen.
 Tactics                  dynamic   MITRE ATT&CK tactics.
 Techniques               dynamic   MITRE ATT&CK technique ids.
@@ -132,7 +144,7 @@ _ASSESSMENT = _columns("""
 RecommendationId              string    The recommendation's id: what is assessed, the same on every resource.
 RecommendationDisplayName     string    Its title.
 RecommendationState           string    Healthy, Unhealthy or NotApplicable.
-RecommendationSeverity        string    High, Medium or Low.
+RecommendationSeverity        string    Critical, High, Medium or Low; others as sent.
 StateCause                    string    Why the state is what it is, as a code.
 StateDescription              string    The same in words.
 StatusChangeDate              datetime  When the state last changed.
@@ -149,10 +161,39 @@ Tactics                       dynamic   MITRE ATT&CK tactics.
 Techniques                    dynamic   MITRE ATT&CK techniques.
 UserImpact                    string    High, Moderate or Low.
 ImplementationEffort          string    High, Moderate or Low.
-AssessmentType                string    BuiltIn, CustomPolicy, CustomerManaged or VerifiedPartner.
+AssessmentType                string    BuiltIn, DynamicBuiltIn, CustomPolicy, CustomerManaged or VerifiedPartner.
 PolicyDefinitionId            string    The policy behind it.
 RecommendationAdditionalData  dynamic   Further details, by recommendation.
 RecommendationLink            string    The recommendation in the portal.
+RecommendationCategory        string    + Category of an individual recommendation: SoftwareUpdate, ExposedSecrets ...
+IsPreview                     boolean   + Whether the recommendation is in preview.
+IsContextualRisk              boolean   + Whether RiskLevel takes the resource's surroundings into account.
+RiskPaths                     dynamic   + Graph of what makes the risk.
+ResourceAdditionalData        dynamic   + Details of the image, container or repository, as sent: JSON in a text.
+SoftwareName                  string    + Package or product to update.
+SoftwareVendor                string    + Who makes it.
+SoftwareVersions              dynamic   + Versions found on the resource.
+PackageType                   string    + OS, or the package manager's kind.
+SoftwareLanguage              string    + Programming language of the package.
+FixedVersion                  string    + Version that has the fix; empty where there is none.
+FixStatus                     string    + FixAvailable, NoFix, NoFixAvailable, WillNotFix, as sent.
+Patchable                     boolean   + Whether a fix exists.
+CveIds                        dynamic   + CVE ids.
+CvssScore                     real      + The highest CVSS base score given, of any version.
+PublishedTime                 datetime  + When the oldest of the vulnerabilities was published.
+RuleId                        string    + Rule of the scanner: VA1059, or the tool's own.
+ToolName                      string    + Tool or scanner that found it.
+SecretType                    string    + Kind of secret that is exposed.
+ParentResource                string    + What the database belongs to, for SQL rules.
+RepositoryName                string    + Container repository.
+RegistryHost                  string    + Container registry.
+ImageDigest                   string    + Container image.
+ImageUri                      string    + The image's address.
+ClusterName                   string    + Kubernetes cluster.
+Namespace                     string    + Kubernetes namespace.
+ContainerName                 string    + Container.
+BranchName                    string    + Branch of the source code.
+RepositoryUrl                 string    + Address of the source code.
 """)
 
 _SUB_ASSESSMENT = _columns("""
@@ -161,7 +202,7 @@ NestedRecommendationId       string    The finding's own id.
 VulnerabilityId              string    The scanner's id of the vulnerability.
 RecommendationName           string    The finding's title.
 RecommendationState          string    Healthy, Unhealthy or NotApplicable.
-RecommendationSeverity       string    High, Medium or Low.
+RecommendationSeverity       string    Critical, High, Medium or Low; others, such as Unknown, as sent.
 Cause                        string    Why the state is what it is, as a code.
 StateDescription             string    The same in words.
 Category                     string    Category of the finding.
@@ -169,16 +210,30 @@ Impact                       string    What it may lead to.
 Description                  string    What was found.
 RemediationDescription       string    What to do.
 SubAssessmentTimeGeneration  datetime  When the scanner produced it.
-AssessedResourceType         string    ServerVulnerability, SqlServerVulnerability, ContainerRegistryVulnerability ...
+AssessedResourceType         string    ServerVulnerabilityTvm, AzureContainerRegistryVulnerability, as sent.
 CveIds                       dynamic   CVE ids.
 CvssScore                    real      The highest CVSS base score given, of any version.
 Cvss                         dynamic   CVSS data as sent.
 Patchable                    boolean   Whether a patch exists.
-PublishedTime                datetime  When the vulnerability was published.
+PublishedTime                datetime  When the vulnerability was published; the oldest of several.
 RepositoryName               string    Container repository.
 RegistryHost                 string    Container registry.
 ImageDigest                  string    Container image.
 AdditionalData               dynamic   The scanner's other details.
+ResourceAdditionalData       dynamic   + Details of the image, container or repository, as sent.
+SoftwareName                 string    + Package or product to update.
+SoftwareVendor               string    + Who makes it.
+SoftwareVersions             dynamic   + Versions found on the resource.
+PackageType                  string    + OS, or the package manager's kind.
+SoftwareLanguage             string    + Programming language of the package.
+FixedVersion                 string    + Version that has the fix.
+FixStatus                    string    + FixAvailable, NoFix, NoFixAvailable, WillNotFix, as sent.
+RuleId                       string    + Rule of the scanner.
+ToolName                     string    + Tool or scanner that found it.
+ImageUri                     string    + The image's address.
+ClusterName                  string    + Kubernetes cluster.
+Namespace                    string    + Kubernetes namespace.
+ContainerName                string    + Container.
 """)
 
 _SECURE_SCORE = _columns("""
@@ -207,7 +262,7 @@ RecommendationResourceIds  dynamic  The recommendations in the control.
 _REGULATORY = _columns("""
 ComplianceStandard     string  The standard, from the id.
 ComplianceControl      string  The control, from the id.
-RecommendationId       string  The assessment behind it.
+RecommendationId       string  The assessment behind it; empty where a category is.
 RecommendationName     string  What is assessed.
 State                  string  Passed, Failed, Skipped or Unsupported.
 PassedResources        int     Resources that comply.
@@ -215,6 +270,9 @@ FailedResources        int     Resources that do not.
 SkippedResources       int     Resources left out.
 AssessmentType         string  Type of the assessment.
 AssessmentDetailsLink  string  The assessment's details, as a full link.
+UnsupportedResources   int     + Resources that can't be assessed.
+Scope                  string  + Subscription, or MultiCloudAggregation.
+RecommendationCategory string  + The category that the row stands for, where AssessmentType is assessmentCategory.
 """)
 
 _ATTACK_PATH = _columns("""
@@ -231,6 +289,7 @@ Techniques                  dynamic  MITRE ATT&CK technique ids.
 EntryPointId                string   Where the path begins.
 TargetId                    string   Where it leads.
 Path                        dynamic  Its steps, or its graph.
+Graph                       dynamic  + Its graph, where Path holds its steps.
 Assessments                 dynamic  Recommendations that would break it.
 AffectedResourceIds         dynamic  Azure resources along the path.
 AdditionalRemediationSteps  string   What to do by hand.
@@ -271,6 +330,7 @@ Requests          int       Requests made.
 Guard             string    The guard that stopped updates or deletes, where one did.
 Problems          dynamic   What went wrong, by subscription or export file.
 ReportName        string    Name of the report's blob.
+Release           string    Release of the app that wrote the row.
 """)
 
 _HEALTH = _columns("""
@@ -293,6 +353,7 @@ WindowStart       datetime  Start of the time compared.
 WindowEnd         datetime  End of the time compared.
 RowsUploaded      long      Rows that the API accepted.
 RowsStored        long      Rows in the table.
+Release           string    Release of the app that wrote the row.
 Details           dynamic   Whatever else the check found.
 """)
 

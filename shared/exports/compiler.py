@@ -11,17 +11,12 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.exports.event_sources import (
-    ALERT_SEVERITIES,
-    EVENT_SOURCES,
-    RECOMMENDATION_SEVERITIES,
-    RISK_LEVELS,
-    SNAPSHOT,
-)
+from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
+from shared.exports.known_values import ALERT_SEVERITIES, RECOMMENDATION_SEVERITIES, RISK_LEVELS
 from shared.exports.rule_sets import Rule, RuleSet, Source, build_sources
 
 if TYPE_CHECKING:
-    from shared.exports.model import ExportConfig
+    from shared.exports.model import CategoryFilter, ExportConfig, Recommendations
 
 MANAGED_BY_TAG: Final = "managed-by"
 MANAGED_BY: Final = "defender-export"
@@ -29,6 +24,12 @@ INSTANCE_TAG: Final = "defender-export-instance"
 NAME_TAG: Final = "defender-export-name"
 FINGERPRINT_TAG: Final = "defender-export-key-fingerprint"
 DEFAULT_DESCRIPTION: Final = "Continuous export of Microsoft Defender for Cloud data"
+_SEVERITY: Final = "properties.metadata.severity"
+_CATEGORY: Final = "properties.metadata.recommendationCategory"
+_SCANNER: Final = "properties.additionalData.Scanner"
+_RESOURCE_TYPE: Final = "properties.resourceDetails.ResourceType"
+_CLOUD: Final = "properties.resourceDetails.Source"
+_RESOURCE_ID: Final = "properties.resourceDetails.Id"
 MAX_BODY_BYTES: Final = 1_048_576
 """Azure Resource Manager's limit for one resource definition."""
 
@@ -87,14 +88,14 @@ def compile_automation(config: ExportConfig, subscription_id: str, instance_id: 
 
 def compile_sources(config: ExportConfig) -> tuple[Source, ...]:
     """The event sources and rule sets of an export, in the order of EVENT_SOURCES; one entry for each source."""
-    merged: dict[str, tuple[RuleSet, ...]] = {}
+    merged: dict[str, list[RuleSet]] = {}
     for source in (*_declared(config), *(custom.source() for custom in config.export.custom)):
         if source.event_source not in merged:
-            merged[source.event_source] = source.rule_sets
+            merged[source.event_source] = list(source.rule_sets)
         elif merged[source.event_source] and source.rule_sets:
             merged[source.event_source] += source.rule_sets
         else:
-            merged[source.event_source] = ()
+            merged[source.event_source] = []
     return tuple(Source(name, tuple(dict.fromkeys(merged[name]))) for name in EVENT_SOURCES if name in merged)
 
 
@@ -127,8 +128,7 @@ def _declared(config: ExportConfig) -> Iterator[Source]:
             _cross(_equals("Severity", severities), _equals("ProductComponentName", _ordered(export.alerts.plans))),
         )
     if (part := export.recommendations) is not None:
-        severities = _chosen(part.minimum_severity, part.severities, RECOMMENDATION_SEVERITIES)
-        yield from _each(config, part.frequency, "Assessments", _assessments(severities, _ordered(part.ids)))
+        yield from _each(config, part.frequency, "Assessments", _assessments(part))
         if part.findings is not None:
             severities = _chosen(part.findings.minimum_severity, part.findings.severities, RECOMMENDATION_SEVERITIES)
             ids = [_contains("id", f"/assessments/{name}/") for name in _ordered(part.ids)]
@@ -158,18 +158,57 @@ def _each(
         yield Source(name + SNAPSHOT, rule_sets)
 
 
-def _assessments(severities: tuple[str, ...], ids: tuple[str, ...]) -> tuple[RuleSet, ...]:
-    """As the policies do, a severity alone is paired with a rule on the type that every recommendation meets."""
-    names = [_contains("name", name) for name in ids]
-    if severities and not names:
-        names = [_contains("type", "Microsoft.Security/assessments")]
-    return _cross(names, _equals("properties.metadata.severity", severities))
+def _assessments(part: Recommendations) -> tuple[RuleSet, ...]:
+    """The rule sets of recommendations: ids and categories are alternatives, everything else narrows both.
+
+    As the policies do, a severity alone is paired with a rule on the type that every recommendation meets.
+    """
+    narrowed = [
+        _equals(_RESOURCE_TYPE, _ordered(part.resource_types)),
+        _equals(_CLOUD, _ordered(part.clouds)),
+    ]
+    severities = _equals(_SEVERITY, _recommendation_severities(part))
+    names = [_contains("name", name) for name in _ordered(part.ids)]
+    if not names and not part.categories:
+        if severities and not any(narrowed):
+            names = [_contains("type", "Microsoft.Security/assessments")]
+        return _cross(names, *narrowed, severities)
+    chosen = dict.fromkeys(_cross(names, *narrowed, severities) if names else ())
+    for category in part.categories or ():
+        chosen |= dict.fromkeys(_category(category, narrowed, severities))
+    return tuple(chosen)
+
+
+def _category(item: str | CategoryFilter, narrowed: list[list[Rule]], severities: list[Rule]) -> tuple[RuleSet, ...]:
+    """The rule sets of one entry of `categories`; its own severity stands in place of the section's."""
+    if isinstance(item, str):
+        return _cross(_equals(_CATEGORY, [item]), *narrowed, severities)
+    if item.minimum_severity is not None or item.severities is not None:
+        severities = _equals(_SEVERITY, _recommendation_severities(item))
+    excluded = [Rule(_RESOURCE_TYPE, "String", "NotEquals", name) for name in _ordered(item.except_resource_types)]
+    return _cross(
+        _equals(_CATEGORY, [item.category] if item.category else []),
+        _equals(_SCANNER, [item.scanner] if item.scanner else []),
+        _equals(_RESOURCE_TYPE, _ordered(item.resource_types)),
+        _equals(_CLOUD, _ordered(item.clouds)),
+        [_contains(_RESOURCE_ID, text) for text in _ordered(item.resource_id_contains)],
+        *([rule] for rule in excluded),
+        *narrowed,
+        severities,
+    )
+
+
+def _recommendation_severities(part: Recommendations | CategoryFilter) -> tuple[str, ...]:
+    return _chosen(part.minimum_severity, part.severities, RECOMMENDATION_SEVERITIES)
 
 
 def _chosen(minimum: str | None, listed: Iterable[str] | None, ranks: tuple[str, ...]) -> tuple[str, ...]:
-    """The chosen ranks, highest first; empty when nothing is chosen, which means all."""
+    """The chosen ranks, highest first; empty when nothing is chosen, which means all.
+
+    The lowest minimum is no rule at all, so that a rank that is invented later passes it too.
+    """
     if minimum is not None:
-        return ranks[: ranks.index(minimum) + 1]
+        return () if minimum == ranks[-1] else ranks[: ranks.index(minimum) + 1]
     return tuple(rank for rank in ranks if rank in set(listed or ()))
 
 

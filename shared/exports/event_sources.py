@@ -10,19 +10,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared.exports.known_values import (
+    ALERT_SEVERITIES,
+    ALERT_STATUS_WORDS,
+    ALERT_STATUSES,
+    ASSESSMENT_TYPES,
+    CATEGORIES,
+    COMPLIANCE_STATES,
+    PLAN_WORDS,
+    PLANS,
+    RECOMMENDATION_SEVERITIES,
+    RECOMMENDATION_STATUSES,
+    RISK_LEVELS,
+    SOURCES,
+)
+
 SNAPSHOT: Final = "Snapshot"
-ALERT_SEVERITIES: Final = ("High", "Medium", "Low", "Informational")
-RECOMMENDATION_SEVERITIES: Final = ("High", "Medium", "Low")
-RISK_LEVELS: Final = ("Critical", "High", "Medium", "Low")
-_STATUS: Final = ("Healthy", "Unhealthy", "NotApplicable")
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a record: its path, JSON type, the words for it, and the closed set of its values if there is one.
+    """One field of a record: its path, JSON type, the words for it, and the values that it is known to have.
 
-    `type` is String, Number, Boolean, or Open for an object or array whose content is not fixed; `many` marks an
-    array, or an object that may hold some, so that several values can stand at one path.
+    `type` is String, Number, Boolean, Object for one whose members are listed, or Open for an object or array whose
+    content is not fixed; `many` marks an
+    array, or an object that may hold some, so that several values can stand at one path.  `closed` says that no other
+    value than those of `values` can be.  `words` pairs what others call a value with the exported one.
     """
 
     path: str
@@ -31,6 +44,8 @@ class Field:
     values: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
     many: bool = False
+    closed: bool = False
+    words: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,13 @@ class Kind:
 
 
 def _kind(name: str, noun: str, record_type: str, parent: str | None, *fields: Field, snapshot: bool = True) -> Kind:
-    return Kind(name, noun, record_type, parent, snapshot, {field.path.lower(): field for field in fields})
+    known = {field.path.lower(): field for field in fields}
+    for field in fields:
+        above = field.path.rpartition(".")[0]
+        while above:
+            known.setdefault(above.lower(), Field(above, "Object"))
+            above = above.rpartition(".")[0]
+    return Kind(name, noun, record_type, parent, snapshot, known)
 
 
 def _texts(*paths: str) -> tuple[Field, ...]:
@@ -81,10 +102,11 @@ _ENVELOPE = (
     Field("id", label="id"),
     Field("name", label="name"),
     Field("type", label="type"),
-    *_texts("tenantId", "kind", "location"),
-    *_open("tags", "securityEventDataEnrichment"),
+    *_texts("tenantId", "kind", "location", "subscriptionId", "resourceGroup", "etag"),
+    *_open("tags", "systemData", "identity", "securityEventDataEnrichment"),
 )
 _SCORE = (
+    *_texts("properties.environment"),
     *_texts("properties.displayName"),
     *_open("properties.definition", many=True),
     *_numbers("properties.score.max", "properties.score.current", "properties.weight"),
@@ -96,20 +118,22 @@ _ALERTS = _kind(
     "alerts",
     "",
     None,
-    Field("Severity", label="severity", values=ALERT_SEVERITIES),
-    Field("ProductComponentName", label="plan"),
+    Field("Severity", label="severity", values=ALERT_SEVERITIES, closed=True),
+    Field("ProductComponentName", label="plan", values=PLANS, words=tuple(PLAN_WORDS.items())),
     Field("AlertType", label="type"),
     Field("AlertDisplayName", label="display name"),
-    Field("Status", label="status"),
+    Field("Status", label="status", values=ALERT_STATUSES, words=tuple(ALERT_STATUS_WORDS.items())),
     Field("Intent", label="intent"),
     Field("IsIncident", "Boolean", "incident flag"),
     *_texts("VendorName", "ProductName", "StartTimeUtc", "EndTimeUtc", "TimeGenerated", "ProcessingEndTime"),
     *_texts("ProviderAlertStatus", "ConfidenceLevel", "ConfidenceReasons", "SystemAlertId", "CorrelationKey"),
     *_texts("AzureResourceId", "AzureResourceSubscriptionId", "WorkspaceId", "WorkspaceSubscriptionId"),
     *_texts("WorkspaceResourceGroup", "AgentId", "CompromisedEntity", "Description", "Version", "AlertUri"),
-    *_lists("RemediationSteps"),
+    *_texts("TimeGeneratedUtc", "ProcessingEndTimeUtc", "Id", "Name", "Type", "TenantId", "SubscriptionId", "Kind"),
+    *_texts("Location", "ProviderName", "VendorOriginalId", "AlertLink", "AlertName", "ResourceId"),
+    *_lists("RemediationSteps", "Techniques", "SubTechniques", "Tactics"),
     *_numbers("ConfidenceScore"),
-    *_open("ExtendedProperties"),
+    *_open("ExtendedProperties", "securityEventDataEnrichment", "SupportingEvidence", "SystemData", "Tags"),
     *_open("Entities", "ExtendedLinks", "ResourceIdentifiers", many=True),
     snapshot=False,
 )
@@ -120,18 +144,29 @@ _ASSESSMENTS = _kind(
     None,
     *_ENVELOPE,
     Field("properties.metadata.severity", label="severity", values=RECOMMENDATION_SEVERITIES),
-    Field("properties.status.code", label="status", values=_STATUS),
-    Field("properties.metadata.assessmentType", label="assessment type"),
+    Field("properties.status.code", label="status", values=RECOMMENDATION_STATUSES),
+    Field("properties.metadata.assessmentType", label="assessment type", values=ASSESSMENT_TYPES),
+    Field("properties.metadata.recommendationCategory", label="category", values=CATEGORIES),
+    Field("properties.resourceDetails.source", label="cloud", values=SOURCES),
+    Field("properties.resourceDetails.resourceType", label="resource type"),
+    Field("properties.resourceDetails.id", label="resource id"),
+    Field("properties.additionalData.scanner", label="scanner"),
     Field("properties.displayName", label="display name"),
     *_texts("properties.status.cause", "properties.status.description", "properties.status.statusChangeDate"),
-    *_texts("properties.status.firstEvaluationDate", "properties.metadata.displayName"),
+    *_texts("properties.status.firstEvaluationDate", "properties.status.severity", "properties.metadata.displayName"),
     *_texts("properties.metadata.policyDefinitionId", "properties.metadata.description"),
-    *_texts("properties.metadata.remediationDescription", "properties.risk.level"),
+    *_texts("properties.metadata.remediationDescription", "properties.timeGenerated"),
+    Field("properties.risk.level", label="risk level", values=("None", *RISK_LEVELS)),
     *_texts("properties.metadata.userImpact", "properties.metadata.implementationEffort"),
-    *_texts("properties.links.azurePortal"),
-    *_lists("properties.metadata.categories", "properties.metadata.threats"),
-    *_open("properties.resourceDetails", "assessmentEventDataEnrichment"),
-    *_open("properties.additionalData", "properties.risk.attackPathsReferences", many=True),
+    *_texts("properties.links.azurePortal", "properties.links.azurePortalUri"),
+    *_texts("properties.metadata.plannedDeprecationDate"),
+    Field("properties.metadata.preview", "Boolean", "preview flag"),
+    Field("properties.risk.isContextualRisk", "Boolean", "contextual risk flag"),
+    *_lists("properties.metadata.categories", "properties.metadata.threats", "properties.metadata.tactics"),
+    *_lists("properties.metadata.techniques", "properties.risk.riskFactors", "properties.risk.attackPathsReferences"),
+    *_open("properties.resourceDetails", "assessmentEventDataEnrichment", "properties.metadata.partnerData"),
+    *_open("properties.metadata.publishDates", "properties.partnersData", "properties.resourceAdditionalData"),
+    *_open("properties.additionalData", "properties.risk.paths", "properties.statusPerInitiative", many=True),
 )
 _SUB_ASSESSMENTS = _kind(
     "SubAssessments",
@@ -140,12 +175,13 @@ _SUB_ASSESSMENTS = _kind(
     "Assessments",
     *_ENVELOPE,
     Field("properties.status.severity", label="severity", values=RECOMMENDATION_SEVERITIES),
-    Field("properties.status.code", label="status", values=_STATUS),
+    Field("properties.status.code", label="status", values=RECOMMENDATION_STATUSES),
     Field("properties.id", label="vulnerability id"),
     Field("properties.category", label="category"),
     *_texts("properties.displayName", "properties.status.cause", "properties.status.description"),
     *_texts("properties.remediation", "properties.impact", "properties.description", "properties.timeGenerated"),
-    *_open("properties.resourceDetails", "subAssessmentEventDataEnrichment"),
+    *_open("properties.resourceDetails", "subAssessmentEventDataEnrichment", "assessmentEventDataEnrichment"),
+    *_open("properties.resourceAdditionalData"),
     *_open("properties.additionalData", many=True),
 )
 _SECURE_SCORES = _kind("SecureScores", "secure scores", "microsoft.security/securescores", None, *_ENVELOPE, *_SCORE)
@@ -165,10 +201,11 @@ _REGULATORY = _kind(
     "microsoft.security/regulatorycompliancestandards/regulatorycompliancecontrols/regulatorycomplianceassessments",
     None,
     *_ENVELOPE,
-    Field("properties.state", label="state", values=("Passed", "Failed", "Skipped", "Unsupported")),
+    Field("properties.state", label="state", values=COMPLIANCE_STATES),
     *_texts("properties.description", "properties.scope", "properties.assessmentType"),
     *_texts("properties.assessmentDetailsLink"),
     *_numbers("properties.passedResources", "properties.failedResources", "properties.skippedResources"),
+    *_numbers("properties.unsupportedResources"),
 )
 _ATTACK_PATHS = _kind(
     "AttackPaths",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
 from typing import Final
 
 from shared.exports.event_sources import Kind, is_snapshot_source, kind_of_source
-from shared.exports.rule_sets import Rule, RuleSet, Source, bare_path
+from shared.exports.rule_sets import Rule, RuleSet, Source, bare_path, is_given
 
 _VERBS: Final = {
     "Equals": "is",
@@ -29,24 +30,12 @@ def explain(source: Source) -> str:
     noun = source.event_source if kind is None else kind.noun
     if is_snapshot_source(source.event_source):
         noun = f"a weekly snapshot of {noun}"
-    rule_sets = [_telling(rule_set, kind) for rule_set in source.rule_sets]
+    rule_sets = [
+        tuple(rule for rule in rule_set if not is_given(rule, source.event_source)) for rule_set in source.rule_sets
+    ]
     if not rule_sets or not all(rule_sets):
         return noun if noun.startswith("a ") else f"all {noun}"
     return f"{noun} whose {_conditions(rule_sets, kind)}"
-
-
-def _telling(rule_set: RuleSet, kind: Kind | None) -> RuleSet:
-    """The rules that say anything: not those that every record of the kind meets by its type."""
-    return tuple(rule for rule in rule_set if not _given(rule, kind))
-
-
-def _given(rule: Rule, kind: Kind | None) -> bool:
-    return (
-        kind is not None
-        and bare_path(rule.path).lower() == "type"
-        and rule.operator == "Contains"
-        and rule.value.lower() in kind.record_type
-    )
 
 
 def _conditions(rule_sets: Sequence[RuleSet], kind: Kind | None) -> str:
@@ -82,6 +71,11 @@ def _phrase(rule: Rule, values: Sequence[str], kind: Kind | None) -> str:
     return f"{label} {_VERBS.get(rule.operator, rule.operator)} {_either(values)}"
 
 
+def _quoted(value: str) -> str:
+    """A value in quotes where it would run into the words around it."""
+    return value if value and not re.search(r"[\s,\"]", value) else f'"{value}"'
+
+
 def _either(values: Iterable[str]) -> str:
-    *most, last = values
+    *most, last = map(_quoted, values)
     return f"{', '.join(most)} or {last}" if most else last

@@ -1,4 +1,8 @@
-"""The export file: what people write, checked on reading and immutable from there on."""
+"""The export file: what people write, checked on reading and immutable from there on.
+
+A check that was added after files had been accepted is in `tightened_checks`, not here: an accepted file must stay
+readable until it is edited.
+"""
 
 from __future__ import annotations
 
@@ -20,49 +24,76 @@ from pydantic import (
 from pydantic.alias_generators import to_camel, to_snake
 
 from shared.exports.diagnostics import Diagnostic, InvalidExport
+from shared.exports.known_values import (
+    CATEGORIES,
+    CHINA_REGIONS,
+    CLOUDS,
+    PLANS,
+    REGIONS,
+    RESOURCE_TYPES,
+    SQL_SCANNER,
+    STANDARDS,
+)
 from shared.exports.rule_sets import Rule, Source, canonical
 from shared.exports.validation_errors import word_errors
-from shared.exports.yaml_reader import Unreadable, read
+from shared.exports.yaml_reader import Document, Unreadable, read
 
-__all__ = ["ExportConfig", "InvalidExport", "parse_export"]
+__all__ = ["ExportConfig", "InvalidExport", "parse_document", "parse_export", "read_document"]
 
 AlertSeverity = Literal["High", "Medium", "Low", "Informational"]
-RecommendationSeverity = Literal["High", "Medium", "Low"]
+RecommendationSeverity = Literal["Critical", "High", "Medium", "Low"]
 RiskLevel = Literal["Critical", "High", "Medium", "Low"]
 Frequency = Literal["streaming", "snapshot"]
 
+
+def _any_case(text: str) -> str:
+    """A pattern for `text` in any casing, for a dialect without flags."""
+    return "".join(
+        f"[{char.lower()}{char.upper()}]" if char.isalpha() else f"\\{char}" if char == "." else char for char in text
+    )
+
+
 _GUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-_RESOURCE = rf"/subscriptions/{_GUID}/resourceGroups/[-\w.()]{{1,90}}/providers"
-_HUB = re.compile(
-    rf"{_RESOURCE}/Microsoft\.EventHub/namespaces/[A-Za-z][-A-Za-z0-9]{{4,48}}[A-Za-z0-9]/eventhubs/[\w.-]{{1,256}}",
-    re.ASCII | re.IGNORECASE,
+_GROUP = r"[-\w.()]{1,90}"
+_ANY_GROUP = r"[^/\s]{1,90}"  # for the JSON Schema, whose \w knows no letters beyond ASCII
+_HUB_PATTERN = (
+    f"/{_any_case('subscriptions')}/{_GUID}/{_any_case('resourceGroups')}/{_GROUP}/{_any_case('providers')}"
+    f"/{_any_case('Microsoft.EventHub')}/{_any_case('namespaces')}/[A-Za-z][-A-Za-z0-9]{{4,48}}[A-Za-z0-9]"
+    f"/{_any_case('eventhubs')}/[A-Za-z0-9_.-]{{1,256}}"
 )
-_WORKSPACE = re.compile(
-    rf"{_RESOURCE}/Microsoft\.OperationalInsights/workspaces/[A-Za-z0-9][-A-Za-z0-9]{{2,61}}[A-Za-z0-9]",
-    re.ASCII | re.IGNORECASE,
+_WORKSPACE_PATTERN = (
+    f"/{_any_case('subscriptions')}/{_GUID}/{_any_case('resourceGroups')}/{_GROUP}/{_any_case('providers')}"
+    f"/{_any_case('Microsoft.OperationalInsights')}/{_any_case('workspaces')}"
+    "/[A-Za-z0-9][-A-Za-z0-9]{2,61}[A-Za-z0-9]"
 )
 _RESERVED_TAGS = ("managed-by", "defender-export-")
+_MAX_DESCRIPTION = 65_536  # the API names no limit
 _MAX_TAGS = 40  # Azure allows 50 on a resource; ownership tags and those of other tools need some
+_HUB_EXAMPLE = (
+    "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers/Microsoft.EventHub"
+    "/namespaces/contoso-soc/eventhubs/defender-export"
+)
+_WORKSPACE_EXAMPLE = (
+    "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers"
+    "/Microsoft.OperationalInsights/workspaces/contoso-soc"
+)
 
 
-def _text(pattern: str, right: str) -> Any:
-    compiled = re.compile(pattern, re.ASCII)
+def _text(pattern: str, right: str, shown: str = "") -> tuple[Any, Any]:
+    """Text of a pattern; `shown` is the same in the JSON Schema's dialect where that differs."""
+    compiled = re.compile(pattern)
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
             raise ValueError(f"{value!r} is not {right}")
         return value
 
-    return AfterValidator(check)
+    return AfterValidator(check), Field(json_schema_extra={"pattern": f"^(?:{shown or pattern})$"})
 
 
-def _resource(pattern: re.Pattern[str], right: str) -> Any:
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise ValueError(f"{value!r} is not the resource id of {right}")
-        return value
-
-    return AfterValidator(check)
+def _open(*known: str) -> Any:
+    """Text with known values, which editors offer; any other is taken as well."""
+    return Field(json_schema_extra={"anyOf": [{"enum": list(known)}, {"type": "string"}]})
 
 
 def _whole(value: Any) -> Any:
@@ -75,24 +106,60 @@ def _named(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, (int, float)) else value
 
 
-Guid = Annotated[str, _text(_GUID, "a GUID")]
+def _exclusive(*names: str) -> dict[str, Any]:
+    """The JSON Schema's words for "one of these keys at most"."""
+    return {"not": {"required": list(names)}}
+
+
+def _rules_with(properties: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema's words for what the rules of an event source are in addition."""
+    rules = {"rules": {"items": {"properties": properties}}}
+    return {"properties": {"ruleSets": {"items": {"properties": rules}}}}
+
+
+Guid = Annotated[str, *_text(_GUID, "a GUID")]
 ExportName = Annotated[
     str,
-    _text(
+    *_text(
         r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
         "a name: 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end",
     ),
 ]
 ResourceGroup = Annotated[
-    str, _text(r"[-\w.()]{0,89}[-\w()]", "a resource group's name: letters, digits, . _ - ( ), no dot at the end")
+    str,
+    *_text(
+        r"[-\w.()]{0,89}[-\w()]",
+        "a resource group's name: letters, digits, . _ - ( ), no dot at the end",
+        r"[^/\s]{0,89}[^/\s.]",
+    ),
 ]
-AutomationName = Annotated[str, _text(r"[-\w]{1,260}", "an automation's name: letters, digits, _ and - only")]
-ManagementGroup = Annotated[str, _text(r"[-\w.()]{1,90}", "a management group's id (not its display name)")]
-Location = Annotated[str, _text(r"[A-Za-z0-9 ]{2,60}", "an Azure location such as westeurope")]
-RecordName = Annotated[str, _text(r"[\w.-]{1,128}", "an id; a display name or a whole resource id matches nothing")]
-Standard = Annotated[str, _text(r"[\w .()-]{1,128}", "a standard's id such as Azure-CIS-1.4.0")]
-Plan = Annotated[str, Field(min_length=1, max_length=128)]
-SasRule = Annotated[str, _text(r"[\w.-]{1,256}", "an authorization rule's name")]
+AutomationName = Annotated[
+    str, *_text(r"[-A-Za-z0-9_@.()]{1,260}", "an automation's name: letters, digits, _ - @ . ( ) only")
+]
+ManagementGroup = Annotated[str, *_text(r"[-A-Za-z0-9_.()]{1,90}", "a management group's id (not its display name)")]
+Location = Annotated[
+    str, _text(r"[A-Za-z0-9 ]{2,60}", "an Azure location such as westeurope")[0], _open(*REGIONS, *CHINA_REGIONS)
+]
+RecordName = Annotated[
+    str, *_text(r"[A-Za-z0-9_.-]{1,128}", "an id; a display name or a whole resource id matches nothing")
+]
+Standard = Annotated[
+    str, _text(r"[A-Za-z0-9_ .()-]{1,128}", "a standard's id such as Azure-CIS-1.4.0")[0], _open(*STANDARDS)
+]
+Plan = Annotated[str, Field(min_length=1, max_length=128), _open(*PLANS)]
+CategoryName = Annotated[
+    str,
+    _text(r"[A-Za-z][A-Za-z0-9]{0,127}", "a category's name such as SoftwareUpdate")[0],
+    _open(*CATEGORIES),
+]
+Cloud = Annotated[str, _text(r"[A-Za-z][A-Za-z0-9]{0,63}", "a cloud's name such as Azure or AWS")[0], _open(*CLOUDS)]
+ResourceType = Annotated[
+    str,
+    _text(r"[A-Za-z0-9.][A-Za-z0-9./_-]{0,255}", "a resource type such as Microsoft.Compute/virtualMachines")[0],
+    _open(*RESOURCE_TYPES),
+]
+Scanner = Annotated[str, Field(min_length=1, max_length=128), _open(SQL_SCANNER)]
+SasRule = Annotated[str, *_text(r"[A-Za-z0-9_.-]{1,256}", "an authorization rule's name")]
 TagValue = Annotated[str, Field(max_length=256)]
 
 
@@ -102,12 +169,21 @@ class _Part(BaseModel):
     )
 
 
+_FREQUENCY_WORDS = "streaming sends changes, snapshot the present state once a week; wins over export.frequency."
+_MINIMUM = "This severity and every higher one; the lowest lets every severity through, one invented later too."
+_EXACT = "Exactly these severities; not beside minimumSeverity."
+
+
 class Alerts(_Part):
     """Security alerts, as they arise; they have no snapshot."""
 
-    frequency: Annotated[tuple[Literal["streaming"], ...], Field(min_length=1)] | None = None
-    minimum_severity: AlertSeverity | None = Field(None, description="This severity and every higher one.")
-    severities: Annotated[tuple[AlertSeverity, ...], Field(min_length=1)] | None = None
+    model_config = ConfigDict(json_schema_extra=_exclusive("minimumSeverity", "severities"))
+
+    frequency: Annotated[tuple[Literal["streaming"], ...], Field(min_length=1)] | None = Field(
+        None, description="Only [streaming]: alerts have no snapshot."
+    )
+    minimum_severity: AlertSeverity | None = Field(None, description=_MINIMUM)
+    severities: Annotated[tuple[AlertSeverity, ...], Field(min_length=1)] | None = Field(None, description=_EXACT)
     plans: Annotated[tuple[Plan, ...], Field(min_length=1)] | None = Field(
         None, description="Only alerts of these Defender plans, by the alert's ProductComponentName."
     )
@@ -115,32 +191,117 @@ class Alerts(_Part):
 
 
 class Findings(_Part):
-    """Findings (sub-assessments) of the recommendations that are exported."""
+    """Findings (sub-assessments) of the recommendations that are exported; retired in public Azure."""
 
-    minimum_severity: RecommendationSeverity | None = Field(None, description="This severity and every higher one.")
-    severities: Annotated[tuple[RecommendationSeverity, ...], Field(min_length=1)] | None = None
+    model_config = ConfigDict(json_schema_extra=_exclusive("minimumSeverity", "severities"))
+
+    minimum_severity: RecommendationSeverity | None = Field(None, description=_MINIMUM)
+    severities: Annotated[tuple[RecommendationSeverity, ...], Field(min_length=1)] | None = Field(
+        None, description=_EXACT
+    )
     _exclusive = model_validator(mode="after")(lambda self: _one_of(self, "minimumSeverity", "severities"))
+
+
+class CategoryFilter(_Part):
+    """Recommendations of a category or a scanner, of some resources only; every key that is given narrows."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_exclusive("minimumSeverity", "severities")
+        | {"anyOf": [{"required": ["category"]}, {"required": ["scanner"]}]}
+    )
+
+    category: CategoryName | None = Field(
+        None, description="The recommendation's category (metadata.recommendationCategory)."
+    )
+    scanner: Scanner | None = Field(
+        None, description="The scanner (additionalData.Scanner), for recommendations that have no category."
+    )
+    resource_types: Annotated[tuple[ResourceType, ...], Field(min_length=1)] | None = Field(
+        None, description="Only resources of these types (resourceDetails.ResourceType)."
+    )
+    except_resource_types: Annotated[tuple[ResourceType, ...], Field(min_length=1)] | None = Field(
+        None, description="No resources of these types."
+    )
+    clouds: Annotated[tuple[Cloud, ...], Field(min_length=1)] | None = Field(
+        None, description="Only resources of these clouds (resourceDetails.Source)."
+    )
+    resource_id_contains: (
+        Annotated[tuple[Annotated[str, Field(min_length=1, max_length=512)], ...], Field(min_length=1)] | None
+    ) = Field(
+        None,
+        description="Only resources with any of these texts in their id (resourceDetails.Id).",
+        examples=[["/Microsoft.Sql/"]],
+    )
+    minimum_severity: RecommendationSeverity | None = Field(
+        None, description="This severity and every higher one, in place of the section's."
+    )
+    severities: Annotated[tuple[RecommendationSeverity, ...], Field(min_length=1)] | None = Field(
+        None, description="Exactly these severities, in place of the section's."
+    )
+    _exclusive = model_validator(mode="after")(lambda self: _one_of(self, "minimumSeverity", "severities"))
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.category is None and self.scanner is None:
+            raise ValueError("give a category or a scanner")
+        return self
 
 
 class Recommendations(_Part):
-    """Recommendations (assessments); findings always come with their recommendation."""
+    """Recommendations (assessments), by id, by category, by severity, or all of them."""
 
-    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = None
-    minimum_severity: RecommendationSeverity | None = Field(None, description="This severity and every higher one.")
-    severities: Annotated[tuple[RecommendationSeverity, ...], Field(min_length=1)] | None = None
+    model_config = ConfigDict(json_schema_extra=_exclusive("minimumSeverity", "severities"))
+
+    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = Field(None, description=_FREQUENCY_WORDS)
+    minimum_severity: RecommendationSeverity | None = Field(None, description=_MINIMUM)
+    severities: Annotated[tuple[RecommendationSeverity, ...], Field(min_length=1)] | None = Field(
+        None, description=_EXACT
+    )
     ids: Annotated[tuple[RecordName, ...], Field(min_length=1)] | None = Field(
-        None, description="Only these recommendations, by id (the assessment key)."
+        None, description="These recommendations, by id (the assessment key); beside categories: these as well."
+    )
+    categories: (
+        Annotated[
+            tuple[
+                Annotated[
+                    Annotated[CategoryName, Tag("name")] | Annotated[CategoryFilter, Tag("filter")],
+                    Discriminator(lambda given: "name" if isinstance(given, str) else "filter"),
+                ],
+                ...,
+            ],
+            Field(min_length=1),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Recommendations of these categories, present and future ones; an entry is a name, or a mapping "
+        "that narrows it.",
+        examples=[["SoftwareUpdate", {"category": "ExposedSecrets", "clouds": ["GitHub"]}]],
+    )
+    resource_types: Annotated[tuple[ResourceType, ...], Field(min_length=1)] | None = Field(
+        None, description="Only recommendations on resources of these types (resourceDetails.ResourceType)."
+    )
+    clouds: Annotated[tuple[Cloud, ...], Field(min_length=1)] | None = Field(
+        None, description="Only recommendations on resources of these clouds (resourceDetails.Source)."
     )
     findings: Annotated[Findings | None, BeforeValidator(_whole, json_schema_input_type=Findings | Literal[True])] = (
-        None
+        Field(None, description="Sub-assessments of the recommendations with these ids; retired in public Azure.")
     )
     _exclusive = model_validator(mode="after")(lambda self: _one_of(self, "minimumSeverity", "severities"))
+
+    @model_validator(mode="after")
+    def _findings_have_ids(self) -> Self:
+        if self.findings is not None and self.categories and not self.ids:
+            raise ValueError(
+                "findings (sub-assessments) belong to ids; recommendations of a category have none: take findings out"
+            )
+        return self
 
 
 class SecureScore(_Part):
     """The subscription's secure score, and its controls."""
 
-    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = None
+    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = Field(None, description=_FREQUENCY_WORDS)
     controls: Annotated[
         Annotated[StrictBool, Tag("all")] | Annotated[tuple[RecordName, ...], Field(min_length=1), Tag("some")],
         Discriminator(lambda given: "all" if isinstance(given, bool) else "some"),
@@ -150,7 +311,7 @@ class SecureScore(_Part):
 class RegulatoryCompliance(_Part):
     """States of regulatory compliance assessments."""
 
-    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = None
+    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = Field(None, description=_FREQUENCY_WORDS)
     standards: Annotated[tuple[Standard, ...], Field(min_length=1)] | None = Field(
         None, description="Only these standards, by id."
     )
@@ -159,17 +320,27 @@ class RegulatoryCompliance(_Part):
 class AttackPaths(_Part):
     """Attack paths (needs Defender CSPM)."""
 
-    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = None
-    minimum_risk_level: RiskLevel | None = Field(None, description="This risk level and every higher one.")
-    risk_levels: Annotated[tuple[RiskLevel, ...], Field(min_length=1)] | None = None
+    model_config = ConfigDict(json_schema_extra=_exclusive("minimumRiskLevel", "riskLevels"))
+
+    frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] | None = Field(None, description=_FREQUENCY_WORDS)
+    minimum_risk_level: RiskLevel | None = Field(
+        None, description="This risk level and every higher one; the lowest lets every level through."
+    )
+    risk_levels: Annotated[tuple[RiskLevel, ...], Field(min_length=1)] | None = Field(
+        None, description="Exactly these risk levels; not beside minimumRiskLevel."
+    )
     _exclusive = model_validator(mode="after")(lambda self: _one_of(self, "minimumRiskLevel", "riskLevels"))
 
 
 class CustomRule(_Part):
     """One rule, in the words of the API."""
 
-    property_j_path: Annotated[str, Field(min_length=1, max_length=512)]
-    property_type: Annotated[Literal["String", "Integer", "Number", "Boolean"], BeforeValidator(canonical)]
+    property_j_path: Annotated[str, Field(min_length=1, max_length=512)] = Field(
+        description="A path in the record, `a.b` or `$.a.b`.", examples=["Severity", "properties.metadata.severity"]
+    )
+    property_type: Annotated[Literal["String", "Integer", "Number", "Boolean"], BeforeValidator(canonical)] = Field(
+        description="What the values are compared as."
+    )
     operator: Annotated[
         Literal[
             "Equals",
@@ -183,18 +354,27 @@ class CustomRule(_Part):
             "EndsWith",
         ],
         BeforeValidator(canonical),
-    ]
-    expected_value: Annotated[str, BeforeValidator(_named, json_schema_input_type=str | float | bool)]
+    ] = Field(description="How the record's value is compared with the expected one.")
+    expected_value: Annotated[str, BeforeValidator(_named, json_schema_input_type=str | float | bool)] = Field(
+        description="The value to compare with, as it is written.", examples=["High"]
+    )
 
 
 class CustomRuleSet(_Part):
     """Rules that must all hold."""
 
-    rules: tuple[CustomRule, ...] | None = None
+    rules: tuple[CustomRule, ...] | None = Field(None, description="All must hold; none: every record.")
 
 
 class CustomSource(_Part):
     """An event source with its rule sets, in the words of the API, for what the other sections can't say."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"eventSource": {"const": "Alerts"}}},
+            "then": _rules_with({"propertyJPath": {"not": {"pattern": r"^(\$\.)?[pP]roperties\."}}}),
+        }
+    )
 
     event_source: Annotated[
         Literal[
@@ -213,8 +393,8 @@ class CustomSource(_Part):
             "AttackPathsSnapshot",
         ],
         BeforeValidator(canonical),
-    ]
-    rule_sets: tuple[CustomRuleSet, ...] | None = None
+    ] = Field(description="One of the 13 event sources.")
+    rule_sets: tuple[CustomRuleSet, ...] | None = Field(None, description="One of them must hold; none: every record.")
 
     def source(self) -> Source:
         """The same as a value of the pure core."""
@@ -233,25 +413,38 @@ class CustomSource(_Part):
 class Export(_Part):
     """What is exported; at least one section."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [key]}
+                for key in ("alerts", "recommendations", "secureScore", "regulatoryCompliance", "attackPaths", "custom")
+            ]
+        }
+    )
+
     frequency: Annotated[tuple[Frequency, ...], Field(min_length=1)] = Field(
         ("streaming",),
         description="streaming sends changes, snapshot the present state once a week; a section's own frequency wins.",
     )
-    alerts: Annotated[Alerts | None, BeforeValidator(_whole, json_schema_input_type=Alerts | Literal[True])] = None
+    alerts: Annotated[Alerts | None, BeforeValidator(_whole, json_schema_input_type=Alerts | Literal[True])] = Field(
+        None, description="Security alerts; true or {} for all of them."
+    )
     recommendations: Annotated[
         Recommendations | None, BeforeValidator(_whole, json_schema_input_type=Recommendations | Literal[True])
-    ] = None
+    ] = Field(None, description="Recommendations; true or {} for all of them.")
     secure_score: Annotated[
         SecureScore | None, BeforeValidator(_whole, json_schema_input_type=SecureScore | Literal[True])
-    ] = None
+    ] = Field(None, description="The secure score; true or {} without its controls.")
     regulatory_compliance: Annotated[
         RegulatoryCompliance | None,
         BeforeValidator(_whole, json_schema_input_type=RegulatoryCompliance | Literal[True]),
-    ] = None
+    ] = Field(None, description="Regulatory compliance states; true or {} for all standards.")
     attack_paths: Annotated[
         AttackPaths | None, BeforeValidator(_whole, json_schema_input_type=AttackPaths | Literal[True])
-    ] = None
-    custom: tuple[CustomSource, ...] = ()
+    ] = Field(None, description="Attack paths; true or {} for all of them.")
+    custom: tuple[CustomSource, ...] = Field(
+        (), description="Event sources in the words of the API, for what the other sections can't say."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -274,17 +467,28 @@ class Export(_Part):
 class Exclusion(_Part):
     """What is left out of a scope."""
 
-    subscriptions: tuple[Guid, ...] = ()
-    management_groups: tuple[ManagementGroup, ...] = ()
+    subscriptions: tuple[Guid, ...] = Field((), description="Subscription ids.")
+    management_groups: tuple[ManagementGroup, ...] = Field((), description="Management groups by id, at any depth.")
     tags: dict[str, str] = Field({}, description="A subscription with any of these tags is left out.")
 
 
 class Scope(_Part):
     """Which subscriptions export: those below the management groups and those listed, less what is excluded."""
 
-    management_groups: tuple[ManagementGroup, ...] = Field((), description="By id, at any depth.")
-    subscriptions: tuple[Guid, ...] = ()
-    exclude: Exclusion = Exclusion()
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [key], "properties": {key: {"minItems": 1}}}
+                for key in ("managementGroups", "subscriptions")
+            ]
+        }
+    )
+
+    management_groups: tuple[ManagementGroup, ...] = Field(
+        (), description="Management groups by id (not display name): every subscription below them, at any depth."
+    )
+    subscriptions: tuple[Guid, ...] = Field((), description="Subscription ids.")
+    exclude: Exclusion = Field(Exclusion(), description="What stays out, however it was included.")
     tags: dict[str, str] = Field({}, description="Only subscriptions with all of these tags.")
     resource_groups: tuple[ResourceGroup, ...] = Field(
         (), description="Only records of these resource groups; none: the whole subscription."
@@ -301,10 +505,16 @@ class Automation(_Part):
     """The automation resource that carries the export in each subscription."""
 
     name: AutomationName | None = Field(None, description="defender-export-<name> when left out.")
-    resource_group: ResourceGroup = "rg-defender-export"
-    location: Location
-    create_resource_group: StrictBool = True
-    tags: dict[Annotated[str, Field(min_length=1, max_length=512)], TagValue] = {}
+    resource_group: ResourceGroup = Field(
+        "rg-defender-export", description="The resource group that holds the automation in each subscription."
+    )
+    location: Location = Field(description="The Azure region of the automation and its resource group.")
+    create_resource_group: StrictBool = Field(
+        default=True, description="Make the resource group where it is missing; an existing one is never written."
+    )
+    tags: dict[Annotated[str, Field(min_length=1, max_length=512)], TagValue] = Field(
+        {}, description="Tags of the automation, beside those that mark ownership."
+    )
     adopt: StrictBool = Field(
         default=False, description="Take over an automation of this name that nobody or someone else manages."
     )
@@ -326,16 +536,30 @@ class Automation(_Part):
 class EventHub(_Part):
     """An event hub, reached as a trusted service (no secret) or with an authorization rule's key."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["trustedService"], "properties": {"trustedService": {"const": True}}},
+                {"required": ["authorizationRule"]},
+            ]
+        }
+    )
+
     resource_id: Annotated[
         str,
-        _resource(
-            _HUB,
-            "an event hub (/subscriptions/<guid>/resourceGroups/<group>/providers/Microsoft.EventHub"
-            "/namespaces/<6 to 50 letters, digits and hyphens>/eventhubs/<hub>)",
+        *_text(
+            _HUB_PATTERN,
+            "the resource id of an event hub (/subscriptions/<guid>/resourceGroups/<group>/providers"
+            "/Microsoft.EventHub/namespaces/<6 to 50 letters, digits and hyphens>/eventhubs/<hub>)",
+            _HUB_PATTERN.replace(_GROUP, _ANY_GROUP),
         ),
-    ]
-    trusted_service: StrictBool = False
-    authorization_rule: SasRule | None = Field(None, description="A rule of this hub with the Send right.")
+    ] = Field(description="The event hub's resource id (not its namespace's).", examples=[_HUB_EXAMPLE])
+    trusted_service: StrictBool = Field(
+        default=False, description="Send as a trusted service, without a secret; the hub's namespace must allow it."
+    )
+    authorization_rule: SasRule | None = Field(
+        None, description="Send with the key of this rule of the hub, or of its namespace, that has the Send right."
+    )
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
@@ -349,19 +573,24 @@ class Workspace(_Part):
 
     resource_id: Annotated[
         str,
-        _resource(
-            _WORKSPACE,
-            "a workspace (/subscriptions/<guid>/resourceGroups/<group>/providers/Microsoft.OperationalInsights"
-            "/workspaces/<4 to 63 letters, digits and hyphens>)",
+        *_text(
+            _WORKSPACE_PATTERN,
+            "the resource id of a workspace (/subscriptions/<guid>/resourceGroups/<group>/providers"
+            "/Microsoft.OperationalInsights/workspaces/<4 to 63 letters, digits and hyphens>)",
+            _WORKSPACE_PATTERN.replace(_GROUP, _ANY_GROUP),
         ),
-    ]
+    ] = Field(description="The workspace's resource id.", examples=[_WORKSPACE_EXAMPLE])
 
 
 class Destination(_Part):
     """Where records go: exactly one place."""
 
-    event_hub: EventHub | None = None
-    log_analytics_workspace: Workspace | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["eventHub"]}, {"required": ["logAnalyticsWorkspace"]}]}
+    )
+
+    event_hub: EventHub | None = Field(None, description="An event hub.")
+    log_analytics_workspace: Workspace | None = Field(None, description="A Log Analytics workspace.")
     tenant_id: Guid | None = Field(None, description="The destination's tenant, when it is another one.")
 
     @model_validator(mode="after")
@@ -374,31 +603,38 @@ class Destination(_Part):
 class ExportTest(_Part):
     """One of a file's own tests: a record, and whether this export sends it."""
 
-    name: str | None = None
-    record: dict[str, Any]
-    exported: StrictBool
+    name: str | None = Field(None, description="What the test shows.")
+    record: dict[str, Any] = Field(
+        description="A record as Defender for Cloud exports it.",
+        examples=[{"SystemAlertId": "2517538845485478666_a1", "Severity": "High"}],
+    )
+    exported: StrictBool = Field(description="Whether this export sends it.")
 
 
 class Waiver(_Part):
     """A finding of the linter that is accepted, with the reason."""
 
-    code: str
-    reason: Annotated[str, Field(min_length=3)]
+    code: str = Field(description="The finding's code.", examples=["unknown-path"])
+    reason: Annotated[str, Field(min_length=3)] = Field(description="Why it is accepted.")
 
 
 class ExportConfig(_Part):
     """One export file."""
 
-    version: Literal[1]
+    version: Literal[1] = Field(description="The version of this format.")
     name: ExportName = Field(description="The export's identity; also its file name in the store.")
-    description: Annotated[str, Field(max_length=1024)] | None = None
-    enabled: StrictBool = True
-    scope: Scope
-    automation: Automation
-    export: Export
-    destination: Destination
+    description: Annotated[str, Field(max_length=_MAX_DESCRIPTION)] | None = Field(
+        None, description="Shown on the automation."
+    )
+    enabled: StrictBool = Field(
+        default=True, description="Whether the automations export; false keeps them, switched off."
+    )
+    scope: Scope = Field(description="Which subscriptions export.")
+    automation: Automation = Field(description="The resource that carries the export in each subscription.")
+    export: Export = Field(description="What is exported.")
+    destination: Destination = Field(description="The one place where records go.")
     waive: tuple[Waiver, ...] = Field((), description="Findings of the linter that are accepted.")
-    tests: tuple[ExportTest, ...] = ()
+    tests: tuple[ExportTest, ...] = Field((), description="Records, and whether this export sends each.")
 
 
 def _one_of(part: Any, *names: str) -> Any:
@@ -414,6 +650,15 @@ def parse_export(text: str | bytes, source: str = "<text>") -> ExportConfig:
     Raises:
         InvalidExport: it can't be read or does not follow the model; every finding names its line and path.
     """
+    return parse_document(read_document(text, source), source)
+
+
+def read_document(text: str | bytes, source: str) -> Document:
+    """The YAML of an export file.
+
+    Raises:
+        InvalidExport: it is no YAML that can be read, or no mapping.
+    """
     try:
         document = read(text)
     except Unreadable as error:
@@ -422,7 +667,27 @@ def parse_export(text: str | bytes, source: str = "<text>") -> ExportConfig:
     if not isinstance(document.content, dict):
         sentence = "the file is empty." if document.content is None else "the file is not a mapping of keys to values."
         raise InvalidExport([Diagnostic("not-an-export", "error", f"{source}:1", sentence, "Begin with `version: 1`.")])
+    return document
+
+
+def parse_document(document: Document, source: str) -> ExportConfig:
+    """The export that a file's YAML says.
+
+    Raises:
+        InvalidExport: it does not follow the model; every finding names its line and path.
+    """
+    _keep_as_written(document)
     try:
         return ExportConfig.model_validate(document.content)
     except ValidationError as error:
         raise InvalidExport(word_errors(error, ExportConfig, document, source)) from error
+
+
+def _keep_as_written(document: Document) -> None:
+    """Put back the text of expected values that YAML takes for numbers or booleans: 1.10 is not 1.1."""
+    for path, written in document.written.items():
+        if path[:2] == ("export", "custom") and path[-1] == "expectedValue":
+            holder: Any = document.content
+            for step in path[:-1]:
+                holder = holder[step]
+            holder["expectedValue"] = written

@@ -52,19 +52,22 @@ def propose(stored: LoadedExports, configs: Sequence[ExportConfig], *, prune: bo
     new = [name for name in files if name not in before and name not in unreadable]
     renamed = _renamed({name: files[name] for name in new}, {n: before[n].config for n in absent if n in before})
     renamed = renamed if prune else {}
+    number = stored.number + 1  # as the push gives it: what differs then is an edit, not drift
     same = {name for name, config in files.items() if name in before and before[name].config == config}
     after = [
         *(
-            replace(before[name], config=config, last_known_good=False)
+            before[name] if name in same else replace(before[name], config=config, last_known_good=False, number=number)
             for name, config in files.items()
             if name in before
         ),
-        *(LoadedExport(name, config, "") for name, config in files.items() if name not in before),
+        *(LoadedExport(name, config, "", number=number) for name, config in files.items() if name not in before),
         *(before[name] for name in absent if name in before and not prune),
     ]
     left = tuple(problem for problem in stored.problems if problem.name not in files and not prune)
+    gone = {name: why for name, why in stored.deleted.items() if name not in files}
+    gone |= dict.fromkeys(absent if prune else (), "it is not among the files")
     return Proposal(
-        replace(stored, exports=tuple(sorted(after, key=lambda export: export.name)), problems=left),
+        replace(stored, exports=tuple(sorted(after, key=lambda export: export.name)), problems=left, deleted=gone),
         new=tuple(name for name in new if name not in renamed),
         changed=tuple(name for name in files if name not in same and name not in new),
         renamed=renamed,

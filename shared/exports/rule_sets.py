@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from shared.exports.event_sources import EVENT_SOURCES, member
+from shared.exports.event_sources import EVENT_SOURCES, KINDS, SNAPSHOT, member
 
 TYPES: Final = ("String", "Integer", "Number", "Boolean")
 NUMERIC_OPERATORS: Final = ("GreaterThan", "GreaterThanOrEqualTo", "LesserThan", "LesserThanOrEqualTo")
@@ -134,15 +134,34 @@ def normalise(sources: Iterable[Source]) -> tuple[Source, ...]:
     """One form for all sources that mean the same: sorted and without repeats, case or spelling of no consequence.
 
     Entries of the same event source are one, since rule sets are ORed; one rule set without rules lets everything
-    through, and so makes the others count for nothing.
+    through, and so makes the others count for nothing.  Rules that every record of the source meets are left out.
     """
     merged: dict[str, set[RuleSet] | None] = {}
     for source in sources:
         name = canonical(source.event_source)
-        rule_sets = {tuple(sorted({normalise_rule(rule) for rule in rule_set})) for rule_set in source.rule_sets}
+        rule_sets = {
+            tuple(sorted({normalise_rule(rule) for rule in rule_set if not is_given(rule, name)}))
+            for rule_set in source.rule_sets
+        }
         known = merged.get(name, set())
         merged[name] = None if known is None or not rule_sets or () in rule_sets else known | rule_sets
     return tuple(Source(name, tuple(sorted(rule_sets or ()))) for name, rule_sets in sorted(merged.items()))
+
+
+def is_given(rule: Rule, event_source: str) -> bool:
+    """Whether every record of the source meets a rule: the words of portal and policies for "everything".
+
+    They are `type Contains <the type of the records>` and, for alerts, `Version Contains 3.`.
+    """
+    kind = KINDS.get(event_source.removesuffix(SNAPSHOT))
+    if kind is None or canonical(rule.type) != "String":
+        return False
+    path, operator, value = bare_path(rule.path).lower(), canonical(rule.operator), rule.value.lower()
+    if path == "type" and kind.record_type:
+        return (operator == "Contains" and value in kind.record_type) or (
+            operator == "Equals" and value == kind.record_type
+        )
+    return kind.name == "Alerts" and path == "version" and operator in {"Contains", "StartsWith"} and value == "3."
 
 
 def normalise_rule(rule: Rule) -> Rule:

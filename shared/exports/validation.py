@@ -9,13 +9,19 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources
-from shared.exports.diagnostics import Diagnostic, InvalidExport, errors
+from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, errors, limit
+from shared.exports.file_places import FilePlaces
+from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGIONS
 from shared.exports.linter import CODES, lint_sources
+from shared.exports.suggestions import suggest
+from shared.exports.tightened_checks import check_tightened
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig, Scope
+    from shared.exports.yaml_reader import Document
 
 _SOME_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
+_PLAN_NAMES: Final = {plan.lower(): plan for plan in PLANS}
 _PORTAL_NAMES: Final = {"exporttoeventhub": "eventHub", "exporttoworkspace": "logAnalyticsWorkspace"}
 
 
@@ -36,22 +42,35 @@ class Checked:
 
 def check_text(text: str | bytes, source: str = "<text>") -> Checked:
     """Read and lint one file; never raises for what the file holds."""
-    from shared.exports.model import parse_export
+    from shared.exports.model import parse_document, read_document
 
+    stricter: list[Diagnostic] = []
     try:
-        config = parse_export(text, source)
+        document = read_document(text, source)
+        stricter = check_tightened(document, source)
+        config = parse_document(document, source)
     except InvalidExport as error:
-        return Checked(source, text, None, error.findings)
-    return Checked(source, text, config, tuple(check_config(config, source)))
+        places = {finding.where for finding in error.findings}
+        others = [finding for finding in stricter if finding.where not in places]
+        return Checked(source, text, None, (*error.findings, *others)[: MAX_FINDINGS + 1])
+    found = [*stricter, *check_config(config, source, document)]
+    return Checked(source, text, config, tuple(limit(found, source)))
 
 
-def check_config(config: ExportConfig, source: str = "<text>") -> list[Diagnostic]:
-    """Findings on one export that follows the model, less those that the file waives."""
-    found = [*_check_alone(config, source), *lint_sources(compile_sources(config), where=source)]
+def check_config(config: ExportConfig, source: str = "<text>", document: Document | None = None) -> list[Diagnostic]:
+    """Findings on one export that follows the model, less those that the file waives.
+
+    With the `document` that it was read from, findings name the line and the path in the file.
+    """
+    found = list(_check_alone(config, source, document))
     try:
         compile_automation(config, _SOME_SUBSCRIPTION, "")
-    except BodyTooLarge as error:
+    except BodyTooLarge as error:  # whatever else there is has to wait: findings on so many rules would not be read
         found.append(Diagnostic("too-large", "error", source, f"{error}.", "Split the export into several files."))
+    else:
+        sources = compile_sources(config)
+        names = None if document is None else FilePlaces(document, config, sources, source).name
+        found += lint_sources(sources, where=source, place_names=names)
     waived = {waiver.code for waiver in config.waive}
     return [
         *(finding for finding in found if finding.code not in waived or finding.code not in CODES),
@@ -59,13 +78,17 @@ def check_config(config: ExportConfig, source: str = "<text>") -> list[Diagnosti
     ]
 
 
-def _check_alone(config: ExportConfig, source: str) -> Iterator[Diagnostic]:
+def _check_alone(config: ExportConfig, source: str, document: Document | None) -> Iterator[Diagnostic]:
+    def place(*path: str) -> str:
+        line = "" if document is None else f"{document.line_of(path)}:"
+        return f"{source}:{line} {'.'.join(path)}"
+
     alerts = config.export.alerts
     if alerts is not None and alerts.frequency is None and "snapshot" in config.export.frequency:
         yield Diagnostic(
             "alerts-have-no-snapshot",
             "warning",
-            f"{source}: export.alerts",
+            place("export", "alerts"),
             "alerts have no snapshot; they are exported as they arise only.",
             "Say so: alerts.frequency: [streaming].",
         )
@@ -75,15 +98,41 @@ def _check_alone(config: ExportConfig, source: str) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "custom-adds-nothing",
                 "warning",
-                f"{source}: export.custom",
+                place("export", "custom"),
                 f"{custom.event_source} is exported whole, by its section or here; other rule sets count for nothing.",
                 "Take one of the two out.",
             )
+    yield from _check_region(config.automation.location, place("automation", "location"))
+    yield from _check_plans(config, place("export", "alerts", "plans"))
     wanted = _PORTAL_NAMES.get(automation_name(config).lower())
     if wanted == "eventHub" and config.destination.event_hub is None:
-        yield _misnamed(source, "ExportToWorkspace")
+        yield _misnamed(place("automation", "name"), "ExportToWorkspace")
     if wanted == "logAnalyticsWorkspace" and config.destination.log_analytics_workspace is None:
-        yield _misnamed(source, "ExportToEventHub")
+        yield _misnamed(place("automation", "name"), "ExportToEventHub")
+
+
+def _check_region(location: str, where: str) -> Iterator[Diagnostic]:
+    """An open set: Azure has regions that are not listed here."""
+    name = location.replace(" ", "").lower()
+    if name in CHINA_REGIONS:
+        sentence = f"{location!r} is in Azure China, where Defender for Cloud was retired on 18 August 2026."
+        yield Diagnostic("retired-cloud", CODES["retired-cloud"], where, sentence, "Nothing is exported from there.")
+    elif name not in REGIONS:
+        sentence = f"{location!r} is not a region that is known here."
+        fix = suggest(name, REGIONS) or "See `az account list-locations`."
+        yield Diagnostic("unknown-region", CODES["unknown-region"], where, sentence, fix)
+    elif name != location:
+        sentence = f"{location!r} is not the name of a region as Azure writes it."
+        yield Diagnostic("unknown-region", CODES["unknown-region"], where, sentence, f"Write {name}.")
+
+
+def _check_plans(config: ExportConfig, where: str) -> Iterator[Diagnostic]:
+    """Plans whose alerts bear one of two names, when only one is listed."""
+    plans = {plan.lower() for plan in (config.export.alerts.plans if config.export.alerts else None) or ()}
+    for plan, other in PLAN_PAIRS.items():
+        if plan in plans and other.lower() not in plans:
+            sentence = f"alerts on servers say {_PLAN_NAMES[plan]} or {other}, and only one of them is listed."
+            yield Diagnostic("half-a-plan", "warning", where, sentence, f"Add {other}.")
 
 
 def _sections(config: ExportConfig) -> Iterator[tuple[str, bool]]:
@@ -93,22 +142,22 @@ def _sections(config: ExportConfig) -> Iterator[tuple[str, bool]]:
         yield source.event_source, bool(source.rule_sets)
 
 
-def _misnamed(source: str, right: str) -> Diagnostic:
+def _misnamed(where: str, right: str) -> Diagnostic:
     return Diagnostic(
         "portal-name-mismatch",
         "warning",
-        f"{source}: automation.name",
+        where,
         "the portal shows an automation of this name on the tab of the other kind of destination.",
         f"Name it {right}, or anything else.",
     )
 
 
 def _check_waivers(waived: Iterable[str], found: set[str], source: str) -> Iterator[Diagnostic]:
+    where, known = f"{source}: waive", f"One of {', '.join(CODES)}."
     for code in sorted(waived):
-        where = f"{source}: waive"
         if code not in CODES:
             sentence = f"{code!r} is no code of the linter."
-            yield Diagnostic("unknown-waiver", "error", where, sentence, f"One of {', '.join(CODES)}.")
+            yield Diagnostic("unknown-waiver", "error", where, sentence, known)
         elif code not in found:
             yield Diagnostic("unused-waiver", "warning", where, f"nothing here is {code!r} any more.", "Take it out.")
 

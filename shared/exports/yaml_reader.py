@@ -31,10 +31,17 @@ class Unreadable(ValueError):  # noqa: N818 - names the state of the text
 
 @dataclass
 class Document:
-    """A file's content and the line (from 1) at which each path begins."""
+    """A file's content and the line (from 1) at which each path begins.
+
+    `written` has the text of each unquoted number and boolean; `blank` the paths without a value; `odd` the lines
+    with what YAML allows and a hand-written file should not hold, and the words for it.
+    """
 
     content: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
+    written: dict[Path, str] = field(default_factory=dict)
+    blank: list[Path] = field(default_factory=list)
+    odd: list[tuple[int, str, str]] = field(default_factory=list)
 
     def line_of(self, path: Path) -> int:
         """The line of `path`, or of the nearest part of it that the file has."""
@@ -66,10 +73,23 @@ def read(text: str | bytes) -> Document:
         for event in yaml.parse(_decode(text), Loader=loader):
             reading.take(event)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
-        raise Unreadable("not-yaml", mark.line + 1 if mark else 0, f"this is not YAML: {problem}.", "") from error
+        raise _not_yaml(error, text) from error
     return reading.document
+
+
+def _not_yaml(error: Any, text: str | bytes) -> Unreadable:
+    """What the parser stumbled over, at the line where it can be mended."""
+    mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    line = mark.line + 1 if mark else 0
+    problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
+    rows = _decode(text).splitlines()
+    if mark is not None and "cannot start any token" in problem and "\t" in rows[line - 1][: mark.column + 1]:
+        return Unreadable("not-yaml", line, "this is not YAML: a tab indents this line.", "Indent with spaces.")
+    if opened is not None and "flow" in (getattr(error, "context", None) or ""):
+        bracket = "}" if "mapping" in error.context else "]"
+        sentence = f"this is not YAML: what is opened in this line is not closed before line {line} ({problem})."
+        return Unreadable("not-yaml", opened.line + 1, sentence, f"Add the missing {bracket} or comma.")
+    return Unreadable("not-yaml", line, f"this is not YAML: {problem}.", "")
 
 
 def _decode(text: str | bytes) -> str:
@@ -91,33 +111,49 @@ class _Reading:
     """Builds plain data from YAML events, one at a time."""
 
     def __init__(self) -> None:
+        from yaml import events
+
+        self._events: Any = events
         self.document = Document()
         self._open: list[_Open] = []
         self._documents = 0
 
     def take(self, event: Any) -> None:
-        name = type(event).__name__
-        line = event.start_mark.line + 1
-        if name == "AliasEvent" or getattr(event, "anchor", None):
-            raise Unreadable("alias", line, "aliases and anchors (* and &) are refused.", "Write the value out.")
-        if name == "DocumentStartEvent":
+        kind, events, line = type(event), self._events, event.start_mark.line + 1
+        if kind is events.ScalarEvent:
+            if event.anchor or event.tag:
+                self._refuse_names(event, line)
+            self._scalar(event, line)
+        elif kind is events.MappingEndEvent or kind is events.SequenceEndEvent:
+            self._open.pop()
+        elif kind is events.MappingStartEvent or kind is events.SequenceStartEvent:
+            if event.anchor or event.tag:
+                self._refuse_names(event, line)
+            self._begin({} if kind is events.MappingStartEvent else [], line)
+        elif kind is events.AliasEvent:
+            self._refuse_names(event, line)
+        elif kind is events.DocumentStartEvent:
             self._documents += 1
             if self._documents > 1:
                 raise Unreadable("several-documents", line, "the file holds several documents.", "One export a file.")
-        elif name in {"MappingEndEvent", "SequenceEndEvent"}:
-            self._open.pop()
-        elif name == "ScalarEvent":
-            self._scalar(event, line)
-        elif name == "MappingStartEvent":
-            self._begin({}, line)
-        elif name == "SequenceStartEvent":
-            self._begin([], line)
+
+    def _refuse_names(self, event: Any, line: int) -> None:
+        """Refuse an alias or an anchor; note an explicit tag, which changes nothing."""
+        if event.anchor:
+            raise Unreadable("alias", line, "aliases and anchors (* and &) are refused.", "Write the value out.")
+        self.document.odd.append((line, f"the tag {event.tag!r} changes nothing here.", "Take the tag out."))
 
     def _scalar(self, event: Any, line: int) -> None:
         top = self._open[-1] if self._open else None
         if top is None or not isinstance(top.container, dict) or top.key is not None:
-            plain = event.implicit[0]
-            self._put(_resolve(event.value) if plain else event.value, line)
+            if "\0" in event.value:
+                self.document.odd.append((line, "the text holds a NUL character.", "Take it out."))
+            value = _resolve(event.value) if event.implicit[0] else event.value
+            path = self._put(value, line)
+            if value is None:
+                self.document.blank.append(path)
+            elif not isinstance(value, str):
+                self.document.written[path] = event.value
         elif event.value in top.container:
             raise Unreadable("repeated-key", line, f"the key {event.value!r} is given twice.", "Keep one of them.")
         else:

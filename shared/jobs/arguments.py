@@ -47,11 +47,13 @@ _GROUPS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "management g
 _EXPORTS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "export names")
 _KINDS = _list_of(lambda item: item in RECORD_KINDS, f"kinds of record ({', '.join(RECORD_KINDS)})")
 
+_CAUSES = _list_of(lambda item: item == "release", "causes that wait for being named (release)")
+
 _SCOPE: Mapping[str, Callable[[Any], Any]] = {"subscriptions": _SUBSCRIPTIONS, "managementGroups": _GROUPS}
 
 ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "plan": {**_SCOPE, "exports": _EXPORTS},
-    "reconcile": {**_SCOPE, "exports": _EXPORTS},
+    "plan": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES},
+    "reconcile": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES},
     "preview": {"export": _one(_NAME, "an export's name"), **_SCOPE},
     "backfill": {**_SCOPE, "kinds": _KINDS, "export": _one(_NAME, "an export's name")},
     "replay": {
@@ -59,6 +61,8 @@ ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
         "reason": _one(_NAME, "a dead letter's reason"),
         "parked": _flag,
     },
+    "accept": {},
+    "claim": {"formerInstance": _one(_NAME, "an instance's id")},
 }
 REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",)}
 
@@ -78,7 +82,8 @@ def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         if name == "kind":
             continue
         if name not in allowed:
-            raise ValueError(f"a {kind} job takes only {', '.join(allowed)}")
+            takes = f"only {', '.join(allowed)}" if allowed else "nothing more"
+            raise ValueError(f"a {kind} job takes {takes}")
         try:
             arguments[name] = allowed[name](value)
         except ValueError as error:
@@ -89,3 +94,16 @@ def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if len(json.dumps(arguments)) > _MAX_CHARACTERS:
         raise ValueError("these are too many names for one job; name management groups, or start several jobs")
     return kind, arguments
+
+
+def refusal_of(kind: str, arguments: Any) -> str:
+    """Why a stored job of this kind can't be carried out as it was asked for; empty when it can."""
+    if not isinstance(arguments, Mapping):
+        return "its arguments are no object"
+    if "kind" in arguments:
+        return "its arguments name a kind"
+    try:
+        read_arguments({"kind": kind, **arguments})
+    except ValueError as error:
+        return str(error)
+    return ""

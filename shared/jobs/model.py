@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-KINDS = ("plan", "reconcile", "preview", "backfill", "replay")
+KINDS = ("plan", "reconcile", "preview", "backfill", "replay", "accept", "claim")
 FINAL = frozenset({"succeeded", "failed", "dead"})
+STATES = frozenset({"queued", "running", *FINAL})
 
 # A worker renews its heartbeat several times within STALE_AFTER; one that misses it is gone, and the queue's next
 # delivery may take the job over.  A job that no worker took over by DEAD_AFTER is marked dead.
@@ -28,7 +29,8 @@ _END_OF_TIME_MS = 10**13
 class Job:
     """One piece of work: what was asked, by whom, and how far it is.
 
-    `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.
+    `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.  `release`
+    wrote it last.  `trouble` says why this release leaves it as it is, and what helps; empty when it does not.
     """
 
     id: str
@@ -45,6 +47,8 @@ class Job:
     cursor: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
     error: str = ""
+    release: str = ""
+    trouble: str = ""
 
     @property
     def final(self) -> bool:
@@ -59,7 +63,9 @@ class Job:
 
 
 def said_dead(job: Job, now: datetime) -> Job | None:
-    """The job marked dead when no worker can finish it any more; None before."""
+    """The job marked dead when no worker can finish it any more; None before, or where it is left as it is."""
+    if job.trouble:
+        return None
     if job.quiet_for(now) > DEAD_AFTER:
         return replace(job, state="dead", finished=now, error="Its worker stopped and none took it over.")
     if job.state == "queued" and now - (job.heartbeat or job.created) > LOST_AFTER:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,6 +67,8 @@ class Runners:
             "preview": self.preview,
             "backfill": self.backfill,
             "replay": self.replay,
+            "accept": self.accept,
+            "claim": self.claim,
         }
 
     async def plan(self, job: Job, progress: Progress) -> Mapping[str, Any]:
@@ -78,6 +80,20 @@ class Runners:
         """Reconcile now, whatever RECONCILE_MODE says: the caller has asked for it."""
         progress.say("reconciling")
         return (await self._reconciler.apply(_request(job))).as_dict()
+
+    async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
+        """Say that the stored files are meant as they are."""
+        try:
+            return {"storeNumber": await self._reconciler.accept_store()}
+        except ValueError as refusal:
+            raise JobRefusedError(str(refusal)) from None
+
+    async def claim(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Take over the automations that another app wrote for this instance, and those of a former one."""
+        progress.say("taking over")
+        former = str(job.arguments.get("formerInstance", ""))
+        request = replace(_request(job), claim=True, former_instance=former)
+        return (await self._reconciler.apply(request)).as_dict()
 
     async def preview(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """How many present records each rule set of an export would send."""
@@ -191,6 +207,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
 
 
 def _request(job: Job) -> Any:
+    from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
     from shared.reconcile.run import Request
 
@@ -200,6 +217,7 @@ def _request(job: Job) -> Any:
         subscriptions=arguments.get("subscriptions", ()),
         management_groups=arguments.get("managementGroups", ()),
         exports=arguments.get("exports", ()),
+        causes=[Cause(cause) for cause in arguments.get("causes", ())],
     )
 
 

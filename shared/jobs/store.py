@@ -1,7 +1,8 @@
 """Job states in Table Storage, their results in Blob Storage, their messages in a queue.
 
 Every change of a job is conditional on its ETag, so of two workers, or a worker and a reader that says it dead,
-only one wins.
+only one wins.  A row of a newer format, or one that can't be read, is shown with what helps and never changed;
+members that this release does not know stay in their row.  What is over is decided by the storage's own clock.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.jobs.model import ID_PATTERN, Job, new_id, oldest_id, said_dead
+from shared import stored_format
+from shared.azure.storage_time import storage_time
+from shared.jobs.arguments import refusal_of
+from shared.jobs.model import ID_PATTERN, STATES, Job, new_id, oldest_id, said_dead
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -52,6 +56,18 @@ class JobPage(NamedTuple):
     more: bool
 
 
+def job_of(message: bytes) -> str:
+    """The id of the job that a queue message names.
+
+    Raises:
+        KeptAsIs: the message is of a newer format or names none; the queue keeps it among its poison messages.
+    """
+    job = stored_format.read_object("job message", message).get("job")
+    if not isinstance(job, str):
+        raise stored_format.KeptAsIs("this job message names no job: start the job again")
+    return job
+
+
 class JobStore:
     """Jobs of this deployment."""
 
@@ -60,8 +76,21 @@ class JobStore:
         self._results = results
         self._queue = queue
 
-    async def submit(self, kind: str, arguments: Mapping[str, Any], actor: str, *, now: datetime, key: str = "") -> Job:
-        """Create a job and queue it; the same `key` again gives the same job.
+    async def now(self) -> datetime:
+        """The storage's own time: that of a host may be wrong, and must not end the jobs of others."""
+        return await storage_time(self._results)
+
+    async def submit(
+        self,
+        kind: str,
+        arguments: Mapping[str, Any],
+        actor: str,
+        *,
+        now: datetime,
+        key: str = "",
+        sent: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Create a job and queue it; the same `key` again gives the same job.  `sent` is the request as it was sent.
 
         A crash at any point is mended by the same call again: the key names the job before the job exists, and a
         queued job is announced once more (a second announcement finds it taken).
@@ -71,7 +100,7 @@ class JobStore:
         """
         job = Job(new_id(now), kind, dict(arguments), actor, now)
         if key:
-            job = replace(job, id=await self._reserve(key, job))
+            job = replace(job, id=await self._reserve(key, job, sent))
         from azure.core.exceptions import ResourceExistsError
 
         try:
@@ -82,22 +111,33 @@ class JobStore:
             await self.announce(job.id)
         return job
 
-    async def announce(self, job_id: str) -> None:
-        """Put the job's message in the queue."""
-        await self._queue.send_message(json.dumps({"job": job_id}))
+    async def announce(self, job_id: str, *, after: timedelta = timedelta()) -> None:
+        """Put the job's message in the queue, to be delivered once `after` has passed."""
+        message = {"job": job_id, **stored_format.stamp("job message")}
+        await self._queue.send_message(json.dumps(message), visibility_timeout=int(after.total_seconds()))
 
-    async def _reserve(self, key: str, job: Job) -> str:
+    async def _reserve(self, key: str, job: Job, sent: Mapping[str, Any] | None) -> str:
+        """The id of the job that this key names; what was sent is compared, since its normal form may change."""
         from azure.core.exceptions import ResourceExistsError
 
         row = hashlib.sha256(key.encode()).hexdigest()
-        asked = hashlib.sha256(json.dumps([job.kind, job.arguments], sort_keys=True).encode()).hexdigest()
+        normal = _digest([job.kind, job.arguments])
+        asked = _digest(sent) if sent is not None else normal
         try:
             await self._table.create_entity(
-                {"PartitionKey": _KEYS, "RowKey": row, "job": job.id, "asked": asked, "created": job.created}
+                {
+                    "PartitionKey": _KEYS,
+                    "RowKey": row,
+                    "job": job.id,
+                    "asked": asked,
+                    "created": job.created,
+                    **stored_format.stamp("idempotency key"),
+                }
             )
         except ResourceExistsError:
             earlier = await self._table.get_entity(_KEYS, row)
-            if earlier["asked"] != asked:
+            # Before formats had a number, the digest was of the arguments as the API had read them.
+            if earlier.get("asked") not in {asked, normal} or not re.fullmatch(ID_PATTERN, str(earlier.get("job"))):
                 raise JobConflictError from None
             return str(earlier["job"])
         return job.id
@@ -116,7 +156,7 @@ class JobStore:
             entity = await self._table.get_entity(_JOBS, job_id)
         except ResourceNotFoundError:
             raise JobNotFoundError(job_id) from None
-        return Stored(_job(entity), str(entity.metadata["etag"]))
+        return Stored(_job(entity, entity.metadata["timestamp"]), str(entity.metadata["etag"]))
 
     async def settled(self, job_id: str, now: datetime) -> Job:
         """One job with its result, marked dead first when no worker can finish it.
@@ -125,10 +165,18 @@ class JobStore:
             JobNotFoundError: there is none of this id.
         """
         job = await self._settle(await self.get(job_id), now)
-        return replace(job, result=await self._result(job_id)) if job.state == "succeeded" else job
+        if job.state != "succeeded" or job.trouble:
+            return job
+        try:
+            return replace(job, result=await self._result(job_id))
+        except stored_format.KeptAsIs as kept:
+            return replace(job, trouble=str(kept))
 
     async def _settle(self, stored: Stored, now: datetime) -> Job:
-        while dead := said_dead(stored.job, now):
+        """The job, marked dead where the storage's own time agrees with the host's `now` that no worker will end it."""
+        if not said_dead(stored.job, now):
+            return stored.job
+        while dead := said_dead(stored.job, await self.now()):
             try:
                 await self.save(dead, stored.etag)
             except JobChangedError:
@@ -148,11 +196,11 @@ class JobStore:
         from azure.data.tables import UpdateMode
 
         if job.result is not None:
-            body = json.dumps(job.result, default=str)
+            body = json.dumps({**stored_format.stamp("job result"), "result": job.result}, default=str)
             await self._results.upload_blob(f"jobs/{job.id}.json", body, overwrite=True)
         try:
             saved = await self._table.update_entity(
-                _entity(job), mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                _entity(job), mode=UpdateMode.MERGE, etag=etag, match_condition=MatchConditions.IfNotModified
             )
         except HttpResponseError as error:
             if error.status_code == 412:  # noqa: PLR2004 - precondition failed
@@ -170,18 +218,25 @@ class JobStore:
         async for entity in entities:
             if len(jobs) == size:
                 return JobPage(jobs, more=True)
-            jobs.append(await self._settle(Stored(_job(entity), str(entity.metadata["etag"])), now))
+            stored = Stored(_job(entity, entity.metadata["timestamp"]), str(entity.metadata["etag"]))
+            jobs.append(await self._settle(stored, now))
         return JobPage(jobs, more=False)
 
-    async def expire(self, older_than: datetime) -> int:
-        """Forget jobs older than that, with their results and idempotency keys; gives how many jobs."""
-        limit = {"limit": oldest_id(older_than)}
+    async def expire(self, retention: timedelta) -> int:
+        """Forget jobs that were made longer ago than that, by the storage's time; gives how many jobs.
+
+        Their results and idempotency keys go with them.  A job that is not over stays.
+        """
+        limit = {"limit": oldest_id(await self.now() - retention)}
         keys = self._table.query_entities(f"PartitionKey eq '{_KEYS}' and job gt @limit", parameters=limit)
         async for entity in keys:
             await self._table.delete_entity(entity)
         expired = 0
         jobs = self._table.query_entities(f"PartitionKey eq '{_JOBS}' and RowKey gt @limit", parameters=limit)
         async for entity in jobs:
+            known = _job(entity, entity.metadata["timestamp"])
+            if known.trouble or not known.final:
+                continue
             await self._forget_result(entity["RowKey"])
             await self._table.delete_entity(entity)
             expired += 1
@@ -200,10 +255,13 @@ class JobStore:
 
         try:
             download = await self._results.download_blob(f"jobs/{job_id}.json")
-            result: Mapping[str, Any] = json.loads(await download.readall())
+            document = stored_format.read_object("job result", await download.readall())
         except ResourceNotFoundError:
             return None
-        return result
+        found = document.get("result", {}) if stored_format.FORMAT in document else document
+        if not isinstance(found, dict):
+            raise stored_format.KeptAsIs("this job result holds no object: nothing is done with it")
+        return found
 
 
 _TIMES = ("created", "started", "heartbeat", "finished")
@@ -211,24 +269,68 @@ _TEXTS = ("kind", "actor", "state", "progress", "error")
 _DOCUMENTS = ("arguments", "cursor")
 
 
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
 def _entity(job: Job) -> dict[str, Any]:
     entity: dict[str, Any] = {"PartitionKey": _JOBS, "RowKey": job.id, "attempt": job.attempt}
+    entity.update(stored_format.stamp("job"))
     entity.update({name: getattr(job, name)[:_MAX_TEXT] for name in _TEXTS})
     entity.update({name: json.dumps(getattr(job, name)) for name in _DOCUMENTS})
     entity.update({name: value for name in _TIMES if (value := getattr(job, name)) is not None})
     return entity
 
 
-def _job(entity: Mapping[str, Any]) -> Job:
+def _job(entity: Mapping[str, Any], written: Any) -> Job:
+    """A job as stored; where it can't be read whole, what can be, and `trouble`.  `written` is the storage's time."""
+    trouble = _trouble(entity)
+    texts = {name: str(entity.get(name) or "") for name in _TEXTS}
+    times: dict[str, Any] = {name: value for name in _TIMES if (value := _plain(entity.get(name))) is not None}
+    if texts["state"] == "running":
+        times["heartbeat"] = _plain(written)
+    attempt = entity.get("attempt")
+    documents = {name: found if isinstance(found := _document(entity.get(name)), dict) else {} for name in _DOCUMENTS}
+    members: dict[str, Any] = {"created": _plain(written), **times, **texts, **documents}
     return Job(
-        id=entity["RowKey"],
-        attempt=entity["attempt"],
-        **{name: entity[name] for name in _TEXTS},
-        **{name: json.loads(entity[name]) for name in _DOCUMENTS},
-        **{name: _plain(entity[name]) for name in _TIMES if name in entity},
+        id=str(entity["RowKey"]),
+        attempt=attempt if isinstance(attempt, int) else 0,
+        release=str(entity.get("release") or ""),
+        trouble=trouble,
+        **members,
     )
 
 
-def _plain(moment: datetime) -> Any:
-    """The time as the standard library has it: Table Storage's own type can't be encoded."""
+def _trouble(entity: Mapping[str, Any]) -> str:
+    """Why this release leaves a job as it is: it reads neither more nor less than it knows."""
+    try:
+        stored_format.admit("job", entity)
+    except stored_format.KeptAsIs as kept:
+        return str(kept)
+    if entity.get("state") not in STATES:
+        return f"this job has a state that this release does not know: {stored_format.needs(entity)}"
+    if any(not isinstance(entity.get(name), str) for name in (*_TEXTS, *_DOCUMENTS)):
+        return "this job lacks a member that every job has: nothing is done with it; start it again"
+    if not isinstance(entity.get("attempt"), int) or isinstance(entity.get("attempt"), bool):
+        return "this job does not say how often it was tried: nothing is done with it; start it again"
+    if any(name in entity and _plain(entity[name]) is None for name in _TIMES) or "created" not in entity:
+        return "this job holds a time that is none: nothing is done with it; start it again"
+    if not isinstance(_document(entity["cursor"]), dict):
+        return "this job does not say how far it came: nothing is done with it; start it again"
+    if refusal := refusal_of(str(entity["kind"]), _document(entity["arguments"])):
+        return f"this release does not do this job ({refusal}): {stored_format.needs(entity)}"
+    return ""
+
+
+def _document(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _plain(moment: Any) -> Any:
+    """The time as the standard library has it: Table Storage's own type can't be encoded.  None where it is none."""
+    if not isinstance(moment, datetime):
+        return None
     return datetime.combine(moment.date(), moment.time(), UTC)

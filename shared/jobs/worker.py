@@ -21,6 +21,10 @@ class JobBusyError(Exception):
     """Another worker has the job; the queue delivers its message again later."""
 
 
+HANDED_BACK_FOR = timedelta(minutes=5)
+HANDED_BACK_UNTIL = timedelta(hours=24)
+
+
 class UnfinishedError(Exception):
     """Raised by a runner that used up its time: the job is queued again and goes on from its cursor."""
 
@@ -66,13 +70,15 @@ class JobWorker:
     async def run(self, job_id: str) -> None:
         """Carry out one job, unless it is finished already.
 
+        A job that this release leaves as it is goes back into the queue for a worker of the release that it needs.
+
         Raises:
             JobBusyError: a live worker has it.
         """
         try:
             claimed = await self._claim(job_id)
         except JobNotFoundError:
-            log.warning("a message names no job; it is dropped")
+            log.error("a message names a job that is not there: its row was lost or is expired; start it again")  # noqa: TRY400 # says all
             return
         if claimed is None:
             return
@@ -87,11 +93,14 @@ class JobWorker:
             work.cancel()
             await asyncio.wait([work])
         await self._finish(held, progress, work)
-        await self._store.expire(self._now() - self._retention)
+        await self._store.expire(self._retention)
 
     async def _claim(self, job_id: str) -> Stored | None:
         job, etag = await self._store.get(job_id)
-        now = self._now()
+        if job.trouble or job.kind not in self._runners:
+            await self._hand_back(job)
+            return None
+        now = await self._store.now()
         if job.final:
             return None
         if job.state == "running" and job.quiet_for(now) < STALE_AFTER:
@@ -105,6 +114,13 @@ class JobWorker:
             return Stored(taken, await self._store.save(taken, etag))
         except JobChangedError:
             raise JobBusyError(job_id) from None
+
+    async def _hand_back(self, job: Job) -> None:
+        """Leave a job for another release: while it waits, its message goes round for a day, and not to poison."""
+        log.error("job %s is left as it is: %s", job.id, job.trouble or f"this worker has no runner for {job.kind}")
+        age = await self._store.now() - job.created
+        if job.state == "queued" and age < HANDED_BACK_UNTIL:
+            await self._store.announce(job.id, after=HANDED_BACK_FOR)
 
     async def _beat(self, claimed: Stored, progress: Progress, work: asyncio.Future[Mapping[str, Any]]) -> Stored:
         from azure.core.exceptions import AzureError

@@ -102,7 +102,8 @@ class Desired:
     """An automation as an export declares it; `body` holds no secret, destinations add theirs at write time.
 
     `blocked` is the sentence that says why it can't be written, `tenant_id` the destination's tenant where that is
-    another.
+    another.  `number` is the store's number when the file's version was put.  `partial` bodies hold what is live where
+    a new release would write something else.
     """
 
     export: str
@@ -114,6 +115,8 @@ class Desired:
     group_tags: Mapping[str, str] = field(default_factory=dict)
     blocked: str = ""
     tenant_id: str = ""
+    number: int = 0
+    partial: bool = False
 
 
 @dataclass(frozen=True)

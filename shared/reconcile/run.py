@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
 from shared.reconcile.apply.executor import Apply, Outcome
@@ -26,8 +27,9 @@ from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.model import Inventory, Subscription
 from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
 from shared.reconcile.plan.guards import Guards
-from shared.reconcile.plan.model import Declaration, Item, Plan
-from shared.reconcile.plan.planner import make_plan
+from shared.reconcile.plan.marks import Writer, highest_number
+from shared.reconcile.plan.model import Cause, Declaration, Item, Plan
+from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
 from shared.reconcile.report.report_store import Reports
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id
@@ -55,9 +57,10 @@ class Request:
 
     `reviewed` is a plan that the run must still find right; `accept_fewer` lets deletes go on although subscriptions
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
-    `exports` narrow the run to those; empty means all.  With `propose` the run plans what that makes of the stored
-    exports; it leaves no report and no row, since it says nothing about what is in force.  `planned` is called before
-    the first write, `progress` after each.
+    `exports` narrow the run to those; empty means all.  `causes` lets through what waits for being named.  With `claim`
+    the run only takes over automations that another app wrote last, and those of `former_instance`.  With `propose` the
+    run plans what that makes of the stored exports; it leaves no report and no row, since it says nothing about what is
+    in force.  `planned` is called before the first write, `progress` after each.
     """
 
     caller: Caller
@@ -65,6 +68,9 @@ class Request:
     management_groups: Collection[str] = ()
     exports: Collection[str] = ()
     propose: Callable[[LoadedExports], LoadedExports] | None = None
+    causes: Collection[Cause] = ()
+    claim: bool = False
+    former_instance: str = ""
     reviewed: Plan | None = None
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
@@ -83,7 +89,8 @@ class _Run:
     kept: bool = True
     lease: RunLease | None = None
     applying: Apply | None = None
-    configs: Sequence[ExportConfig] = field(default_factory=tuple)
+    writer: Writer = field(default_factory=Writer)
+    loaded: LoadedExports | None = None
 
 
 class Reconciler:
@@ -112,6 +119,11 @@ class Reconciler:
     def instance_id(self) -> str:
         """The deployment that this reconciler writes for."""
         return self._settings.instance_id
+
+    @property
+    def writer_name(self) -> str:
+        """Who writes for the instance here: the storage account and the container of export files."""
+        return f"{self._clients.blobs.account_name}/{self._settings.exports_container}".lower()
 
     @property
     def reports(self) -> Reports:
@@ -148,11 +160,24 @@ class Reconciler:
         arm = Arm(self._clients, self._clock, Pacer(self._clock))
         return await self._discover(Graph(self._clients, self._clock), arm, management_groups)
 
+    async def accept_store(self) -> int:
+        """Say that the stored files are meant as they are; gives the store's new number, above every one seen.
+
+        Raises:
+            ValueError: discovery is incomplete, so that a higher number may be overlooked.
+        """
+        inventory = await self.discover()
+        if not inventory.complete:
+            raise ValueError(f"discovery is incomplete: {'; '.join(inventory.reasons)}")
+        baseline = await self.reports.baseline()
+        in_force = highest_number(inventory.automations, self.instance_id)
+        return await self._exports.accept(max(in_force, baseline.store_number))
+
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
         run.kept = request.propose is None
         if run.kept:
-            await self.reports.open()
+            await self.reports.save(run.report)
         try:
             if mode == "plan":
                 await self._look(run, request)
@@ -177,7 +202,16 @@ class Reconciler:
 
     def _begin(self, request: Request, mode: str) -> _Run:
         now = self._clock.now()
-        report = Report(new_run_id(now), self._settings.instance_id, request.caller, mode, now, now)
+        report = Report(
+            new_run_id(now),
+            self._settings.instance_id,
+            request.caller,
+            mode,
+            now,
+            now,
+            running=True,
+            writer=self.writer_name,
+        )
         deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
         arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
         run = _Run(report, arm, Graph(self._clients, self._clock), self._destinations(arm))
@@ -200,6 +234,7 @@ class Reconciler:
             "actor": run.report.caller.actor.encode("ascii", "replace").decode(),
             "host": platform.node().encode("ascii", "replace").decode(),
             "since": run.report.started.isoformat(timespec="seconds"),
+            **stored_format.stamp_texts("run lease"),
         }
         return RunLease(self._container, holder, renew_every=self.renew_seconds)
 
@@ -209,6 +244,7 @@ class Reconciler:
         loaded = await self._exports.load_all()
         if request.propose:
             loaded = request.propose(loaded)
+        run.loaded = loaded
         configs = [export.config for export in loaded.exports]
         unreadable = {
             problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
@@ -222,25 +258,40 @@ class Reconciler:
         scopes = [config.scope for config in configs]
         groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
         inventory = await self._discover(run.graph, run.arm, sorted(groups))
-        doubts = list(inventory.reasons)
+        baseline = await self.reports.baseline()
+        fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
+        doubts = [*inventory.reasons, *filter(None, (fewer,))]
+        run.report = replace(run.report, saw_all=not doubts, store_number=max(loaded.number, baseline.store_number))
         if not request.accept_fewer:
-            seen_before = await self.reports.subscriptions_seen()
-            doubts += filter(None, (fallen(inventory, seen_before), "" if configs or unreadable else _NO_FILES))
+            doubts += filter(None, (baseline.trouble, "" if configs or unreadable or loaded.deleted else _NO_FILES))
         run.report = replace(run.report, subscriptions=inventory.subscriptions)
-        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
-        declaration = Declaration(
-            desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared),
-            {config.name for config in configs},
-            unreadable,
-            tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
-        )
         inventory = Inventory(inventory.subscriptions, inventory.automations, tuple(doubts))
-        guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))
-        plan = make_plan(
-            declaration, inventory, settings.instance_id, guards, _narrowing(request, inventory.subscriptions)
-        )
+        run.writer = Writer(self.writer_name, loaded.number, baseline.store_number, loaded.trouble)
+        if request.claim:
+            plan = make_claim(inventory, settings.instance_id, run.writer, request.former_instance)
+        else:
+            plan = await self._plan(run, request, loaded, configs, inventory)
         run.report = replace(run.report, plan=plan)
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
+
+    async def _plan(
+        self, run: _Run, request: Request, loaded: LoadedExports, configs: Sequence[ExportConfig], inventory: Inventory
+    ) -> Plan:
+        settings = self._settings
+        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
+        numbers = {export.name: export.number for export in loaded.exports}
+        declaration = Declaration(
+            desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared, numbers),
+            {config.name for config in configs},
+            run.report.unreadable,
+            tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
+            loaded.deleted,
+            {problem.name for problem in loaded.problems},
+        )
+        guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))
+        terms = Terms(guards, run.writer, request.causes)
+        narrowing = _narrowing(request, inventory.subscriptions)
+        return make_plan(declaration, inventory, settings.instance_id, terms, narrowing)
 
     async def _discover(self, graph: Graph, arm: Arm, management_groups: Sequence[str]) -> Inventory:
         if self._settings.inventory == "graph":
@@ -252,10 +303,14 @@ class Reconciler:
             refuse_if_stale(request.reviewed, run.report.plan)
         if request.planned:
             request.planned(run.report)
+        if run.loaded is not None and not (request.claim or run.report.plan.hold):
+            run.writer = replace(run.writer, number=await self._exports.take_on(run.loaded))
+            run.report = replace(run.report, store_number=max(run.writer.number, run.report.store_number))
         run.applying = Apply(
             run.arm,
             run.destinations,
             self._settings.instance_id,
+            writer=run.writer,
             pause=self._clock.sleep,
             concurrency=self._settings.apply_concurrency,
             register_provider=self._settings.register_provider,
@@ -269,13 +324,13 @@ class Reconciler:
 
         requests = dict(run.arm.requests) | {"resource graph": run.graph.requests}
         outcomes = run.applying.outcomes if run.applying else ()
-        run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests)
+        run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests, running=False)
         _log(run.report, "run ended", outcome=run.report.outcome, reason=run.report.reason, **run.report.counts)
         if not run.kept:
             return
         try:
             await self.reports.save(run.report)
-            await self.reports.expire(run.report.ended)
+            await self.reports.expire()
         except AzureError:
             logger.exception("run %s: its report could not be kept", run.report.run_id)
         if self._rows is not None:

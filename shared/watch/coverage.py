@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
-from shared.exports.compiler import INSTANCE_TAG, MANAGED_BY, MANAGED_BY_TAG, NAME_TAG
+from shared.exports.automation_linter import can_receive, lint_actions, lint_scopes
+from shared.exports.compiler import NAME_TAG
 from shared.exports.diagnostics import Diagnostic
-from shared.exports.event_sources import EVENT_SOURCES, member
+from shared.exports.event_sources import member
 from shared.exports.explain import explain
-from shared.exports.linter import lint_sources
+from shared.exports.linter import lets_nothing_through, lint_sources
+from shared.exports.ownership import owned, tag
 from shared.exports.rule_sets import MalformedRules, Source, parse_sources
 
 
@@ -40,10 +42,14 @@ class Live(NamedTuple):
 
 
 class Destination(NamedTuple):
-    """Where an automation sends: `kind` is EventHub, Workspace or LogicApp."""
+    """Where an automation sends: `kind` is EventHub, Workspace or LogicApp.
+
+    `usable` is false where nothing can arrive: a namespace instead of a hub, no credential, no resource id.
+    """
 
     kind: str
     resource_id: str
+    usable: bool = True
 
 
 class Exporter(NamedTuple):
@@ -67,8 +73,13 @@ class Exporter(NamedTuple):
 
     @property
     def receivers(self) -> tuple[Destination, ...]:
-        """The event hubs and workspaces among its destinations."""
-        return tuple(each for each in self.destinations if each.kind.lower() != "logicapp")
+        """The event hubs and workspaces among its destinations that records can reach."""
+        return tuple(each for each in self.destinations if each.usable and each.kind.lower() != "logicapp")
+
+    @property
+    def lets_nothing_through(self) -> bool:
+        """Whether no record can pass its filters."""
+        return lets_nothing_through(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,8 @@ class SubscriptionCoverage:
     exporters: Mapping[str, tuple[Exporter, ...]]
 
 
+UNREADABLE: Final = "(unreadable)"
+"""Stands for the event source of an automation whose sources say nothing that can be read."""
 # Stands for an automation's own subscription, so that thousands of equal automations are read once.
 _OWN = "00000000-own"
 
@@ -124,11 +137,15 @@ class _Reader:
         key = orjson.dumps(sources)
         if key not in self._parts:
             self._parts[key] = _parse(sources)
+        around = {finding.code for finding in (*lint_scopes(properties, ""), *lint_actions(properties, ""))}
+        parts = self._parts[key]
+        if around:
+            parts = tuple(part._replace(findings=tuple(sorted({*part.findings, *around}))) for part in parts)
         return _Shape(
             member(properties, "isEnabled") is not False,
             not own.isdisjoint(scopes),
             tuple(destination for destination in found if destination),
-            self._parts[key],
+            parts,
         )
 
 
@@ -141,20 +158,32 @@ def _destination(action: Mapping[str, Any]) -> Destination | None:
     kind = str(member(action, "actionType") or "")
     for key in ("eventHubResourceId", "workspaceResourceId", "logicAppResourceId"):
         if value := member(action, key):
-            return Destination(kind, str(value))
+            return Destination(kind, str(value), can_receive(action))
     return None
 
 
 def _parse(sources: Any) -> tuple[_Part, ...]:
     try:
         parsed = parse_sources(sources)
-    except MalformedRules:
-        return ()
+    except MalformedRules as error:
+        return (_Part(Source(UNREADABLE), f"sources that can't be read: {error}", ("malformed",)),)
+    if not parsed:
+        return (_Part(Source(UNREADABLE), "nothing: it has no sources", ("no-sources",)),)
     findings = lint_sources(parsed)
     return tuple(
-        _Part(source, explain(source), _of(source.event_source, f"sources[{index}] ", findings))
+        _Part(
+            source,
+            explain(source),
+            tuple(
+                sorted(
+                    {
+                        *_of(source.event_source, f"sources[{index}] ", findings),
+                        *(["nothing-passes"] if lets_nothing_through(source) else []),
+                    }
+                )
+            ),
+        )
         for index, source in enumerate(parsed)
-        if source.event_source in EVENT_SOURCES
     )
 
 
@@ -162,7 +191,9 @@ def _of(event_source: str, place: str, findings: Iterable[Diagnostic]) -> tuple[
     """The codes of the findings on one source; one on the list as a whole begins with the source it is about."""
     about = f"{event_source} is "
     return tuple(
-        sorted({each.code for each in findings if f"{each.where} ".startswith(place) or about in each.sentence})
+        sorted(
+            {each.code for each in findings if f"{each.where} ".startswith(place) or each.sentence.startswith(about)}
+        )
     )
 
 
@@ -193,12 +224,11 @@ def cover(
 
 def _exporters(automation: Live, subscription_id: str, instance_id: str, reader: _Reader) -> Iterable[Exporter]:
     shape = reader.read(automation.properties, subscription_id)
-    tags = {name.lower(): value for name, value in automation.tags.items()}
-    ours = tags.get(MANAGED_BY_TAG) == MANAGED_BY and tags.get(INSTANCE_TAG) == instance_id
+    ours = owned(automation.tags, instance_id)
     name = automation.id.rpartition("/")[2]
-    owner, export = ("ours", tags.get(NAME_TAG, "")) if ours else ("foreign", "")
+    owner, export = ("ours", tag(automation.tags, NAME_TAG).lower()) if ours else ("foreign", "")
     destinations = tuple(
-        Destination(kind, resource_id.replace(_OWN, subscription_id)) for kind, resource_id in shape.destinations
+        each._replace(resource_id=each.resource_id.replace(_OWN, subscription_id)) for each in shape.destinations
     )
     for source, phrase, findings in shape.parts:
         yield Exporter(

@@ -24,7 +24,13 @@ def coverage_row(
             if source in {"", name}
         },
         "verdicts": [
-            {"requirement": verdict.requirement, "met": verdict.met, "reason": verdict.reason} for verdict in verdicts
+            {
+                "requirement": verdict.requirement,
+                "met": verdict.met,
+                "reason": verdict.reason,
+                **({"note": verdict.note} if verdict.note else {}),
+            }
+            for verdict in verdicts
         ],
     }
 

@@ -42,6 +42,10 @@ FEEDS: Mapping[str, frozenset[str]] = {
     ),
     "AttackPaths": frozenset({"CloudPosture"}),
 }
+# Kinds whose records say since when they are as they are.
+DATED = frozenset({"Assessments", "SubAssessments"})
+# How long before a snapshot is overdue the last one came at the latest: it comes weekly and is due after nine days.
+_BEFORE_DUE = timedelta(days=2, hours=12)
 _NOTHING_CHANGED = "only changes are exported, and nothing may have changed"
 # How exact `Seen.idle` is: writing it more often would cost more than the day is worth.
 _IDLE_STEP = timedelta(days=1)
@@ -143,6 +147,31 @@ def suspects(
         for expectation in expectations
         if expectation.waits and now - seen.get(expectation.key, Seen()).waiting_since(now) > due
     ]
+
+
+def unproven(
+    expectations: Iterable[Expectation], seen: Mapping[Key, Seen], now: datetime, due: timedelta
+) -> list[Expectation]:
+    """Those of kinds without dates that may have had nothing to send at the last snapshot, asked about once a day.
+
+    Their records do not say since when they are there, so it must be known beforehand that there was none: else the
+    first record after an empty snapshot would be called missing before the next one.
+    """
+    lately = due - _BEFORE_DUE
+    return [
+        each
+        for each in expectations
+        if each.waits
+        and each.kind not in DATED
+        and each.kind not in FLEETING
+        and _unproven(seen.get(each.key, Seen()), now, due, lately)
+    ]
+
+
+def _unproven(seen: Seen, now: datetime, due: timedelta, lately: timedelta) -> bool:
+    waited = now - seen.waiting_since(now)
+    since_arrival = seen.snapshot is None or waited > lately
+    return waited <= due and since_arrival and (seen.idle is None or now - seen.idle >= _IDLE_STEP)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.clock import Clock
 from shared.exports.evaluator import accepts
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.expectations import Declared, Expectation, Key, expect
@@ -20,6 +21,7 @@ from shared.watch.freshness import (
     judge,
     marks,
     suspects,
+    unproven,
     with_nothing_to_send,
 )
 from shared.watch.last_seen import LastSeen
@@ -28,7 +30,7 @@ from shared.watch.present_records import PresentRecords, dated
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 from shared.watch.check_outcome import Compared, Outcome
-from shared.watch.health_rows import HEALTH_TABLE, as_document, comparison_rows, health_rows
+from shared.watch.health_rows import HEALTH_TABLE, as_document, as_far_as_readable, comparison_rows, health_rows
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
 # A day (UTC) -> rows stored by table, or None when they can't be asked for
@@ -38,6 +40,8 @@ LATEST = "freshness/latest.json"
 # An accepted row takes minutes to be stored, so a day is compared when it has been over for a while.
 SETTLES = timedelta(hours=2)
 _ROWS_A_SEND = 1000
+PRESENT_SECONDS = 240.0
+"""For reading what is present: what is not known by then is said to be unknown, and the verdicts are given."""
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +69,7 @@ class FreshnessCheck:
         hub_id: str,
         due: timedelta,
         instance_id: str,
+        seconds: float = PRESENT_SECONDS,
     ) -> None:
         self._last_seen = last_seen
         self._present = present
@@ -74,6 +79,7 @@ class FreshnessCheck:
         self._hub_id = hub_id
         self._due = due
         self._instance_id = instance_id
+        self._seconds = seconds
 
     async def run(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
         """Check everything once: note, judge, compare, keep the answer and send its rows; gives the answer."""
@@ -93,23 +99,25 @@ class FreshnessCheck:
         return as_document(await self._judge(tenant, now, noting=False), tenant.coverage)
 
     async def latest(self) -> dict[str, Any] | None:
-        """The latest answer as it was kept; None before the first check."""
+        """The latest answer as far as it can be read; None before the first check."""
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
             download = await self._answers.download_blob(LATEST)
-            answer: dict[str, Any] = json.loads(await download.readall())
         except ResourceNotFoundError:
             return None
-        return answer
+        return as_far_as_readable(await download.readall())
 
     async def _judge(self, tenant: Tenant, now: datetime, *, noting: bool) -> Outcome:
         expectations = expect(tenant.declared, tenant.coverage, self._hub_id, complete=not tenant.reasons)
         seen = await self._last_seen.read()
+        unreadable = self._last_seen.unreadable
+        expectations = [each for each in expectations if each.key not in unreadable]
         waiting = marks(expectations, seen, now, complete=not tenant.reasons)
         seen |= waiting
-        reasons = list(tenant.reasons)
-        present = await self._present_for(suspects(expectations, seen, now, self._due), now, reasons)
+        reasons = [*tenant.reasons, *(f"what was seen of {key[0]}, {key[1]}: {why}" for key, why in unreadable.items())]
+        asked = [*suspects(expectations, seen, now, self._due), *unproven(expectations, seen, now, self._due)]
+        present = await self._present_for(asked, now, reasons)
         idle = with_nothing_to_send(seen, present, now)
         if noting:
             await self._last_seen.mark({**waiting, **idle})
@@ -123,17 +131,17 @@ class FreshnessCheck:
             health = judge(expectations, evidence, now, self._due)
         return Outcome(now, health, reasons=reasons)
 
-    async def _present_for(
-        self, overdue: Sequence[Expectation], now: datetime, reasons: list[str]
-    ) -> dict[Key, Present]:
-        if not overdue:
+    async def _present_for(self, asked: Sequence[Expectation], now: datetime, reasons: list[str]) -> dict[Key, Present]:
+        if not asked:
             return {}
-        by_key = {each.key: each for each in overdue}
+        by_key = {each.key: each for each in asked}
         counts = {key: [0, 0, 0, 0] for key in by_key}
         kinds = sorted({kind for _, kind in by_key})
         subscriptions = sorted({subscription for subscription, _ in by_key})
         missing: list[str] = []
-        async for subscription, kind, _, record in self._present.read(kinds, subscriptions, missing):
+        async for subscription, kind, _, record in self._present.read(
+            kinds, subscriptions, missing, Clock().deadline(self._seconds)
+        ):
             expectation = by_key.get((subscription, kind))
             if expectation is None:
                 continue

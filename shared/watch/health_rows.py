@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from shared import __version__, stored_format
 from shared.watch.check_outcome import Outcome
 from shared.watch.coverage import SubscriptionCoverage
 
@@ -25,7 +26,60 @@ def as_document(outcome: Outcome, coverage: Sequence[SubscriptionCoverage]) -> d
         }
         health.append({name: _plain(value) for name, value in (asdict(each) | about).items()})
     stored = [{name: _plain(value) for name, value in asdict(each).items()} for each in outcome.stored]
-    return {"checked": _plain(outcome.checked), "reasons": list(outcome.reasons), "health": health, "stored": stored}
+    head = stored_format.stamp("freshness answer")
+    return {
+        **head,
+        "checked": _plain(outcome.checked),
+        "reasons": list(outcome.reasons),
+        "health": health,
+        "stored": stored,
+    }
+
+
+def as_far_as_readable(data: bytes) -> dict[str, Any]:
+    """A kept answer with what of it can be read; what can't is left out and named among its reasons."""
+    empty: dict[str, Any] = {"checked": None, "reasons": [], "health": [], "stored": []}
+    try:
+        document = stored_format.read_object("freshness answer", data)
+    except stored_format.KeptAsIs as kept:
+        return {**empty, "reasons": [str(kept)]}
+    found = {name: document.get(name) if isinstance(document.get(name), list) else None for name in empty}
+    checked = document.get("checked")
+    reasons = [str(reason) for reason in found["reasons"] or ()]
+    if found["health"] is None or not isinstance(checked, str):
+        reasons.append("the kept freshness answer lacks its verdicts or its time: the next check writes it anew")
+    health = [_MISSING | each for each in found["health"] or () if _is_health(each)]
+    stored = [each for each in found["stored"] or () if _is_comparison(each)]
+    left_out = sum(len(found[name] or ()) for name in ("health", "stored")) - len(health) - len(stored)
+    if left_out:
+        reasons.append(f"{left_out} entries of the kept freshness answer can't be read and are left out")
+    head = (stored_format.FORMAT, stored_format.RELEASE)
+    written: dict[str, Any] = {str(name): document[name] for name in head if name in document}
+    when = checked if isinstance(checked, str) else None
+    return {**written, "checked": when, "reasons": reasons, "health": health, "stored": stored}
+
+
+_MISSING: dict[str, Any] = {
+    "name": "", "tenant_id": "", "since": None, "last_seen": None, "last_snapshot": None, "due_by": None,
+    "present": None,
+}  # fmt: skip
+
+
+def _is_health(each: Any) -> bool:
+    if not isinstance(each, dict) or not all(
+        isinstance(each.get(name), str) for name in ("subscription_id", "kind", "verdict", "export", "reason")
+    ):
+        return False
+    texts = ("name", "tenant_id", "since", "last_seen", "last_snapshot", "due_by")
+    return all(isinstance(each.get(name), str | None) for name in texts) and isinstance(each.get("present"), int | None)
+
+
+def _is_comparison(each: Any) -> bool:
+    return (
+        isinstance(each, dict)
+        and all(isinstance(each.get(name), str) for name in ("table", "day"))
+        and all(isinstance(each.get(name), int) for name in ("uploaded", "stored"))
+    )
 
 
 def health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[str, Any]]:
@@ -35,6 +89,7 @@ def health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[
             "TimeGenerated": document["checked"],
             "CheckName": "freshness",
             "InstanceId": instance_id,
+            "Release": __version__,
             "Verdict": health["verdict"],
             "Reason": health["reason"],
             "SourceTenantId": health["tenant_id"] or None,
@@ -58,6 +113,7 @@ def comparison_rows(outcome: Outcome, instance_id: str) -> Iterable[dict[str, An
             "TimeGenerated": _plain(outcome.checked),
             "CheckName": "stored",
             "InstanceId": instance_id,
+            "Release": __version__,
             "Verdict": "missing" if each.lost else "stored",
             "Reason": f"{each.lost} accepted rows are not in the table" if each.lost else "",
             "TableName": each.table,

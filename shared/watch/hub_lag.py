@@ -16,11 +16,15 @@ CHECKPOINTS = "azure-webjobs-eventhub"
 
 @dataclass(frozen=True)
 class PartitionLag:
-    """One partition: how many events are not yet read; `started` is false before the first checkpoint."""
+    """One partition: how many events are not yet read; `started` is false before the first checkpoint.
+
+    `trouble` says why the checkpoint can't be one of this hub, and what helps.
+    """
 
     partition: str
     behind: int
     started: bool
+    trouble: str = ""
 
 
 async def read_lag(hub: EventHubConsumerClient, checkpoints: ContainerClient, group: str) -> list[PartitionLag]:
@@ -34,8 +38,23 @@ async def read_lag(hub: EventHubConsumerClient, checkpoints: ContainerClient, gr
     found = []
     for partition in sorted(await hub.get_partition_ids(), key=lambda name: (len(name), name)):
         about = await hub.get_partition_properties(partition)
-        found.append(PartitionLag(partition, behind(about, marks.get(partition)), partition in marks))
+        read = marks.get(partition)
+        trouble = misplaced(about, read) if partition in marks else ""
+        found.append(PartitionLag(partition, behind(about, read), partition in marks, trouble))
     return found
+
+
+def misplaced(partition: Mapping[str, Any], read: int | None) -> str:
+    """Why a checkpoint can't be one of this hub; None stands for one that names no sequence number."""
+    if read is None:
+        return "its checkpoint holds no sequence number: delete that blob, and the trigger reads from the start"
+    last = -1 if partition["is_empty"] else int(partition["last_enqueued_sequence_number"])
+    if read > max(last, int(partition["last_enqueued_sequence_number"])):
+        return (
+            f"its checkpoint ({read}) lies beyond the end ({last}), so the hub was made anew: delete the hub's "
+            "checkpoints (docs/operate.md, Another hub), or its events are never read"
+        )
+    return ""
 
 
 def behind(partition: Mapping[str, Any], read: int | None) -> int:
@@ -43,20 +62,23 @@ def behind(partition: Mapping[str, Any], read: int | None) -> int:
     if partition["is_empty"]:
         return 0
     last, first = int(partition["last_enqueued_sequence_number"]), int(partition["beginning_sequence_number"])
+    if read is not None and read > last:
+        read = None  # of another hub
     return max(0, last - (first - 1 if read is None else max(read, first - 1)))
 
 
-async def _marks(checkpoints: ContainerClient, place: str) -> dict[str, int]:
-    """The sequence number of each partition's checkpoint; none before the trigger's first."""
+async def _marks(checkpoints: ContainerClient, place: str) -> dict[str, int | None]:
+    """The sequence number of each partition's checkpoint, None where it is no number; none before the first."""
     from azure.core.exceptions import ResourceNotFoundError
 
-    found: dict[str, int] = {}
+    found: dict[str, int | None] = {}
     try:
         async for blob in checkpoints.list_blobs(include=["metadata"]):
             before, _, partition = blob.name.lower().rpartition("/")
             about = {name.lower(): value for name, value in (blob.metadata or {}).items()}
             if f"{before}/".endswith(place) and "sequencenumber" in about:
-                found[partition] = int(about["sequencenumber"])
+                text = about["sequencenumber"]
+                found[partition] = int(text) if text.isascii() and text.isdecimal() else None
     except ResourceNotFoundError:
         return {}
     return found

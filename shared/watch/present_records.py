@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.clock import Deadline
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, member
+from shared.exports.known_values import ALERT_STATUS_WORDS
 from shared.exports.rule_sets import Source
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ def as_exported(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alert(row: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     record = {_ALERT_NAMES.get(name.lower(), name[:1].upper() + name[1:]): value for name, value in properties.items()}
+    if record.get("Status") in ALERT_STATUS_WORDS:
+        record["Status"] = ALERT_STATUS_WORDS[record["Status"]]
     record.setdefault("SystemAlertId", row.get("name"))
     if not record.get("AzureResourceId"):
         identifiers = properties.get("resourceIdentifiers") or properties.get("ResourceIdentifiers") or ()
@@ -100,16 +104,24 @@ class PresentRecords:
         self._graph = graph
 
     async def read(
-        self, kinds: Sequence[str], subscriptions: Sequence[str], reasons: list[str]
+        self,
+        kinds: Sequence[str],
+        subscriptions: Sequence[str],
+        reasons: list[str],
+        deadline: Deadline | None = None,
     ) -> AsyncIterator[Found]:
         """Each present record, in one order every time; why any may be missing goes to `reasons`."""
         text = query(kinds)
         for start in range(0, len(subscriptions), _SUBSCRIPTIONS_A_QUERY):
-            pages = self._graph.pages(text, subscriptions=subscriptions[start : start + _SUBSCRIPTIONS_A_QUERY])
+            chosen = subscriptions[start : start + _SUBSCRIPTIONS_A_QUERY]
+            pages = self._graph.pages(text, subscriptions=chosen, deadline=deadline)
             async for page in pages:
                 for row in page:
                     kind = _KIND_OF_TYPE[str(row["type"]).lower()]
                     yield Found(str(row["subscriptionId"]).lower(), kind, str(row["id"]), as_exported(row))
+            if deadline is not None and deadline.left <= 0 and start + _SUBSCRIPTIONS_A_QUERY < len(subscriptions):
+                reasons.append("there was no time left to read what is present in every subscription")
+                return
             reasons.extend(reason for reason in pages.reasons if reason not in reasons)
 
     async def plans_off(self, subscriptions: Sequence[str]) -> dict[str, frozenset[str]]:

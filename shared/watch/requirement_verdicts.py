@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.exports.evaluator import surely_holds
 from shared.exports.event_sources import KINDS, SNAPSHOT
-from shared.exports.rule_sets import Source
+from shared.exports.rule_sets import Source, is_given
 from shared.watch.coverage import Exporter, SubscriptionCoverage
 
 
@@ -17,7 +17,8 @@ class Requirement:
     """What every subscription must export: records of `event_source` for each of the sample records.
 
     `samples` are minimal records that must be let through whatever else they hold; `destination`, when set, is a
-    part of the resource id that must be among the destinations.
+    part of the resource id that must be among the destinations.  `note` says what no API shows;
+    `seen_in_portal` that auditors look at the portal's page, which shows automations of two names only.
     """
 
     name: str
@@ -25,16 +26,27 @@ class Requirement:
     samples: tuple[Mapping[str, Any], ...] = ({},)
     destination: str = ""
     description: str = ""
+    note: str = ""
+    seen_in_portal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether one subscription meets one requirement, and why not."""
+    """Whether one subscription meets one requirement, why not, and what remains to be checked or known."""
 
     subscription_id: str
     requirement: str
     met: bool
     reason: str
+    note: str = ""
+
+
+_PORTAL_NAMES = ("exporttoeventhub", "exporttoworkspace")
+_NOWHERE = {
+    "no-credential": " that it has a key for, or is trusted by",
+    "not-a-hub": ": it names a namespace instead of a hub",
+    "bad-destination": ": its destination is no resource id of one",
+}
 
 
 def judge(coverage: Iterable[SubscriptionCoverage], requirements: Sequence[Requirement]) -> list[Verdict]:
@@ -56,8 +68,20 @@ def _judge(
             memory[key] = _lets_through(exporter.source, requirement)
         met |= memory[key]
     if len(met) == len(requirement.samples):
-        return Verdict(subscription.subscription_id, requirement.name, True, "")
+        notes = [requirement.note, _portal_note(live) if requirement.seen_in_portal else ""]
+        return Verdict(subscription.subscription_id, requirement.name, True, "", " ".join(filter(None, notes)))
     return Verdict(subscription.subscription_id, requirement.name, False, _why_not(exporters, live, requirement))
+
+
+def _portal_note(exporters: Sequence[Exporter]) -> str:
+    """A note where none of the automations has a name that the portal shows."""
+    names = sorted({exporter.name for exporter in exporters})
+    if any(name.lower() in _PORTAL_NAMES for name in names):
+        return ""
+    return (
+        f"The portal's page Continuous export does not show {', '.join(names)}: it shows automations named "
+        "ExportToEventHub and ExportToWorkspace only."
+    )
 
 
 def _sends_to(exporter: Exporter, part: str) -> bool:
@@ -72,7 +96,10 @@ def _lets_through(source: Source, requirement: Requirement) -> frozenset[int]:
         index
         for index, sample in enumerate(requirement.samples)
         if not source.rule_sets
-        or any(all(surely_holds(rule, {**given, **sample}) for rule in rule_set) for rule_set in source.rule_sets)
+        or any(
+            all(is_given(rule, source.event_source) or surely_holds(rule, {**given, **sample}) for rule in rule_set)
+            for rule_set in source.rule_sets
+        )
     )
 
 
@@ -82,10 +109,16 @@ def _why_not(exporters: Sequence[Exporter], live: Sequence[Exporter], requiremen
         return f"no automation exports {requirement.event_source}"
     if not enabled:
         return "every automation that would export it is disabled"
+    if all("no-scope" in exporter.findings for exporter in enabled):
+        return "it has no scope, so it exports nothing"
     if not any(exporter.whole_subscription for exporter in enabled):
         return "only some resource groups are exported"
     if not any(exporter.counts for exporter in enabled):
-        return "it is sent to no event hub or workspace"
+        codes = {code for exporter in enabled for code in exporter.findings}
+        why = next((words for code, words in _NOWHERE.items() if code in codes), "")
+        return f"it is sent to no event hub or workspace{why}"
     if not live:
         return f"none sends to {requirement.destination}"
+    if all(exporter.lets_nothing_through for exporter in live):
+        return f"the filters let nothing through: {'; '.join(sorted({exporter.filter for exporter in live}))}"
     return f"the filters let only some through: {'; '.join(sorted({exporter.filter for exporter in live}))}"

@@ -107,7 +107,7 @@ async def _open_items(call: Call) -> Iterable[Mapping[str, Any]]:
     reports = call.services.reconciler.reports
     for run_id in await reports.recent(datetime.now(UTC), limit=5):
         report = await reports.read(run_id)
-        if report and report["outcome"] not in {"Skipped", "Failed"}:
+        if report and report["outcome"] not in {"Skipped", "Failed", "Running", "Unreadable"}:
             items: list[Mapping[str, Any]] = report["items"]
             return items
     return ()

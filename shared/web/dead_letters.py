@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 _LETTER_COLUMNS = (
-    "name", "day", "reason", "records", "replays", "outage", "parked", "due", "size", "written",
+    "name", "day", "reason", "records", "replays", "outage", "parked", "due", "size", "written", "trouble",
 )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
             "due": letter.due.isoformat(),
             "size": letter.size,
             "written": letter.written.isoformat(),
+            "trouble": letter.trouble,
         }
         async for letter in call.services.pipeline.dead_letters.find(choice)
     ]

@@ -11,8 +11,9 @@ from shared.exports.explain import explain
 from shared.exports.file_tests import run_tests
 from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
 from shared.exports.validation import Checked, check_text
+from shared.stored_format import KeptAsIs
 from shared.web import request_parameters, serialization
-from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
+from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -76,6 +77,8 @@ async def put_export(call: Call) -> func.HttpResponse:
         etag = await call.services.exports.put(name, checked.text, if_match=condition.match, if_none_match=absent)
     except ExportConflict:  # since it was looked at
         raise _changed() from None
+    except KeptAsIs as kept:
+        raise ApiError(CONFLICT, str(kept)) from None
     document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
     headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
     return serialization.answer(document, status=201 if before is None else 200, headers=headers)
@@ -89,11 +92,14 @@ async def delete_export(call: Call) -> func.HttpResponse:
     if condition.absent:
         raise ApiError(BAD_REQUEST, "If-None-Match has no meaning here; name the version you delete in If-Match.")
     try:
-        await call.services.exports.delete(call.request.route_params["name"], if_match=condition.match)
+        reason = f"through the API by {call.actor}"
+        await call.services.exports.delete(call.request.route_params["name"], if_match=condition.match, reason=reason)
     except ExportNotFound:
         raise _missing() from None
     except ExportConflict:
         raise _changed() from None
+    except KeptAsIs as kept:
+        raise ApiError(CONFLICT, str(kept)) from None
     return func.HttpResponse(status_code=204, headers=SECURITY_HEADERS)
 
 

@@ -35,7 +35,9 @@ async def start_job(call: Call) -> func.HttpResponse:
     if key:  # one caller's keys mean nothing to another
         key = f"{call.actor.scope} {key}"
     try:
-        job = await call.services.jobs.submit(kind, arguments, str(call.actor), now=datetime.now(UTC), key=key)
+        job = await call.services.jobs.submit(
+            kind, arguments, str(call.actor), now=datetime.now(UTC), key=key, sent=document
+        )
     except JobConflictError:
         raise ApiError(
             CONFLICT, "This Idempotency-Key was used for a different job; take a new key for a new request."
@@ -68,7 +70,7 @@ async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func
         except JobNotFoundError:
             raise ApiError(NOT_FOUND, "There is no job of this id.") from None
         left = deadline - time.monotonic()
-        if job.final or left <= 0:
+        if job.final or job.trouble or left <= 0:
             break
         await asyncio.sleep(min(next(pauses, _POLL_SECONDS[-1]), left))
     headers = {"Location": f"/api/jobs/{job.id}"}
@@ -88,6 +90,8 @@ def shown(job: Job) -> dict[str, Any]:
         "attempt": job.attempt,
         "progress": job.progress,
         "error": job.error,
+        "release": job.release,
+        "trouble": job.trouble,
         "created": _time(job.created),
         "started": _time(job.started),
         "finished": _time(job.finished),

@@ -73,13 +73,14 @@ EXAMPLES: dict[str, Any] = {
     "JobList": {"value": [_JOB], "continuation": ""},
     "Readiness": {
         "ready": False,
+        "release": "1.0.0",
         "checks": [
             {"name": "identity", "ok": True, "detail": "a token for Azure Resource Manager"},
             {"name": "eventHub", "ok": False, "detail": "no answer within 20 s"},
         ],
         "warnings": [],
     },
-    "Health": {"status": "alive"},
+    "Health": {"status": "alive", "version": "1.0.0", "commit": "0123456789abcdef0123456789abcdef01234567"},
 }
 
 

@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared import __version__
+from shared.reconcile.report.report_store import UNREADABLE
+from shared.settings import SettingsError
 from shared.web import serialization
 from shared.web.authorization import EASY_AUTH_MARKER
 
@@ -15,11 +18,15 @@ if TYPE_CHECKING:
     import azure.functions as func
 
     from shared.bootstrap import Services
+    from shared.exports.store import Problem
     from shared.web.routing import Call
 
 _PATIENCE_SECONDS = 20
 _RECENT = timedelta(hours=1)
 _STALE_RUN = timedelta(days=1)
+_RUN_SLACK = timedelta(minutes=5)
+_RUNS_LOOKED_AT = 10
+_SHOWN = 10
 
 
 class NotWell(Exception):  # noqa: N818 - says what is the case
@@ -28,12 +35,16 @@ class NotWell(Exception):  # noqa: N818 - says what is the case
 
 async def ready(call: Call) -> func.HttpResponse:
     """Ask everything the app depends on; 503 when anything does not answer, with the reason for each."""
-    results = await asyncio.gather(*(_check(name, probe, call.services) for name, probe in CHECKS.items()))
+    results, others = await asyncio.gather(
+        asyncio.gather(*(_check(name, probe, call.services) for name, probe in CHECKS.items())),
+        _other_releases(call.services),
+    )
     well = all(ok for _, ok, _ in results)
     document = {
         "ready": well,
+        "release": __version__,
         "checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in results],
-        "warnings": _warnings(call.services.settings.auth_mode),
+        "warnings": [*_warnings(call.services.settings.auth_mode), *others],
     }
     return serialization.answer(document, status=200 if well else 503)
 
@@ -55,8 +66,6 @@ async def _check(name: str, probe: Callable[[Services], Awaitable[str]], service
 
 
 def _reason(error: Exception) -> str:
-    from shared.settings import SettingsError
-
     if isinstance(error, SettingsError | NotWell):
         return str(error)
     code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
@@ -72,9 +81,13 @@ async def _identity(services: Services) -> str:
 async def _storage(services: Services) -> str:
     settings, clients = services.settings, services.clients
     exports = len(await services.exports.list())
+    for container in (settings.reports_container, settings.dead_letters_container, settings.oversize_container):
+        await clients.blobs.get_container_client(container).get_container_properties()
     queue = await clients.queues.get_queue_client(settings.jobs_queue).get_queue_properties()
     found = clients.tables.get_table_client(settings.jobs_table).list_entities(results_per_page=1)
     await anext(found.by_page(), None)
+    seen = clients.tables.get_table_client(settings.freshness_table).list_entities(results_per_page=1)
+    await anext(seen.by_page(), None)
     return f"{exports} export files; {queue.approximate_message_count} job messages"
 
 
@@ -83,6 +96,8 @@ async def _event_hub(services: Services) -> str:
 
     checkpoints = services.clients.blobs.get_container_client(CHECKPOINTS)
     lags = await read_lag(services.clients.input_hub, checkpoints, services.settings.event_hub_consumer_group)
+    if misplaced := [f"partition {lag.partition}: {lag.trouble}" for lag in lags if lag.trouble]:
+        raise NotWell("; ".join(misplaced))
     each = ", ".join(f"{lag.partition}: {lag.behind}{'' if lag.started else ' (never read)'}" for lag in lags)
     return f"{sum(lag.behind for lag in lags)} events not yet read; by partition {each}"
 
@@ -102,20 +117,97 @@ async def _ingestion(services: Services) -> str:
     await services.clients.credential.get_token(services.clients.ingestion_scope)
     async with aiohttp.ClientSession() as web, web.get(settings.ingestion_endpoint):
         pass  # any answer says that it is reachable
-    kept = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
-    latest = max([letter async for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
+    found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
+    kept = [letter async for letter in found]
+    latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
     if latest and datetime.now(UTC) - latest.written < _RECENT:
         raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {latest.written.isoformat()}")
     return "reachable, and a token for it; no upload was refused in the last hour"
 
 
+async def _stored(services: Services) -> str:
+    """Whether all that is stored can be read; what can't is left as it is, and named here."""
+    from shared.enrich.dead_letters.dead_letter_store import LetterFilter
+
+    found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
+    said = [f"dead letters {letter.name}: {letter.trouble}" async for letter in found if letter.trouble]
+    loaded = await services.exports.load_all()
+    said += [f"export {problem.name}: {_first(problem)}" for problem in loaded.problems]
+    said += [loaded.trouble] if loaded.trouble else []
+    jobs = (await services.jobs.page(datetime.now(UTC))).jobs
+    said += [f"job {job.id}: {job.trouble}" for job in jobs if job.trouble]
+    reports = services.reconciler.reports
+    for run_id in await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT):
+        report = await reports.read(run_id)
+        if report is not None and report["outcome"] == UNREADABLE:
+            said.append(f"report {run_id}: {report['reason']}")
+    baseline = await reports.baseline()
+    said += [baseline.trouble] if baseline.trouble else []
+    latest = await services.freshness.latest()
+    said += [str(reason) for reason in latest["reasons"] if "kept freshness answer" in reason] if latest else []
+    await services.last_seen.read()
+    said += [f"freshness of {', '.join(key)}: {why}" for key, why in services.last_seen.unreadable.items()]
+    if said:
+        more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        raise NotWell(f"left as it is: {'; '.join(said[:_SHOWN])}{more}")
+    return "all that is stored can be read"
+
+
+def _first(problem: Problem) -> str:
+    return problem.findings[0].sentence if problem.findings else "it is invalid"
+
+
+async def _settings(services: Services) -> str:
+    """Whether every setting can be read; those that can't act as docs/settings.md says."""
+    from shared.enrich.context.graph_lookup import filter_problems
+
+    problems = {**filter_problems(services.settings), **services.settings.problems}
+    if problems:
+        raise NotWell("; ".join(problems.values()))
+    return "every setting can be read"
+
+
+async def _other_releases(services: Services) -> list[str]:
+    """A second release that was seen at work in the last hour; a note, for an update may be under way."""
+    from azure.core.exceptions import AzureError
+
+    reports = services.reconciler.reports
+    now = datetime.now(UTC)
+    seen = set()
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
+                report = await reports.read(run_id)
+                if report and report["release"] and now - datetime.fromisoformat(report["started"]) < _RECENT:
+                    seen.add(report["release"])
+            for job in (await services.jobs.page(now, size=_RUNS_LOOKED_AT)).jobs:
+                if job.release and now - job.created < _RECENT:
+                    seen.add(job.release)
+    except (AzureError, SettingsError, TimeoutError):
+        return []  # the checks say what does not answer
+    others = sorted(seen - {__version__})
+    return (
+        [f"another release was at work in the last hour ({', '.join(others)}), this is {__version__}"] if others else []
+    )
+
+
 async def _last_run(services: Services) -> str:
     reports = services.reconciler.reports
     now = datetime.now(UTC)
-    names = await reports.recent(now, limit=1)
-    report = await reports.read(names[0]) if names else None
+    report = None
+    for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
+        report = await reports.read(run_id)
+        if report is not None and report["outcome"] != "Skipped":
+            break  # a skipped run says only that another one was under way
     if report is None:
         return "no run yet"
+    if report["outcome"] == UNREADABLE:
+        return f"its report can't be read: {report['reason']}"
+    if report["outcome"] == "Running":
+        since = now - datetime.fromisoformat(report["started"])
+        if since > services.settings.apply_budget + _RUN_SLACK:
+            raise NotWell(f"the run {report['runId']} began {int(since.total_seconds())} s ago and never ended")
+        return f"a run is under way since {int(since.total_seconds())} s"
     age = now - datetime.fromisoformat(report["ended"])
     said = f"{report['outcome']}, {int(age.total_seconds())} s ago"
     if age > _STALE_RUN:
@@ -136,8 +228,10 @@ def _warnings(auth_mode: str) -> list[str]:
 
 
 CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
+    "settings": _settings,
     "identity": _identity,
     "storage": _storage,
+    "stored": _stored,
     "eventHub": _event_hub,
     "ingestion": _ingestion,
     "lastRun": _last_run,

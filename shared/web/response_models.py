@@ -109,6 +109,7 @@ class PlanRequest(_Scoped):
 
     kind: Literal["plan"]
     exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
 
 
 class ReconcileRequest(_Scoped):
@@ -116,6 +117,7 @@ class ReconcileRequest(_Scoped):
 
     kind: Literal["reconcile"]
     exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
 
 
 class PreviewRequest(_Scoped):
@@ -142,25 +144,47 @@ class ReplayRequest(_Body):
     parked: bool = Field(False, description="Only parked ones, or only those that are not; both when left out.")
 
 
-class JobRequest(RootModel[PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest]):
+class AcceptRequest(_Body):
+    """Say that the stored files are meant as they are, after the store was put back or filled anew."""
+
+    kind: Literal["accept"]
+
+
+class ClaimRequest(_Body):
+    """Take over the automations that another app wrote for this instance; stop that app first."""
+
+    kind: Literal["claim"]
+    former_instance: _Name = Field("", description="Also those of this former INSTANCE_ID.")
+
+
+_AnyRequest = (
+    PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest | AcceptRequest | ClaimRequest
+)
+
+
+class JobRequest(RootModel[_AnyRequest]):
     """What to do: `kind`, and what that kind takes beside it."""
 
-    root: Annotated[
-        PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest, Field(discriminator="kind")
-    ]
+    root: Annotated[_AnyRequest, Field(discriminator="kind")]
 
 
 class Job(_Body):
-    """A piece of work and how far it is; `result` is there once it has finished."""
+    """A piece of work and how far it is; `result` is there once it has finished.
+
+    `state` is queued, running, succeeded, failed or dead.  A job of another release may have other kinds and states:
+    then `trouble` says why it is left as it is, and what helps.
+    """
 
     id: str
-    kind: Literal["plan", "reconcile", "preview", "backfill", "replay"]
-    state: Literal["queued", "running", "succeeded", "failed", "dead"]
+    kind: str
+    state: str
     arguments: dict[str, Any]
     actor: str
     attempt: int
     progress: str
     error: str
+    release: str = ""
+    trouble: str = ""
     created: datetime
     started: datetime | None
     finished: datetime | None
@@ -193,6 +217,7 @@ class CoverageVerdict(_Body):
     requirement: str
     met: bool
     reason: str
+    note: str = ""
 
 
 class CoverageRow(_Body):
@@ -244,7 +269,7 @@ class FreshnessRow(_Body):
     subscription_id: str
     kind: str
     export: str
-    verdict: Literal["fresh", "silent", "quiet", "not observable"]
+    verdict: str
     since: datetime | None
     reason: str
     last_seen: datetime | None
@@ -260,7 +285,7 @@ class FreshnessList(_Body):
 
 
 class DeadLetterRow(_Body):
-    """One blob of records that could not be delivered."""
+    """One blob of records that could not be delivered; `trouble` says why one is left as it is, and what helps."""
 
     name: str
     day: str
@@ -272,6 +297,7 @@ class DeadLetterRow(_Body):
     due: datetime
     size: int
     written: datetime
+    trouble: str = ""
 
 
 class DeadLetterList(_Body):
@@ -282,18 +308,26 @@ class DeadLetterList(_Body):
 
 
 class Run(_Body):
-    """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations."""
+    """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations.
+
+    `outcome` is Succeeded, Partial, Failed, Blocked, Skipped, Running (also of a run that was killed) or Unreadable,
+    with the reason.  `release` wrote the report, `writer` names who writes for the instance, `storeNumber` the files.
+    """
 
     run_id: str
     instance_id: str
-    trigger: Literal["timer", "http", "job", "cli"]
+    trigger: str
     actor: str
-    mode: Literal["plan", "apply"]
+    mode: str
     started: datetime
     ended: datetime
     seconds: float
-    outcome: Literal["Succeeded", "Partial", "Failed", "Blocked", "Skipped"]
+    outcome: str
     reason: str
+    release: str = ""
+    writer: str = ""
+    store_number: int = 0
+    format: int = 0
     complete: bool
     incomplete_because: list[str]
     guards: list[str]
@@ -345,6 +379,8 @@ class Health(_Body):
     """The process answers."""
 
     status: Literal["alive"]
+    version: str
+    commit: str
 
 
 class Check(_Body):
@@ -359,6 +395,7 @@ class Readiness(_Body):
     """Whether everything the app depends on answers."""
 
     ready: bool
+    release: str
     checks: list[Check]
     warnings: list[str]
 

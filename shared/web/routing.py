@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared import __version__, commit
 from shared.bootstrap import Services, services
 from shared.web.authorization import READ, WRITE, Actor, authorise
 from shared.web.problems import INTERNAL, SECURITY_HEADERS, UNAVAILABLE, ApiError
@@ -81,6 +82,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
     actor: Actor | None = None
     try:
         running = services()
+        running.settings.require("AUTH_MODE")
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
         response = await operation.handler()(Call(request, running, actor))
     except ApiError as refusal:
@@ -98,7 +100,8 @@ def alive() -> func.HttpResponse:
     """The process answers: whatever else is wrong, its settings too, is for `ready` to say."""
     import azure.functions as func
 
-    return func.HttpResponse('{"status": "alive"}', mimetype="application/json", headers=SECURITY_HEADERS)
+    about = {"status": "alive", "version": __version__, "commit": commit()}
+    return func.HttpResponse(json.dumps(about), mimetype="application/json", headers=SECURITY_HEADERS)
 
 
 def _failure(name: str, error: Exception) -> ApiError:

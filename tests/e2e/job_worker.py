@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
@@ -19,25 +19,30 @@ from shared.jobs.store import JobStore
 from shared.jobs.worker import JobWorker, Progress
 
 
+class AheadStore(JobStore):
+    """A store whose own clock a test may set ahead."""
+
+    ahead = timedelta()
+
+    async def now(self) -> datetime:
+        return await super().now() + self.ahead
+
+
 @asynccontextmanager
-async def open_store(connection: str) -> AsyncIterator[JobStore]:
+async def open_store(connection: str) -> AsyncIterator[AheadStore]:
     async with (
         TableServiceClient.from_connection_string(connection) as tables,
         BlobServiceClient.from_connection_string(connection) as blobs,
         QueueServiceClient.from_connection_string(connection) as queues,
     ):
         table, results = await tables.create_table_if_not_exists("jobs"), blobs.get_container_client("run-reports")
-        if not await results.exists():
-            await results.create_container()
-            await queues.create_queue("jobs")
-        yield JobStore(table, results, queues.get_queue_client("jobs"))
+        yield AheadStore(table, results, queues.get_queue_client("jobs"))
 
 
 def worker(store: JobStore, ahead: float, runner: Any) -> JobWorker:
-    def now() -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=ahead)
-
-    return JobWorker(store, {"plan": runner}, retention=timedelta(days=90), now=now)
+    if isinstance(store, AheadStore):
+        store.ahead = timedelta(seconds=ahead)
+    return JobWorker(store, {"plan": runner}, retention=timedelta(days=90))
 
 
 async def main(connection: str, job: str, ahead: str, work: str) -> None:

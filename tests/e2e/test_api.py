@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared import __version__
 from tests.e2e.api import Answer, Api
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -57,7 +58,7 @@ class TestEveryAnswer:
 
     def test_of_health_needs_no_key(self, api: Api) -> None:
         answer = api.call("GET", "/api/health", key=False)
-        assert (answer.status, answer.json()) == (200, {"status": "alive"})
+        assert (answer.status, answer.json()) == (200, {"status": "alive", "version": __version__, "commit": ""})
 
 
 class TestExports:
@@ -310,7 +311,9 @@ class TestReady:
     def test_tells_of_everything_that_the_app_depends_on(self, api: Api) -> None:
         answer = api.call("GET", "/api/ready")
         checks = {check["name"]: check for check in answer.json()["checks"]}
-        assert list(checks) == ["identity", "storage", "eventHub", "ingestion", "lastRun"]
+        assert list(checks) == [
+            "settings", "identity", "storage", "stored", "eventHub", "ingestion", "lastRun",
+        ]  # fmt: skip
         assert (answer.status, answer.json()["ready"]) == (200, True), answer.text
         assert "by partition 0: 0" in checks["eventHub"]["detail"]
 

@@ -70,7 +70,10 @@ class TestPython:
 
 def powershell() -> list[dict[str, Any]]:
     text = (RUNBOOKS / "reconcile.ps1").read_text().replace("`\n", " ")
-    variables = dict(re.findall(r"^\$(\w+) = '([^']*)'$", text, re.MULTILINE))
+    variables = {
+        name: json.dumps({key: json.loads(value) for key, value in pairs(table)})
+        for name, table in re.findall(r"^\$(\w+) = @\{ (.+) \} \| ConvertTo-Json -Compress$", text, re.MULTILINE)
+    }
     found = []
     for call in re.findall(r"Invoke-RestMethod (.+)", text):
         body = re.search(r"-Body \$(\w+)", call)
@@ -80,12 +83,19 @@ def powershell() -> list[dict[str, Any]]:
                 "url": re.sub(r"\$\(([^)]*)\)", "X", one(r'-Uri "\$Url([^"]*)"', call)),
                 "headers": dict(re.findall(r'"([\w-]+)" = "([^"]*)"', call)),
                 "names": re.findall(r'"([\w-]+)" = ', call),
-                "type": one(r'-ContentType "([^"]+)"', call),
+                "type": one(r'-ContentType "([^";]+)', call),
                 "body": variables.get(body[1], "yaml") if body else "",
                 "authorised": "@access" in call,
             }
         )
     return found
+
+
+def pairs(table: str) -> list[tuple[str, str]]:
+    """Names and values, as JSON, of a PowerShell hash table of strings and lists of one variable."""
+    return [
+        (name, re.sub(r"@\(\$\w+\)", '["any-name"]', value)) for name, value in re.findall(r"(\w+) = ([^;]+)", table)
+    ]
 
 
 def azure_cli() -> list[dict[str, Any]]:
@@ -94,6 +104,7 @@ def azure_cli() -> list[dict[str, Any]]:
     for call in re.findall(r"az rest (.+)", text):
         pairs = re.findall(r'"([A-Z][\w-]+)=([^"]*)"', call)
         names = [name for name, _ in pairs] + (["If-Match", "If-None-Match"] if '"$condition"' in call else [])
+        body = one(r'--body "(\{.*\})"', call).replace("\\", "").replace("$name", "any-name")
         found.append(
             {
                 "method": one(r"--method (\w+)", call),
@@ -101,7 +112,7 @@ def azure_cli() -> list[dict[str, Any]]:
                 "headers": {name: value for name, value in pairs if "$" not in value},
                 "names": [name for name in names if name != "Content-Type"],
                 "type": dict(pairs).get("Content-Type", ""),
-                "body": one(r"--body '([^']*)'", call) or ("yaml" if "--body" in call else ""),
+                "body": body or ("yaml" if "--body" in call else ""),
                 "authorised": '--resource "$RESOURCE"' in call,
             }
         )
@@ -144,3 +155,11 @@ def test_every_sample_puts_starts_and_waits() -> None:
         assert {(call["method"], call["url"].partition("?")[0].split("/")[2]) for call in sample} >= {
             ("put", "exports"), ("post", "jobs"), ("get", "jobs"),
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["reconcile.sh", "reconcile.ps1", "reconcile.py"])
+def test_no_sample_reconciles_an_export_of_its_own_choosing(name: str) -> None:
+    lines = (RUNBOOKS / name).read_text().splitlines()
+    assert [line for line in lines if "soc-alerts" in line and not re.match(r"\s*(#|python)", line)] == []
+    bodies = [call["body"] for call in (*powershell(), *azure_cli()) if call["method"] == "post"]
+    assert [json.loads(body) for body in bodies] == [{"kind": "reconcile", "exports": ["any-name"]}] * 2

@@ -8,6 +8,7 @@ import pytest
 
 from local.host.functions import load
 from local.worker_environment import ROOT, find_python, prepare
+from shared import __version__
 
 PYTHON = find_python()
 pytestmark = [
@@ -55,7 +56,7 @@ def test_the_worker_indexes_the_app_as_the_local_host_does_and_answers_health(in
         assert found.items() >= expected.items()
     assert seen["results"][0]["error"] == ""
     assert seen["results"][0]["status"] == 200
-    assert json.loads(seen["results"][0]["body"]) == {"status": "alive"}
+    assert json.loads(seen["results"][0]["body"]) == {"status": "alive", "version": __version__, "commit": ""}
 
 
 def test_the_worker_gives_a_handler_the_events_that_the_local_host_gives(interpreter: Path, tmp_path: Path) -> None:
@@ -81,3 +82,41 @@ def test_the_worker_gives_a_handler_the_events_that_the_local_host_gives(interpr
     call = json.loads(record.read_text())
     assert (call["bodies"], call["sequence_numbers"], call["keys"]) == (["one", "two"], [5, 6], ["k", "k"])
     assert (call["partition"], call["group"], call["timed"]) == ("3", "$Default", True)
+
+
+DEFERRED = """
+import json, os, sys, typing
+sys.path.insert(0, os.environ["APP_ROOT"])
+import azure.functions as func
+from shared.enrich.invocation import trigger_decoding
+from shared.enrich.invocation.trigger_events import from_trigger
+
+trigger_decoding.install()
+app = func.FunctionApp()
+
+@app.function_name("take")
+@app.event_hub_message_trigger("events", event_hub_name="h", connection="C", cardinality=func.Cardinality.MANY,
+                               data_type=func.DataType.BINARY)
+def take(events: typing.List[func.EventHubEvent]) -> None:
+    seen = [[type(event).__name__, event.offset, event.partition_key] for event in events]
+    read = [[each.body.decode(), each.enqueued.isoformat(), each.partition, each.sequence]
+            for each in from_trigger(events)]
+    with open(os.environ["RECORD_FILE"], "w") as file:
+        json.dump([seen, read], file)
+"""
+
+
+def test_the_worker_hands_over_events_whose_properties_are_decoded_when_read(interpreter: Path, tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text(DEFERRED)
+    system = [{"SequenceNumber": 5, "Offset": "100", "PartitionKey": "k", "EnqueuedTimeUtc": "2026-11-22T10:00:00.992"}]
+    metadata = {"SystemPropertiesArray": system, "PartitionContext": {"PartitionId": "3"}}
+    asked = {"function": "take", "parameter": "events", "events": ["one"], "metadata": metadata}
+    record = tmp_path / "seen.json"
+
+    seen = drive(interpreter, tmp_path, [asked], RECORD_FILE=str(record), APP_ROOT=str(ROOT))
+
+    assert seen["results"][0]["error"] == ""
+    events, read = json.loads(record.read_text())
+    assert events[0][0] == "DeferredEvent"
+    assert [str(each) for each in events[0][1:]] == ["100", "k"]
+    assert read == [["one", "2026-11-22T10:00:00.992000+00:00", "3", 5]]

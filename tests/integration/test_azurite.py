@@ -42,11 +42,11 @@ async def test_blobs_queues_and_tables_are_served_with_the_account_key(storage: 
         await container.upload_blob("one", b"1")
         assert await (await container.download_blob("one")).readall() == b"1"
     async with QueueServiceClient.from_connection_string(storage.connection_string) as queues:
-        queue = await queues.create_queue("jobs")
+        queue = await queues.create_queue("things")
         await queue.send_message("go")
         assert [message.content async for message in queue.receive_messages()] == ["go"]
     async with TableServiceClient.from_connection_string(storage.connection_string) as tables:
-        table = await tables.create_table("freshness")
+        table = await tables.create_table("things")
         await table.create_entity({"PartitionKey": "a", "RowKey": "b", "n": 1})
         assert (await table.get_entity("a", "b"))["n"] == 1
 
@@ -56,9 +56,9 @@ async def test_a_bearer_token_for_storage_opens_all_three_services(storage: Stor
     async with BlobServiceClient(storage.blob_uri, credential=credential) as blobs:
         await blobs.create_container("things")
     async with QueueServiceClient(storage.queue_uri, credential=credential) as queues:
-        await queues.create_queue("jobs")
+        await queues.create_queue("things")
     async with TableServiceClient(storage.table_uri, credential=credential) as tables:
-        await tables.create_table("freshness")
+        await tables.create_table("things")
 
 
 @pytest.mark.parametrize(

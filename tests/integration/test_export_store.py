@@ -120,7 +120,7 @@ async def test_only_valid_files_of_the_right_name_are_stored(store: ExportStore)
     ):
         with pytest.raises(InvalidExport) as caught:
             await store.put("a", wrong)
-        assert [finding.code for finding in caught.value.findings] == [code]
+        assert [one.code for one in caught.value.findings if one.severity == "error"] == [code]
     assert await store.list() == []
 
 
@@ -132,7 +132,8 @@ async def test_names_can_t_leave_their_folder(store: ExportStore, container: Con
             await reach
     with pytest.raises((InvalidExport, ExportNotFound)):
         await store.put(name, text("a"))
-    assert sorted([blob.name async for blob in container.list_blobs()]) == ["accepted/a.yaml", "current/a.yaml"]
+    left = sorted([blob.name async for blob in container.list_blobs()])
+    assert left == ["accepted/a.yaml", "current/a.yaml", "number.json"]
 
 
 async def test_an_invalid_newest_version_leaves_the_last_known_good_in_force(
@@ -159,9 +160,17 @@ async def test_a_valid_version_put_behind_the_back_becomes_the_last_known_good(
 ) -> None:
     await store.put("a", text("a", "High"))
     await behind_the_back(container, "a", text("a", "Low"))
-    assert severities(await store.load_all()) == {"a": "Low"}
+    await store.take_on(await store.load_all())
     await behind_the_back(container, "a", "broken: [")
     assert severities(await store.load_all()) == {"a": "Low"}
+
+
+async def test_who_only_reads_takes_nothing_on(store: ExportStore, container: ContainerClient) -> None:
+    await store.put("a", text("a", "High"))
+    await behind_the_back(container, "a", text("a", "Low"))
+    assert severities(await store.load_all()) == {"a": "Low"}
+    await behind_the_back(container, "a", "broken: [")
+    assert severities(await store.load_all()) == {"a": "High"}
 
 
 @pytest.mark.parametrize(
@@ -225,7 +234,7 @@ async def test_an_unchanged_version_is_read_once(container: ContainerClient) -> 
     ) as watched:
         store._container = watched
         await store.load_all()
-    assert len(requests) == 2  # the two listings
+    assert len(requests) == 4  # the store's number and the three listings
     assert severities(await store_again(store, container)) == {f"e{number}": "High" for number in range(5)}
 
 

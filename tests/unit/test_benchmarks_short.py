@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import bench_shapes
 from benchmarks.__main__ import page, table
 from benchmarks.bench_enrich import BATCH, compare, growth, judge
 from benchmarks.budgets import Budget, budgets_in
@@ -13,11 +14,19 @@ pytestmark = pytest.mark.slow
 
 def test_enrichment_is_well_ahead_of_the_stock_way_and_within_sight_of_the_floor() -> None:
     least = compare("usual mix", "rest", BATCH, rounds=5)
-    assert least["stock, rows made"] > 4 * least["ours"]
+    # Of genuine records both sides spend most on what scanners say, with the same functions, so the lead is smaller.
+    assert least["stock, rows made"] > 2.5 * least["ours"]
     assert least["stock packing"] > 4 * least["our packing"]
-    assert least["floor"] > 0.3 * least["ours"]
+    assert least["floor"] > 0.1 * least["ours"]
     assert least["floor"] < least["ours"]
     assert least["stock, rows given"] < least["stock, rows made"]
+
+
+def test_nine_of_ten_genuine_shapes_are_for_the_typed_reader() -> None:
+    by_shape = bench_shapes.shares(1_500)
+    assert len(by_shape) >= 20
+    assert bench_shapes.judge(by_shape).met, by_shape
+    assert not bench_shapes.judge({**by_shape, **{f"odd {number}": 0.0 for number in range(5)}}).met
 
 
 def test_memory_stays_flat() -> None:

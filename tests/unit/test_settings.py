@@ -89,8 +89,9 @@ def test_the_function_timeout_is_said_twice_and_the_same() -> None:
 def test_wrong_values_are_all_named_and_secrets_are_not_shown() -> None:
     wrong = {"MAX_DELETES": "many", "RECONCILE_MODE": "yolo", "EventHubConnection": "Endpoint=sb://secret"}
     with pytest.raises(SettingsError) as refused:
-        Settings.load(wrong)
+        Settings.load_all_readable(wrong)
     message = str(refused.value)
+    assert message == "; ".join(Settings.load(wrong).problems.values())
     assert "MAX_DELETES" in message
     assert "RECONCILE_MODE: 'yolo' must be one of plan, apply" in message
     assert "secret" not in message
@@ -127,4 +128,29 @@ def test_only_the_app_is_published() -> None:
 )
 def test_a_wrong_number_is_told_what_would_be_right(name: str, value: str, said: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name}: '{value}' {said}"):
-        Settings.load({name: value})
+        Settings.load_all_readable({name: value})
+
+
+@pytest.mark.parametrize("name", [one.name for one in declarations().values()])
+def test_no_value_of_any_setting_stops_the_others(name: str) -> None:
+    for value in ("approve", "-5", "{", "5 hours", "\x00", "ja", "[1", "9" * 400):
+        settings = Settings.load({name: value, "MAX_DELETES": "7"} if name != "MAX_DELETES" else {name: value})
+        if name not in settings.problems:
+            continue
+        (attribute,) = (key for key, one in declarations().items() if one.name == name)
+        declared = declarations()[attribute]
+        assert getattr(settings, attribute) == declared.parse(declared.stands_in)
+        if name != "MAX_DELETES":
+            assert settings.max_deletes == 7
+
+
+def test_a_word_that_is_not_known_acts_as_documented() -> None:
+    wrong = dict.fromkeys(("RECONCILE_MODE", "RAW_COLUMN", "KEEP_RECORDS", "DROP_RECORDS", "APPLY_CONCURRENCY"), "x")
+    settings = Settings.load(wrong)
+    assert settings.reconcile_mode == "plan"
+    assert settings.raw_column == "whole"
+    assert (settings.keep_records, settings.drop_records, settings.apply_concurrency) == ("", "", 32)
+    assert set(settings.problems) == set(wrong)
+    with pytest.raises(SettingsError, match="RECONCILE_MODE"):
+        settings.require("RECONCILE_MODE")
+    settings.require("MAX_DELETES")

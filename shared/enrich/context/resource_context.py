@@ -23,7 +23,7 @@ CONTAINERS = """
 resourcecontainers
 | where id in~ ({ids})
 | extend chain = properties.managementGroupAncestorsChain
-| project id, name, tags, location, chain
+| project id, name, tags, location, chain, tenantId
 | order by id asc
 """.strip()
 RESOURCES = """
@@ -69,6 +69,7 @@ class Known:
     name: str = ""
     location: str = ""
     path: str = ""
+    tenant: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -128,7 +129,7 @@ class Context:
         """Fill what can be found and leave the rest empty; never raises."""
         places: dict[tuple[Any, ...], list[Row]] = {}  # rows that share their context, which is worked out once
         for row in rows:
-            place = (row.subscription, row.group, row.resource, row.located, row.tagged)
+            place = (row.subscription, row.group, row.resource, row.located, row.tagged, row.tenanted)
             places.setdefault(place, []).append(row)
         known = await self._look_up({key for own in places.values() for key in _keys(own[0])})
         for own in places.values():
@@ -204,6 +205,8 @@ class Context:
         columns: dict[str, Any] = {"SubscriptionName": subscription.name, "ManagementGroupPath": subscription.path}
         for column, names in self._tagging.items():
             columns[column] = _tag(names, (resource.tags, group.tags, subscription.tags))
+        if not row.tenanted:
+            columns["SourceTenantId"] = subscription.tenant
         if not row.located:
             columns["Location"] = resource.location
         if not row.tagged:
@@ -251,6 +254,7 @@ def _known(row: Mapping[str, Any], now: float) -> Known:
         found=True,
         name=row.get("name") or "",
         location=row.get("location") or "",
+        tenant=row.get("tenantId") or "",
         path="/".join(reversed(names)),  # the chain begins with the nearest group
         tags={name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {},
     )

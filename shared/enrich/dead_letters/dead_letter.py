@@ -18,12 +18,12 @@ from shared.enrich.records.model import BadRecord, Event, Row
 Target = Literal["workspace", "hub"]
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One row or one raw event, and what happened to it.
 
-    `row` is the row's JSON for `table`; `event` is base64 of bytes that no row can be made of.  `target` is where it
-    was bound.  `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that refused it, `outages`
-    those that met an outage.
+    `row` is the row's JSON for `table`; `event` is base64 of bytes that no row can be made of, which may be empty.
+    `target` is where it was bound, `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that
+    refused it, `outages` those that met an outage.
     """
 
     reason: str
@@ -37,7 +37,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: Target = "workspace"
     table: str = ""
     row: msgspec.Raw = msgspec.Raw()
-    event: str = ""
+    event: str | None = None
     key: str = ""
     record: str = ""
     partition: str = ""
@@ -46,9 +46,17 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: datetime
 
     @property
+    def sound(self) -> bool:
+        """Whether it holds what it takes to send it: a row, as an object, and its table, or an event, never both."""
+        row = bytes(self.row)
+        if self.event is not None:
+            return not row and self.target == "workspace" and _is_base64(self.event)
+        return row.startswith(b"{") and bool(self.table)
+
+    @property
     def raw_event(self) -> Event:
         """The event as it came; decoded anew each time."""
-        return Event(base64.b64decode(self.event), self.enqueued, self.partition, self.sequence)
+        return Event(base64.b64decode(self.event or ""), self.enqueued, self.partition, self.sequence)
 
 
 def texts(body: Body) -> Sequence[bytes]:
@@ -120,6 +128,14 @@ def one_line(row: bytes) -> msgspec.Raw:
     if b"\n" in row or b"\r" in row:
         row = row.replace(b"\n", b" ").replace(b"\r", b" ")
     return msgspec.Raw(row)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_row(row: Row, text: bytes, now: datetime, answer: Answer, *, outage: bool, tries: int) -> Letter:

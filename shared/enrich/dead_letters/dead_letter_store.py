@@ -1,7 +1,9 @@
 """Dead letters: what could not be delivered, why, and all that is needed to deliver it later.
 
 One blob holds what one invocation could not deliver for one reason: gzip NDJSON named `day/reason/...`, written in one
-piece.  Its metadata carry what a listing needs, so that counting and choosing read no contents.
+piece.  Its metadata carry what a listing needs, so that counting and choosing read no contents; its first line says
+the format and how many letters follow.  A blob of a newer format, or one that holds another number of letters than it
+says, is left as it is: nothing of it is sent, and nothing is deleted.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from itertools import groupby
 import msgspec
 from isal import igzip, isal_zlib
 
-from shared.azure.blob_container import ChangedError, Container, Listed
+from shared import stored_format
+from shared.azure.blob_container import ChangedError, Container, Listed, RefusedError
 from shared.clock import Clock, Deadline
 from shared.enrich.dead_letters.dead_letter import Letter
 from shared.enrich.dead_letters.replay_schedule import wait
@@ -26,6 +29,10 @@ logger = logging.getLogger("defender_export.enrich")
 
 LETTERS_PER_BLOB = 5_000
 BYTES_PER_BLOB = 16_000_000  # before compression; a row is at most 1 MB
+_KIND = "dead letters"
+_ABOUT = frozenset({"letters", "replays", "outage", "parked", "due", "begun"})
+_HEADER = frozenset({"letters"})
+_ARCHIVED = "it lies in the Archive tier, from which nothing can be read: set its tier to Hot or Cool (rehydrate it)"
 REPLAY_SECONDS = 45.0  # that one blob may take: less than its lease, so that what was done can be noted
 
 
@@ -43,12 +50,15 @@ class DeadLetter:
     due: datetime
     size: int
     written: datetime
+    begun: int = 0  # replays that began since the blob was written, and did not end
+    trouble: str = ""  # why it is left as it is, and what helps; empty when it can be sent
 
     @classmethod
     def listed(cls, blob: Listed) -> DeadLetter:
         """Read a listing's entry; one whose metadata are missing or unreadable is due, and its count unknown."""
         day, _, rest = blob.name.partition("/")
         about = blob.metadata
+        begun = _number(about.get("begun"))
         return cls(
             name=blob.name,
             day=day,
@@ -60,7 +70,22 @@ class DeadLetter:
             due=_moment(about.get("due")) or blob.written,
             size=blob.size,
             written=blob.written,
+            begun=begun,
+            trouble=_ARCHIVED if blob.tier == "Archive" else _trouble(about),
         )
+
+
+def _trouble(about: Mapping[str, str]) -> str:
+    """Why a blob of this metadata is left as it is; empty when it is not."""
+    try:
+        stored_format.admit(_KIND, about, _ABOUT)
+    except stored_format.KeptAsIs as kept:
+        return str(kept)
+    flags = {about.get(name, "false") for name in ("outage", "parked")}
+    numbers = [about[name] for name in ("letters", "replays", "begun") if name in about]
+    if not flags <= {"true", "false"} or not all(text.isascii() and text.isdecimal() for text in numbers):
+        return "its metadata can't be read, so it is not known how many letters it holds: put them right"
+    return ""
 
 
 def _number(text: str | None) -> int:
@@ -105,12 +130,13 @@ class Replay:
     remaining: int = 0
     parked: int = 0
     skipped: int = 0  # blobs that another replay held
-    unreadable: int = 0  # blobs that hold something other than letters, and are left alone
+    unreadable: int = 0  # blobs that hold something other than letters of this release, and are left as they are
+    refused: int = 0  # blobs that the store refuses to change or read, such as those under an immutability policy
     stopped: str = ""  # why it ended early
 
 
 class UnreadableLettersError(Exception):
-    """A blob among the dead letters that is not in their format."""
+    """A blob among the dead letters that this release leaves as it is; the message says why and what helps."""
 
 
 Redeliver = Callable[[Sequence[Letter], Deadline], Awaitable[list[Letter]]]
@@ -156,7 +182,7 @@ class DeadLetters:
             UnreadableLettersError: it holds something else.
         """
         data, _ = await self._container.get(name)
-        return await asyncio.to_thread(_decode, data)
+        return await asyncio.to_thread(_decode, data, None)
 
     async def replay(self, redeliver: Redeliver, deadline: Deadline, choice: LetterFilter | None = None) -> Replay:
         """Deliver letters again and remove what was accepted; three blobs in a row that meet an outage end it.
@@ -180,8 +206,12 @@ class DeadLetters:
             except ChangedError:
                 result.skipped += 1
                 continue
-            except UnreadableLettersError:
-                logger.error("%s holds no dead letters and is left alone", blob.name)  # noqa: TRY400 # says all
+            except RefusedError as refused:
+                logger.error("%s is left as it is, the store refuses it: %s", blob.name, refused.code)  # noqa: TRY400 # says all
+                result.refused += 1
+                continue
+            except UnreadableLettersError as unreadable:
+                logger.error("%s is left as it is: %s", blob.name, unreadable)  # noqa: TRY400 # says all
                 result.unreadable += 1
                 continue
             outages = outages + 1 if remaining and all(letter.outage for letter in remaining) else 0
@@ -193,9 +223,13 @@ class DeadLetters:
     async def _replay_one(
         self, blob: DeadLetter, redeliver: Redeliver, deadline: Deadline, result: Replay
     ) -> list[Letter]:
+        if blob.trouble:
+            raise UnreadableLettersError(blob.trouble)
         async with self._container.leased(blob.name) as lease:
             data, etag = await self._container.get(blob.name)
-            letters = await asyncio.to_thread(_decode, data)
+            letters = await asyncio.to_thread(_decode, data, blob)
+            # Written before anything is sent: where nothing can be written, a replay would send the same for ever.
+            etag = await self._container.describe(blob.name, self._begun(blob, letters), etag, lease)
             remaining = await redeliver(letters, deadline.sooner(REPLAY_SECONDS))
             stays: Sequence[Letter] = ()
             for chunk in _blobs(remaining):
@@ -224,9 +258,22 @@ class DeadLetters:
     def _parks(self, letter: Letter) -> bool:
         return not letter.outage and letter.replays >= self._park_after
 
+    def _begun(self, blob: DeadLetter, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """A blob's metadata while it is sent; what ends no replay waits longer each time, and is parked in the end."""
+        begun = blob.begun + 1
+        parked = blob.parked or begun >= self._park_after
+        due = self._clock.now() + wait(msgspec.structs.replace(letters[0], replays=begun, outage=False))
+        return {
+            **self._metadata(letters),
+            "begun": str(begun),
+            "parked": str(parked).lower(),
+            "due": due.isoformat(),
+        }
+
     def _metadata(self, letters: Sequence[Letter]) -> Mapping[str, str]:
         first = letters[0]
         return {
+            **stored_format.stamp_texts(_KIND),
             "letters": str(len(letters)),
             "replays": str(first.replays),
             "outage": str(first.outage).lower(),
@@ -250,7 +297,7 @@ def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
     chunk: list[Letter] = []
     size = 0
     for letter in letters:
-        length = len(bytes(letter.row)) + len(letter.event)
+        length = len(bytes(letter.row)) + len(letter.event or "")
         if chunk and (len(chunk) >= LETTERS_PER_BLOB or size + length > BYTES_PER_BLOB):
             yield chunk
             chunk, size = [], 0
@@ -265,11 +312,49 @@ _decoder = msgspec.json.Decoder(Letter)
 
 
 def _encode(letters: Sequence[Letter]) -> bytes:
-    return igzip.compress(_encoder.encode_lines(letters), compresslevel=2)
+    header = {**stored_format.stamp(_KIND), "letters": len(letters)}
+    return igzip.compress(_encoder.encode(header) + b"\n" + _encoder.encode_lines(letters), compresslevel=2)
 
 
-def _decode(data: bytes) -> list[Letter]:
+def _decode(data: bytes, listed: DeadLetter | None) -> list[Letter]:
+    """The letters of a blob; with `listed`, as many as its metadata say.
+
+    Raises:
+        UnreadableLettersError: it is of a newer format, damaged, or holds another number of letters than it says.
+    """
     try:
-        return _decoder.decode_lines(igzip.decompress(data))  # type: ignore[no-untyped-call] # isal ships no types
+        text = igzip.decompress(data)  # type: ignore[no-untyped-call] # isal ships no types
+        first, _, rest = text.partition(b"\n")
+        stated = _stated(first)
+        letters = _decoder.decode_lines(text if stated is None else rest)
+    except stored_format.KeptAsIs as kept:
+        raise UnreadableLettersError(str(kept)) from kept
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc] # typed as a variable, is a class
-        raise UnreadableLettersError(type(error).__name__) from error
+        # The text of a decoder's error may quote a letter, its type can't.
+        raise UnreadableLettersError(f"it holds what this release can't read ({type(error).__name__})") from error
+    expected = {stated, listed.letters if listed else None} - {None}
+    if not letters or (expected and expected != {len(letters)}):
+        said = " and ".join(str(number) for number in sorted(number for number in expected if number is not None))
+        raise UnreadableLettersError(f"it holds {len(letters)} letters and says {said or 'nothing'}: restore it")
+    if not all(letter.sound for letter in letters):
+        raise UnreadableLettersError("a letter in it holds neither a row with its table nor an event")
+    return letters
+
+
+def _stated(first: bytes) -> int | None:
+    """How many letters follow the first line; None where it is a letter itself, as before formats had a number.
+
+    Raises:
+        KeptAsIs: it names a newer format, or no number.
+    """
+    try:
+        head = msgspec.json.decode(first)
+    except msgspec.MsgspecError:
+        return None
+    if not isinstance(head, dict) or stored_format.FORMAT not in head:
+        return None
+    stored_format.admit(_KIND, head, _HEADER)
+    number = head.get("letters")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise stored_format.KeptAsIs("its first line does not say how many letters follow: restore it")
+    return number

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 
@@ -25,15 +23,19 @@ _TRANSIENT = frozenset({408, 425, 429})
 _OUTAGE = frozenset({403, 404, 405, 410})
 
 
+NO_TOKEN = "NoToken"  # noqa: S105  # nosec B105 # a code of an answer
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer; `status` 0 means that none came, `retry_after` is in seconds."""
+    """One answer; `status` 0 means that none came, `retry_after` is in seconds as asked for."""
 
     status: int
     code: str = ""
     message: str = ""
     retry_after: float | None = None
-    permanent: bool = False  # no answer came, and none will: the client itself can't be built or sign in
+    permanent: bool = False  # no answer came, and none will: the client itself can't be built
+    systematic: bool = False  # the service refuses whatever it is sent for this stream
 
     @property
     def throttled(self) -> bool:
@@ -49,7 +51,7 @@ class Answer:
             return Verdict.RENEW
         if self.status == 413:  # noqa: PLR2004 # Content Too Large
             return Verdict.TOO_LARGE
-        if self.permanent or self.status in _OUTAGE or self.code in _RULE_CODES:
+        if self.permanent or self.systematic or self.status in _OUTAGE or self.code in _RULE_CODES:
             return Verdict.OUTAGE
         if 400 <= self.status < 500 and self.status not in _TRANSIENT:  # noqa: PLR2004 # the request's own fault
             return Verdict.POISON
@@ -60,22 +62,12 @@ class Answer:
         """Why rows were not accepted, in a word: the folder of their dead letter."""
         if self.permanent:
             return "not-configured"
+        if self.systematic:
+            return "stream-refused"
+        if self.code == NO_TOKEN:
+            return "no-token"
         named = {401: "no-access", 403: "no-access", 404: "not-found", 429: "throttled"}.get(self.status)
         if named:
             return named
         by_verdict = {Verdict.RETRY: "unavailable", Verdict.POISON: "refused", Verdict.OUTAGE: "not-found"}
         return by_verdict.get(self.verdict, self.verdict.value)
-
-
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait, from a Retry-After header in either of its forms (RFC 9110, 10.2.3); None if it says nothing."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -8,11 +8,13 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from shared.azure.clients import Clients
 from shared.clock import Clock
-from shared.enrich.delivery.ingestion_status import Answer, retry_after
+from shared.enrich.delivery.ingestion_status import NO_TOKEN, Answer
 from shared.fail_points import touching
+from shared.retry_after import asked_seconds
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class LogsIngestion:
 
     def __init__(self, settings: Settings, clients: Clients, clock: Clock) -> None:
         self._rule = settings.ingestion_rule_id
+        self._fault = endpoint_fault(settings.ingestion_endpoint) if settings.ingestion_endpoint else ""
         self._clients = clients
         self._clock = clock
 
@@ -43,6 +46,8 @@ class LogsIngestion:
         """Send gzip bytes to a stream; whatever happens within `timeout` seconds is an answer."""
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
+        if self._fault:
+            return Answer(0, "NotConfigured", self._fault, permanent=True)
         try:
             async with asyncio.timeout(timeout):
                 with touching("ingestion.upload"):
@@ -52,10 +57,10 @@ class LogsIngestion:
         except HttpResponseError as error:
             answer = _answer(error, self._clock.now())
             if isinstance(error, ClientAuthenticationError) and answer.status != 401:  # noqa: PLR2004 # Unauthorized
-                return Answer(0, "NoToken", answer.message, permanent=True)
+                return Answer(0, NO_TOKEN, answer.message)
             return answer
-        except SettingsError as error:
-            return Answer(0, "NotConfigured", str(error), permanent=True)
+        except (SettingsError, ValueError, TypeError) as error:  # SDKs raise the latter two for what a setting holds
+            return Answer(0, "NotConfigured", _short(str(error)), permanent=True)
         except AzureError as error:  # refused, reset or broken off: a type's name says which, and shows no contents
             return Answer(0, type(error).__name__, _short(str(error)))
         return Answer(204)
@@ -75,12 +80,29 @@ class LogsIngestion:
             return  # the next upload asks for a token itself, and its failure is an answer
 
 
+def endpoint_fault(endpoint: str) -> str:
+    """What is wrong with the address of a data collection rule; empty when nothing is seen to be."""
+    name = "LOGS_INGESTION_ENDPOINT"
+    if endpoint.startswith("@Microsoft."):
+        return f"{name} is a Key Vault reference that was not resolved: see the app's Configuration page"
+    if any(character in "\"'<>{}" or character.isspace() for character in endpoint):
+        return f"{name} holds a quote, a bracket or a space: give the address alone"
+    try:
+        parts = urlsplit(endpoint)
+        named = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        named = False
+    return (
+        "" if named else f"{name} must be an https address with a host, such as https://<name>.ingest.monitor.azure.com"
+    )
+
+
 def _answer(error: HttpResponseError, now: datetime) -> Answer:
     if error.status_code is None:
         return Answer(0, type(error).__name__, _short(error.message))
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     code, message = _service_error(error)
-    return Answer(error.status_code, code, _short(message), retry_after(headers.get("Retry-After"), now))
+    return Answer(error.status_code, code, _short(message), asked_seconds(headers, now))
 
 
 def _service_error(error: HttpResponseError) -> tuple[str, str]:

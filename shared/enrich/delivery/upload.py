@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, Self, TypeVar
 
 from shared.clock import Clock, Deadline
-from shared.enrich.delivery.bisection import Sent, bisect
-from shared.enrich.delivery.ingestion_status import Answer, Verdict
+from shared.enrich.delivery.bisection import Sent, StreamRecord, bisect
+from shared.enrich.delivery.ingestion_status import NO_TOKEN, Answer, Verdict
 from shared.enrich.delivery.logs_ingestion import Ingestion
 from shared.enrich.delivery.upload_concurrency import Limiter
+from shared.retry_after import capped
 
 FIRST_DELAY = 0.5  # seconds; doubled by each try
 LONGEST_DELAY = 30.0  # seconds between two tries when the service does not say
+TOKEN_SECONDS = 60.0  # for which a batch waits for a token that can't be had; then its rows wait outside
 UPLOAD_TIMEOUT = 30.0  # seconds for one request: a body is at most 1 MB
 
 
@@ -88,27 +91,40 @@ class Deliverer:
     async def deliver(self, bodies: Iterable[B], deadline: Deadline) -> Report[B]:
         """Send every body; return when each row is accepted or refused, at the deadline at the latest."""
         report: Report[B] = Report()
+        records: dict[str, StreamRecord] = defaultdict(StreamRecord)
         async with asyncio.TaskGroup() as group:
             for body in bodies:
-                group.create_task(self._deliver_one(body, deadline, report))
+                group.create_task(self._deliver_one(body, deadline, report, records[body.stream]))
         return report
 
-    async def _deliver_one(self, body: B, deadline: Deadline, report: Report[B]) -> None:
+    async def _deliver_one(self, body: B, deadline: Deadline, report: Report[B], record: StreamRecord) -> None:
+        last = Answer(0)
+
         async def send(part: B) -> Sent:
+            nonlocal last
+            if record.given_up:
+                answer = replace(_most_refused(record, last), systematic=True)
+                report.refused.append(Refusal(part, answer, 0, outage=True))
+                return Sent.REFUSED
             answer, tries = await self._persist(part, deadline, report)
             if answer.verdict is Verdict.ACCEPTED:
+                record.accepted = True
                 report.accepted.append(part)
                 return Sent.ACCEPTED
             outage = answer.verdict not in {Verdict.POISON, Verdict.TOO_LARGE}
             if outage or len(part) == 1:
                 report.refused.append(Refusal(part, answer, tries, outage))
+            if not outage:
+                last = answer
+                record.refused[answer.status, answer.code] += len(part) == 1
             return Sent.REFUSED if outage else Sent.ROW_REFUSED
 
-        await bisect(body, send)
+        await bisect(body, send, record, self._chance)
 
     async def _persist(self, body: B, deadline: Deadline, report: Report[B]) -> tuple[Answer, int]:
         """Send one body until the answer is final or the deadline leaves no time for another try."""
         answer, tries, renewed = Answer(0, "DeadlinePassed", "no time left to send"), 0, False
+        token_deadline = deadline.sooner(TOKEN_SECONDS)
         while True:
             try:
                 async with self.limiter.slot(deadline):
@@ -117,7 +133,7 @@ class Deliverer:
                         body.stream, body.data, min(self._upload_timeout, deadline.left)
                     )
             except TimeoutError:
-                return answer, tries
+                return (_PAUSED if tries == 0 and self.limiter.paused else answer), tries
             tries += 1
             report.requests += 1
             report.bytes_sent += len(body.data)
@@ -127,8 +143,11 @@ class Deliverer:
                 self.limiter.throttled(sent_at, answer.retry_after or 0.0)
             if answer.verdict is Verdict.RENEW and not renewed:
                 renewed = True
-                await self._renew(sent_at)
-            elif answer.verdict is Verdict.RETRY and delay < deadline.left:
+                await self._renew(sent_at, deadline)
+            elif (
+                answer.verdict is Verdict.RETRY
+                and delay < (token_deadline if answer.code == NO_TOKEN else deadline).left
+            ):
                 await self._clock.sleep(delay)
             else:
                 if answer.verdict is Verdict.ACCEPTED:
@@ -139,12 +158,28 @@ class Deliverer:
     def _delay(self, answer: Answer, tries: int) -> float:
         """Seconds before the next try: what the service asks for and a little more, or exponential with full jitter."""
         if answer.retry_after is not None:
-            return answer.retry_after + self._chance(0, FIRST_DELAY)
+            return capped(answer.retry_after) + self._chance(0, FIRST_DELAY)
         return self._chance(0, min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(tries, 16)))
 
-    async def _renew(self, sent_at: float) -> None:
-        """Renew the token once, however many uploads were refused with the old one."""
-        async with self._renewing:
-            if self._renewed_at < sent_at:
-                await self._ingestion.renew_token()
-                self._renewed_at = self._clock.monotonic()
+    async def _renew(self, sent_at: float, deadline: Deadline) -> None:
+        """Renew the token once, however many uploads were refused with the old one; wait no longer than for an upload.
+
+        Where that does not suffice, the next upload asks for a token itself, and says so.
+        """
+        try:
+            async with asyncio.timeout(max(0.0, min(self._upload_timeout, deadline.left))), self._renewing:
+                if self._renewed_at < sent_at:
+                    await self._ingestion.renew_token()
+                    self._renewed_at = self._clock.monotonic()
+        except TimeoutError:
+            return
+
+
+_PAUSED = Answer(429, "Paused", "not sent: the service had asked all uploads to wait beyond the deadline")
+
+
+def _most_refused(record: StreamRecord, last: Answer) -> Answer:
+    """The answer to quote for rows that were not sent: of the body's own if it had one."""
+    (status, code), _ = record.refused.most_common(1)[0]
+    message = last.message if (last.status, last.code) == (status, code) else ""
+    return Answer(status, code, message)

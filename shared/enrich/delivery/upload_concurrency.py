@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from shared.clock import Clock, Deadline
+from shared.retry_after import LONGEST_SECONDS, capped
 
 
 class Limiter:
@@ -32,9 +33,11 @@ class Limiter:
         Raises:
             TimeoutError: the deadline passed, or will pass, while waiting.
         """
-        await self._wait_out_pause(deadline)
-        while self.running >= int(self.limit):
-            await self._wait_for_turn(deadline)
+        while self.paused or self.running >= int(self.limit):
+            if self.paused:  # looked at after each turn, since a pause may have begun meanwhile
+                await self._wait_out_pause(deadline)
+            else:
+                await self._wait_for_turn(deadline)
         if deadline.left <= 0:
             self._wake()
             raise TimeoutError
@@ -45,21 +48,32 @@ class Limiter:
             self.running -= 1
             self._wake()
 
+    @property
+    def paused(self) -> bool:
+        """Whether the service asked all uploads to wait, and the time is not over."""
+        return self._resume_at > self._clock.monotonic()
+
     def succeeded(self) -> None:
         """An upload was accepted: one slot more after as many successes as there are slots."""
         self.limit = min(float(self._maximum), self.limit + 1 / self.limit)
 
     def throttled(self, sent_at: float, pause: float) -> None:
-        """An upload sent at `sent_at` was answered 429: halve once per round, and pause all uploads (seconds)."""
+        """An upload sent at `sent_at` was answered 429: halve once per round, and pause all uploads (seconds).
+
+        A pause longer than a minute is cut to one, and a single upload then finds out whether it is over.
+        """
         now = self._clock.monotonic()
         if sent_at >= self._cut_at:
             self.limit = max(1.0, self.limit / 2)
             self._cut_at = now
-        self._resume_at = max(self._resume_at, now + pause)
+        if pause > LONGEST_SECONDS:
+            self.limit = 1.0
+        self._resume_at = max(self._resume_at, now + capped(pause))
 
     async def _wait_out_pause(self, deadline: Deadline) -> None:
         while (pause := self._resume_at - self._clock.monotonic()) > 0:
             if pause >= deadline.left:
+                self._wake()  # a turn that is not used is the next one's
                 raise TimeoutError
             await self._clock.sleep(pause)
 

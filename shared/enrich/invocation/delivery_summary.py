@@ -58,8 +58,9 @@ class Summary:
         self.oldest = events[0].enqueued if events else None
 
     def count_work(self, work: Work) -> None:
-        """Records by kind, and when each subscription last sent."""
+        """Records by kind, and when each subscription last sent, whatever the cost filters left out of it."""
         sightings = self.sightings
+        sightings.update(work.parsed.left_out)
         for row in work.parsed.rows:
             key = (row.subscription, row.kind, row.snapshot)
             seen = sightings.get(key)

@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,10 +35,10 @@ from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Body, Encoded, pack_encoded
 from shared.enrich.delivery.upload import Deliverer
 from shared.enrich.invocation.delivery_summary import Observer, Summary
+from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.invocation.preparation import Preparer
 from shared.enrich.invocation.telemetry import Telemetry
 from shared.enrich.records.model import Event, Row
-from shared.fail_points import touching
 
 logger = logging.getLogger("defender_export.enrich")
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class Pipeline:
         self._clock = clock
         self._telemetry = telemetry
         self._forward = forward
-        self._observer = observer
+        self._notes = FreshnessNotes(observer, clock) if observer else None
 
     async def run(self, events: Sequence[Event], *, counts_as_seen: bool = True) -> Summary:
         """Deliver a batch of events; unless `counts_as_seen`, freshness takes no note of them.
@@ -113,7 +114,8 @@ class Pipeline:
 
         with self._telemetry.invocation("retry_dead_letters", summary):
             deadline = self._clock.deadline(self._budget.deliver)
-            replay = await self.dead_letters.replay(redeliver, deadline, choice)
+            end = self._clock.deadline(self._budget.end)
+            replay = await _within(end, self.dead_letters.replay(redeliver, deadline, choice))
             await self._observe(summary)
         if replay.blobs or replay.skipped or replay.stopped:
             logger.info("replayed %s", orjson.dumps(replay).decode())
@@ -128,13 +130,19 @@ class Pipeline:
         now = self._clock.now()
         encoded = [one_line(orjson.dumps(row, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)) for row in rows]
         letters = [Letter(reason="new", table=table, row=row, enqueued=now, failed=now) for row in encoded]
-        remaining = await self._upload_again(letters, self._clock.deadline(self._budget.deliver), Summary())
+        deadline, end = self._clock.deadline(self._budget.deliver), self._clock.deadline(self._budget.end)
+        remaining = await self._upload_again(letters, deadline, Summary())
         if remaining:
-            await self.dead_letters.write(msgspec.structs.replace(letter, replays=0, outages=0) for letter in remaining)
+            kept = (msgspec.structs.replace(letter, replays=0, outages=0) for letter in remaining)
+            await _within(end, self.dead_letters.write(kept))
 
     async def _keep_whole(self, row: Row) -> None:
-        """Keep the whole of a record whose row had to be cut; its key makes the name, so that a repeat replaces it."""
-        name = f"{row.event_time:%Y-%m-%d}/{row.kind}/{row.record_key}.json.gz"
+        """Keep the whole of a record whose row had to be cut.
+
+        Its content and its key make the name: a repeat replaces it, and no other body does.
+        """
+        content = sha256(row.whole).hexdigest()[:16]
+        name = f"{row.event_time:%Y-%m-%d}/{row.kind}/{content}-{row.record_key}.json.gz"
         await self._oversize.put(name, igzip.compress(row.whole))
 
     async def _send(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
@@ -156,9 +164,9 @@ class Pipeline:
 
     async def _redeliver(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
         """Send letters once more, each to where it was bound; return those not taken, with their counts moved on."""
-        events = [letter for letter in letters if letter.event]
+        events = [letter for letter in letters if letter.event is not None]
         to_hub = [letter for letter in letters if letter.target == "hub"]
-        to_workspace = [letter for letter in letters if letter.target == "workspace" and not letter.event]
+        to_workspace = [letter for letter in letters if letter.target == "workspace" and letter.event is None]
         again = await asyncio.gather(
             self._upload_again(to_workspace, deadline, summary),
             self._send_on_again(to_hub, deadline, summary),
@@ -206,14 +214,9 @@ class Pipeline:
         return [failed_again(before[letter.partition, letter.sequence], letter) for letter in after]
 
     async def _observe(self, summary: Summary) -> None:
-        """Tell freshness; it must not hold up delivery."""
-        if self._observer is None:
-            return
-        try:
-            with touching("freshness.note"):
-                await self._observer(summary.sightings, summary.uploads, self._clock.now())
-        except Exception as error:  # noqa: BLE001 # the next invocation tells it again
-            logger.warning("could not note what arrived: %s", type(error).__name__)
+        """Tell freshness; it does not hold up delivery."""
+        if self._notes is not None:
+            await self._notes.note(summary.sightings, summary.uploads)
 
 
 async def _within(end: Deadline, step: Awaitable[T]) -> T:

@@ -19,7 +19,7 @@ from shared.enrich.invocation.telemetry import telemetry
 from shared.enrich.records.parser import Parser
 from shared.settings import Settings
 
-END_PERCENT = 90  # of the function's timeout: the host kills the worker at 100
+END_PERCENT = 75  # of the function's timeout, so that all of an invocation ends by 80; the host kills at 100
 
 
 def dead_letters(settings: Settings, clients: Clients, clock: Clock) -> DeadLetters:
@@ -51,9 +51,9 @@ def pipeline(
         ),
         dead_letters(settings, clients, clock),
         Container(clients, settings.oversize_container),
-        Budget(timeout * settings.delivery_deadline_percent / 100, timeout * END_PERCENT / 100),
+        Budget(timeout * min(settings.delivery_deadline_percent, END_PERCENT) / 100, timeout * END_PERCENT / 100),
         clock=clock,
         telemetry=telemetry(environment),
-        forward=OutputHub(clients) if settings.forward_event_hub else None,
+        forward=OutputHub(clients, clock) if settings.forward_event_hub else None,
         observer=observer,
     )

@@ -83,6 +83,8 @@ class Preparer:
         for parsed in _isolating(lambda part: self._parser.parse(part, now), events, defect):
             work.parsed.rows += parsed.rows
             work.parsed.dropped += parsed.dropped
+            for key, seen in parsed.left_out.items():
+                work.parsed.left_out[key] = max(seen, work.parsed.left_out.get(key, seen))
             work.letters += [unreadable(bad, now) for bad in parsed.bad]
 
 

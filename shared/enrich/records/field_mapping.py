@@ -5,12 +5,13 @@ so is `docs/tables.md`.  What a path maps to:
 
 - a column's name: the field is that column.  Several paths may name one column: the first that has a value wins, and
   another value that differs stays in `Raw`.
-- `@name`: an input from which `derive` works out columns.
-- `-`: says nothing that a column does not say (type names, the twin of the enrichment).
+- `@name`: an input from which `derived` works out columns.  `carried` checks afterwards that a column has its value;
+  where none has, it is put into `Raw` at its path.
 - an empty text: kept in `Raw` like every field that is not listed; listed because it is there as a rule, null or not.
 
-Every other field is kept in `Raw`.  Source: records seen in published samples, and
-Microsoft's table reference.
+Every other field is kept in `Raw`, so that each scalar of a record stands in a column or in `Raw` at its path.  What is
+left out: nulls, the type names that JSON.NET adds (`$type`), and `type` where it is the kind's own, which RecordKind
+says.  Source: records seen in published samples, and Microsoft's table reference.
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ from shared.enrich.tables import BY_KIND, Table
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """One kind of record: its ARM type in lower case, its event source in exports, and its fields."""
+    """One kind of record: its ARM type in lower case, its event source in exports, and its fields.
+
+    `layouts` are the sets of fields that come together in one record: flat or under `properties`, say.
+    """
 
     name: str
     type: str
     source: str
-    fields: Mapping[str, str]
+    layouts: tuple[Mapping[str, str], ...]
+
+    @cached_property
+    def fields(self) -> Mapping[str, str]:
+        """The fields of every layout; of several for one column, the first is the one that counts."""
+        return {path: target for layout in self.layouts for path, target in layout.items()}
 
     @cached_property
     def table(self) -> Table:
@@ -38,25 +47,14 @@ class Kind:
 
 
 def _enrichment(*twins: str) -> dict[str, str]:
-    fields = {
-        "securityEventDataEnrichment.action": "Action",
-        "securityEventDataEnrichment.isSnapshot": "IsSnapshot",
-        "securityEventDataEnrichment.apiVersion": "-",
-        "securityEventDataEnrichment.interval": "-",
-    }
-    for twin in twins:
-        fields |= {
-            f"{twin}.action": "Action",
-            f"{twin}.isSnapshot": "IsSnapshot",
-            f"{twin}.apiVersion": "-",
-            f"{twin}.interval": "-",
-        }
-    return fields
+    members = {"action": "Action", "isSnapshot": "IsSnapshot", "apiVersion": "ApiVersion", "interval": "ExportInterval"}
+    parents = ("securityEventDataEnrichment", *twins)
+    return {f"{parent}.{member}": column for parent in parents for member, column in members.items()}
 
 
 _ENVELOPE = {
     "tenantId": "SourceTenantId",
-    "type": "-",
+    "type": "@type",
     "kind": "",
     "location": "Location",
     "id": "@id",
@@ -85,7 +83,7 @@ _ALERT = {
     "IsIncident": "IsIncident",
     "VendorName": "VendorName",
     "ProductName": "ProductName",
-    "ProductComponentName": "ProductComponentName",
+    "ProductComponentName": "@plan",
     "ProviderAlertStatus": "ProviderAlertStatus",
     "ConfidenceLevel": "ConfidenceLevel",
     "ConfidenceScore": "ConfidenceScore",
@@ -104,20 +102,38 @@ _ALERT = {
     "AzureResourceId": "@resource",
     "AzureResourceSubscriptionId": "@subscription",
     "SubscriptionId": "@subscription",
+}
+_ALERT_ENVELOPE = {
     "TenantId": "SourceTenantId",
-    "Type": "-",
+    "Type": "@type",
     "Id": "@id",
     "Name": "@name",
+    "Kind": "",
+    "Location": "Location",
+    "Tags": "Tags",
     **_enrichment(),
+}
+_ALERT_IN_PROPERTIES = {
+    **{name[0].lower() + name[1:]: target for name, target in _ALERT_ENVELOPE.items()},
+    "subscriptionId": "@subscription",
+    **{f"properties.{name[0].lower()}{name[1:]}": target for name, target in _ALERT.items()},
 }
 
 _RESOURCE_DETAILS = {
-    "properties.resourceDetails.source": "Cloud",
-    "properties.resourceDetails.id": "@resource",
-    "properties.resourceDetails.resourceName": "ResourceName",
-    "properties.resourceDetails.resourceType": "@resource_type",
-    "properties.resourceDetails.resourceProvider": "-",
-    "properties.resourceDetails.nativeResourceId": "NativeResourceId",
+    f"properties.resourceDetails.{name}": target
+    for name, target in {
+        "source": "@cloud",
+        "id": "@resource",
+        "azureResourceId": "@resource",
+        "resourceName": "@resource_name",
+        "resourceType": "@resource_type",
+        "resourceProvider": "@resource_provider",
+        "nativeResourceId": "NativeResourceId",
+        "nativeCloudUniqueIdentifier": "NativeResourceId",
+        "region": "Location",
+        "connectorId": "ConnectorId",
+        "hierarchyId": "CloudAccountId",
+    }.items()
 }
 
 _ASSESSMENT = {
@@ -130,6 +146,7 @@ _ASSESSMENT = {
     "properties.status.statusChangeDate": "StatusChangeDate",
     "properties.status.firstEvaluationDate": "FirstEvaluationDate",
     "properties.additionalData": "RecommendationAdditionalData",
+    "properties.resourceAdditionalData": "ResourceAdditionalData",
     "properties.metadata.displayName": "RecommendationDisplayName",
     "properties.metadata.assessmentType": "AssessmentType",
     "properties.metadata.policyDefinitionId": "PolicyDefinitionId",
@@ -137,6 +154,9 @@ _ASSESSMENT = {
     "properties.metadata.remediationDescription": "RemediationDescription",
     "properties.metadata.categories": "Categories",
     "properties.metadata.severity": "RecommendationSeverity",
+    "properties.status.severity": "RecommendationSeverity",
+    "properties.metadata.recommendationCategory": "RecommendationCategory",
+    "properties.metadata.preview": "IsPreview",
     "properties.metadata.userImpact": "UserImpact",
     "properties.metadata.implementationEffort": "ImplementationEffort",
     "properties.metadata.threats": "Threats",
@@ -145,7 +165,9 @@ _ASSESSMENT = {
     "properties.links.azurePortal": "RecommendationLink",
     "properties.risk.level": "RiskLevel",
     "properties.risk.riskFactors": "RiskFactors",
+    "properties.risk.isContextualRisk": "IsContextualRisk",
     "properties.risk.attackPathsReferences": "AttackPathsReferences",
+    "properties.risk.paths": "RiskPaths",
     **_enrichment("assessmentEventDataEnrichment"),
 }
 
@@ -164,11 +186,13 @@ _SUB_ASSESSMENT = {
     "properties.description": "Description",
     "properties.timeGenerated": "SubAssessmentTimeGeneration",
     "properties.additionalData": "AdditionalData",
+    "properties.resourceAdditionalData": "ResourceAdditionalData",
     **_enrichment("subAssessmentEventDataEnrichment", "assessmentEventDataEnrichment"),
 }
 
 _SCORE = {
     "properties.displayName": "DisplayName",
+    "properties.environment": "",
     "properties.score.current": "CurrentScore",
     "properties.score.max": "MaxScore",
     "properties.score.percentage": "PercentageScore",
@@ -184,9 +208,9 @@ _SECURE_SCORE_CONTROL = {
     "properties.healthyResourceCount": "HealthyResources",
     "properties.unhealthyResourceCount": "UnhealthyResources",
     "properties.notApplicableResourceCount": "NotApplicableResources",
-    "properties.definition.id": "-",
-    "properties.definition.name": "-",
-    "properties.definition.type": "-",
+    "properties.definition.id": "",
+    "properties.definition.name": "",
+    "properties.definition.type": "",
     "properties.definition.properties.source.sourceType": "ControlType",
     "properties.definition.properties.displayName": "ControlName",
     "properties.definition.properties.maxScore": "MaxScore",
@@ -201,14 +225,14 @@ _REGULATORY = {
     "properties.passedResources": "PassedResources",
     "properties.failedResources": "FailedResources",
     "properties.skippedResources": "SkippedResources",
+    "properties.unsupportedResources": "UnsupportedResources",
+    "properties.scope": "Scope",
     "properties.assessmentType": "AssessmentType",
     "properties.assessmentDetailsLink": "AssessmentDetailsLink",
     **_enrichment(),
 }
 
 _PATH = {
-    "attackPathId": "AttackPathId",
-    "attackPathID": "AttackPathId",
     "displayName": "DisplayName",
     "description": "Description",
     "attackStory": "AttackStory",
@@ -221,46 +245,47 @@ _PATH = {
     "mITRETacticsAndTechniques": "@mitre",
     "mitre": "@mitre",
     "entryPoint": "@entry_point",
-    "entryPointId": "EntryPointId",
-    "entryPointEntityInternalID": "EntryPointId",
+    "entryPointId": "@entry_point_id",
+    "entryPointEntityInternalID": "@entry_point_id",
     "target": "@target",
-    "targetId": "TargetId",
-    "targetEntityInternalID": "TargetId",
+    "targetId": "@target_id",
+    "targetEntityInternalID": "@target_id",
     "attackPathSteps": "Path",
     "path": "Path",
-    "graphComponent": "Path",
+    "graphComponent": "@graph",
     "assessments": "Assessments",
-    "manualRemediationSteps": "AdditionalRemediationSteps",
-    "additionalRemediationSteps": "AdditionalRemediationSteps",
+    "manualRemediationSteps": "@steps",
+    "additionalRemediationSteps": "@steps",
     "isPartialAttackPath": "IsPartial",
 }
 
-_ATTACK_PATH = {
-    **_ENVELOPE,
-    **{f"attackPath.{path}": column for path, column in _PATH.items()},
-    **{f"properties.{path}": column for path, column in _PATH.items()},
-    **_enrichment(),
-}
+_ATTACK_PATHS = tuple(
+    {**_ENVELOPE, **{f"{parent}.{path}": column for path, column in {**_PATH, spelt: "@attack_path_id"}.items()}}
+    | _enrichment()
+    for parent, spelt in (("attackPath", "attackPathId"), ("properties", "attackPathID"))
+)
 
 KINDS: tuple[Kind, ...] = (
-    Kind("Alert", "microsoft.security/locations/alerts", "Alerts", _ALERT),
-    Kind("Assessment", "microsoft.security/assessments", "Assessments", _ASSESSMENT),
-    Kind("SubAssessment", "microsoft.security/assessments/subassessments", "SubAssessments", _SUB_ASSESSMENT),
-    Kind("SecureScore", "microsoft.security/securescores", "SecureScores", _SECURE_SCORE),
+    Kind(
+        "Alert", "microsoft.security/locations/alerts", "Alerts", ({**_ALERT, **_ALERT_ENVELOPE}, _ALERT_IN_PROPERTIES)
+    ),
+    Kind("Assessment", "microsoft.security/assessments", "Assessments", (_ASSESSMENT,)),
+    Kind("SubAssessment", "microsoft.security/assessments/subassessments", "SubAssessments", (_SUB_ASSESSMENT,)),
+    Kind("SecureScore", "microsoft.security/securescores", "SecureScores", (_SECURE_SCORE,)),
     Kind(
         "SecureScoreControl",
         "microsoft.security/securescores/securescorecontrols",
         "SecureScoreControls",
-        _SECURE_SCORE_CONTROL,
+        (_SECURE_SCORE_CONTROL,),
     ),
     Kind(
         "RegulatoryCompliance",
         "microsoft.security/regulatorycompliancestandards/regulatorycompliancecontrols/regulatorycomplianceassessments",
         "RegulatoryComplianceAssessment",
-        _REGULATORY,
+        (_REGULATORY,),
     ),
-    Kind("AttackPath", "microsoft.security/attackpaths", "AttackPaths", _ATTACK_PATH),
-    Kind("Other", "", "", {}),
+    Kind("AttackPath", "microsoft.security/attackpaths", "AttackPaths", _ATTACK_PATHS),
+    Kind("Other", "", "", ()),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 BY_TYPE = {kind.type: kind for kind in KINDS if kind.type}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import orjson
 from msgspec import Raw
 
@@ -12,6 +13,14 @@ from msgspec import Raw
 def loaded(value: Any) -> Any:
     """A dynamic value parsed, whichever reader it came from."""
     return orjson.loads(memoryview(value)) if isinstance(value, Raw) else value
+
+
+def encoded(value: Any) -> bytes:
+    """A parsed value as JSON; integers may be of any length."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return msgspec.json.encode(value)
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -32,3 +41,10 @@ def first_text(named: Mapping[str, Any], name: str) -> str | None:
     """A text that is not empty."""
     value = named.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a dynamic value, from either reader, is missing, null, or an object, list or text with nothing in it."""
+    if isinstance(value, Raw):
+        return bytes(value) in {b"null", b"{}", b"[]", b'""'}
+    return not value

@@ -28,7 +28,7 @@ class Row(msgspec.Struct, gc=False):
     `json` is the row as a JSON object in UTF-8; the context adds its columns there.  It is encoded as soon as it is
     read, while its parts are in the processor's cache, which halves the cost.  `event` is where it came from, `whole`
     its record as sent (the event's body, or its share of it); ids are in lower case, empty where there is none.
-    `located` and `tagged` say that the record itself gave Location and Tags.
+    `located`, `tagged` and `tenanted` say that the record itself gave Location, Tags and SourceTenantId.
     """
 
     table: str
@@ -45,6 +45,7 @@ class Row(msgspec.Struct, gc=False):
     json: bytes
     event: Event
     whole: bytes
+    tenanted: bool = True
 
 
 class BadRecord(NamedTuple):
@@ -57,11 +58,16 @@ class BadRecord(NamedTuple):
 
 @dataclass
 class Parsed:
-    """A batch read; rows of a kind are in the order of the events.  `dropped` counts by kind what filters left out."""
+    """A batch read; rows of a kind are in the order of the events.
+
+    `dropped` counts by kind what filters left out; `left_out` says by (subscription, kind, whether a snapshot's) when
+    the newest of it was enqueued, since it arrived all the same.
+    """
 
     rows: list[Row] = field(default_factory=list)
     bad: list[BadRecord] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    left_out: dict[tuple[str, str, bool], datetime] = field(default_factory=dict)
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
@@ -74,11 +80,12 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     newest: datetime
     now: datetime
     page: bytearray
+    left_out: dict[tuple[str, str, bool], datetime]
 
     @classmethod
     def begun(cls, now: datetime) -> Batch:
         """A batch that is read at this moment."""
-        return cls(now - OLDEST, now + NEWEST, now, bytearray())
+        return cls(now - OLDEST, now + NEWEST, now, bytearray(), {})
 
     def accepted(self, event_time: datetime, enqueued: datetime) -> datetime:
         """The first of the record's time, the time of enqueuing and now that lies inside."""

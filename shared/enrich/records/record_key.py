@@ -2,14 +2,16 @@
 
 | kind | made of |
 | --- | --- |
-| Alert | SystemAlertId, Status, ProcessingEndTime |
-| Assessment | id, status code, StatusChangeDate |
-| SubAssessment | id, status code, TimeGenerated |
+| Alert | SystemAlertId, Status (Active is New), ProcessingEndTime; digest of severity and entities |
+| Assessment | id, status code, StatusChangeDate; digest of severity, cause, risk, attack paths, CVE ids, fix |
+| SubAssessment | id, status code, TimeGenerated; digest of severity, cause, CVE ids, score, fix |
 | the others | id, digest of the content, hour of enqueuing |
 
-The content is the kind's own columns and what no column carries, so that casing and order of names say nothing.  The
-kind, IsSnapshot and Action are always in it; a snapshot's or a backfill's key also has the day of enqueuing, so
-that weekly history survives.  Offsets and sequence numbers never are: duplicates collapse whatever caused them.
+The content is the kind's own columns and what no column carries, so that casing and order of names say nothing, nor
+does the casing of ids, texts and entities in a digest, nor how entities are numbered.  The kind, IsSnapshot and Action
+are always in it; a snapshot's or a backfill's key also has the day of enqueuing, so that weekly history survives.
+An alert has no snapshot: one that a backfill read is the same change as the one that was streamed.
+Offsets and sequence numbers never are: duplicates collapse whatever caused them.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import orjson
 from shared.enrich.records.field_mapping import Kind
 from shared.enrich.records.json_values import loaded
 from shared.enrich.records.reader_output import Read
-from shared.enrich.tables import SPINE
+from shared.enrich.tables import FIRST, SPINE
 
 _ENVELOPE = frozenset(
     {"securityeventdataenrichment", "assessmenteventdataenrichment", "subassessmenteventdataenrichment"}
@@ -40,6 +42,29 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "SubAssessment": ("RecommendationState", "SubAssessmentTimeGeneration"),
 }
 """By kind: the columns of its state, and of when it became so."""
+_STANDS_STILL: Mapping[str, tuple[str, ...]] = {
+    "Alert": ("AlertSeverity", "Entities"),
+    "Assessment": (
+        "RecommendationSeverity",
+        "StateCause",
+        "RiskLevel",
+        "RiskFactors",
+        "AttackPathsReferences",
+        "CveIds",
+        "CvssScore",
+        "FixStatus",
+        "FixedVersion",
+        "SoftwareVersions",
+    ),
+    "SubAssessment": ("RecommendationSeverity", "Cause", "CveIds", "CvssScore", "Patchable", "FixStatus"),
+}
+"""By kind: what may change while state and time stand still."""
+_NO_CHANGE: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "SecureScoreControl": tuple(("properties", "definition", name) for name in ("id", "name", "type")),
+    "AttackPath": (("properties", "refreshinterval"), ("attackpath", "refreshinterval")),
+}
+"""By kind: paths in Raw that say nothing about the state of a record."""
+_USUAL_CASING = {"ascscore": "ascScore"}
 
 KeyOf = Callable[[Read, datetime], str]
 """Gives the RecordKey of a row whose RecordId, Action, IsSnapshot and own columns are set, enqueued then."""
@@ -54,6 +79,8 @@ def key_of(kind: Kind) -> KeyOf:
 
 def _by_own_time(name: str, own: Callable[[Any], tuple[Any, Any]], by_content: KeyOf) -> KeyOf:
     """Keys of a kind whose records say when they became what they are; those that don't have a key by content."""
+    standing = attrgetter(*_STANDS_STILL[name])
+    is_alert = name == "Alert"
 
     def key(read: Read, enqueued: datetime) -> str:
         values = read.values
@@ -63,8 +90,17 @@ def _by_own_time(name: str, own: Callable[[Any], tuple[Any, Any]], by_content: K
         if moment.tzinfo is not UTC:
             moment = moment.astimezone(UTC)
         action, snapshot = values.Action, values.IsSnapshot
+        state = state.lower() if state else None
+        content = standing(values)
+        if is_alert:
+            action = None if action == "Backfill" else action
+            state = "new" if state == "active" else state
+            severity, entities = content
+            still = [severity.lower() if severity else severity, canonical_entities(entities)]
+        else:
+            still = [_settled(loaded(value)) if value is not None else None for value in content]
         day = _day(enqueued) if snapshot or action == "Backfill" else None
-        said = _encode((name, values.RecordId, action, snapshot, day, state.lower() if state else None, moment))
+        said = _encode((name, values.RecordId, action, snapshot, day, state, moment, still))
         return sha256(said).hexdigest()[:KEY_LENGTH]
 
     return key
@@ -73,24 +109,120 @@ def _by_own_time(name: str, own: Callable[[Any], tuple[Any, Any]], by_content: K
 def _by_content(kind: Kind) -> KeyOf:
     """Keys by all that a record says, whatever the casing and order of its names, and the hour of enqueuing."""
     name = kind.name
-    own = kind.table.columns[len(SPINE) :]
+    # columns of later releases take part only where they have a value: keys of all other records stay as they were
+    added = [column.name for column in kind.table.columns[len(SPINE) :] if column.since != FIRST]
+    own = [column for column in kind.table.columns[len(SPINE) :] if column.since == FIRST]
     plain = _getter([column.name for column in own if column.type != "dynamic"])
     dynamic = [column.name for column in own if column.type == "dynamic"]
+    no_change = _NO_CHANGE.get(name, ())
 
     def key(read: Read, enqueued: datetime) -> str:
         values, rest = read.values, read.rest
         action, snapshot = values.Action, values.IsSnapshot
+        if name == "Alert" and action == "Backfill":
+            action = None
         utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
         day = utc.date() if snapshot or action == "Backfill" else None
-        said = _encode((name, values.RecordId, action, snapshot, day, utc.date(), utc.hour, plain(values)))
+        said = _encode((name, values.RecordId, action, snapshot, day, utc.date(), utc.hour, _cased(name, plain, read)))
         nested = [_canonical(loaded(getattr(values, name))) for name in dynamic]
         if rest:
             rest = {name: value for name, value in _canonical(rest).items() if name not in _ENVELOPE}
+            for path in no_change:
+                _without(rest, path)
+            rest = _pruned(rest)
+        new = {name: _canonical(loaded(value)) for name in added if (value := getattr(values, name)) is not None}
+        if new:
+            rest = rest | {"": new}
         if rest or nested:
-            said += orjson.dumps([nested, rest], option=orjson.OPT_SORT_KEYS)
+            said += _sorted([nested, rest])
         return sha256(said).hexdigest()[:KEY_LENGTH]
 
     return key
+
+
+def _cased(name: str, plain: Callable[[Any], tuple[Any, ...]], read: Read) -> tuple[Any, ...]:
+    """A row's own columns that are no objects; those that follow the casing of an id or name, in one casing."""
+    own = plain(read.values)
+    if name == "RegulatoryCompliance":
+        return tuple([text.lower() if isinstance(text, str) else text for text in own])
+    if name == "SecureScore" and read.name and own[0]:
+        return (_USUAL_CASING.get(own[0].lower(), own[0].lower()), *own[1:])
+    if name == "Alert":
+        return tuple(["New" if text == "Active" else text for text in own])
+    return own
+
+
+def _without(rest: dict[str, Any], path: tuple[str, ...]) -> None:
+    for name in path[:-1]:
+        rest = rest.get(name) or {}
+        if not isinstance(rest, dict):
+            return
+    rest.pop(path[-1], None)
+
+
+def _pruned(rest: dict[str, Any]) -> dict[str, Any]:
+    """Without empty texts and objects that nothing is left in."""
+    kept = {name: _pruned(value) if type(value) is dict else value for name, value in rest.items()}
+    return {name: value for name, value in kept.items() if value not in ("", {})}
+
+
+def _sorted(value: Any) -> bytes:
+    """JSON with sorted names; integers may be of any length."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return msgspec.json.encode(value, order="sorted")
+
+
+def canonical_entities(value: Any) -> list[str] | None:
+    """An alert's entities as sorted texts in lower case, without the numbers by which they refer to each other.
+
+    A reference is replaced by the texts and numbers of the entity that it names.
+    """
+    entities = loaded(value)
+    if not isinstance(entities, list):
+        return None if entities is None else [_sorted(_settled(entities)).decode()]
+    numbered: dict[str, Any] = {}
+    lowered = [_numbered(entity, numbered) for entity in entities]
+    if numbered:
+        lowered = [_referred(entity, numbered) for entity in lowered]
+    return sorted([_sorted(entity).decode() for entity in lowered])
+
+
+def _numbered(value: Any, numbered: dict[str, Any]) -> Any:
+    """The same in lower case and without nulls; notes each entity by its number."""
+    kind = type(value)
+    if kind is str:
+        return value.lower()
+    if kind is list:
+        return [_numbered(item, numbered) for item in value]
+    if kind is not dict:
+        return value
+    named = {}
+    for name, inner in value.items():
+        if type(inner) is str:
+            named[name.lower()] = inner.lower()
+        elif inner is not None:
+            named[name.lower()] = _numbered(inner, numbered)
+    named.pop("$type", None)
+    number = named.pop("$id", None)
+    if number is not None:
+        numbered[str(number)] = named
+    return named
+
+
+def _referred(value: Any, numbered: Mapping[str, Any]) -> Any:
+    if type(value) is list:
+        return [_referred(item, numbered) if type(item) in _NESTED else item for item in value]
+    if type(value) is not dict:
+        return value
+    if "$ref" in value:
+        named = numbered.get(str(value["$ref"]), {})
+        return {name: inner for name, inner in named.items() if type(inner) not in _NESTED}
+    for name, inner in value.items():
+        if type(inner) in _NESTED:
+            value[name] = _referred(inner, numbered)
+    return value
 
 
 def _canonical(value: Any) -> Any:
@@ -102,6 +234,19 @@ def _canonical(value: Any) -> Any:
             if name != "$type"
         }
     return [_canonical(item) if type(item) in _NESTED else item for item in value] if type(value) is list else value
+
+
+def _settled(value: Any) -> Any:
+    """A parsed value whose texts are in lower case, whose lists are in one order, and without nulls in objects."""
+    kind = type(value)
+    if kind is str:
+        return value.lower()
+    if kind is dict:
+        return {name.lower(): _settled(inner) for name, inner in value.items() if inner is not None and name != "$type"}
+    if kind is list:
+        settled = [_settled(item) for item in value]
+        return sorted(settled, key=_sorted) if len(settled) > 1 else settled
+    return value
 
 
 def _day(enqueued: datetime) -> date:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from shared.enrich.records.carried import keeper
 from shared.enrich.records.derived.derived_columns import DERIVE
 from shared.enrich.records.field_mapping import Kind
 from shared.enrich.records.model import Batch, Event, Row
@@ -35,6 +36,7 @@ class RowBuilder:
         self._kind = kind
         self._name, self._table = kind.name, kind.table.name
         self._derive = DERIVE[kind.name]
+        self._keep_inputs = keeper(kind)
         self._key = key_of(kind)
         self._whole = whole
         self._drop = [name for name in drop if name in kind.table.types and name != "TimeGenerated"]
@@ -60,7 +62,10 @@ class RowBuilder:
         if self._kept is not None:
             record = orjson.loads(body) if record is None else record
             if not self._kept(self._kind, snapshot, record):
+                seen = (values.SubscriptionId or "", self._name, snapshot)
+                batch.left_out[seen] = max(enqueued, batch.left_out.get(seen, enqueued))
                 return None
+        self._keep_inputs(read)
         key = values.RecordKey = self._key(read, enqueued)
         values.RecordKind = self._name
         values.EnqueuedTime = enqueued
@@ -93,4 +98,5 @@ class RowBuilder:
             bytes(page),
             event,
             body,
+            values.SourceTenantId is not None,
         )

@@ -7,17 +7,18 @@ of it comes from a record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from shared.enrich.records.field_mapping import Kind
-from shared.enrich.records.reader_output import INPUTS, Read, fed_columns, values_type
+from shared.enrich.records.reader_output import INPUTS, NOTHING, Read, Trail, fed_columns, keep, values_type
 
-NOTHING: dict[str, Any] = {}
-"""The rest of a record of which nothing is left; never written to."""
+Spelling = Callable[[str, Trail], Sequence[str]]
+"""The spellings of a mapped name below the names, as spelt, that lead to it."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +33,31 @@ class Slot:
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a record; `path` is a name for it that is a valid identifier, `trail` the names that lead here."""
+    """One level of a record; `path` is a name for it that is a valid identifier.
+
+    `trail` are the names in JSON that lead here, `attributes` those of the structs.
+    """
 
     path: str
-    trail: tuple[str, ...]
+    trail: Trail
+    attributes: Trail
     slots: tuple[Slot, ...]
 
     @classmethod
     def of(
-        cls, tree: Mapping[str, Any], case: Callable[[str], str], path: str = "record", trail: tuple[str, ...] = ()
+        cls, tree: Mapping[str, Any], spell: Spelling, path: str = "record", trail: Trail = (), attributes: Trail = ()
     ) -> Level:
-        """Lay out nested fields, each name spelt by `case`, but for the enrichment, which keeps its casing."""
+        """Lay out nested fields; `spell` gives the spellings of a name below a trail, of which a record has one."""
         slots = []
-        for number, (name, target) in enumerate(tree.items()):
-            attribute, spelt = f"f{number}", case(name)
+        spelt = [(name, each) for name in tree for each in spell(name, trail)]
+        for number, (name, spelling) in enumerate(spelt):
+            attribute, target = f"f{number}", tree[name]
             if isinstance(target, dict):
-                inner = str if name.endswith("EventDataEnrichment") else case
-                slots.append(Slot(attribute, spelt, "-", cls.of(target, inner, f"{path}_{number}", (*trail, spelt))))
+                below = cls.of(target, spell, f"{path}_{number}", (*trail, spelling), (*attributes, attribute))
+                slots.append(Slot(attribute, spelling, "-", below))
             else:
-                slots.append(Slot(attribute, spelt, target))
-        return cls(path, trail, (*slots, Slot("dollar_type", "$type", "-")))
+                slots.append(Slot(attribute, spelling, target))
+        return cls(path, trail, attributes, (*slots, Slot("dollar_type", "$type", "-")))
 
     def walk(self) -> Iterator[tuple[Level, Slot]]:
         """Every slot here and below, each level's own before what lies deeper."""
@@ -68,6 +74,7 @@ def compile_flattener(kind: Kind, top: Level) -> Callable[[Any], Read]:
     It raises `msgspec.ValidationError` where two fields for one column differ.
     """
     places: dict[str, list[str]] = {}
+    origins: dict[str, list[tuple[Trail, Callable[[Any], Any]]]] = {}
     lines = ["def moves(record):"]
     kept: list[str] = []
     for level, slot in top.walk():
@@ -78,6 +85,9 @@ def compile_flattener(kind: Kind, top: Level) -> Callable[[Any], Read]:
             kept.append(f"    if {place} is not None: rest = keep(rest, {(*level.trail, slot.name)!r}, {place})")
         elif slot.target != "-":
             places.setdefault(slot.target, []).append(place)
+            if slot.target.startswith("@"):
+                at = attrgetter(".".join((*level.attributes, slot.attribute)))
+                origins.setdefault(slot.target[1:], []).append(((*level.trail, slot.name), at))
     expressions: dict[str, str] = {}
     for target, (first, *others) in places.items():
         expressions[target] = first
@@ -87,15 +97,16 @@ def compile_flattener(kind: Kind, top: Level) -> Callable[[Any], Read]:
             lines += [
                 f"    if {place} is not None and {place} != {name}: {name} = only({name}, {place})" for place in others
             ]
-    values = ", ".join(expressions[name] for name in fed_columns(kind))
-    inputs = ", ".join(expressions.get(f"@{name}", "None") for name in INPUTS)
-    lines += ["    rest = NOTHING", *kept, f"    return Read(Values({values}), rest, {inputs})"]
+    values = ", ".join(expressions.get(name, "None") for name in fed_columns(kind))
+    inputs = "".join(f", {name}={expressions[f'@{name}']}" for name in INPUTS if f"@{name}" in expressions)
+    lines += ["    rest = NOTHING", *kept, f"    return Read(Values({values}), rest, record, ORIGINS{inputs})"]
     scope: dict[str, Any] = {
         "Read": Read,
         "Values": values_type(kind),
         "NOTHING": NOTHING,
         "only": _only,
-        "keep": _keep,
+        "keep": keep,
+        "ORIGINS": origins,
     }
     code = compile("\n".join(lines), f"<moves of {kind.name}>", "exec")
     exec(code, scope)  # noqa: S102  # nosec B102 # made of the names of our own tables alone
@@ -108,12 +119,3 @@ def _only(first: Any, other: Any) -> Any:
     if first is not None:
         raise msgspec.ValidationError("two fields for one column differ")
     return other
-
-
-def _keep(rest: dict[str, Any], trail: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """What is kept in Raw, with one value more."""
-    level = kept = rest or {}
-    for name in trail[:-1]:
-        level = level.setdefault(name, {})
-    level[trail[-1]] = value
-    return kept

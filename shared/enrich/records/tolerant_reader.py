@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache, partial, reduce
+from operator import attrgetter, getitem
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
 from shared.enrich.records.field_mapping import Kind
-from shared.enrich.records.reader_output import Read, target_type, values_type
+from shared.enrich.records.json_values import encoded
+from shared.enrich.records.reader_output import Read, Trail, keep, target_type, values_type
 from shared.enrich.tables import ColumnType
 
+LONGEST_INTEGER = 300
+"""Digits; a longer integer lies beyond the range of a double and is kept as a text."""
 DEEPEST = 250
 """Levels of nesting; a body deeper than this is refused, before orjson would refuse to write it (254 levels)."""
 
@@ -29,28 +35,35 @@ class UnreadableError(ValueError):
 
 
 def load(body: bytes) -> Any:
-    """Parse JSON as RFC 8259 has it; lone surrogates, which no UTF-8 can carry, become U+FFFD.
+    """Parse JSON as RFC 8259 has it.
+
+    Lone surrogates, which no UTF-8 can carry, become U+FFFD; integers keep all their digits; a number beyond the range
+    of a double, which no table holds, becomes a text.
 
     Raises:
         UnreadableError: not JSON, not UTF-8, or nested deeper than `DEEPEST`.
     """
     try:
-        value = orjson.loads(body)
+        value = _load_exactly(body) if _LONG_NUMBER.search(body) else orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if b"\\ud" not in body.lower():
+        if b"\\ud" not in body.lower() and not _LARGE_EXPONENT.search(body):
             raise UnreadableError(f"not JSON: {error.msg} at {error.pos}") from None
-        value = _load_with_surrogates(body)
+        value = _load_exactly(body)
     if _too_deep(value):
         raise UnreadableError(f"nested deeper than {DEEPEST} levels")
     return value
 
 
-def _load_with_surrogates(body: bytes) -> Any:
+_LONG_NUMBER = re.compile(rb"(?:[:\[,]|^)\s*-?[0-9]{19}")
+_LARGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{300}")
+
+
+def _load_exactly(body: bytes) -> Any:
     def refuse(constant: str) -> Any:
         raise UnreadableError(f"not JSON: {constant}")
 
     try:
-        return _mend(json.loads(body.decode(), parse_constant=refuse, parse_int=orjson.loads, parse_float=orjson.loads))
+        return _mend(json.loads(body.decode(), parse_constant=refuse, parse_int=_integer, parse_float=_real))
     except UnicodeDecodeError:
         raise UnreadableError("not UTF-8") from None
     except RecursionError:
@@ -59,6 +72,16 @@ def _load_with_surrogates(body: bytes) -> Any:
         raise
     except ValueError as error:
         raise UnreadableError(f"not JSON: {type(error).__name__}") from None
+
+
+def _integer(text: str) -> int | str:
+    """An integer with all its digits; Python refuses to read more than 4,300, which stay a text."""
+    return int(text) if len(text) <= LONGEST_INTEGER else text
+
+
+def _real(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
 
 
 def _mend(value: Any) -> Any:
@@ -89,48 +112,74 @@ def _too_deep(value: Any) -> bool:
 
 def read(kind: Kind, record: Mapping[str, Any]) -> Read:
     """Read a parsed record; whatever no column takes is in `rest`, in the record's own nesting."""
+    found: dict[str, list[_Found]] = {}
+    if not kind.fields:
+        return Read(values_type(kind)(), dict(record), record, {})
+    rest = _walk(record, _tree(kind), found, ())
     columns: dict[str, Any] = {}
-    rest = _walk(record, _tree(kind), columns, kind) if kind.fields else dict(record)
-    inputs = {target[1:]: columns.pop(target) for target in list(columns) if target.startswith("@")}
-    return Read(values_type(kind)(**columns), rest, **inputs)
+    origins: dict[str, list[tuple[Trail, Callable[[Any], Any]]]] = {}
+    for target, several in found.items():
+        several.sort(key=_RANK)
+        of_type = target_type(kind, target)
+        for each in several:
+            converted = convert(each.value, of_type)
+            if converted is None or columns.setdefault(target, converted) != converted:
+                rest = keep(rest, each.trail, each.value)
+            elif target.startswith("@"):
+                origins.setdefault(target[1:], []).append((each.trail, partial(_at, each.trail)))
+    inputs = {name: columns.pop(f"@{name}") for name in origins}
+    return Read(values_type(kind)(**columns), rest, record, origins, **inputs)
+
+
+def _at(trail: Trail, record: Any) -> Any:
+    return reduce(getitem, trail, record)
+
+
+class _Found(NamedTuple):
+    """A field with a value: its place in the order of the mapping, the names that lead to it, and the value."""
+
+    rank: int
+    trail: Trail
+    value: Any
+
+
+_RANK = attrgetter("rank")
 
 
 @lru_cache
 def _tree(kind: Kind) -> dict[str, Any]:
-    """The kind's fields as nested dictionaries by lower-cased name."""
+    """The kind's fields as nested dictionaries by lower-cased name; leaves are the rank and what it maps to."""
     tree: dict[str, Any] = {}
-    for path, target in kind.fields.items():
+    for rank, (path, target) in enumerate(kind.fields.items()):
         *parents, leaf = path.lower().split(".")
         level = tree
         for parent in parents:
             level = level.setdefault(parent, {})
-        level.setdefault(leaf, target)
+        level.setdefault(leaf, (rank, target))
     return tree
 
 
-def _walk(record: Mapping[str, Any], tree: Mapping[str, Any], columns: dict[str, Any], kind: Kind) -> dict[str, Any]:
+_UNKNOWN = (0, "")
+
+
+def _walk(
+    record: Mapping[str, Any], tree: Mapping[str, Any], found: dict[str, list[_Found]], trail: Trail
+) -> dict[str, Any]:
+    """Note the fields that feed something, by target; returns what is left."""
     rest: dict[str, Any] = {}
     for name, value in record.items():
-        target = tree.get(name.lower(), "")
+        below = tree.get(name.lower(), _UNKNOWN)
         if value is None or (name == "$type" and isinstance(value, str)):
             continue
-        if isinstance(target, dict):
-            kept = _walk(value, target, columns, kind) if isinstance(value, dict) else value
+        if isinstance(below, dict):
+            kept = _walk(value, below, found, (*trail, name)) if isinstance(value, dict) else value
             if kept or not isinstance(value, dict):
                 rest[name] = kept
-        elif target == "-" and isinstance(value, str):
-            continue
-        elif target in {"", "-"} or not _take(columns, target, value, kind):
+        elif below[1]:
+            found.setdefault(below[1], []).append(_Found(below[0], (*trail, name), value))
+        else:
             rest[name] = value
     return rest
-
-
-def _take(columns: dict[str, Any], target: str, value: Any, kind: Kind) -> bool:
-    """Put a value into its column; False where it does not fit, or another value is there already."""
-    converted = convert(value, target_type(kind, target))
-    if converted is None:
-        return False
-    return bool(columns.setdefault(target, converted) == converted)
 
 
 def convert(value: Any, kind: ColumnType) -> Any:
@@ -149,11 +198,14 @@ def convert(value: Any, kind: ColumnType) -> Any:
 def _text(value: Any) -> str | None:
     if isinstance(value, dict | list):
         return None
-    return orjson.dumps(value).decode()
+    return str(value) if type(value) is int else encoded(value).decode()
 
 
 def moment(value: Any) -> datetime | None:
-    """A time in ISO 8601 as Azure writes it; one that names no zone is UTC."""
+    """A time in ISO 8601 as Azure writes it; one that names no zone is UTC.
+
+    None for other values, and for times that UTC does not have: .NET's first and last in zones east and west of it.
+    """
     if not isinstance(value, str) or len(value) < len("2026-01-01"):
         return None
     try:
@@ -163,19 +215,26 @@ def moment(value: Any) -> datetime | None:
             read = datetime.fromisoformat(value)
         except ValueError:
             return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    if read.tzinfo is None:
+        return read.replace(tzinfo=UTC)
+    try:
+        read.astimezone(UTC)
+    except OverflowError:
+        return None
+    return read
 
 
 def _number(value: Any, kind: ColumnType) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value) if kind == "real" or not isinstance(value, int) else value
-    except (ValueError, OverflowError):
+        exact = Decimal(value.strip() if isinstance(value, str) else value)
+        number = float(exact)
+    except (ValueError, OverflowError, InvalidOperation):
         return None
-    if not math.isfinite(number):
+    if not exact.is_finite() or not math.isfinite(number):
         return None
     if kind == "real":
-        return number
+        return number if type(value) is float or Decimal(repr(number)) == exact else None
     most = 2**31 if kind == "int" else 2**63
-    return int(number) if number == int(number) and -most <= number < most else None
+    return int(exact) if exact == exact.to_integral_value() and -most <= exact < most else None

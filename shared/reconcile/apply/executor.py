@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.exports.compiler import NAME_TAG
+from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
 from shared.reconcile.arm.azure_errors import Refusal, explain
 from shared.reconcile.destinations.connection_keys import Destinations
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
-from shared.reconcile.plan.model import WRITES, Action, Item, Plan
-from shared.reconcile.plan.ownership import owned, tag
+from shared.reconcile.plan.marks import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
+from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import decide
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Apply:
         destinations: Destinations,
         instance_id: str,
         *,
+        writer: Writer | None = None,
         pause: Callable[[float], Awaitable[None]],
         concurrency: int,
         register_provider: bool = False,
@@ -90,6 +92,7 @@ class Apply:
         self._arm = arm
         self._destinations = destinations
         self._instance_id = instance_id
+        self._writer = writer or Writer()
         self._pause = pause
         self._concurrency = concurrency
         self._register_provider = register_provider
@@ -170,7 +173,11 @@ class Apply:
                 return self._outcome(item, Status.UNCONFIRMED if sent else Status.NOT_REACHED, reason)
             body = await self._arm.get(item.id)
             live = Live.from_body(body) if body else None
+            if live is not None and (reason := self._others(live, item)):
+                return self._outcome(item, Status.BLOCKED, reason)
             try:
+                if item.retag:
+                    return await self._retag(item, live)
                 if item.action is Action.DELETE:
                     return await self._delete(item, live)
                 outcome = await self._put(item, live, sent=sent)
@@ -194,19 +201,54 @@ class Apply:
             return self._outcome(item, DONE[item.action] if done else _LEFT_ALONE[now.action], now.reason)
         if live is None and (refusal := await self._group(desired)):
             return self._outcome(item, Status.BLOCKED, refusal)
-        body = self._destinations.seal(desired.export, merge(live, desired.body))
+        marked = merge(live, desired.body)
+        marked["tags"] = _without(marked["tags"], MARK_TAGS) | self._marks(desired, live)
+        body = self._destinations.seal(desired.export, marked)
         if refusal := await self._arm.validate(desired.id, body, desired.tenant_id):
             return self._outcome(item, Status.FAILED, f"Azure calls the body invalid: {refusal}")
         self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
         await self._arm.put(item.id, body, live.etag if live else "", desired.tenant_id)
         return await self._read_back(item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body)))
 
+    def _others(self, live: Live, item: Item) -> str:
+        """Why an automation is left to another app, or to a later state of the store; empty when it is not."""
+        if item.cause is Cause.CLAIM or not owned(live.tags, self._instance_id):
+            return ""
+        mark = read_mark(live.tags)
+        if mark.trouble:
+            return mark.trouble
+        if self._writer.name and mark.writer not in {"", self._writer.name}:
+            return f"another app wrote it last ({mark.writer}); take it over with `defender-export claim`"
+        if mark.number > self._writer.number:
+            return "it was written from a later state of the store of export files"
+        return ""
+
+    def _marks(self, desired: Desired, live: Live | None) -> dict[str, str]:
+        """The marks of a write; a part of a body leaves the digest of what was written whole before."""
+        if not desired.partial:
+            return mark_tags(self._writer, digest(desired.body))
+        before = tag(live.tags, APPLIED_TAG) if live else ""
+        return mark_tags(self._writer, "") | ({APPLIED_TAG: before} if before else {})
+
+    async def _retag(self, item: Item, live: Live | None) -> Outcome:
+        """Write tags and nothing else."""
+        if live is None:
+            return self._outcome(item, Status.UNCHANGED, "it is gone")
+        tags = _without(live.tags, item.retag) | dict(item.retag)
+        self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
+        await self._arm.retag(item.id, tags, live.etag)
+        return await self._read_back(
+            item,
+            Status.UPDATED,
+            lambda seen: bool(seen and all(tag(seen.tags, name) == value for name, value in item.retag.items())),
+        )
+
     async def _delete(self, item: Item, live: Live | None) -> Outcome:
         if live is None:
             return self._outcome(item, Status.DELETED, "it was gone already")
         if not owned(live.tags, self._instance_id):
             return self._outcome(item, Status.FOREIGN, "its tags no longer say that it is ours")
-        if tag(live.tags, NAME_TAG) != item.export:
+        if tag(live.tags, NAME_TAG).lower() != item.export:
             return self._outcome(item, Status.NOT_REACHED, "its tags changed since the plan; the next run looks again")
         self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was deleted"))
         await self._arm.delete(item.id, live.etag)
@@ -255,3 +297,9 @@ class Apply:
     @staticmethod
     def _outcome(item: Item, status: Status, reason: str = "") -> Outcome:
         return Outcome(item.id, item.export, status, reason)
+
+
+def _without(tags: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """Tags but for some names, in whatever case."""
+    left_out = {name.lower() for name in names}
+    return {name: value for name, value in tags.items() if name.lower() not in left_out}

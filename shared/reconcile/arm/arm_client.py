@@ -135,6 +135,21 @@ class Arm:
 
         await self._asked("put automation", place, ask, write=True, tenant=towards)
 
+    async def retag(self, place: ResourceId, tags: Mapping[str, str], etag: str = "") -> None:
+        """Replace an automation's tags and nothing else; with an etag, only while it is still the current one.
+
+        Raises:
+            ArmError: 412 when the etag is no longer current, or any other failure.
+        """
+
+        async def ask(options: Mapping[str, Any]) -> Any:
+            operations = await self._automations(place)
+            return await operations.update(
+                place.resource_group, place.name, {"tags": dict(tags)}, headers=_if_match(etag), **options
+            )
+
+        await self._asked("tag automation", place, ask, write=True)
+
     async def delete(self, place: ResourceId, etag: str = "") -> None:
         """Delete an automation; one that is not there is fine.
 
@@ -191,13 +206,13 @@ class Arm:
         answer = await self.send("get provider", "GET", path, PROVIDERS_VERSION)
         return str(answer.get("registrationState")).lower() == "registered"
 
-    async def connection_string(self, hub_id: str, rule: str, tenant: str = "") -> str:
-        """The primary connection string of a hub's authorization rule; a secret.
+    async def connection_string(self, holder_id: str, rule: str, tenant: str = "") -> str:
+        """The primary connection string of an authorization rule of a hub or a namespace; a secret.
 
         Raises:
             ArmError: any failure.
         """
-        path = f"{hub_id}/authorizationRules/{rule}/listKeys"
+        path = f"{holder_id}/authorizationRules/{rule}/listKeys"
         answer = await self.send("list keys", "POST", path, EVENT_HUBS_VERSION, write=False, tenant=tenant)
         return str(answer["primaryConnectionString"])
 

@@ -120,16 +120,21 @@ class _Looking:
     async def _keyed(self, hub_id: str, namespace: str, rule: str) -> None:
         hub = hub_id.rsplit("/", 1)[-1]
         command = f"--name {rule} --eventhub-name {hub} --namespace-name {_place(namespace)} --rights Send"
+        holder = hub_id
         found = await self._seen(f"{hub_id}/authorizationRules/{rule}", EVENT_HUBS_VERSION, f"the rights of {rule}")
+        if found is _MISSING:  # a key of the namespace is one of all its hubs
+            holder = namespace
+            path = f"{namespace}/authorizationRules/{rule}"
+            found = await self._seen(path, EVENT_HUBS_VERSION, f"the rights of {rule}")
         if found is _MISSING:
             raise Blocked(
-                f"{hub_id} has no authorization rule {rule}: run "
+                f"{hub_id} has no authorization rule {rule}, nor has its namespace: run "
                 f"`az eventhubs eventhub authorization-rule create {command}`"
             )
         rights = (found or {}).get("properties", {}).get("rights")
         if rights is not None and not {"Send", "Manage"} & set(rights):
             raise Blocked(
-                f"the authorization rule {rule} of {hub_id} has no Send right: run "
+                f"the authorization rule {rule} of {holder} has no Send right: run "
                 f"`az eventhubs eventhub authorization-rule update {command}`"
             )
         seen = await self._seen(namespace, EVENT_HUBS_VERSION, "the namespace")
@@ -144,9 +149,10 @@ class _Looking:
                 "set `trustedService: true` in the export instead of `authorizationRule`"
             )
         try:
-            self.secret = await self._arm.connection_string(hub_id, rule, self._tenant)
+            secret = await self._arm.connection_string(holder, rule, self._tenant)
         except ArmError as error:
-            raise Blocked(await self._why(error, f"{hub_id}/authorizationRules/{rule}", "the key")) from error
+            raise Blocked(await self._why(error, f"{holder}/authorizationRules/{rule}", "the key")) from error
+        self.secret = secret if holder == hub_id else f"{secret.rstrip(';')};EntityPath={hub}"
 
     async def _trusted(self, hub_id: str, namespace: str) -> None:
         firewall = await self._closed(namespace)

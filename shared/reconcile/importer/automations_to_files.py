@@ -13,16 +13,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.exports.automation_linter import lint_actions
 from shared.exports.compiler import NAME_TAG, compile_automation
 from shared.exports.diagnostics import Diagnostic, InvalidExport, errors
+from shared.exports.event_sources import member
 from shared.exports.linter import CODES
+from shared.exports.ownership import managed, tag
 from shared.exports.rule_sets import MalformedRules, Source, normalise, parse_sources
 from shared.exports.validation import check_config
 from shared.exports.yaml_writer import write
 from shared.reconcile.importer.sources_to_sections import Unsayable, export_section
 from shared.reconcile.model import Live, Subscription
 from shared.reconcile.plan.automation_diff import diff
-from shared.reconcile.plan.ownership import managed, tag
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
@@ -114,8 +116,8 @@ def _shape(live: Live) -> _Shape:
         live.id.name.lower(),
         live.id.resource_group.lower(),
         live.location.replace(" ", "").lower(),
-        properties.get("description") or "",
-        properties.get("isEnabled") is not False,
+        str(member(properties, "description") or ""),
+        member(properties, "isEnabled") is not False,
         _resource_groups(live, properties),
         _destination(properties),
         normalise(parse_sources(properties)),
@@ -125,31 +127,51 @@ def _shape(live: Live) -> _Shape:
 def _resource_groups(live: Live, properties: Mapping[str, Any]) -> tuple[str, ...]:
     """The resource groups that an automation looks at; none for the whole subscription."""
     whole = f"subscriptions/{live.id.subscription_id.lower()}"
-    paths = {str(scope.get("scopePath")).strip("/").lower() for scope in properties.get("scopes") or ()}
-    if paths == {whole}:
-        return ()
-    groups = [re.fullmatch(rf"{whole}/resourcegroups/([^/]+)", path) for path in sorted(paths)]
-    names = tuple(group[1] for group in groups if group)
-    if not names or len(names) < len(groups):
-        raise Unsayable("its scopes are neither its subscription nor resource groups of it")
-    return names
+    scopes = _mappings(properties, "scopes")
+    if not scopes:
+        raise Unsayable("it has no scope, so it exports nothing")
+    paths = {str(member(scope, "scopePath") or "").strip("/").lower() for scope in scopes}
+    groups = {path: re.fullmatch(rf"{re.escape(whole)}/resourcegroups/([^/]+)", path) for path in sorted(paths)}
+    names = tuple(group[1] for group in groups.values() if group)
+    others = [path for path, group in groups.items() if group is None and path != whole]
+    if others:
+        raise Unsayable(f"its scope {others[0]!r} is neither its subscription nor a resource group of it")
+    return () if whole in paths else names
+
+
+def _mappings(properties: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """A list of objects in an automation's properties.
+
+    Raises:
+        Unsayable: it is none.
+    """
+    listed = member(properties, name)
+    if listed is None:
+        return []
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        raise Unsayable(f"its {name} are not of the API's shape")
+    return listed
 
 
 def _destination(properties: Mapping[str, Any]) -> tuple[str, str, str]:
     """Kind, resource id and way in of the only action."""
-    actions: Sequence[Mapping[str, Any]] = properties.get("actions") or ()
+    actions = _mappings(properties, "actions")
     if len(actions) != 1:
         raise Unsayable(f"it has {len(actions)} actions, and an export file has one destination")
     action = actions[0]
-    kind = str(action.get("actionType")).lower()
-    if kind == "workspace":
-        return kind, str(action.get("workspaceResourceId")).lower(), ""
-    if kind != "eventhub":
-        raise Unsayable(f"its action is a {action.get('actionType')}, which is workflow automation, not export")
-    rule = "" if action.get("isTrustedServiceEnabled") is True else str(action.get("sasPolicyName") or "")
-    if not rule and action.get("isTrustedServiceEnabled") is not True:
+    kind = str(member(action, "actionType") or "").lower()
+    if kind == "logicapp":
+        raise Unsayable("its action starts a logic app, which is workflow automation, not export")
+    broken = lint_actions({"actions": [action]}, "")
+    if broken and broken[0].code != "no-credential":
+        raise Unsayable(broken[0].sentence.rstrip("."))
+    if broken:
         raise Unsayable("Azure does not show which key it sends with")
-    return kind, str(action.get("eventHubResourceId")).lower(), rule.lower()
+    if kind == "workspace":
+        return kind, str(member(action, "workspaceResourceId")).strip("/").lower(), ""
+    trusted = member(action, "isTrustedServiceEnabled") is True
+    rule = "" if trusted else str(member(action, "sasPolicyName") or "")
+    return kind, str(member(action, "eventHubResourceId")).strip("/").lower(), rule.lower()
 
 
 def _imported(
@@ -205,16 +227,20 @@ def _document(name: str, shape: _Shape, members: Sequence[Live], *, adopt: bool)
         "location": shape.location,
     } | ({"adopt": True} if adopt else {})
     document["export"] = export_section(parse_sources(properties))
-    document["destination"] = _where(properties["actions"][0])
+    document["destination"] = _where(_mappings(properties, "actions")[0])
     return document
 
 
 def _where(action: Mapping[str, Any]) -> dict[str, Any]:
-    if str(action["actionType"]).lower() == "workspace":
-        return {"logAnalyticsWorkspace": {"resourceId": str(action["workspaceResourceId"])}}
-    trusted = action.get("isTrustedServiceEnabled") is True
-    way = {"trustedService": True} if trusted else {"authorizationRule": action["sasPolicyName"]}
-    return {"eventHub": {"resourceId": str(action["eventHubResourceId"]), **way}}
+    if str(member(action, "actionType")).lower() == "workspace":
+        return {"logAnalyticsWorkspace": {"resourceId": _id(member(action, "workspaceResourceId"))}}
+    trusted = member(action, "isTrustedServiceEnabled") is True
+    way = {"trustedService": True} if trusted else {"authorizationRule": str(member(action, "sasPolicyName"))}
+    return {"eventHub": {"resourceId": _id(member(action, "eventHubResourceId")), **way}}
+
+
+def _id(value: Any) -> str:
+    return f"/{str(value).strip('/')}"
 
 
 def _heading(members: Sequence[Live], known: Mapping[str, Subscription], findings: Collection[Diagnostic]) -> str:

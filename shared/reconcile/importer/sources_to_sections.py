@@ -6,13 +6,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from shared.exports.compiler import compile_sources
-from shared.exports.event_sources import ALERT_SEVERITIES, RECOMMENDATION_SEVERITIES, RISK_LEVELS, SNAPSHOT
-from shared.exports.rule_sets import Rule, RuleSet, Source, build_sources, normalise
+from shared.exports.event_sources import SNAPSHOT
+from shared.exports.known_values import ALERT_SEVERITIES, RECOMMENDATION_SEVERITIES, RISK_LEVELS
+from shared.exports.rule_sets import Rule, RuleSet, Source, bare_path, build_sources, normalise
 
 _NAMES = {"": "streaming", SNAPSHOT: "snapshot"}
 _FREQUENCIES = (("", SNAPSHOT), ("",), (SNAPSHOT,))
 _SEVERITY = ("minimumSeverity", "severities")
 _RISK = ("minimumRiskLevel", "riskLevels")
+_SEVERITY_PATH = "properties.metadata.severity"
+_CATEGORY = "properties.metadata.recommendationCategory"
+_TYPE = "properties.resourceDetails.ResourceType"
+_CLOUD = "properties.resourceDetails.Source"
+# The key of an entry of `categories` that a rule's path and operator stand for, and whether it may stand twice.
+_ENTRY_KEYS = {
+    (_CATEGORY.lower(), "Equals"): ("category", False),
+    ("properties.additionaldata.scanner", "Equals"): ("scanner", False),
+    (_TYPE.lower(), "Equals"): ("resourceTypes", True),
+    (_TYPE.lower(), "NotEquals"): ("exceptResourceTypes", True),
+    (_CLOUD.lower(), "Equals"): ("clouds", True),
+    ("properties.resourcedetails.id", "Contains"): ("resourceIdContains", True),
+}
 # Stands for the rest of a file while a section is tried.
 _ANY = {
     "version": 1,
@@ -102,14 +116,40 @@ def _alerts(live: Sources, _suffix: str) -> Candidates:
 
 
 def _recommendations(live: Sources, suffix: str) -> Candidates:
-    rules = _rules(live["Assessments" + suffix])
-    ids = _values(rules, "name")
-    section = _ranks(rules, "properties.metadata.severity", _SEVERITY, RECOMMENDATION_SEVERITIES)
-    section |= {"ids": ids} if ids else {}
+    source = live["Assessments" + suffix]
+    rules = _rules(source)
+    section = _ranks(rules, _SEVERITY_PATH, _SEVERITY, RECOMMENDATION_SEVERITIES)
+    for key, path in (("ids", "name"), ("categories", _CATEGORY), ("resourceTypes", _TYPE), ("clouds", _CLOUD)):
+        if values := _values(rules, path):
+            section[key] = values
+    yield from _with_findings(section, live, suffix)
+    if (categories := _categories(source)) is not None:
+        yield from _with_findings(categories, live, suffix)
+
+
+def _with_findings(section: dict[str, Any], live: Sources, suffix: str) -> Candidates:
     if findings := live.get("SubAssessments" + suffix):
         ranks = _ranks(_rules(findings), "properties.status.severity", _SEVERITY, RECOMMENDATION_SEVERITIES)
         yield section | {"findings": ranks}
     yield section
+
+
+def _categories(source: Source) -> dict[str, Any] | None:
+    """Ids and an entry of `categories` for each kind of rule set; None where a rule set is neither."""
+    severities: dict[tuple[Rule, ...], list[Rule]] = {}
+    for rule_set in source.rule_sets:
+        rest = tuple(sorted(rule for rule in rule_set if not _same(rule.path, _SEVERITY_PATH)))
+        severities.setdefault(rest, []).extend(rule for rule in rule_set if _same(rule.path, _SEVERITY_PATH))
+    entries = []
+    for rest, on_severity in severities.items():
+        entry: dict[str, Any] = {}
+        for rule in rest:
+            key, many = _ENTRY_KEYS.get((bare_path(rule.path).lower(), rule.operator), ("", False))
+            if not key or (not many and key in entry):
+                return None
+            entry[key] = [*entry.get(key, []), rule.value] if many else rule.value
+        entries.append(entry | _ranks(on_severity, _SEVERITY_PATH, _SEVERITY, RECOMMENDATION_SEVERITIES))
+    return {"categories": entries} if entries else None
 
 
 def _secure_score(live: Sources, suffix: str) -> Candidates:
@@ -158,6 +198,6 @@ def _ranks(rules: Iterable[Rule], path: str, words: tuple[str, str], ranks: tupl
     chosen = [rank for rank in ranks if rank.casefold() in values]
     if not chosen:
         return {}
-    if chosen == list(ranks[: len(chosen)]):
+    if chosen == list(ranks[: len(chosen)]) and len(chosen) < len(ranks):  # the lowest minimum is no rule at all
         return {minimum: chosen[-1]}
     return {listed: chosen}

@@ -122,13 +122,30 @@ def _id(value: Any) -> str:
 
 
 def _scopes(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Scopes by path; their descriptions are labels that every tool writes differently, and decide nothing."""
-    return {_id(scope.get("scopePath")): str(scope.get("scopePath")) for scope in properties.get("scopes") or ()}
+    """Scopes by path, without those inside another one.
+
+    Their descriptions are labels that every tool writes differently, and decide nothing.
+    """
+    found = {_id(scope.get("scopePath")): str(scope.get("scopePath")) for scope in _objects(properties, "scopes")}
+    subscriptions = {path for path in found if path.count("/") == 1}
+    return {
+        path: shown
+        for path, shown in found.items()
+        if path in subscriptions or "/".join(path.split("/")[:2]) not in subscriptions
+    }
+
+
+def _objects(properties: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The objects in a list of a live automation; whatever else stands there counts as one without members."""
+    listed = properties.get(name) or ()
+    if not isinstance(listed, (list, tuple)):
+        listed = [listed]
+    return [one if isinstance(one, Mapping) else {} for one in listed]
 
 
 def _actions(properties: Mapping[str, Any]) -> dict[tuple[str, str, bool], str]:
     actions: dict[tuple[str, str, bool], str] = {}
-    for action in properties.get("actions") or ():
+    for action in _objects(properties, "actions"):
         kind = str(action.get("actionType") or "").lower()
         target = action.get(_TARGETS.get(kind, ""))
         trusted = action.get("isTrustedServiceEnabled") is True

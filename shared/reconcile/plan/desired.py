@@ -35,8 +35,9 @@ def desired_automations(
     subscriptions: Iterable[Subscription],
     instance_id: str,
     prepared: Mapping[str, Prepared],
+    numbers: Mapping[str, int] | None = None,
 ) -> Iterator[Desired]:
-    """Each automation that the files ask for; `prepared` is by export name.
+    """Each automation that the files ask for; `prepared` and `numbers` (of the files' versions) are by export name.
 
     Raises:
         shared.exports.compiler.BodyTooLarge: an export compiles to more than Azure takes.
@@ -63,6 +64,7 @@ def desired_automations(
                     group_tags=config.automation.tags,
                     blocked=destination.blocked,
                     tenant_id=config.destination.tenant_id or "",
+                    number=(numbers or {}).get(config.name, 0),
                 )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from shared.reconcile.plan.model import Action, Item
+from shared.reconcile.plan.model import Action, Cause, Item
 
 # A handful of repairs is never held back by the percentage: in a small tenant one drifted export is a third of them.
 ALWAYS_ALLOWED_CHANGES = 3
@@ -28,19 +28,24 @@ def block(items: dict[tuple[str, str, str], Item], actions: Collection[Action], 
 
 
 def hold_back(items: dict[tuple[str, str, str], Item], guards: Guards, owned_count: int) -> tuple[str, ...]:
-    """Hold back all deletes, or all updates, when there are more than the guards allow; creates are never guarded."""
+    """Hold back all deletes, or all repairs of drift, when there are more than the guards allow.
+
+    Creates are never guarded, nor are updates that follow from an edit of a file, a renewed key or a named cause:
+    those were asked for.
+    """
     counts = Counter(item.action for item in items.values())
     held = []
     if counts[Action.DELETE] > guards.max_deletes:
         held.append(f"{counts[Action.DELETE]} deletes are more than MAX_DELETES allows ({guards.max_deletes})")
         block(items, {Action.DELETE}, held[-1])
-    updates = counts[Action.UPDATE]  # an adoption is asked for file by file, and so is not guarded
-    if updates > allowed_changes(guards.max_change_percent, owned_count):
+    drifted = {key for key, item in items.items() if item.action is Action.UPDATE and item.cause in {None, Cause.DRIFT}}
+    if len(drifted) > allowed_changes(guards.max_change_percent, owned_count):
         held.append(
-            f"{updates} updates of {owned_count} automations are more than MAX_CHANGE_PERCENT allows "
+            f"{len(drifted)} updates of {owned_count} automations are more than MAX_CHANGE_PERCENT allows "
             f"({guards.max_change_percent} %)"
         )
-        block(items, {Action.UPDATE}, held[-1])
+        for key in drifted:
+            items[key] = items[key].blocked(held[-1])
     return tuple(held)
 
 

@@ -23,6 +23,16 @@ class Action(StrEnum):
     BLOCKED = "blocked"
 
 
+class Cause(StrEnum):
+    """Why an automation is to be written anew."""
+
+    DRIFT = "drift"
+    FILE = "file"
+    KEY = "key"
+    RELEASE = "release"
+    CLAIM = "claim"
+
+
 WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE})
 
 
@@ -30,7 +40,9 @@ WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE})
 class Item:
     """One automation and what is to be done with it; `reason` is a sentence where the action alone does not say.
 
-    `wanted` is the action that a blocked item would have taken.
+    `wanted` is the action that a blocked item would have taken.  `cause` is why an update is needed: only drift counts
+    for the guards, and what a new release would write waits until a run names that cause.  With `retag` these tags are
+    written and nothing else.
     """
 
     action: Action
@@ -40,6 +52,8 @@ class Item:
     reason: str = ""
     wanted: Action | None = None
     desired: Desired | None = field(default=None, compare=False, repr=False)
+    cause: Cause | None = None
+    retag: Mapping[str, str] = field(default_factory=dict)
 
     def blocked(self, reason: str) -> Item:
         """The same automation, left alone for `reason`."""
@@ -51,13 +65,14 @@ class Plan:
     """Every automation that the declaration or the tenant knows, with its action.
 
     `reasons` say why discovery may be incomplete, `guards` which guards held something back, `warnings` what looks
-    wrong with a destination.
+    wrong with a destination.  `hold` is why the instance may write nothing at all.
     """
 
     items: tuple[Item, ...]
     reasons: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    hold: str = ""
 
     @property
     def writes(self) -> tuple[Item, ...]:
@@ -75,10 +90,13 @@ class Declaration:
     """What the export files say: each automation wanted, and which export names exist.
 
     `unreadable` maps the name of an export whose file is invalid, with no good version known, to the reason; `warnings`
-    are about destinations.
+    are about destinations.  `deleted` maps the names of deleted exports to the sentence that tells of it; `doubtful`
+    names files that can't be read, also where an earlier version of theirs stands in.
     """
 
     desired: Iterable[Desired]
     exports: Collection[str]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    deleted: Mapping[str, str] = field(default_factory=dict)
+    doubtful: Collection[str] = ()

@@ -12,7 +12,7 @@ from shared.exports.explain import explain
 from shared.exports.rule_sets import MalformedRules, parse_sources
 from shared.reconcile.model import Desired, Subscription
 from shared.reconcile.plan.automation_diff import Change, destinations_of
-from shared.reconcile.plan.model import WRITES, Action, Item, Plan
+from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 
 ANY_SUBSCRIPTION = "<subscription>"
 """Stands for the id of an item's own subscription in what several items share."""
@@ -98,8 +98,9 @@ def _part(name: str, items: Sequence[Item], known: Mapping[str, Subscription], g
 
 
 def _shown(item: Item, guards: Collection[str]) -> tuple[Change, ...]:
-    """The changes that matter: what is blocked changes nothing, but what a guard holds back waits for a look at it."""
-    return () if item.action is Action.BLOCKED and item.reason not in guards else item.changes
+    """The changes that matter: nothing for what is blocked, unless a guard or a release holds it for a look."""
+    waits = item.reason in guards or item.cause is Cause.RELEASE
+    return () if item.action is Action.BLOCKED and not waits else item.changes
 
 
 def _group(items: Sequence[Item], known: Mapping[str, Subscription], guards: Collection[str]) -> Group:

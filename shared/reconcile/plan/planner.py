@@ -2,20 +2,39 @@
 
 Ownership is in the tags: `managed-by`, this deployment's instance id, and the export's name. What does not carry the
 first two is foreign and never touched, unless the export's file says `adopt: true`; what carries another instance's
-id is not even adopted.
+id is not even adopted.  An automation goes only by a record that its export was deleted, moved or narrowed: a file that
+is not found, or can't be read, is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
+from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
-from shared.reconcile.plan.automation_diff import diff, same_location
+from shared.reconcile.plan.automation_diff import Change, diff, same_location
 from shared.reconcile.plan.guards import Guards, block, hold_back
-from shared.reconcile.plan.model import WRITES, Action, Declaration, Item, Plan
-from shared.reconcile.plan.ownership import managed, owned, tag
+from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+
+# What a release compiles otherwise is among these; all else that differs was changed outside this app.
+_COMPILED = ("properties.sources", "properties.description")
+_KEY = f"tags.{FINGERPRINT_TAG}"
+_HELD_RELEASE = (
+    "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
+    "through with `apply --cause release`, or a reconcile job with causes [release]"
+)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a plan is made under: the guards, who writes, and the causes that the run names."""
+
+    guards: Guards = field(default_factory=Guards)
+    writer: Writer = field(default_factory=Writer)
+    causes: Collection[Cause] = ()
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -40,14 +59,48 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
     if not changes:
         return Item(Action.UNCHANGED, live.id, desired.export, reason=desired.blocked or notes)
     item = Item(Action.UPDATE if ours else Action.ADOPT, live.id, desired.export, changes, notes, desired=desired)
+    if ours:
+        item = replace(item, cause=cause_of(changes, desired, live))
     return item.blocked(desired.blocked) if desired.blocked else item
+
+
+def cause_of(changes: Iterable[Change], desired: Desired, live: Live) -> Cause:
+    """Why an automation of ours differs from what is declared.
+
+    Its marks tell which body was written from which state of the store: a file that was put since is an edit; a body
+    that is compiled otherwise from the same file is the release's.  Without marks (43a9e6c left none) what a release
+    may compile otherwise counts as the release's, and all else as drift.
+    """
+    paths = [change.path for change in changes]
+    if set(paths) <= {_KEY}:
+        return Cause.KEY
+    mark = read_mark(live.tags)
+    if desired.number > mark.number:
+        return Cause.FILE
+    if mark.applied:
+        return Cause.DRIFT if mark.applied == digest(desired.body) or desired.partial else Cause.RELEASE
+    return Cause.RELEASE if any(path.startswith(_COMPILED) for path in paths) else Cause.DRIFT
+
+
+def _held_back(item: Item, live: Live) -> Item:
+    """An item that a new release causes: drift and a renewed key are still mended, with the rest as it is live."""
+    desired = item.desired
+    urgent = tuple(change for change in item.changes if not change.path.startswith(_COMPILED))
+    if desired is None or not urgent or item.action is not Action.UPDATE:
+        return item.blocked(_HELD_RELEASE)
+    kept = {name: value for name, value in live.properties.items() if name in {"sources", "description"}}
+    body = {**desired.body, "properties": {**desired.body["properties"], **kept}}
+    cause = Cause.KEY if all(change.path == _KEY for change in urgent) else Cause.DRIFT
+    partly = replace(desired, body=body, partial=True)
+    note = "what this release would write otherwise stays as it is until `apply --cause release`"
+    return replace(item, changes=urgent, reason=note, desired=partly, cause=cause)
 
 
 def make_plan(
     declaration: Declaration,
     inventory: Inventory,
     instance_id: str,
-    guards: Guards,
+    terms: Terms,
     chosen: Callable[[Item], bool] | None = None,
 ) -> Plan:
     """Compare the declaration with the tenant; the order is by subscription, then resource group, then name.
@@ -60,9 +113,12 @@ def make_plan(
     placed: dict[tuple[str, str], Item] = {}
     for desired in declaration.desired:
         key = desired.id.key
-        item = decide(desired, live.get(key), instance_id)
+        there = live.get(key)
+        item = decide(desired, there, instance_id)
         if item is None:
             continue
+        if there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
+            item = _held_back(item, there)
         if key in items:
             items[key] = items[key].blocked(f"the exports {items[key].export} and {desired.export} both claim it")
             continue
@@ -75,8 +131,54 @@ def make_plan(
     if not inventory.complete:
         block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
-    held = hold_back(items, guards, owned_count)
-    return Plan(tuple(items[key] for key in sorted(items)), tuple(inventory.reasons), held, declaration.warnings)
+    held = hold_back(items, terms.guards, owned_count)
+    stands = standing(inventory, instance_id, terms.writer)
+    held = (*_hold(items, stands), *held)
+    ordered = tuple(items[key] for key in sorted(items))
+    return Plan(ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold)
+
+
+def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:
+    """Take over the automations of this instance that another app wrote last, and those of the instance `former`.
+
+    Only tags are written: who writes, and this instance's id.  What else differs is for the next run.
+    """
+    subscriptions = {subscription.id.lower(): subscription for subscription in inventory.subscriptions}
+    items = {}
+    for automation in inventory.automations:
+        mine = owned(automation.tags, instance_id)
+        if not mine and not (former and owned(automation.tags, former)):
+            continue
+        wanted = {WRITER_TAG: writer.name} | ({} if mine else {INSTANCE_TAG: instance_id})
+        if read_mark(automation.tags).number <= writer.number:
+            # It tells of the other store.  One that is ahead of this store stays, until `exports accept`.
+            wanted[NUMBER_TAG] = "0"
+        changes = tuple(
+            Change(f"tags.{name}", tag(automation.tags, name) or None, value)
+            for name, value in wanted.items()
+            if tag(automation.tags, name).lower() != value.lower()
+        )
+        others = tag(automation.tags, WRITER_TAG).lower() not in {"", writer.name}
+        if not changes or (mine and not others):
+            continue
+        export = tag(automation.tags, NAME_TAG).lower()
+        item = Item(Action.UPDATE, automation.id, export, changes, cause=Cause.CLAIM, retag=wanted)
+        items[automation.id.key] = _unless_read_only(item, subscriptions.get(automation.id.key[0]))
+    return Plan(tuple(items[key] for key in sorted(items)), tuple(inventory.reasons))
+
+
+def _hold(items: dict[tuple[str, str, str], Item], stands: Standing) -> tuple[str, ...]:
+    """Block what the marks in the tenant forbid; gives the reasons."""
+    if stands.hold:
+        block(items, WRITES, stands.hold)
+        return (stands.hold,)
+    told = []
+    for where, reason in sorted(stands.held.items()):
+        here = [key for key, item in items.items() if key[0] == where and item.action in WRITES]
+        for key in here:
+            items[key] = items[key].blocked(reason)
+        told.append(f"subscription {where}: {reason}")
+    return tuple(told)
 
 
 def _stays(live: Live, desired: Desired) -> str:
@@ -106,12 +208,21 @@ def _undeclared(
     """What happens to an automation that no export declares at this place."""
     if not owned(automation.tags, instance_id):
         return Item(Action.FOREIGN, automation.id)
-    export = tag(automation.tags, NAME_TAG)
+    export = tag(automation.tags, NAME_TAG).lower()
     item = Item(Action.DELETE, automation.id, export)
     if export in declaration.unreadable:
         return item.blocked(f"the file of {export} can't be read: {declaration.unreadable[export]}")
-    if export not in declaration.exports:
-        item = replace(item, reason=f"the export {export or '(unnamed)'} is no longer declared")
+    if not export:
+        return item.blocked("its tags name no export, so it is not known what it is for; name it or delete it by hand")
+    if doubtful := sorted({*declaration.unreadable, *declaration.doubtful}):
+        return item.blocked(f"nothing is deleted as long as a file can't be read: {', '.join(doubtful[:5])}")
+    if export in declaration.deleted:
+        item = replace(item, reason=f"the export {export} is no longer declared: {declaration.deleted[export]}")
+    elif export not in declaration.exports:
+        return item.blocked(
+            f"the export {export} has no file, and nobody deleted it: put its file back, or end it with "
+            f"`defender-export exports delete {export}`"
+        )
     elif successor := placed.get((export, automation.id.subscription_id.lower())):
         if successor.action in {Action.BLOCKED, Action.FOREIGN}:
             return item.blocked(f"its successor {successor.id.name} can't be made")

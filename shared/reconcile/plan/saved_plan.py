@@ -7,11 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from shared import stored_format
 from shared.reconcile.model import ResourceId
 from shared.reconcile.plan.automation_diff import Change
-from shared.reconcile.plan.model import Action, Item, Plan
+from shared.reconcile.plan.model import Action, Cause, Item, Plan
 
-FORMAT = 1
+_KIND = "saved plan"
+_MEMBERS = frozenset({"instanceId", "fingerprint", "incompleteBecause", "guards", "warnings", "counts", "items"})
+_ITEM_MEMBERS = frozenset({"action", "id", "export", "changes", "reason", "wanted", "cause"})
 
 
 class StalePlan(Exception):  # noqa: N818 - says what is the case
@@ -21,7 +24,7 @@ class StalePlan(Exception):  # noqa: N818 - says what is the case
 def plan_as_dict(plan: Plan, instance_id: str) -> dict[str, Any]:
     """The plan as JSON-ready data, without the automations that need nothing."""
     return {
-        "format": FORMAT,
+        **stored_format.stamp(_KIND),
         "instanceId": instance_id,
         "fingerprint": fingerprint(plan),
         "incompleteBecause": list(plan.reasons),
@@ -32,30 +35,40 @@ def plan_as_dict(plan: Plan, instance_id: str) -> dict[str, Any]:
     }
 
 
-def plan_from_dict(document: Mapping[str, Any], instance_id: str) -> Plan:
+def plan_from_dict(document: Any, instance_id: str) -> Plan:
     """Read a plan that `plan_as_dict` wrote; it can be shown and compared, but holds no bodies to write.
 
     Raises:
         ValueError: it is no plan of this app and instance, or was edited.
     """
-    if document.get("format") != FORMAT:
+    if not isinstance(document, Mapping) or document.get("format") in {None, 0}:
         raise ValueError("this is no plan that this version can read")
+    written = stored_format.admit(_KIND, document, _MEMBERS)
     if document.get("instanceId") != instance_id:
         raise ValueError(f"the plan was made for the instance {document.get('instanceId')}, this is {instance_id}")
     try:
         items = tuple(_item_from_dict(entry) for entry in document["items"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the plan can't be read: {error}") from error
-    notes = (tuple(document.get(name) or ()) for name in ("incompleteBecause", "guards", "warnings"))
-    plan = Plan(items, *notes)
-    if fingerprint(plan) != document.get("fingerprint"):
+    notes = [document.get(name) or [] for name in ("incompleteBecause", "guards", "warnings")]
+    if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in notes):
+        raise ValueError("the plan can't be read: its notes are no lists of sentences")
+    reasons, guards, warnings = (tuple(each) for each in notes)
+    plan = Plan(items, reasons, guards, warnings)
+    if (_fingerprint_1(plan) if written == 1 else fingerprint(plan)) != document.get("fingerprint"):
         raise ValueError("the plan was edited; make a new one")
     return plan
 
 
 def fingerprint(plan: Plan) -> str:
-    """SHA-256 over everything that the plan would write."""
+    """SHA-256 over everything that the plan would write; how a reason is worded is no part of it."""
     return hashlib.sha256("\n".join(map(_canonical, plan.writes)).encode()).hexdigest()
+
+
+def _fingerprint_1(plan: Plan) -> str:
+    """The same as format 1 had it: with reasons."""
+    texts = [json.dumps(item_as_dict(item), sort_keys=True).lower() for item in plan.writes]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def refuse_if_stale(reviewed: Plan, current: Plan) -> None:
@@ -85,15 +98,22 @@ def item_as_dict(item: Item) -> dict[str, Any]:
         entry["reason"] = item.reason
     if item.wanted:
         entry["wanted"] = item.wanted.value
+    if item.cause:
+        entry["cause"] = item.cause.value
     return entry
 
 
 def _canonical(item: Item | None) -> str:
     """The item as text; in one case, since Azure spells the same id differently from one answer to the next."""
-    return json.dumps(item_as_dict(item), sort_keys=True).lower() if item else ""
+    if item is None:
+        return ""
+    entry = {name: value for name, value in item_as_dict(item).items() if name not in {"reason", "cause"}}
+    return json.dumps(entry, sort_keys=True).lower()
 
 
-def _item_from_dict(entry: Mapping[str, Any]) -> Item:
+def _item_from_dict(entry: Any) -> Item:
+    if not isinstance(entry, Mapping) or not {*entry} <= _ITEM_MEMBERS:
+        raise TypeError("an item has members that this release does not know, or is none")
     return Item(
         Action(entry["action"]),
         ResourceId.parse(entry["id"]),
@@ -101,6 +121,7 @@ def _item_from_dict(entry: Mapping[str, Any]) -> Item:
         tuple(Change(change["path"], change["old"], change["new"]) for change in entry.get("changes", ())),
         entry.get("reason", ""),
         Action(entry["wanted"]) if "wanted" in entry else None,
+        cause=Cause(entry["cause"]) if "cause" in entry else None,
     )
 
 

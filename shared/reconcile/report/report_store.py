@@ -4,54 +4,89 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared import stored_format
+from shared.azure.storage_time import storage_time
 from shared.reconcile.report.run_report import Report
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 LATEST_BLOB = "latest.json"
+UNREADABLE = "Unreadable"
 RUN_ID = re.compile("20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}", re.ASCII)
+
+
+_NAME = re.compile(rf"20[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/{RUN_ID.pattern}\.json", re.ASCII)
+# What every report holds, by the type that its readers rely on.
+_MEMBERS: Mapping[str, Any] = {
+    "runId": "", "instanceId": "", "trigger": "", "actor": "", "mode": "", "started": "", "ended": "", "seconds": 0.0,
+    "outcome": "", "reason": "", "complete": False, "incompleteBecause": [], "guards": [], "warnings": [],
+    "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {}, "items": [],
+    "release": "", "writer": "", "storeNumber": 0,
+}  # fmt: skip
+_ADDED = frozenset({"release", "writer", "storeNumber", "warnings", "tenants", "requests"})  # since the first reports
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the last complete run saw; `trouble` is why that is not known, empty before the first run."""
+
+    subscriptions: int = 0
+    store_number: int = 0
+    trouble: str = ""
 
 
 class Reports:
     """Run reports in Blob Storage: `2026/11/22/<run id>.json`, and what the next run must know in `latest.json`."""
 
-    def __init__(self, container: ContainerClient, retention: timedelta) -> None:
+    def __init__(
+        self,
+        container: ContainerClient,
+        retention: timedelta,
+        now: Callable[[ContainerClient], Awaitable[datetime]] = storage_time,
+    ) -> None:
         self._container = container
         self._retention = retention
-
-    async def open(self) -> None:
-        """Make the container where it is missing."""
-        from azure.core.exceptions import ResourceExistsError
-
-        try:
-            await self._container.create_container()
-        except ResourceExistsError:
-            return
+        self._now = now
 
     async def save(self, report: Report) -> None:
-        """Keep a report; a complete run also leaves the number of subscriptions it saw, for the next to compare."""
+        """Keep a report; a complete run also leaves what it saw, for the next to compare."""
         text = json.dumps(report.as_dict(), indent=1)
         await self._container.upload_blob(report.name, text, overwrite=True)
-        if not (report.skipped or report.failure or report.plan.reasons):
-            seen = {"runId": report.run_id, "subscriptions": len(report.subscriptions)}
+        if report.saw_all and not (report.running or report.skipped or report.failure):
+            seen = {
+                **stored_format.stamp("baseline"),
+                "runId": report.run_id,
+                "subscriptions": len(report.subscriptions),
+                "storeNumber": report.store_number,
+            }
             await self._container.upload_blob(LATEST_BLOB, json.dumps(seen), overwrite=True)
 
-    async def subscriptions_seen(self) -> int:
-        """How many subscriptions the last complete run saw; 0 before the first."""
+    async def baseline(self) -> Baseline:
+        """What the last complete run saw; where that can't be read, why."""
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
             stream = await self._container.download_blob(LATEST_BLOB)
-        except ResourceNotFoundError:
-            return 0
-        return int(json.loads(await stream.readall()).get("subscriptions", 0))
+            document = stored_format.read_object("baseline", await stream.readall())
+        except ResourceNotFoundError as error:
+            if error.error_code == "ContainerNotFound":  # type: ignore[attr-defined] # storage adds it to every error
+                raise
+            return Baseline()
+        except stored_format.KeptAsIs as kept:
+            return Baseline(trouble=str(kept))
+        seen, number = document.get("subscriptions"), document.get("storeNumber", 0)
+        if seen is None or not _is_number(seen) or not _is_number(number):
+            return Baseline(trouble="this baseline does not say how many subscriptions were seen")
+        return Baseline(int(seen), int(number))
 
     async def read(self, run_id: str) -> dict[str, Any] | None:
-        """A run's report, or None."""
+        """A run's report, or None; one that can't be read whole is shown as far as it can be, with the reason."""
         from azure.core.exceptions import ResourceNotFoundError
 
         if not RUN_ID.fullmatch(run_id):
@@ -62,8 +97,7 @@ class Reports:
             return None  # no such day
         except ResourceNotFoundError:
             return None
-        report: dict[str, Any] = json.loads(await stream.readall())
-        return report
+        return as_far_as_readable(run_id, await stream.readall())
 
     async def recent(self, now: datetime, limit: int = 20, before: str = "") -> list[str]:
         """The ids of the newest runs, newest first, as far back as reports are kept; those before the id `before`."""
@@ -71,22 +105,74 @@ class Reports:
         for age in range(self._retention.days + 1):
             day = now - timedelta(days=age)
             names = [name async for name in self._container.list_blob_names(name_starts_with=f"{day:%Y/%m/%d}/")]
-            ids = (name.rpartition("/")[2].removesuffix(".json") for name in sorted(names, reverse=True))
+            reports = (name for name in sorted(names, reverse=True) if _NAME.fullmatch(name))
+            ids = (name.rpartition("/")[2].removesuffix(".json") for name in reports)
             found += [run_id for run_id in ids if not before or run_id < before]
             if len(found) >= limit:
                 break
         return found[:limit]
 
-    async def expire(self, now: datetime) -> int:
-        """Delete reports older than the retention and return how many; names are in the order of time."""
-        oldest = f"{now - self._retention:%Y/%m/%d}"
+    async def expire(self) -> int:
+        """Delete reports that were written longer ago than the retention, by the storage's time; gives how many.
+
+        Nothing else in the container is touched, whatever its name.
+        """
+        oldest = await self._now(self._container) - self._retention
         expired = 0
-        async for name in self._container.list_blob_names():
-            if not name[:1].isdigit() or name[: len(oldest)] >= oldest:
-                break  # the rest is younger, or no report
-            await self._container.delete_blob(name)
-            expired += 1
+        async for blob in self._container.list_blobs(name_starts_with="20"):
+            if f"{oldest + timedelta(days=1):%Y/%m/%d}/" < blob.name:
+                break  # begun later than that, so written later too
+            if _NAME.fullmatch(blob.name) and blob.last_modified < oldest:
+                await self._container.delete_blob(blob.name)
+                expired += 1
         return expired
+
+
+def as_far_as_readable(run_id: str, data: bytes) -> dict[str, Any]:
+    """A report with every member of the right type; what is wrong with it is its reason, its outcome `Unreadable`."""
+    try:
+        document = stored_format.read_object("run report", data)
+    except stored_format.KeptAsIs as kept:
+        return _unreadable(run_id, {}, str(kept))
+    report = {**_MEMBERS, **document}
+    absent = sorted({*_MEMBERS} - {*document} - _ADDED)
+    wrong = sorted(name for name, example in _MEMBERS.items() if not _is_like(report[name], example))
+    if absent or wrong:
+        return _unreadable(run_id, report, f"this report lacks or misstates {', '.join([*absent, *wrong])}")
+    if not all(isinstance(item, dict) for item in report["items"]):
+        return _unreadable(run_id, report, "this report holds items that are none")
+    if not all(map(_is_moment, (report["started"], report["ended"]))):
+        return _unreadable(run_id, report, "this report holds a time that is none")
+    return report
+
+
+def _unreadable(run_id: str, report: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """What is known of a run from its id, and of its report as far as the types are right."""
+    try:
+        began = day_of(run_id).isoformat()
+    except ValueError:
+        began = datetime.fromtimestamp(0, UTC).isoformat()
+    sound = {name: value for name, value in report.items() if name in _MEMBERS and _is_like(value, _MEMBERS[name])}
+    times = {name: value for name in ("started", "ended") if _is_moment(value := sound.get(name, ""))}
+    shown = {"started": began, "ended": began, **times}
+    return {**_MEMBERS, **sound, "items": [], **shown, "runId": run_id, "outcome": UNREADABLE, "reason": reason}
+
+
+def _is_like(value: Any, example: Any) -> bool:
+    if isinstance(example, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(example, bool)
+    return isinstance(value, int | float) if isinstance(example, int | float) else isinstance(value, type(example))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def day_of(run_id: str) -> datetime:

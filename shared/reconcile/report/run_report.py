@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from shared import __version__, stored_format
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.model import Action, Plan
@@ -44,7 +45,11 @@ class Caller:
 
 @dataclass(frozen=True)
 class Report:
-    """One run.  `failure` is the sentence of what stopped it, `skipped` why it did not begin; else both are empty."""
+    """One run.  `failure` is the sentence of what stopped it, `skipped` why it did not begin; else both are empty.
+
+    `running` until it ends: a report that stays so is of a run that was killed.  `saw_all` says that discovery was
+    complete, `store_number` is the number of the store that was read, `writer` names who writes for this instance here.
+    """
 
     run_id: str
     instance_id: str
@@ -60,6 +65,10 @@ class Report:
     requests: Mapping[str, int] = field(default_factory=dict)
     failure: str = ""
     skipped: str = ""
+    running: bool = False
+    saw_all: bool = False
+    store_number: int = 0
+    writer: str = ""
 
     @property
     def name(self) -> str:
@@ -86,7 +95,9 @@ class Report:
 
     @property
     def outcome(self) -> str:
-        """Succeeded, Partial, Failed, Blocked or Skipped."""
+        """Succeeded, Partial, Failed, Blocked or Skipped; Running until the run has ended."""
+        if self.running:
+            return "Running"
         if self.skipped:
             return "Skipped"
         if self.failure:
@@ -103,6 +114,8 @@ class Report:
         counts = self.counts
         left = [f"{counts[name]} {words}" for name, words in _LEFT.items() if counts[name]]
         files = [f"{name}: {why}" for name, why in self.unreadable.items()]
+        if self.running:
+            return "it has not ended; a run that was killed stays so"
         if self.outcome == "Succeeded":
             return ""
         return "; ".join([*self.plan.guards, *self.plan.reasons, *files, *left])
@@ -119,6 +132,9 @@ class Report:
                 entry |= {"outcome": outcome.status.value, "outcomeReason": outcome.reason}
             items.append(entry)
         return {
+            **stored_format.stamp("run report"),
+            "writer": self.writer,
+            "storeNumber": self.store_number,
             "runId": self.run_id,
             "instanceId": self.instance_id,
             "trigger": self.caller.trigger,
@@ -176,6 +192,7 @@ class Report:
             "Guard": "; ".join(self.plan.guards),
             "Problems": problems[:MAX_PROBLEMS],
             "ReportName": self.name,
+            "Release": __version__,
         }
 
     def _tenants(self) -> dict[str, Any]:

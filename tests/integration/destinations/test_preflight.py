@@ -376,3 +376,16 @@ async def test_moving_from_key_to_trusted_service_forgets_the_fingerprint(here: 
     report = await here.apply(max_change_percent=100)
     assert report.counts["Updated"] == SIZE
     assert not any("defender-export-key-fingerprint" in document["tags"] for document in here.ours().values())
+
+
+async def test_a_key_of_the_namespace_is_found_and_sent_with_the_hub_s_name(here: World) -> None:
+    here.tenant.assign(APP, namespace(here.tenant), CONTRIBUTOR)  # the app's own role reads keys of hubs only
+    await here.put("soc", destination=keyed(hub(here.tenant), "RootManageSharedAccessKey"))
+    report = await here.apply()
+    assert report.counts["Created"] == SIZE
+    name = hub(here.tenant).rpartition("/")[2]
+    sent = {text for key in here.ours() for text in here.tenant.secrets[key].connection_strings}
+    assert len(sent) == 1
+    assert all(text is not None and text.endswith(f";EntityPath={name}") for text in sent)
+    again = await here.plan()
+    assert {item.action for item in again.plan.items} == {Action.UNCHANGED}

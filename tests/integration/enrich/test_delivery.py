@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.azure.blob_container import StoreError
+from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import MARK, START, Plant, assessments, names
 
@@ -110,6 +112,23 @@ async def test_a_record_with_a_value_too_long_is_kept_whole_beside_its_row(plant
     assert gzip.decompress(whole) == event.body
 
 
+async def test_two_records_of_one_key_that_are_too_long_are_both_kept_whole(plant: Plant) -> None:
+    (event,) = assessments([1])
+    bodies = []
+    for text in ("first ", "second ", "first "):
+        record = json.loads(event.body)
+        record["properties"]["metadata"] = {"description": text * 20_000}
+        bodies.append(json.dumps(record).encode())
+    summary = await plant.pipeline.run([event._replace(body=body) for body in bodies])
+    assert summary.oversize == 3
+    keys = {row["RecordKey"] for row in json.loads(plant.azure.ingestion.stored[0].body)}
+    assert len(keys) == 1  # the texts are no change of state
+    container = plant.clients.blobs.get_container_client(plant.settings.oversize_container)
+    names = [blob.name async for blob in container.list_blobs()]
+    wholes = [gzip.decompress(await (await container.download_blob(name)).readall()) for name in names]
+    assert sorted(wholes) == sorted(set(bodies))  # a repeat replaces its like, and no other
+
+
 @pytest.mark.parametrize("status", [403, 404], ids=["no role", "no rule"])
 async def test_an_outage_of_the_rule_is_asked_once_and_spilled_whole(plant: Plant, status: int) -> None:
     if status == 403:
@@ -162,11 +181,14 @@ async def test_with_the_dead_letter_store_gone_too_the_batch_is_not_given_up(pla
     assert plant.stored() == names(range(10))
 
 
-async def test_a_store_that_was_never_written_to_is_made_on_first_use(plant: Plant) -> None:
-    fresh = plant.rebuilt(dead_letters_container="made-on-first-use")
-    assert (await fresh.replay()).blobs == 0
-    await fresh.run([Event(b"nonsense", START)])
-    assert (await fresh.replay()).remaining == 1
+async def test_a_container_that_the_deployment_makes_is_never_made_anew(plant: Plant) -> None:
+    gone = plant.rebuilt(dead_letters_container="deleted-by-mistake")
+    with pytest.raises(StoreError, match="ContainerNotFound"):
+        await gone.replay()
+    with pytest.raises(StoreError, match="ContainerNotFound"):
+        await gone.run([Event(b"nonsense", START)])
+    names = [one.name async for one in plant.clients.blobs.list_containers()]
+    assert "deleted-by-mistake" not in names
 
 
 async def test_no_upload_is_begun_after_the_deadline(plant: Plant) -> None:
@@ -183,20 +205,50 @@ async def test_the_observer_hears_once_who_sent_what_and_how_much_was_uploaded(p
     async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
         heard.append((dict(sightings), dict(uploads), now))
 
-    plant.pipeline._observer = observer
+    plant.pipeline._notes = FreshnessNotes(observer, plant.time.clock())
     await plant.pipeline.run(assessments(range(7)))
     subscription = "11111111-1111-1111-1111-111111111111"
     today = START.astimezone(UTC).date()
     assert heard == [({(subscription, "Assessment", False): START}, {("DefenderAssessments_CL", today): 7}, START)]
 
 
+async def test_what_a_cost_filter_leaves_out_has_arrived_all_the_same(plant: Plant) -> None:
+    heard: list[Any] = []
+
+    async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
+        heard.append(dict(sightings))
+
+    everything = '[{"eventSource": "Assessments"}]'
+    pipeline = plant.rebuilt(drop_records=everything)
+    pipeline._notes = FreshnessNotes(observer, plant.time.clock())
+    summary = await pipeline.run(assessments(range(7)))
+    assert summary.dropped == {"Assessment": 7}
+    assert plant.stored() == []
+    assert heard == [{("11111111-1111-1111-1111-111111111111", "Assessment", False): START}]
+
+
 async def test_an_observer_that_fails_holds_nothing_up(plant: Plant) -> None:
     async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
         raise RuntimeError
 
-    plant.pipeline._observer = observer
+    plant.pipeline._notes = FreshnessNotes(observer, plant.time.clock())
     await plant.pipeline.run(assessments(range(3)))
     assert plant.stored() == names(range(3))
+
+
+async def test_an_observer_that_never_answers_costs_the_first_batch_a_second_and_later_ones_nothing(
+    plant: Plant,
+) -> None:
+    async def observer(sightings: Any, uploads: Any, now: datetime) -> None:
+        await asyncio.sleep(3600)
+
+    plant.pipeline._notes = FreshnessNotes(observer, plant.time.clock())
+    await plant.pipeline.run(assessments(range(3)))
+    begun = time.monotonic()
+    for start in range(3, 30, 3):
+        await plant.pipeline.run(assessments(range(start, start + 3)))
+    assert time.monotonic() - begun < 9 * 0.9, "a second for each would be nine"
+    assert plant.stored() == names(range(30))
 
 
 async def test_the_apps_own_rows_have_the_same_guarantees(plant: Plant) -> None:

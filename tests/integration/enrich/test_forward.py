@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,7 +11,8 @@ from azure.eventhub.aio import EventHubConsumerClient
 
 from local.eventhubs import EventHubsBroker
 from shared.azure.clients import Clients
-from shared.enrich.delivery.output_hub import partition_of
+from shared.clock import Clock
+from shared.enrich.delivery.output_hub import Outgoing, OutputHub, partition_of
 from shared.settings import Settings
 from tests.integration.enrich.conftest import Plant, assessments
 
@@ -63,7 +66,7 @@ async def test_rows_go_on_whole_and_a_records_rows_stay_in_one_partition(
 async def test_a_hub_that_does_not_exist_costs_no_row_its_table(plant: Plant, broker: EventHubsBroker) -> None:
     pipeline = plant.rebuilt(forward_event_hub="hub")  # and no connection: nothing to reach it by
     summary = await pipeline.run(assessments(range(3)))
-    assert (summary.forwarded, summary.letters) == (0, {"hub-unavailable": 3})
+    assert (summary.forwarded, summary.letters) == (0, {"not-configured": 3})
     assert len(plant.stored()) == 3
     assert {(letter.target, letter.outage) for letter in await plant.lost()} == {("hub", True)}
 
@@ -73,3 +76,76 @@ def test_keys_spread_over_the_partitions() -> None:
     for number in range(1000):
         counts[int(partition_of(f"record-{number}", PARTITIONS))] += 1
     assert min(counts) > 150
+
+
+async def silent_port() -> tuple[asyncio.Server, int]:
+    """A server that accepts and never answers."""
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("connection", "reason", "first"),
+    [
+        ("@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/hub/)", "not-configured", 2.0),
+        ("'Endpoint=sb://x/", "not-configured", 2.0),
+        ("Endpoint=sb://127.0.0.1:{silent};SharedAccessKeyName=n;SharedAccessKey=aw==", "hub-unavailable", 12.0),
+    ],
+)
+async def test_an_output_hub_out_of_reach_is_left_alone_and_holds_no_row_up(
+    plant: Plant, connection: str, reason: str, first: float
+) -> None:
+    server, port = await silent_port()
+    pipeline = plant.rebuilt(forward_event_hub="events", forward_connection=connection.format(silent=port))
+    plant.clients._settings = replace(
+        plant.settings, forward_event_hub="events", forward_connection=connection.format(silent=port)
+    )
+    try:
+        begun = time.monotonic()
+        summary = await pipeline.run(assessments(range(3)))
+        assert time.monotonic() - begun < first
+        assert summary.letters == {reason: 3}
+        begun = time.monotonic()
+        for start in range(3, 33, 3):
+            await pipeline.run(assessments(range(start, start + 3)))
+        assert time.monotonic() - begun < 5, "later batches do not ask it"
+        assert len(plant.stored()) == 33
+        assert len(await plant.lost()) == 33
+    finally:
+        server.close()
+
+
+class Switch:
+    """Clients whose output hub refuses until it is well."""
+
+    well = False
+
+    @property
+    def output_hub(self) -> Any:
+        if not self.well:
+            raise ConnectionError
+        return self
+
+    async def get_partition_ids(self) -> list[str]:
+        return ["0"]
+
+
+async def test_an_output_hub_that_answers_again_is_noticed_beside_the_path_of_delivery() -> None:
+    now = 0.0
+    clients = Switch()
+    hub = OutputHub(clients, Clock(monotonic=lambda: now))  # type: ignore[arg-type] # as much of them as it uses
+    row = [Outgoing("id", "T", b"{}")]
+    deadline = Clock().deadline(5)
+    assert [each.outage for each in await hub.send(row, deadline)] == [True]
+    clients.well = True
+    assert await hub.send(row, deadline)
+    await asyncio.sleep(0.01)
+    assert hub._out is not None, "the pause is not over"
+    now = 31.0
+    assert await hub.send(row, deadline), "this batch does not wait for the look"
+    await asyncio.sleep(0.01)
+    assert hub._out is None

@@ -47,7 +47,6 @@ async def test_a_plan_needs_no_lease(local_certs: Certificates, storage: Storage
     async with world(synthetic_tenant(1, 3, untidy=False), local_certs, storage) as here:
         await here.put("soc")
         reconciler = here.reconciler()
-        await reconciler.reports.open()
         container = here.clients.blobs.get_container_client(here.settings.reports_container)
         async with RunLease(container, {"run": "x"}):
             assert (await reconciler.plan(Request(Caller("cli", "alice")))).outcome == "Succeeded"

@@ -3,21 +3,24 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from azure.storage.blob.aio import ContainerClient
 
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import Tenant, synthetic_tenant
 from local.tenant.destinations import destinations
+from shared.azure.storage_time import storage_time
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.destinations.connection_keys import KeyedDestinations
 from shared.reconcile.plan.guards import Guards
 from shared.reconcile.plan.model import Action
 from shared.reconcile.plan.saved_plan import StalePlan, plan_as_dict, plan_from_dict
+from shared.reconcile.report.report_store import Reports
 from shared.reconcile.run import Reconciler, Request
 from tests.integration.reconcile.world import INSTANCE, ME, World, world
 
@@ -216,11 +219,14 @@ class TestDoubt:
         report = await reconciler.apply(Request(ME, accept_fewer=True))
         assert report.counts["Deleted"] > 0
 
-    async def test_an_empty_store_deletes_nothing_until_accepted(self, settled: World) -> None:
-        await settled.store.delete("soc")
+    async def test_an_empty_store_deletes_nothing_until_somebody_ends_the_export(self, settled: World) -> None:
+        for blob in ("current/soc.yaml", "accepted/soc.yaml"):
+            await settled.store._container.delete_blob(blob)
         reconciler = settled.reconciler(max_deletes=100)
         assert (await reconciler.apply(Request(ME))).counts["Deleted"] == 0
-        assert (await reconciler.apply(Request(ME, accept_fewer=True))).counts["Deleted"] == SIZE
+        assert (await reconciler.apply(Request(ME, accept_fewer=True))).counts["Deleted"] == 0
+        await settled.store.end("soc")
+        assert (await reconciler.apply(Request(ME))).counts["Deleted"] == SIZE
 
     async def test_a_file_that_cannot_be_read_loses_nothing(self, doubtful: World) -> None:
         container = doubtful.clients.blobs.get_container_client(doubtful.settings.exports_container)
@@ -456,17 +462,30 @@ class TestReports:
 
     async def test_reports_are_kept_for_their_time_and_no_longer(self, here: World) -> None:
         first = await here.plan(report_retention_days=30)
-        here.tenant.advance(timedelta(days=29).total_seconds())
-        second = await here.plan(report_retention_days=30)
-        here.tenant.advance(timedelta(days=5).total_seconds())
-        third = await here.plan(report_retention_days=30)
-        reports = here.reconciler(report_retention_days=30).reports
-        assert await reports.recent(here.clock.now()) == [third.run_id, second.run_id]
+        container = here.clients.blobs.get_container_client(here.settings.reports_container)
+        ahead = timedelta(days=29)
+
+        async def now(of: ContainerClient) -> datetime:
+            return await storage_time(of) + ahead
+
+        reports = Reports(container, timedelta(days=30), now)
+        others = ("0-summaries/20261126.json", "1.json", "2026-summary.json", f"{first.name[:10]}/x.json")
+        for name in others:
+            await container.upload_blob(name, b"{}")
+        assert await reports.expire() == 0
+        ahead = timedelta(days=31)
+        assert await reports.expire() == 1
         assert await reports.read(first.run_id) is None
+        assert {name async for name in container.list_blob_names()} >= {*others}
+
+    async def test_a_hosts_clock_deletes_no_report(self, here: World) -> None:
+        first = await here.plan(report_retention_days=30)
+        here.tenant.advance(timedelta(days=91).total_seconds())
+        await here.plan(report_retention_days=30)
+        assert await here.reconciler().reports.read(first.run_id) is not None
 
     @pytest.mark.parametrize("run_id", ["", "..", "../../x", "20261122T000000Z-../x", "20261122T000000Z-abc/../../x"])
     async def test_a_run_id_is_no_path(self, here: World, run_id: str) -> None:
-        await here.reconciler().reports.open()
         assert await here.reconciler().reports.read(run_id) is None
 
     async def test_a_run_that_breaks_leaves_its_reason(self, here: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import textwrap
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import ResourceExistsError
 
 from local.arm import Arm
 from local.azurite import StorageAccount
@@ -168,6 +169,9 @@ async def world(tenant: Tenant, certs: Certificates, storage: StorageAccount, **
         )
         settings = replace(loaded, **changes)
         clients = LocalClients(settings, MintedCredential(tokens, APP))
+        for name in (settings.exports_container, settings.reports_container):  # as the deployment makes them
+            with suppress(ResourceExistsError):
+                await clients.blobs.create_container(name)
         store = ExportStore(clients.blobs.get_container_client(settings.exports_container))
         try:
             yield World(tenant, arm, settings, clients, store, moving(tenant), [], tokens)

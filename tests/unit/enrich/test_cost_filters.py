@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.enrich.context.graph_lookup import parser
+from shared.enrich.context.graph_lookup import filter_problems, parser
 from shared.settings import Settings
 from tests.unit.enrich.builders import NOW, alert, assessment, enrichment, event
 
@@ -80,6 +80,7 @@ def test_keep_limits_the_kinds_that_it_names(record: Any, expected: bool) -> Non
 
 
 @pytest.mark.parametrize("text", ["not json", '{"eventSource": 1}', '[{"ruleSets": 3}]'])
-def test_a_wrong_filter_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
-        parser(Settings.load({"DROP_RECORDS": text}))
+def test_a_wrong_filter_keeps_all_and_is_named(text: str) -> None:
+    assert kept(assessment(), DROP_RECORDS=text)
+    settings = Settings.load({"DROP_RECORDS": text})
+    assert {**filter_problems(settings), **settings.problems}.keys() == {"DROP_RECORDS"}

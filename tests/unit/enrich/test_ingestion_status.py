@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from shared.enrich.delivery.ingestion_status import Answer, Verdict, retry_after
-
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+from shared.enrich.delivery.ingestion_status import Answer, Verdict
 
 
 @pytest.mark.parametrize(
@@ -48,25 +44,9 @@ def test_every_status_has_one_meaning(status: int, verdict: Verdict) -> None:
         (Answer(500), "unavailable"),
         (Answer(0, "Timeout"), "unavailable"),
         (Answer(0, "NotConfigured", permanent=True), "not-configured"),
+        (Answer(0, "NoToken"), "no-token"),
+        (Answer(400, "InvalidRequestContent", systematic=True), "stream-refused"),
     ],
 )
 def test_every_refusal_has_a_reason_that_can_name_a_folder(answer: Answer, reason: str) -> None:
     assert answer.reason == reason
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7.0),
-        ("0", 0.0),
-        ("1.5", 1.5),
-        ("-3", 0.0),
-        ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
-        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
-        ("soon", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | None) -> None:
-    assert retry_after(header, NOW) == seconds

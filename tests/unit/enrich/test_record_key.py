@@ -41,9 +41,9 @@ def path(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
-        (alert(), "4309b1509a0d954fabbbb1036694466c"),
-        (assessment(), "f6c26e5b46eae4fa904e677e476bf95b"),
-        (finding({}), "b4b7c8e7ec898c88fdbea0f0e2e89069"),
+        (alert(), "59cfe75e878b6bf190de8c3aa563110e"),
+        (assessment(), "efddd4ee048c630da2b2c78330b604b0"),
+        (finding({}), "90e61dad69641131087796e81fb0019d"),
         (SCORE, "0820f0045fccd213487dc546f2c3c3cc"),
         (SCORE | enrichment(snapshot=True), "2ae526e85e9f5f93802b788838926e9f"),
         (SCORE | enrichment("Backfill"), "4ceadcb0e346f5360dd76e17f8bdbbb9"),

@@ -12,8 +12,7 @@ import pytest
 
 from shared.enrich.context.resource_context import CACHED_ENTRIES, PAUSE, QUERIES, Context, Tagging
 from shared.enrich.records.model import Row
-from shared.enrich.records.parser import Parser
-from tests.unit.enrich.builders import NOW, alert, assessment, event
+from tests.unit.enrich.builders import NOW, PARSER, alert, assessment, event
 from tests.unit.enrich.golden.base import SUB, VM
 
 GROUP = f"/subscriptions/{SUB}/resourceGroups/RG-Web"
@@ -64,7 +63,7 @@ def machine(**tags: str) -> dict[str, Any]:
 
 
 def rows(*records: Any) -> list[Row]:
-    return Parser().parse([event(record) for record in records], NOW).rows
+    return PARSER.parse([event(record) for record in records], NOW).rows
 
 
 async def enriched(context: Context, record: Any) -> dict[str, Any]:
@@ -252,3 +251,11 @@ async def test_a_row_without_a_subscription_asks_for_nothing() -> None:
 def test_queries_have_an_order_and_the_cache_a_bound() -> None:
     assert all("order by id" in query for query in QUERIES)
     assert Context(Graph())._known.maxsize == CACHED_ENTRIES
+
+
+@pytest.mark.parametrize(("named", "expected"), [(None, "tenant-9"), ("tenant-1", "tenant-1")])
+async def test_a_record_that_names_no_tenant_has_its_subscriptions(named: str | None, expected: str) -> None:
+    graph = Graph(subscription() | {"tenantId": "tenant-9"})
+    record = assessment() | {"tenantId": named}
+    assert (await enriched(Context(graph), record))["SourceTenantId"] == expected
+    assert "SourceTenantId" not in await enriched(Context(Graph(subscription())), assessment() | {"tenantId": None})

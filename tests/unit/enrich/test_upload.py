@@ -117,11 +117,109 @@ def test_retry_after_is_honoured_and_never_undercut() -> None:
     assert 42 <= seconds < 44
 
 
-def test_a_retry_after_beyond_the_deadline_ends_at_once() -> None:
+@pytest.mark.parametrize("asked", [61, 1000, 86400, 1e300])
+def test_whatever_the_service_asks_for_it_is_tried_again_within_a_minute(asked: float) -> None:
+    service = Service(script(Answer(429, retry_after=asked)))
+    _, seconds, _ = deliver(service, [Rows((1,))])
+    assert service.stored == [1]
+    assert 60 <= seconds < 61
+
+
+def test_a_day_asked_for_each_time_costs_one_request_a_minute_and_says_throttled() -> None:
+    service = Service(lambda _: Answer(429, retry_after=86400))
+    report, seconds, _ = deliver(service, [Rows((n,)) for n in range(40)])
+    assert seconds <= 360
+    assert service.requests <= 8 + 6  # the first round was under way; then one a minute finds out
+    assert {refusal.answer.reason for refusal in report.refused} == {"throttled"}
+    assert refused_rows(report) == list(range(40))
+
+
+def test_a_pause_beyond_the_deadline_ends_at_once_and_says_throttled() -> None:
     service = Service(script(Answer(429, retry_after=1000)))
-    report, seconds, _ = deliver(service, [Rows((1,))])
+    report, seconds, _ = deliver(service, [Rows((n,)) for n in range(3)], seconds=20, concurrency=1)
     assert seconds < 1
-    assert [(refusal.outage, refusal.answer.reason) for refusal in report.refused] == [(True, "throttled")]
+    assert service.requests == 1
+    assert [refusal.answer.reason for refusal in report.refused] == ["throttled"] * 3
+
+
+def test_no_upload_begins_in_a_pause_that_began_while_it_waited_for_its_turn() -> None:
+    begun: list[float] = []
+    first = script(Answer(429, retry_after=50))
+
+    async def scenario() -> None:
+        clock = virtual_clock()
+
+        def answer(rows: list[int]) -> Answer:
+            begun.append(clock.monotonic() - 0.1)
+            return first(rows)
+
+        deliverer = Deliverer(Service(answer), 8, clock, random.Random(1).uniform)
+        await deliverer.deliver([Rows((n,)) for n in range(40)], clock.deadline(360))
+
+    virtually(scenario())
+    start = begun[0]
+    assert [time for time in begun if 0.2 < time - start < 50] == []
+    assert len(begun) == 41
+
+
+def test_a_token_service_that_never_answers_does_not_hold_a_body_beyond_its_deadline() -> None:
+    class Silent(Service):
+        async def renew_token(self) -> None:
+            await asyncio.sleep(10_000)
+
+    report, seconds, _ = deliver(Silent(lambda _: EXPIRED), [Rows((n,)) for n in range(20)], seconds=60)
+    assert seconds <= 60
+    assert {refusal.answer.reason for refusal in report.refused} == {"no-access"}
+    assert refused_rows(report) == list(range(20))
+
+
+def test_a_token_that_is_late_is_waited_for_but_not_as_long_as_the_service() -> None:
+    service = Service(script(*[Answer(0, "NoToken")] * 5))
+    deliver(service, [Rows((1,))])
+    assert service.stored == [1]
+    report, seconds, _ = deliver(Service(lambda _: Answer(0, "NoToken")), [Rows((1,))])
+    assert seconds <= 61
+    assert [(refusal.outage, refusal.answer.reason) for refusal in report.refused] == [(True, "no-token")]
+
+
+BAD_SETS: dict[str, Callable[[int, int, random.Random], set[int]]] = {
+    "first": lambda k, _n, _: set(range(k)),
+    "last": lambda k, n, _: set(range(n - k, n)),
+    "spread": lambda k, n, _: {i * n // k for i in range(k)},
+    "random": lambda k, n, chance: set(chance.sample(range(n), k)),
+}
+
+
+@pytest.mark.parametrize("count", [8, 9, 24, 25, 100, 499, 500])
+@pytest.mark.parametrize("place", BAD_SETS)
+@pytest.mark.parametrize("bodies", [1, 4])
+def test_eight_to_500_bad_rows_among_1000_stop_no_good_one(count: int, place: str, bodies: int) -> None:
+    bad = BAD_SETS[place](count, 1000, random.Random(count))
+    service = Service(lambda rows: BAD if bad & set(rows) else OK)
+    step = 1000 // bodies
+    report, _, _ = deliver(service, [Rows(tuple(range(i, i + step))) for i in range(0, 1000, step)], seconds=36000)
+    assert sorted(service.stored) == sorted(set(range(1000)) - bad)
+    assert refused_rows(report) == sorted(bad)
+    assert not any(refusal.outage for refusal in report.refused)
+
+
+@pytest.mark.parametrize("bodies", [1, 5])
+def test_a_stream_whose_every_row_is_refused_costs_few_requests_and_waits_as_an_outage(bodies: int) -> None:
+    service = Service(lambda _: BAD)
+    step = 1000 // bodies
+    report, _, _ = deliver(service, [Rows(tuple(range(i, i + step))) for i in range(0, 1000, step)])
+    assert service.requests <= 100
+    assert refused_rows(report) == list(range(1000))
+    waiting = [refusal for refusal in report.refused if refusal.outage]
+    assert {(refusal.answer.reason, refusal.answer.code) for refusal in waiting} == {("stream-refused", BAD.code)}
+    assert sum(map(len, (refusal.body for refusal in waiting))) >= 1000 - 24 - 8
+
+
+def test_a_stream_that_is_refused_does_not_concern_another() -> None:
+    service = Service(lambda rows: BAD if min(rows) < 1000 else OK)
+    bodies = [Rows(tuple(range(1000))), Rows(tuple(range(1000, 2000)), "Custom-Others_CL")]
+    deliver(service, bodies)
+    assert sorted(service.stored) == list(range(1000, 2000))
 
 
 @pytest.mark.parametrize("answer", [BUSY, DOWN, Answer(429, retry_after=5), Answer(0, "Timeout")])

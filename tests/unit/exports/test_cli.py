@@ -55,9 +55,9 @@ def test_validate_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     (folder / "c.yaml").write_text(text(name="c", export={"custom": [{"eventSource": "SubAssessments"}]}))
     assert main(["validate", "--json", str(folder)]) == 1
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["files"], answer["errors"], answer["warnings"]) == (3, 1, 0)
-    (finding,) = answer["findings"]
-    assert finding["code"] == "findings-without-recommendations"
+    assert (answer["files"], answer["errors"], answer["warnings"]) == (3, 1, 1)
+    finding, retired = answer["findings"]
+    assert (finding["code"], retired["code"]) == ("findings-without-recommendations", "retired-source")
     assert set(finding) == {"code", "severity", "where", "sentence", "fix"}
 
 

@@ -166,7 +166,8 @@ def test_a_section_s_own_frequency_wins(sections: dict[str, Any], names: list[st
         ({}, []),
         ({"minimumSeverity": "High"}, [["High"]]),
         ({"minimumSeverity": "Medium"}, [["High"], ["Medium"]]),
-        ({"minimumSeverity": "Informational"}, [["High"], ["Medium"], ["Low"], ["Informational"]]),
+        ({"minimumSeverity": "Low"}, [["High"], ["Medium"], ["Low"]]),
+        ({"minimumSeverity": "Informational"}, []),
         ({"severities": ["Informational", "High", "High"]}, [["High"], ["Informational"]]),
         ({"plans": ["Storage", "Servers", "Storage"]}, [["Servers"], ["Storage"]]),
         (
@@ -185,7 +186,23 @@ def test_alerts_by_severity_and_plan_are_a_cross_product(alerts: dict[str, Any],
 
 def test_recommendations_by_severity_are_written_as_the_policies_do() -> None:
     compiled = sources(exporting(recommendations={"minimumSeverity": "Medium"}))
-    assert compiled == {"Assessments": ((TYPE, rule(SEVERITY, "High")), (TYPE, rule(SEVERITY, "Medium")))}
+    assert compiled == {"Assessments": tuple((TYPE, rule(SEVERITY, level)) for level in ("Critical", "High", "Medium"))}
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"alerts": {"minimumSeverity": "Informational"}},
+        {"recommendations": {"minimumSeverity": "Low"}},
+        {"attackPaths": {"minimumRiskLevel": "Low"}},
+    ],
+)
+def test_the_lowest_minimum_is_no_rule_at_all(section: dict[str, Any]) -> None:
+    assert list(sources(exporting(**section)).values()) == [()]
+    lowest = {"ids": ["a"], "minimumSeverity": "Low", "findings": {"minimumSeverity": "Low"}}
+    compiled = sources(exporting(recommendations=lowest))
+    assert compiled["Assessments"] == ((rule("name", "a", "Contains"),),)
+    assert compiled["SubAssessments"] == ((rule("id", "/assessments/a/", "Contains"),),)
 
 
 def test_recommendations_by_id_are_crossed_with_severities() -> None:
@@ -198,10 +215,10 @@ def test_recommendations_by_id_are_crossed_with_severities() -> None:
 
 def test_findings_are_those_of_the_recommendations() -> None:
     compiled = sources(exporting(recommendations={"ids": ["b", "a"], "findings": {"minimumSeverity": "High"}}))
-    level = rule("properties.status.severity", "High")
-    assert compiled["SubAssessments"] == (
-        (rule("id", "/assessments/a/", "Contains"), level),
-        (rule("id", "/assessments/b/", "Contains"), level),
+    assert compiled["SubAssessments"] == tuple(
+        (rule("id", f"/assessments/{name}/", "Contains"), rule("properties.status.severity", level))
+        for name in ("a", "b")
+        for level in ("Critical", "High")
     )
     assert sources(exporting(recommendations={"findings": {"severities": ["Low"]}}))["SubAssessments"] == (
         (rule("properties.status.severity", "Low"),),

@@ -58,7 +58,7 @@ def test_every_code_is_documented_with_its_severity() -> None:
 
 def test_every_code_that_can_be_raised_is_documented() -> None:
     sources = "".join(path.read_text() for path in (Path(__file__).parents[3] / "shared" / "exports").glob("*.py"))
-    raised = set(re.findall(r"""Finding\(\s*"([a-z0-9-]+)",|Unreadable\(\s*"([a-z0-9-]+)",""", sources))
+    raised = set(re.findall(r"""Diagnostic\(\s*"([a-z0-9-]+)",|Unreadable\(\s*"([a-z0-9-]+)",""", sources))
     assert raised
     for code in {one or other for one, other in raised}:
         assert f"`{code}`" in PAGE, code

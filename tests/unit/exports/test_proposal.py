@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shared.exports.diagnostics import Diagnostic
@@ -25,7 +26,7 @@ def stored(*configs: ExportConfig, unreadable: tuple[str, ...] = (), last_good: 
 
 
 HIGH = {"alerts": {"minimumSeverity": "High"}}
-ALL = {"alerts": {}}
+ALL: dict[str, object] = {"alerts": {}}
 
 
 def test_what_a_pull_request_changes_adds_renames_and_removes() -> None:
@@ -41,6 +42,20 @@ def test_what_a_pull_request_changes_adds_renames_and_removes() -> None:
     }
     assert [one.name for one in made.loaded.exports] == ["extra", "latter", "soc"]
     assert {one.name: one.config for one in made.loaded.exports}["soc"] == config("soc", export=ALL)
+
+
+def test_only_what_a_push_deletes_is_recorded_as_deleted() -> None:
+    before = replace(stored(config("former"), config("gone", export=HIGH)), deleted={"back": "it was", "old": "it was"})
+    files = [config("latter"), config("back", export=ALL)]
+    assert propose(before, files, prune=False).loaded.deleted == {"old": "it was"}
+    pruned = dict.fromkeys(("former", "gone"), "it is not among the files")
+    assert propose(before, files, prune=True).loaded.deleted == {"old": "it was"} | pruned
+
+
+def test_what_differs_counts_as_edited_after_all_that_is_stored() -> None:
+    before = replace(stored(config("a"), config("b")), number=7)
+    made = propose(before, [config("a"), config("b", export=HIGH), config("c")], prune=False)
+    assert {one.name: one.number for one in made.loaded.exports} == {"a": 0, "b": 8, "c": 8}
 
 
 def test_without_prune_what_is_stored_stays_and_is_no_rename() -> None:

@@ -27,7 +27,7 @@ def test_a_text_is_read_and_linted_and_never_raises() -> None:
     assert (broken.valid, broken.config, broken.findings[0].code) == (False, None, "not-yaml")
     linted = check_text(text(export=ORPHANS), "f.yaml")
     assert (linted.valid, linted.config is None) == (False, False)
-    assert linted.findings[0].where == "f.yaml: sources"
+    assert linted.findings[0].where == "f.yaml:1: export"
 
 
 def test_warnings_don_t_make_a_file_invalid() -> None:
@@ -44,7 +44,7 @@ def test_a_waived_code_is_left_out_and_a_waiver_must_name_a_code_and_be_needed()
     def waiving(*waived: str, **sections: Any) -> list[str]:
         return codes(config(export=sections, waive=[{"code": code, "reason": "taken over"} for code in waived]))
 
-    assert waiving("findings-without-recommendations", **ORPHANS) == []
+    assert waiving("findings-without-recommendations", "retired-source", **ORPHANS) == []
     assert waiving("unused", alerts={}) == ["unknown-waiver"]
     assert waiving("unknown-path", alerts={}) == ["unused-waiver"]
     assert waiving("alerts-have-no-snapshot", alerts={}, frequency=["streaming", "snapshot"]) == [

@@ -72,7 +72,7 @@ def test_scalars_follow_yaml_1_2(scalar: str, value: object) -> None:
         ("b:\n  a: 1\n  a: 1", "repeated-key", 3),
         ("? [a]\n: b", "key-is-no-text", 1),
         ("? {a: b}\n: b", "key-is-no-text", 1),
-        ("a: [1\nb: 2", "not-yaml", 2),
+        ("a: [1\nb: 2", "not-yaml", 1),
         ("a: 'b", "not-yaml", 1),
         ("\ta: b", "not-yaml", 1),
         ("a: \x07", "not-yaml", 0),

@@ -135,21 +135,28 @@ def test_rules_in_one_set_are_not_rule_sets() -> None:
 
 
 def test_a_difference_that_the_sentences_leave_out_is_shown_as_rules() -> None:
+    as_text = [{"eventSource": "Alerts", "ruleSets": [rule_set(rule("x", "5"))]}]
+    as_number = [{"eventSource": "Alerts", "ruleSets": [rule_set(rule("x", "5") | {"propertyType": "Number"})]}]
+    numbers = [{"eventSource": "Alerts", "ruleSets": [rule_set(rule("x", "5"), rule("x", "5", "Contains"))]}]
+    (change,) = diff(live(body(sources=as_text)), body(sources=numbers))
+    assert change.old != change.new
+    (change,) = diff(live(body(sources=as_text)), body(sources=as_number))
+    assert change.path == "properties.sources.Alerts"
+
+
+def test_a_filter_that_every_record_meets_is_no_difference() -> None:
+    kind = rule("type", "Microsoft.Security/assessments", "Contains")
     severity = rule("properties.metadata.severity")
-    kind = rule("type", "Microsoft.Security/assessments", "Contains")
-    bare = [{"eventSource": "Assessments", "ruleSets": [rule_set(severity)]}]
-    paired = [{"eventSource": "Assessments", "ruleSets": [rule_set(severity, kind)]}]
-    (change,) = diff(live(body(sources=bare)), body(sources=paired))
-    assert change.old == "properties.metadata.severity Equals 'high'"
-    assert change.new == f"{change.old} and type Contains 'microsoft.security/assessments'"
-
-
-def test_a_filter_that_every_record_meets_is_shown_beside_everything() -> None:
-    kind = rule("type", "Microsoft.Security/assessments", "Contains")
-    filtered = [{"eventSource": "Assessments", "ruleSets": [rule_set(kind)]}]
     bare = [{"eventSource": "Assessments", "ruleSets": []}]
-    (change,) = diff(live(body(sources=filtered)), body(sources=bare))
-    assert (change.old, change.new) == ("type Contains 'microsoft.security/assessments'", "everything")
+    assert (
+        diff(live(body(sources=[{"eventSource": "Assessments", "ruleSets": [rule_set(kind)]}])), body(sources=bare))
+        == ()
+    )
+    one = [{"eventSource": "Assessments", "ruleSets": [rule_set(severity)]}]
+    paired = [{"eventSource": "Assessments", "ruleSets": [rule_set(severity, kind)]}]
+    assert diff(live(body(sources=one)), body(sources=paired)) == ()
+    version = [{"eventSource": "Alerts", "ruleSets": [rule_set(rule("Version", "3.", "Contains"))]}]
+    assert diff(live(body(sources=version)), body(sources=[{"eventSource": "Alerts"}])) == ()
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

@@ -137,9 +137,12 @@ class TestSections:
         assert custom["eventSource"] == "Alerts"
         assert custom["ruleSets"][0]["rules"][0]["propertyJPath"] == "AlertDisplayName"
 
-    def test_a_rule_that_changes_nothing_is_kept_since_it_was_there(self) -> None:
-        section = exported(source("Assessments", "Microsoft.Security/assessments", path="type", operator="Contains"))
-        assert list(section) == ["custom"]
+    def test_the_idioms_for_everything_are_sections(self) -> None:
+        section = exported(
+            source("Assessments", "Microsoft.Security/assessments", path="type", operator="Contains"),
+            source("Alerts", "3.", path="Version", operator="Contains"),
+        )
+        assert section == {"alerts": {}, "recommendations": {}}
 
     def test_faults_are_waived_and_named_in_the_file(self) -> None:
         both = {"eventSource": "Alerts", "ruleSets": [rule_set(rule(value="High"), rule(value="Low"))]}
@@ -159,8 +162,26 @@ class TestLeftOut:
             ({"sources": []}, "exports nothing"),
             ({"sources": "what"}, "not a list"),
             ({"sources": [source("Alerts", "x", operator="Resembles")]}, "no export file can say it"),
-            ({"scopes": []}, "scopes"),
-            ({"scopes": [{"scopePath": "/subscriptions/someone-else"}]}, "scopes"),
+            ({"scopes": []}, "no scope"),
+            ({"scopes": [{"scopePath": "/subscriptions/someone-else"}]}, "neither its subscription"),
+            ({"scopes": [None]}, "its scopes are not of the API's shape"),
+            ({"scopes": ["/subscriptions/x"]}, "its scopes are not of the API's shape"),
+            ({"scopes": {"scopePath": "x"}}, "its scopes are not of the API's shape"),
+            ({"actions": [None]}, "its actions are not of the API's shape"),
+            ({"actions": {}}, "its actions are not of the API's shape"),
+            ({"actions": [{"actionType": "Workspace", "workspaceResourceId": 7}]}, "'7' is not the resource id"),
+            (
+                {
+                    "actions": [
+                        {
+                            "actionType": "EventHub",
+                            "eventHubResourceId": HUB.rpartition("/eventhubs")[0],
+                            "sasPolicyName": "x",
+                        }
+                    ]
+                },
+                "is a namespace",
+            ),
         ],
     )
     def test_what_no_file_can_say_is_left_with_its_reason(self, properties: dict[str, Any], why: str) -> None:

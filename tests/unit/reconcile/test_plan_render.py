@@ -62,7 +62,7 @@ def big(count: int) -> tuple[Plan, list[Subscription]]:
                 there.append(live({**made, "properties": drifted}, at=at))
         if number % 7 == 0:
             there.append(live(at=place(one.id, "defender-export-old")))
-    made_plan = plan(wanted, there, exports=EXPORTS, subscriptions=subscriptions)
+    made_plan = plan(wanted, there, exports=EXPORTS, gone=("old",), subscriptions=subscriptions)
     warnings = tuple(f"{export}: no role lets Defender send to {HUB}" for export in EXPORTS)
     return Plan(made_plan.items, made_plan.reasons, made_plan.guards, warnings), subscriptions
 
@@ -78,7 +78,7 @@ def pull_request() -> tuple[Plan, list[Subscription]]:
         scope = [{"description": "", "scopePath": f"/subscriptions/{one.id}"}]
         old = body(scopes=scope)
         severe = [{"eventSource": "Alerts", "ruleSets": [rule_set(rule())]}]
-        wanted.append(desired(body(scopes=scope, sources=severe), at=place(one.id)))
+        wanted.append(desired(body(scopes=scope, sources=severe), at=place(one.id), number=1))
         there.append(live(old, at=place(one.id)))
         wanted += [
             desired(body(scopes=scope), at=place(one.id, f"defender-export-{name}"), export=name)
@@ -88,7 +88,8 @@ def pull_request() -> tuple[Plan, list[Subscription]]:
             tags = old["tags"] | {"defender-export-name": name}
             there.append(live(old, at=place(one.id, f"defender-export-{name}"), tags=tags))
     there.append(live(at=place(subscriptions[5].id, "defender-export-new"), tags=THEIRS))
-    return plan(wanted, there, exports=("soc", "new", "renamed"), subscriptions=subscriptions), subscriptions
+    exports, gone = ("soc", "new", "renamed"), ("former", "gone")
+    return plan(wanted, there, exports=exports, gone=gone, subscriptions=subscriptions), subscriptions
 
 
 @pytest.mark.parametrize("count", [640, 10_000])
@@ -160,7 +161,7 @@ def test_three_thousand_exports_still_fit_a_comment() -> None:
 
 
 def test_drift_that_differs_everywhere_is_counted_past_the_first() -> None:
-    wanted = [desired(at=place(subscription(number).id)) for number in range(1, 41)]
+    wanted = [desired(at=place(subscription(number).id), number=1) for number in range(1, 41)]
     there = [live(body(description=f"mine {number}"), at=place(subscription(number).id)) for number in range(1, 41)]
     made = plan(wanted, there, subscriptions=[subscription(number) for number in range(1, 41)])
     text = terminal(made)
@@ -177,7 +178,7 @@ def test_each_action_has_its_sign_and_the_last_line_counts() -> None:
 
 def test_a_change_shows_old_and_new() -> None:
     for view in (terminal, full):
-        text = view(plan([desired()], [live(body(isEnabled=False, description=None))]))
+        text = view(plan([desired(number=1)], [live(body(isEnabled=False, description=None))]))
         assert " properties.isEnabled: false -> true" in text
         assert ' properties.description: "" -> "Continuous export"' in text
 

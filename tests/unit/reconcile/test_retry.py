@@ -86,7 +86,9 @@ def test_a_401_is_tried_with_a_fresh_token_at_once_and_once_more_and_no_further(
 
 def test_the_service_says_how_long_to_wait() -> None:
     assert outcome(Script(refused(429, Retry_After="17"))) == ("done", 17)
-    assert outcome(Script(refused(429, x_ms_user_quota_resets_after="00:01:05"))) == ("done", 65)
+    assert outcome(Script(refused(429, x_ms_user_quota_resets_after="00:00:05"))) == ("done", 5)
+    assert outcome(Script(refused(429, x_ms_user_quota_resets_after="00:01:05"))) == ("done", 60), "tried each minute"
+    assert outcome(Script(refused(429, Retry_After="86400"))) == ("done", 60)
 
 
 def test_a_header_that_cannot_be_read_is_none() -> None:

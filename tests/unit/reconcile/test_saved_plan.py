@@ -49,7 +49,11 @@ def test_bodies_are_not_in_it() -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ({"format": 2}, "no plan that this version"),
+        ({"format": 3, "release": "3.0.0"}, "run release 3.0.0"),
+        ({"format": None}, "no plan that this version"),
+        ({"guards": 5}, "can't be read"),
+        ({"approval": "alice"}, "approval"),
+        ({"items": [{"action": "create", "id": str(place()), "body": {}}]}, "does not know"),
         ({"instanceId": "other"}, "instance other"),
         ({"fingerprint": "0"}, "edited"),
         ({"items": []}, "edited"),
@@ -62,6 +66,12 @@ def test_bodies_are_not_in_it() -> None:
 def test_what_is_no_plan_of_ours_is_refused(edit: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plan_from_dict({**written(everything()), **edit}, INSTANCE)
+
+
+@pytest.mark.parametrize("document", [None, [], 5, "plan"])
+def test_what_is_no_object_is_refused(document: Any) -> None:
+    with pytest.raises(ValueError, match="no plan that this version"):
+        plan_from_dict(document, INSTANCE)
 
 
 def test_a_plan_that_would_write_the_same_is_not_stale() -> None:
@@ -86,7 +96,7 @@ def test_a_stale_plan_names_what_differs() -> None:
     with pytest.raises(StalePlan, match="update was planned, now nothing"):
         refuse_if_stale(before, plan([desired()], [live()]))
     with pytest.raises(StalePlan, match="update, with other changes"):
-        refuse_if_stale(before, plan([desired()], [live(body(description="x"))]))
+        refuse_if_stale(before, plan([desired(number=1)], [live(body(description="x"))]))
     with pytest.raises(StalePlan, match="nothing was planned, now create"):
         refuse_if_stale(Plan(()), plan([desired()], []))
 

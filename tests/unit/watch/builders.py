@@ -12,7 +12,7 @@ from shared.watch.coverage import Live
 _PROVIDERS = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg/providers"
 HUB = f"{_PROVIDERS}/Microsoft.EventHub/namespaces/ns/eventhubs/hub"
 WORKSPACE = f"{_PROVIDERS}/Microsoft.OperationalInsights/workspaces/law"
-EVENT_HUB = {"actionType": "EventHub", "eventHubResourceId": HUB}
+EVENT_HUB = {"actionType": "EventHub", "eventHubResourceId": HUB, "isTrustedServiceEnabled": True}
 LOG_ANALYTICS = {"actionType": "Workspace", "workspaceResourceId": WORKSPACE}
 LOGIC_APP = {"actionType": "LogicApp", "logicAppResourceId": "/subscriptions/x/resourceGroups/y/workflows/z"}
 INSTANCE = "prod"

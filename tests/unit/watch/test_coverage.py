@@ -76,7 +76,7 @@ class TestWhoExportsWhat:
         found = {name: exporters[0].findings for name, exporters in covered(live).exporters.items()}
         assert found == {
             "Assessments": (),
-            "Alerts": ("contradictory-equals",),
+            "Alerts": ("contradictory-equals", "nothing-passes"),
             "SecureScoreControls": ("controls-without-score",),
         }
 
@@ -155,7 +155,7 @@ class TestCis:
             ([alerts(HIGH)], "the filters let only some through: alerts whose severity is High"),
             (
                 [alerts([("Equals", "High"), ("Equals", "Medium")])],
-                "the filters let only some through: alerts whose severity is High and whose severity is Medium",
+                "the filters let nothing through: alerts whose severity is High and whose severity is Medium",
             ),
             (
                 [automation(ONE, [source("Alerts", severities(HIGH, path="AlertType"))])],

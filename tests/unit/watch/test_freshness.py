@@ -19,6 +19,7 @@ from shared.watch.freshness import (
     judge,
     marks,
     suspects,
+    unproven,
     with_nothing_to_send,
 )
 from tests.unit.watch.builders import HUB, INSTANCE, LOG_ANALYTICS, WORKSPACE, automation, severities, source, sub
@@ -170,6 +171,38 @@ class TestWaiting:
         lately = replace(SENT, idle=NOW - DAY / 2)
         assert with_nothing_to_send({KEY: lately}, {KEY: Present(3)}, NOW) == {}
         assert with_nothing_to_send({KEY: SENT}, {KEY: THERE}, NOW) == {}
+
+
+@pytest.mark.parametrize("kind", ["SecureScores", "SecureScoreControls", "RegulatoryComplianceAssessment"])
+@pytest.mark.parametrize("first", [0.6, 2.9, 3.1, 6.9, 7.1, 8.0, 8.9, 12.0])
+@pytest.mark.parametrize("snapshots", [0.5, 3.0, 7.0])
+def test_sixty_days_of_a_kind_without_dates_that_begins_late_raise_no_false_alarm_and_name_a_true_silence(
+    kind: str, first: float, snapshots: float
+) -> None:
+    """Hourly checks; snapshots come weekly until day 40, when the export breaks behind everybody's back."""
+    key = ONE.id, kind
+    one = replace(expected(), kind=kind)
+    begun, broken = NOW, 40.0
+    seen: dict[Any, Seen] = {}
+    silent: list[float] = []
+    for hour in range(60 * 24):
+        day = hour / 24
+        now = begun + hour * timedelta(hours=1)
+        weeks = [snapshots + 7 * week for week in range(9)]
+        arrived = [each for each in weeks if first <= each <= min(day, broken)]
+        there = Present(5, 5, 5, 5) if day >= first else Present()
+        known = replace(seen.get(key, Seen()), snapshot=begun + DAY * arrived[-1] if arrived else None)
+        seen = {key: known} | marks([one], {key: known}, now, complete=True)
+        asked = [*suspects([one], seen, now, DUE), *unproven([one], seen, now, DUE)]
+        present = {each.key: there for each in asked}
+        (found,) = judge([one], Evidence(seen, present), now, DUE)
+        seen |= with_nothing_to_send(seen, present, now)
+        if found.verdict == "silent":
+            silent.append(day)
+    last = max(each for each in [snapshots + 7 * week for week in range(9)] if each <= broken)
+    assert silent, "the true silence is named"
+    assert last + 9 < silent[0] <= last + 9.1, "and not before the snapshot is overdue"
+    assert silent[-1] > 59.9
 
 
 def test_exports_to_the_hub_outweigh_those_to_elsewhere() -> None:

@@ -8,7 +8,7 @@ from azure.core.exceptions import ServiceRequestError
 
 from shared.azure.blob_container import StoreError
 from shared.settings import SettingsError
-from shared.watch.hub_lag import behind
+from shared.watch.hub_lag import behind, misplaced
 from shared.web import request_parameters, serialization
 from shared.web.authorization import Actor, authorise
 from shared.web.problems import ApiError
@@ -125,7 +125,7 @@ class TestLag:
             (False, 0, 9, 9, 0),
             (False, 5, 9, 2, 5),
             (False, 5, 9, 7, 2),
-            (False, 0, 9, 99, 0),
+            (False, 0, 9, 99, 10),
         ],
     )
     def test_counts_what_is_kept_and_not_read(
@@ -133,3 +133,11 @@ class TestLag:
     ) -> None:
         about = {"is_empty": empty, "beginning_sequence_number": first, "last_enqueued_sequence_number": last}
         assert behind(about, read) == lag
+
+    @pytest.mark.parametrize(
+        ("empty", "last", "read", "found"), [(False, 9, 10, True), (True, -1, 0, True), (False, 9, 9, False)]
+    )
+    def test_a_checkpoint_beyond_the_end_is_that_of_a_hub_that_is_no_more(
+        self, empty: bool, last: int, read: int, found: bool
+    ) -> None:
+        assert bool(misplaced({"is_empty": empty, "last_enqueued_sequence_number": last}, read)) is found

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
-
-from shared.enrich.records.json_values import first_text, listed, loaded, mapping
+from shared.enrich.records.derived.clouds import cloud_of_native, fill_account
+from shared.enrich.records.json_values import encoded, first_text, listed, loaded, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_azure_place, fill_place, resource_part, segment_after
 
@@ -19,37 +18,108 @@ _AZURE = "/subscriptions/"
 
 
 def attack_path(read: Read) -> datetime | None:
-    """Entry point, target, tactics and the resources along the path."""
+    """Entry point, target, tactics, clouds and the resources along the path."""
     values = read.values
     lowered = (read.id or "").lower()
-    values.AttackPathId = values.AttackPathId or segment_after(lowered, "/attackpaths/") or read.name
-    values.RecordId = lowered or (values.AttackPathId or "").lower() or None
-    path, mitre = loaded(values.Path), loaded(read.mitre)
-    entities = [mapping(entity) for entity in listed(mapping(path).get("entities"))]
-    values.EntryPointId = _azure_lowered(_node(read.entry_point) or _entity(entities, values.EntryPointId))
-    values.TargetId = _azure_lowered(_node(read.target) or _entity(entities, values.TargetId))
+    cut = segment_after(lowered, "/attackpaths/", read.id or "")
+    values.AttackPathId = read.attack_path_id or read.name or cut or None
+    values.RecordId = (read.attack_path_id or cut or read.name or "").lower() or lowered or None
+    steps, graph = loaded(values.Path), loaded(read.graph)
+    if steps is None:
+        values.Path = read.graph
+    elif graph is not None:
+        values.Graph = read.graph
+    entities = _entities(steps, graph)
+    values.EntryPointId = _end(read.entry_point, read.entry_point_id, entities)
+    values.TargetId = _end(read.target, read.target_id, entities)
     affected = [resource for entity in entities if (resource := _arm_id(entity))]
     affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith(_AZURE)]
-    affected += _steps(path)
+    affected += _steps(steps)
     values.AffectedResourceIds = list(dict.fromkeys(affected)) or None
     if affected:
         fill_place(values, affected[0])
     else:
         fill_azure_place(values, resource_part(lowered))
-    values.Cloud = "Azure"
-    if mitre is not None:
-        values.Techniques = list(dict.fromkeys(TECHNIQUE.findall(orjson.dumps(mitre).decode()))) or None
-        values.Tactics = [tactic for entry in listed(mitre) if (tactic := first_text(mapping(entry), "tactic"))] or None
+    if values.SubscriptionId is None and read.subscription:
+        values.SubscriptionId = read.subscription.lower()
+    _fill_clouds(values, entities, [loaded(read.entry_point), loaded(read.target)], affected)
+    _fill_mitre(values, loaded(read.mitre))
+    values.AdditionalRemediationSteps = _joined(loaded(read.steps))
     return None
+
+
+def _entities(steps: Any, graph: Any) -> list[dict[str, Any]]:
+    """The entities of the graph, whether it stands under its own name or as the path."""
+    return [mapping(entity) for part in (graph, steps) for entity in listed(mapping(part).get("entities"))]
+
+
+def _fill_clouds(values: Any, entities: list[dict[str, Any]], ends: list[Any], affected: list[str]) -> None:
+    """Cloud, of the resources along the path, and NativeResourceId, of the last one outside of Azure."""
+    natives = [native for entity in (*entities, *map(mapping, ends)) if (native := _native_id(entity))]
+    clouds = {cloud for native in natives if (cloud := native[0])}
+    if affected:
+        clouds.add("Azure")
+    values.Cloud = "MultiCloud" if len(clouds) > 1 else next(iter(clouds), "Azure")
+    if natives:
+        values.NativeResourceId = natives[-1][1]
+        fill_account(values)
+
+
+def _native_id(entity: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Cloud and id of an entity of another cloud."""
+    identifiers = mapping(entity.get("entityidentifiers"))
+    for name, cloud in (("awsresourceid", "AWS"), ("amazonresourceid", "AWS"), ("gcpresourceid", "GCP")):
+        named = first_text(identifiers, name) or first_text(entity, name)
+        if named:
+            return cloud, named
+    return next(
+        (
+            (of, text)
+            for text in (*identifiers.values(), entity.get("id"), entity.get("resourceid"))
+            if isinstance(text, str) and (of := cloud_of_native(text))
+        ),
+        None,
+    )
+
+
+def _fill_mitre(values: Any, mitre: Any) -> None:
+    """Tactics and techniques, from objects, from texts, or from one text that names them all."""
+    if mitre is None:
+        return
+    values.Techniques = list(dict.fromkeys(TECHNIQUE.findall(encoded(mitre).decode()))) or None
+    tactics = [tactic for entry in (mitre if isinstance(mitre, list) else [mitre]) for tactic in _tactics(entry)]
+    values.Tactics = list(dict.fromkeys(tactics)) or None
+
+
+def _tactics(entry: Any) -> list[str]:
+    if isinstance(entry, str):
+        parts = (part.partition(":")[0].strip() for part in entry.split(";"))
+        return [part for part in parts if part and not TECHNIQUE.search(part)]
+    named = mapping(entry)
+    several = [text for text in listed(named.get("tactics")) if isinstance(text, str) and text]
+    return [text for name in ("tactic", "tacticname") if (text := first_text(named, name))] or several
+
+
+def _joined(steps: Any) -> str | None:
+    """Steps as one text, a line each; None for anything but texts."""
+    if isinstance(steps, list) and steps and all(isinstance(step, str) for step in steps):
+        return "\n".join(steps)
+    return steps if isinstance(steps, str) else None
+
+
+def _end(node: Any, stated: Any, entities: list[dict[str, Any]]) -> str | None:
+    """The id of an entry point or target: of the object, of an entity that the path names, or as stated."""
+    return _azure_lowered(_node(node) or _entity(entities, stated))
 
 
 def _node(value: Any) -> str | None:
     """The id of an entry point or target, which is an id or an object that has one."""
     value = loaded(value)
     if isinstance(value, str):
-        return value
+        return value or None
     node = mapping(value)
-    return _arm_id(node) or first_text(node, "resourceid") or first_text(node, "id")
+    native = _native_id(node)
+    return _arm_id(node) or first_text(node, "resourceid") or first_text(node, "id") or (native[1] if native else None)
 
 
 def _azure_lowered(node: str | None) -> str | None:

@@ -64,11 +64,17 @@ def _ids(definitions: Any) -> list[Any] | None:
 
 
 def regulatory(read: Read) -> datetime | None:
-    """Standard and control, which only the id names; in the casing it has."""
+    """Standard and control, which only the id names, in the casing it has; and the recommendation or its category.
+
+    Since 2026 a row of the type assessmentCategory stands for a category of recommendations, which its description
+    names; its own name is no recommendation's id.
+    """
     values = read.values
     lowered, stated = _of_subscription(read), read.id or ""
     values.ComplianceStandard = segment_after(lowered, "/regulatorycompliancestandards/", stated) or None
     values.ComplianceControl = segment_after(lowered, "/regulatorycompliancecontrols/", stated) or None
     values.RecommendationId = segment_after(lowered, "/regulatorycomplianceassessments/") or lower_or_none(read.name)
     values.AssessmentDetailsLink = whole_link(values.AssessmentDetailsLink)
+    if (values.AssessmentType or "").lower() == "assessmentcategory":
+        values.RecommendationCategory, values.RecommendationId = values.RecommendationName, None
     return None

@@ -1,105 +1,303 @@
-"""What scanners put into a finding's additional data: CVE ids, CVSS, patches, and where in a registry it was found."""
+"""What scanners put into additional data: CVE ids, CVSS, fixes, software, and where an image or container is.
+
+Every generation is read, in any casing: Qualys beside or under `data`, MDVM in `vulnerabilityDetails`,
+`softwareDetails` and `artifactDetails`, findings of 2024 with `cve` as a list or one object, and the individual
+recommendations of 2026, whose `CvesDetails`, `ScannersDetails` and `resourceAdditionalData` are JSON in a text.  Such a
+text is decoded once, and is a text where it does not parse.
+
+Sources: Microsoft's definition tables of sub-assessments (REST reference), its workbooks for individual
+recommendations, and its page on the transition to them.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from functools import lru_cache
+from typing import Any
 
-import msgspec
 import orjson
 
-from shared.enrich.records.json_values import mapping
+from shared.enrich.records.json_values import encoded, loaded
 from shared.enrich.records.tolerant_reader import convert
 
-_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
+LONGEST_TEXT = 1_000_000
+"""Characters of a text that is tried as JSON: no event is longer."""
+LONGEST_ID = 1_000
+"""Characters of a field that is looked through for CVE ids."""
+MOST_ITEMS = 10_000
+"""Entries that are looked at in one list of vulnerabilities."""
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}", re.IGNORECASE)
+_PARTS = ("data", "vulnerabilitydetails", "softwaredetails", "artifactdetails")
+_FIXABLE = {
+    "fixavailable": True,
+    "patched": True,
+    "nofix": False,
+    "nofixavailable": False,
+    "nofixedversion": False,
+    "willnotfix": False,
+    "notfixed": False,
+}
+
+Named = Mapping[str, Any]
+"""An object with its names in lower case."""
 
 
-class Finding(msgspec.Struct, gc=False):
-    """What scanners say in a finding's additional data, that a column carries; the rest stays there."""
+def vulnerability(values: Any, additional: Any, resource: Any, *titles: str | None) -> None:
+    """Fill the columns that come from additional data.
 
-    assessed_resource_type: str | None = None
-    patchable: bool | None = None
-    published_time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    repository_name: str | None = None
-    registry_host: str | None = None
-    image_digest: str | None = None
-    cvss: Any = None
-    data: Any = None
-
-
-def _finding_decoder(rename: Literal["camel", "pascal"]) -> Callable[[bytes], Any]:
-    """Reads findings in one casing, what is under `data` included."""
-    own = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Finding)]
-    inner = msgspec.defstruct("InnerFinding", own, rename=rename, gc=False)
-    outer = msgspec.defstruct("OuterFinding", [*own[:-1], ("data", inner | None, None)], rename=rename, gc=False)
-    return msgspec.json.Decoder(outer).decode
-
-
-_BY_FIRST_LETTER = {b"a": _finding_decoder("camel"), b"A": _finding_decoder("pascal")}
-
-
-def vulnerability(values: Any) -> None:
-    """Fill the columns of a finding's row from its additional data; scanners put them beside or under `data`."""
-    data = values.AdditionalData
-    found: Any = None
-    if isinstance(data, msgspec.Raw):
-        text = bytes(data)
-        decode = _BY_FIRST_LETTER.get(text[2:3])
-        if decode is not None:
-            try:
-                found = decode(text)
-            except msgspec.ValidationError:
-                found = None  # another casing further in, or other types than usual
-        if found is None:
-            found = _read_tolerantly(orjson.loads(text))
-    else:
-        text = orjson.dumps(data)
-        found = _read_tolerantly(data)
-    within = found if found.data is None else found.data
-    values.AssessedResourceType = found.assessed_resource_type
-    values.Patchable = within.patchable if found.patchable is None else found.patchable
-    values.PublishedTime = found.published_time or within.published_time
-    values.RepositoryName = found.repository_name or within.repository_name
-    values.RegistryHost = found.registry_host or within.registry_host
-    values.ImageDigest = found.image_digest or within.image_digest
-    cvss = within.cvss if found.cvss is None else found.cvss
-    if cvss is not None:
-        values.Cvss, values.CvssScore = cvss, _highest(cvss)
-    values.CveIds = _cves(text, values)
+    Args:
+        values: the row; a column that its table does not have is left out.
+        additional: the record's additional data, from either reader.
+        resource: its additional data about the resource, likewise.
+        titles: texts that may name a CVE where no field does.
+    """
+    data, about = _decoded(loaded(additional)), _named(_decoded(loaded(resource)))
+    named = _named(data)
+    if not about and not titles and named.keys() <= _SAYS_NOTHING:
+        return
+    levels = _levels(named)
+    details = _details(levels)
+    columns: dict[str, Any] = _texts(levels, about)
+    status = columns["FixStatus"] = _first_text(levels, "fixstatus") or _common(details, "fixstatus")
+    patchable = _first(levels, "patchable", "boolean")
+    columns["Patchable"] = patchable if patchable is not None else _is_fixable(status, details)
+    columns["SoftwareVersions"] = _versions(levels)
+    columns["PublishedTime"] = _published(levels, details)
+    columns["CvssScore"] = _highest_score(levels, details)
+    columns["Cvss"] = _first(levels, "cvss", "dynamic")
+    columns["CveIds"] = _cve_ids(levels, details, data, titles)
+    _fill(values, columns)
 
 
-def _read_tolerantly(value: Any) -> Finding:
-    """Read additional data of any casing and any types, a field at a time."""
-    named = mapping(value)
-    nested = named.get("data")
-    return Finding(
-        assessed_resource_type=convert(named.get("assessedresourcetype"), "string"),
-        patchable=convert(named.get("patchable"), "boolean"),
-        published_time=convert(named.get("publishedtime"), "datetime"),
-        repository_name=convert(named.get("repositoryname"), "string"),
-        registry_host=convert(named.get("registryhost"), "string"),
-        image_digest=convert(named.get("imagedigest"), "string"),
-        cvss=named.get("cvss"),
-        data=_read_tolerantly(nested) if isinstance(nested, dict) else None,
+_SAYS_NOTHING = frozenset({"subassessmentslink", "$type"})
+"""Members of a classic recommendation's additional data, which most of them have."""
+
+
+def _fill(values: Any, columns: Mapping[str, Any]) -> None:
+    """Set the columns that the row's table has, and that no field has filled."""
+    for name, value in columns.items():
+        if value is not None and getattr(values, name, value) is None:
+            setattr(values, name, value)
+
+
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "AssessedResourceType": ("assessedresourcetype",),
+    "SoftwareName": ("softwarename", "packagename"),
+    "SoftwareVendor": ("softwarevendor", "vendor"),
+    "PackageType": ("packagetype", "category"),
+    "SoftwareLanguage": ("language",),
+    "FixedVersion": ("fixedversion", "recommendedversion"),
+    "RuleId": ("ruleid",),
+    "ToolName": ("toolname", "scanner", "source"),
+    "SecretType": ("secrettypedisplayname", "secrettype"),
+    "ParentResource": ("parentresource",),
+    "RepositoryName": ("repositoryname",),
+    "RegistryHost": ("registryhost",),
+    "ImageDigest": ("imagedigest", "digest"),
+    "ImageUri": ("imageuri",),
+    "ClusterName": ("clustername",),
+    "Namespace": ("namespace",),
+    "ContainerName": ("containername",),
+    "BranchName": ("branchname",),
+    "RepositoryUrl": ("htmlurl",),
+}
+"""By column: the names that its value has, in lower case, in the order in which they count."""
+_OF_SOFTWARE_ALONE = frozenset({"category", "vendor", "language"})
+"""Names that mean something else outside of `softwareDetails` or an individual recommendation."""
+_NESTED_ABOUT = ("repositorydetails", "clusterdetails", "imagedetails", "kubernetesdetails", "findings")
+"""Objects, or lists of which the first entry counts, with fields of their own."""
+
+
+_COLUMN_OF = {name: column for column, names in _TEXTS.items() for name in names}
+_RANK = {name: rank for names in _TEXTS.values() for rank, name in enumerate(names)}
+_NAMES = _COLUMN_OF.keys()
+
+
+def _texts(levels: list[Named], about: Named) -> dict[str, str]:
+    """By column: the first text that has one of its names, the additional data before what is about the resource."""
+    found: dict[str, str] = {}
+    nested = [_one(holder[name]) for holder in (about, *levels) for name in _NESTED_ABOUT if name in holder]
+    for level in (*levels, about, *nested):
+        for name in level.keys() & _NAMES:
+            value = level[name]
+            if name == "ruleid" and type(value) is int:
+                value = str(value)
+            if isinstance(value, str) and value and (name not in _OF_SOFTWARE_ALONE or _tells_software(level)):
+                found.setdefault(name, value)
+    columns: dict[str, str] = {}
+    for name in sorted(found, key=_RANK.__getitem__):
+        columns.setdefault(_COLUMN_OF[name], found[name])
+    return columns
+
+
+def _one(value: Any) -> Named:
+    value = _decoded(value)
+    return _named(value[0] if isinstance(value, list) and value else value)
+
+
+def _tells_software(level: Named) -> bool:
+    return not level.keys().isdisjoint({"softwarename", "packagename", "packagetype", "fixedversion", "version"})
+
+
+def _levels(named: Named) -> list[Named]:
+    """The additional data and the parts of it that hold fields of their own, outermost first."""
+    levels = [named]
+    for level in levels:
+        levels += [part for name in _PARTS if (part := _named(_decoded(level.get(name)))) and len(levels) < MOST_ITEMS]
+    return levels
+
+
+def _details(levels: list[Named]) -> list[Any]:
+    """The entries on single CVEs: of `cve`, a list or one object, and of `CvesDetails`."""
+    details: list[Any] = []
+    for level in levels:
+        for name in ("cve", "cves", "cvesdetails"):
+            found = _decoded(level.get(name))
+            if isinstance(found, list):
+                details += [_named(item) or item for item in found[:MOST_ITEMS]]
+            elif found is not None:
+                details.append(_named(found) or found)
+    return details
+
+
+def _decoded(value: Any) -> Any:
+    """A text that holds an object or a list, decoded once; anything else as it is."""
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or value.lstrip()[:1] not in {"{", "["}:
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+
+
+def _named(value: Any) -> dict[str, Any]:
+    """An object with its names in lower case; empty where it is none."""
+    return {name.lower(): inner for name, inner in value.items()} if isinstance(value, dict) else {}
+
+
+def _first(levels: list[Named], name: str, kind: Any) -> Any:
+    for level in levels:
+        value = convert(level.get(name), kind)
+        if value is not None:
+            return value
+    return None
+
+
+def _first_text(levels: list[Named], name: str) -> str | None:
+    return next((value for level in levels if isinstance(value := level.get(name), str) and value), None)
+
+
+def _common(details: list[Any], name: str) -> str | None:
+    """What every entry says, where they agree."""
+    said = {item.get(name) for item in details if isinstance(item, dict) and isinstance(item.get(name), str)}
+    return said.pop() if len(said) == 1 else None
+
+
+def _is_fixable(status: str | None, details: list[Any]) -> bool | None:
+    """Whether there is a fix, for any of the vulnerabilities; None where nothing says so."""
+    said = [status] if status else [item.get("fixstatus") for item in details if isinstance(item, dict)]
+    known = {_FIXABLE[text.lower()] for text in said if isinstance(text, str) and text.lower() in _FIXABLE}
+    return any(known) if known else None
+
+
+def _versions(levels: list[Named]) -> list[str] | None:
+    """The versions found: a list, a list in a text, or one text."""
+    for name in ("detectedsoftwareversions", "softwareversion", "version"):
+        for level in levels:
+            found = _decoded(level.get(name))
+            several = found if isinstance(found, list) else [found]
+            versions = [item for item in several if isinstance(item, str) and item]
+            if versions and (name != "version" or _tells_software(level)):
+                return versions
+    return None
+
+
+def _published(levels: list[Named], details: list[Any]) -> datetime | None:
+    """When the vulnerability was published; of several, the oldest."""
+    for name in ("publishedtime", "publisheddate"):
+        found = _first(levels, name, "datetime")
+        if found is not None:
+            return found  # type: ignore[no-any-return] # converted to a datetime
+    dates = [convert(item.get("publisheddate"), "datetime") for item in details if isinstance(item, dict)]
+    return min((date for date in dates if date is not None), default=None)
+
+
+def _highest_score(levels: list[Named], details: list[Any]) -> float | None:
+    """The highest base score given anywhere, of any version."""
+    return max(
+        (score for item in (*levels, *details) if isinstance(item, dict) for score in _scores(item)), default=None
     )
 
 
-def _cves(text: bytes, values: Any) -> list[str] | None:
-    """The CVE ids in the additional data, the vulnerability's id or its title, each once; None where there are none."""
-    found = _CVE.findall(text.decode()) or _CVE.findall(f"{values.VulnerabilityId} {values.RecommendationName}")
-    return list(dict.fromkeys(found)) if found else None
+_SCORES = ("cvssscore", "cvssv30score", "cvssv31score", "cvssv40score", "maxcvssscore")
 
 
-def _highest(cvss: Any) -> float | None:
-    """The highest base score: `{"3.0": {"base": 7.5}}`, in any casing."""
-    highest: float | None = None
-    for version in cvss.values() if type(cvss) is dict else ():
-        if type(version) is dict:
-            score = version.get("base") or version.get("Base")
-            if type(score) is not float:
-                score = convert(mapping(version).get("base"), "real")
-            if score is not None and (highest is None or score > highest):
-                highest = score
-    return highest
+def _scores(named: Named) -> Iterator[float]:
+    for name in _SCORES:
+        if name in named:
+            yield from _score(named[name])
+    if "cvss" not in named:
+        return
+    cvss = _decoded(named["cvss"])
+    if isinstance(cvss, list):
+        versions = cvss
+    elif "base" in _named(cvss):
+        versions = [cvss]
+    else:
+        versions = list(cvss.values()) if isinstance(cvss, dict) else []
+    for version in versions[:MOST_ITEMS]:
+        inner = _named(version)
+        inner = _named(inner.get("value")) or inner
+        yield from _score(inner.get("base"))
+
+
+def _score(value: Any) -> Iterator[float]:
+    score = value if type(value) is float else convert(value, "real")
+    if score is not None and 0 <= score <= 10:  # noqa: PLR2004 - the range of CVSS
+        yield score
+
+
+def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[str | None, ...]) -> list[str] | None:
+    """The CVE ids that fields name, each once; only where none does, those in free text."""
+    named = [_id_of(item) for item in details]
+    for level in levels:
+        named += [level.get("cveid"), *_listed(_decoded(level.get("cveids"))), *_listed(_decoded(level.get("cvesids")))]
+    if not any(named):
+        named += [cve for level in levels for cve in _of_scanners(level)]
+    found = [cve for text in named if isinstance(text, str) for cve in _in_text(text)]
+    if not found:
+        found = [cve for title in titles[:1] if title and _CVE.fullmatch(title) for cve in (title,)]
+    if not found:
+        text = " ".join(title for title in titles if title)
+        found = _CVE.findall(encoded(data).decode()) if data else []
+        found = found or _CVE.findall(text)
+    return list(dict.fromkeys(cve.upper() for cve in found)) or None
+
+
+@lru_cache(8192)
+def _in_text(text: str) -> tuple[str, ...]:
+    """The CVE ids in a short text, in upper case: the same ones come from resource after resource."""
+    return tuple(cve.upper() for cve in _CVE.findall(text[:LONGEST_ID]))
+
+
+def _of_scanners(level: Named) -> list[Any]:
+    """The CVE ids that each scanner names, in `ScannersDetails`."""
+    scanners = _named(_decoded(level.get("scannersdetails"))).values()
+    return [cve for scanner in scanners for cve in _listed(_decoded(_named(scanner).get("cvesids")))]
+
+
+def _id_of(item: Any) -> str | None:
+    """The id in an entry on one CVE: the entry itself, or its id or title."""
+    if isinstance(item, str):
+        return item
+    if not isinstance(item, dict):
+        return None
+    return next((item[name] for name in ("cveid", "title", "id", "name") if isinstance(item.get(name), str)), None)
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value[:MOST_ITEMS]
+    return [value] if isinstance(value, str) else []

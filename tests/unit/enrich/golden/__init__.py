@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.enrich.golden import alerts, assessments, findings, paths, scores
+from tests.unit.enrich.golden import alerts, assessments, findings, individual, paths, scanners, scores
 
 GOLDENS = (
     *alerts.GOLDENS,
     *assessments.GOLDENS,
+    *individual.GOLDENS,
     *findings.GOLDENS,
+    *scanners.GOLDENS,
     *scores.GOLDENS,
     *paths.GOLDENS,
 )

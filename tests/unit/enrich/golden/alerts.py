@@ -213,6 +213,7 @@ IN_RESOURCE_GRAPH = Golden(
         "RemediationSteps": ["Look"],
         "ResourceIdentifiers": [{"type": "AAD"}, {"type": "AzureResource", "azureResourceId": VM}],
         "AlertLink": "https://portal.azure.com/#blade/a",
+        "Raw": {"id": f"/subscriptions/{SUB}/providers/Microsoft.Security/locations/westeurope/alerts/2518_AB12"},
     },
 )
 GOLDENS = (ALERT, OF_AN_AGENT, IN_RESOURCE_GRAPH)

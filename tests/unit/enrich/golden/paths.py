@@ -38,6 +38,7 @@ AS_EXPORTED = Golden(
         "RecordId": "p-1",
         "Action": "Write",
         "IsSnapshot": False,
+        "ApiVersion": "2023-12-01",
         "AttackPathId": "P-1",
         "DisplayName": "Internet exposed machine",
         "Description": "An attacker may",
@@ -75,10 +76,10 @@ IN_RESOURCE_GRAPH = Golden(
     },
     {
         **ALONG_THE_MACHINE,
-        "RecordId": f"{SECURITY}/attackPaths/P-2".lower(),
+        "RecordId": "p-2",
         "Action": "Backfill",
         "IsSnapshot": False,
-        "AttackPathId": "p-2",
+        "AttackPathId": "P-2",
         "DisplayName": "Internet exposed machine",
         "RiskLevel": "High",
         "RiskFactors": ["Data exposure"],
@@ -89,6 +90,7 @@ IN_RESOURCE_GRAPH = Golden(
         "Path": [{"resourceId": VM}],
         "AffectedResourceIds": [VM.lower(), STORE.lower()],
         "IsPartial": True,
+        "Raw": {"id": f"{SECURITY}/attackPaths/P-2"},
     },
 )
 OLD_IN_RESOURCE_GRAPH = Golden(
@@ -121,7 +123,7 @@ OLD_IN_RESOURCE_GRAPH = Golden(
     },
     {
         **ALONG_THE_MACHINE,
-        "RecordId": f"{SECURITY}/attackPaths/P-3".lower(),
+        "RecordId": "p-3",
         "IsSnapshot": False,
         "AttackPathId": "P-3",
         "DisplayName": "Internet exposed machine",
@@ -141,7 +143,10 @@ OLD_IN_RESOURCE_GRAPH = Golden(
         "Assessments": [{"assessmentKey": "a"}],
         "AffectedResourceIds": [VM.lower()],
         "AdditionalRemediationSteps": "Close it",
-        "Raw": {"properties": {"refreshInterval": 24}},
+        "Raw": {
+            "id": f"{SECURITY}/attackPaths/P-3",
+            "properties": {"refreshInterval": 24, "entryPointEntityInternalID": "e1"},
+        },
     },
 )
 UNKNOWN_RECORD = {
@@ -163,6 +168,7 @@ UNKNOWN = Golden(
         "RecordKind": "Other",
         "Action": "Insert",
         "IsSnapshot": False,
+        "ApiVersion": "2027-01-01",
         "SourceTenantId": "tenant-1",
         "SubscriptionId": SUB,
         "ResourceId": VM.lower(),
@@ -173,4 +179,54 @@ UNKNOWN = Golden(
         "Raw": UNKNOWN_RECORD,
     },
 )
-GOLDENS = (AS_EXPORTED, IN_RESOURCE_GRAPH, OLD_IN_RESOURCE_GRAPH, UNKNOWN)
+IN_BOTH_FORMS = Golden(
+    "attack path of several clouds with steps and graph",
+    {
+        "type": "microsoft.security/attackpaths",
+        "id": f"{SECURITY}/attackPaths/P-5",
+        "name": "P-5",
+        "properties": {
+            "displayName": "Internet exposed machine can reach a bucket",
+            "riskLevel": "High",
+            "graphComponent": {
+                "entities": [{"entityInternalID": "e1", "entityIdentifiers": {"azureResourceId": VM}}],
+                "connections": [],
+            },
+            "attackPathSteps": [{"resourceId": VM}],
+            "entryPoint": {"id": VM},
+            "target": {"entityType": "bucket", "entityIdentifiers": {"awsResourceId": "arn:aws:s3:::b1"}},
+            "mitre": "Initial Access: Exploit Public-Facing Application (T1190); Impact",
+            "manualRemediationSteps": ["Close the port", "Turn on logging"],
+        },
+    },
+    {
+        **{name: value for name, value in ALONG_THE_MACHINE.items() if name != "SourceTenantId"},
+        "RecordId": "p-5",
+        "IsSnapshot": False,
+        "Cloud": "MultiCloud",
+        "NativeResourceId": "arn:aws:s3:::b1",
+        "AttackPathId": "P-5",
+        "DisplayName": "Internet exposed machine can reach a bucket",
+        "RiskLevel": "High",
+        "Tactics": ["Initial Access", "Impact"],
+        "Techniques": ["T1190"],
+        "EntryPointId": VM.lower(),
+        "TargetId": "arn:aws:s3:::b1",
+        "Path": [{"resourceId": VM}],
+        "Graph": {
+            "entities": [{"entityInternalID": "e1", "entityIdentifiers": {"azureResourceId": VM}}],
+            "connections": [],
+        },
+        "AffectedResourceIds": [VM.lower()],
+        "AdditionalRemediationSteps": "Close the port\nTurn on logging",
+        "Raw": {
+            "id": f"{SECURITY}/attackPaths/P-5",
+            "properties": {
+                "mitre": "Initial Access: Exploit Public-Facing Application (T1190); Impact",
+                "target": {"entityType": "bucket", "entityIdentifiers": {"awsResourceId": "arn:aws:s3:::b1"}},
+            },
+        },
+    },
+)
+"""Fields of the table SecurityAttackPathData and of the REST answer in one record, as Exposure Management has them."""
+GOLDENS = (IN_BOTH_FORMS, AS_EXPORTED, IN_RESOURCE_GRAPH, OLD_IN_RESOURCE_GRAPH, UNKNOWN)

@@ -30,6 +30,7 @@ SCORE = Golden(
         "RecordKind": "SecureScore",
         "Action": "Write",
         "IsSnapshot": False,
+        "ApiVersion": "2020-01-01",
         "ScoreName": "ascScore",
         "DisplayName": "ASC score",
         "CurrentScore": 29.5,
@@ -102,6 +103,7 @@ CONTROL = Golden(
         "RecordKind": "SecureScoreControl",
         "Action": "Write",
         "IsSnapshot": True,
+        "ApiVersion": "2020-01-01",
         "ControlId": "c-1",
         "ControlName": "Apply updates",
         "ControlType": "BuiltIn",
@@ -113,6 +115,15 @@ CONTROL = Golden(
         "NotApplicableResources": 1,
         "Weight": 9,
         "RecommendationResourceIds": ["/a/1", "/a/2"],
+        "Raw": {
+            "properties": {
+                "definition": {
+                    "id": "/providers/Microsoft.Security/secureScoreControlDefinitions/C-1",
+                    "name": "C-1",
+                    "type": "Microsoft.Security/secureScoreControlDefinitions",
+                }
+            }
+        },
     },
 )
 COMPLIANCE = Golden(
@@ -147,6 +158,8 @@ COMPLIANCE = Golden(
         "RecordKind": "RegulatoryCompliance",
         "Action": "Write",
         "IsSnapshot": False,
+        "ApiVersion": "2019-01-01-preview",
+        "ExportInterval": "00:00:00",
         "ComplianceStandard": "PCI-DSS-4",
         "ComplianceControl": "1.2",
         "RecommendationId": REC.lower(),
@@ -159,4 +172,50 @@ COMPLIANCE = Golden(
         "AssessmentDetailsLink": "https://portal.azure.com/#details",
     },
 )
-GOLDENS = (SCORE, IN_RESOURCE_GRAPH, CONTROL, COMPLIANCE)
+OF_A_CATEGORY = Golden(
+    "regulatory compliance of a category",
+    {
+        "securityEventDataEnrichment": {
+            "action": "Insert",
+            "apiVersion": "2019-01-01-preview",
+            "isSnapshot": True,
+            "interval": "7.00:00:00",
+        },
+        "id": f"{SECURITY}/regulatoryComplianceStandards/Azure-CSPM/regulatoryComplianceControls/PV.6"
+        f"/regulatoryComplianceAssessments/{REC}",
+        "name": REC,
+        "type": "Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls"
+        "/regulatoryComplianceAssessments",
+        "properties": {
+            "description": "SoftwareUpdate",
+            "assessmentType": "assessmentCategory",
+            "state": "Failed",
+            "scope": "Subscription",
+            "failedResources": 4,
+            "passedResources": 0,
+            "unsupportedResources": 1,
+        },
+    },
+    {
+        **{name: value for name, value in WITHOUT_TIME.items() if name != "SourceTenantId"},
+        "RecordId": f"{SECURITY}/regulatoryComplianceStandards/Azure-CSPM/regulatoryComplianceControls/PV.6"
+        f"/regulatoryComplianceAssessments/{REC}".lower(),
+        "RecordKind": "RegulatoryCompliance",
+        "Action": "Insert",
+        "IsSnapshot": True,
+        "ApiVersion": "2019-01-01-preview",
+        "ExportInterval": "7.00:00:00",
+        "ComplianceStandard": "Azure-CSPM",
+        "ComplianceControl": "PV.6",
+        "RecommendationName": "SoftwareUpdate",
+        "RecommendationCategory": "SoftwareUpdate",
+        "State": "Failed",
+        "FailedResources": 4,
+        "PassedResources": 0,
+        "UnsupportedResources": 1,
+        "Scope": "Subscription",
+        "AssessmentType": "assessmentCategory",
+    },
+)
+"""Microsoft's compliance workbook of August 2026 joins such rows by their description; order of names as captured."""
+GOLDENS = (SCORE, IN_RESOURCE_GRAPH, CONTROL, COMPLIANCE, OF_A_CATEGORY)

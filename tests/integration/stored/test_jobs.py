@@ -1,0 +1,208 @@
+"""Jobs of other releases: carried out as they were asked for, or left as they are and shown."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from azure.data.tables import UpdateMode
+
+from local.azurite import StorageAccount
+from shared.jobs.model import Job
+from shared.jobs.store import JobConflictError, JobStore, job_of
+from shared.jobs.worker import JobWorker, Progress
+from shared.stored_format import KeptAsIs
+from tests.e2e.job_worker import AheadStore, open_store
+from tests.integration.stored.captured import blobs, captured, content, plain
+
+
+@pytest.fixture
+async def store(storage: StorageAccount) -> AsyncIterator[AheadStore]:
+    async with open_store(storage.connection_string) as opened:
+        yield opened
+
+
+class Runner:
+    """Notes what it was asked to do."""
+
+    def __init__(self) -> None:
+        self.seen: list[Job] = []
+
+    async def __call__(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        self.seen.append(job)
+        progress.checkpoint({"after": "half"})
+        return {"ran": True}
+
+
+def worker(store: JobStore, runner: Runner) -> JobWorker:
+    kinds = ("plan", "reconcile", "preview", "backfill", "replay")
+    return JobWorker(store, dict.fromkeys(kinds, runner), retention=timedelta(days=90))
+
+
+async def queued(store: JobStore, **changes: Any) -> str:
+    """A queued job of this release, with members of its row as another release would have them."""
+    job = await store.submit("reconcile", {"exports": ["soc"]}, "test", now=datetime.now(UTC))
+    await change(store, job.id, **changes)
+    return job.id
+
+
+async def change(store: JobStore, job_id: str, *, without: tuple[str, ...] = (), **changes: Any) -> None:
+    entity = dict(await store._table.get_entity("job", job_id))
+    for name in without:
+        entity.pop(name)
+    await store._table.update_entity({**entity, **changes}, mode=UpdateMode.REPLACE)
+
+
+async def row(store: JobStore, job_id: str) -> dict[str, Any]:
+    return dict(await store._table.get_entity("job", job_id))
+
+
+async def test_jobs_of_43a9e6c_are_read_and_carried_out(store: AheadStore) -> None:
+    for entity in captured()["entities"]:
+        if entity["table"] == "jobs":
+            await store._table.upsert_entity(plain(entity))
+    for blob in blobs("run-reports"):
+        if blob["name"].startswith("jobs/"):
+            await store._results.upload_blob(blob["name"], content(blob))
+    ids = captured()["ids"]
+    now = datetime.now(UTC)
+    page = await store.page(now)
+    assert {job.id: job.trouble for job in page.jobs} == dict.fromkeys(
+        (ids["done"], ids["backfill"], ids["failed"], ids["queued"], ids["killed"]), ""
+    )
+    done = await store.settled(ids["done"], now)
+    assert done.result is not None
+    assert done.result["outcome"] == "Succeeded"
+    runner = Runner()
+    for message in captured()["messages"]:
+        import base64
+
+        job_id = job_of(base64.b64decode(message))
+        if job_id != ids["killed"]:
+            await worker(store, runner).run(job_id)
+    assert [job.id for job in runner.seen] == [ids["queued"]]
+    assert runner.seen[0].arguments == {"exports": ["soc"]}
+    store.ahead = timedelta(minutes=5)
+    await worker(store, runner).run(ids["killed"])
+    assert runner.seen[-1].cursor["records"] == 3
+    again = await store.submit("plan", {}, "key:10.0.0.1", now=now, key="key nightly-1", sent={"kind": "plan"})
+    assert again.id == ids["done"]
+
+
+UNKNOWN: tuple[dict[str, Any], ...] = (
+    {"arguments": json.dumps({"planDigest": "sha256:abc", "dryRun": True})},
+    {"arguments": json.dumps({"exports": "soc"})},
+    {"arguments": json.dumps(["soc"])},
+    {"arguments": json.dumps({"kind": "plan", "exports": []})},
+    {"arguments": "{cut"},
+    {"kind": "canary"},
+    {"kind": ""},
+    {"state": "cancelled"},
+    {"state": "waiting-for-approval"},
+    {"format": 2, "release": "2.1.0"},
+    {"format": "new"},
+    {"without": ("arguments",)},
+    {"without": ("attempt",)},
+    {"without": ("state",)},
+    {"without": ("created",)},
+    {"without": ("progress",)},
+    {"attempt": "one"},
+    {"created": "yesterday"},
+    {"cursor": "null"},
+)
+
+
+@pytest.mark.parametrize("changes", UNKNOWN)
+async def test_what_a_later_release_may_ask_is_left_as_it_is_and_shown(
+    store: AheadStore, changes: dict[str, Any]
+) -> None:
+    job_id = await queued(store, **changes)
+    before = await row(store, job_id)
+    runner = Runner()
+    await worker(store, runner).run(job_id)
+    store.ahead = timedelta(days=2)  # nor is it said dead
+    (listed,) = (await store.page(datetime.now(UTC) + timedelta(days=2))).jobs
+    assert runner.seen == []
+    assert await row(store, job_id) == before
+    assert listed.trouble
+    assert (await store.settled(job_id, datetime.now(UTC))).trouble == listed.trouble
+    await store.expire(timedelta())
+    assert await row(store, job_id) == before
+
+
+async def test_one_that_waits_for_another_release_goes_round_and_is_not_lost(store: AheadStore) -> None:
+    job_id = await queued(store, kind="canary")
+    await store._queue.clear_messages()
+    await worker(store, Runner()).run(job_id)
+    assert (await store._queue.get_queue_properties()).approximate_message_count == 1
+    await store._queue.clear_messages()
+    store.ahead = timedelta(hours=25)
+    await worker(store, Runner()).run(job_id)
+    assert (await store._queue.get_queue_properties()).approximate_message_count == 0
+
+
+async def test_unknown_members_are_carried(store: AheadStore) -> None:
+    job_id = await queued(store, approvedBy="alice", colour=3)
+    runner = Runner()
+    await worker(store, runner).run(job_id)
+    after = await row(store, job_id)
+    assert (after["state"], after["approvedBy"], after["colour"]) == ("succeeded", "alice", 3)
+    assert len(runner.seen) == 1
+
+
+@pytest.mark.parametrize("message", [b"", b"[]", b"{}", b'{"job": 5}', b'{"job": "x", "format": 2}', b"{cut"])
+def test_a_message_of_another_shape_is_kept_by_the_queue(message: bytes) -> None:
+    with pytest.raises(KeptAsIs):
+        job_of(message)
+
+
+async def test_an_idempotency_key_compares_what_was_sent(store: AheadStore) -> None:
+    now = datetime.now(UTC)
+    sent = {"kind": "plan", "exports": ["b", "a"]}
+    first = await store.submit("plan", {"exports": ["a", "b"]}, "t", now=now, key="k", sent=sent)
+    # Another release may have another normal form of the same request.
+    again = await store.submit("plan", {"exports": ["b", "a"], "wave": 1}, "t", now=now, key="k", sent=sent)
+    assert again.id == first.id
+    with pytest.raises(JobConflictError):
+        await store.submit("plan", {}, "t", now=now, key="k", sent={"kind": "plan"})
+
+
+async def test_a_hosts_clock_ends_no_job_of_others(store: AheadStore) -> None:
+    waiting = await queued(store)
+    ended = await store.submit("plan", {}, "test", now=datetime.now(UTC))
+    far = datetime.now(UTC) + timedelta(days=91)
+    assert [job.state for job in (await store.page(far)).jobs] == ["queued", "queued"]
+    assert (await store.settled(waiting, far)).state == "queued"
+    runner = Runner()
+    made = JobWorker(store, {"plan": runner}, retention=timedelta(days=90), now=lambda: far)
+    await made.run(ended.id)
+    assert {job.id for job in (await store.page(datetime.now(UTC))).jobs} == {waiting, ended.id}
+
+
+def drawn(chance: random.Random) -> dict[str, Any]:
+    name = chance.choice(["kind", "state", "arguments", "attempt", "cursor", "created", "progress", "format", "actor"])
+    if name in {"kind", "state", "arguments"} or chance.random() < 0.6:
+        word = chance.choice(["", "x", "{}x", "[1]", "nul", "canary", "cancelled"])
+        return {name: word} if name not in {"progress", "actor"} else {name: 7}
+    return {"without": (name,)} if name != "format" else {"format": chance.choice([2, 99, -1])}
+
+
+@pytest.mark.soak
+async def test_nothing_that_is_drawn_is_run_or_changed(store: AheadStore) -> None:
+    job_id = await queued(store)
+    written = await row(store, job_id)
+    for seed in range(500):
+        await store._table.update_entity(written, mode=UpdateMode.REPLACE)
+        changes = drawn(random.Random(seed))
+        await change(store, job_id, **changes)
+        before = await row(store, job_id)
+        runner = Runner()
+        await worker(store, runner).run(job_id)
+        assert runner.seen == [], (seed, changes)
+        assert await row(store, job_id) == before, (seed, changes)
+        (listed,) = (await store.page(datetime.now(UTC))).jobs
+        assert listed.trouble, (seed, changes)

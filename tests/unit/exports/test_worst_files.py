@@ -1,0 +1,95 @@
+"""Files of the worst kinds: time grows with their size, and findings are few."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable
+
+import pytest
+
+from shared.exports.diagnostics import MAX_FINDINGS
+from shared.exports.validation import check_text
+
+HEAD = """version: 1
+name: soc-alerts
+scope: {managementGroups: [contoso]}
+automation: {location: westeurope}
+destination:
+  logAnalyticsWorkspace: {resourceId: /subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/\
+providers/Microsoft.OperationalInsights/workspaces/law-soc}
+"""
+RULE = "{{propertyJPath: {path}, propertyType: String, operator: {operator}, expectedValue: v{number}}}"
+ALERTS = HEAD + "export:\n  custom:\n  - eventSource: Alerts\n    ruleSets:\n"
+KINDS: dict[str, tuple[str, Callable[[int], str]]] = {
+    "rules on one path": (
+        ALERTS + "    - rules:\n",
+        lambda number: "      - " + RULE.format(path="AlertType", operator="NotEquals", number=number) + "\n",
+    ),
+    "rules on unknown paths": (
+        ALERTS + "    - rules:\n",
+        lambda number: "      - " + RULE.format(path=f"a{number}", operator="StartsWith", number=number) + "\n",
+    ),
+    "rule sets": (
+        ALERTS,
+        lambda number: "    - rules: [" + RULE.format(path="x", operator="Equals", number=number) + "]\n",
+    ),
+    "sources": (
+        HEAD + "export:\n  custom:\n",
+        lambda number: (
+            "  - {eventSource: Alerts, ruleSets: [{rules: ["
+            + RULE.format(path="x", operator="Equals", number=number)
+            + "]}]}\n"
+        ),
+    ),
+    "unknown keys": (HEAD + "export: {alerts: true}\n", lambda number: f"k{number}: 1\n"),
+    "unknown keys of a section": (HEAD + "export:\n  alerts:\n", lambda number: f"    k{number}: 1\n"),
+    "plans": (HEAD + "export:\n  alerts:\n    plans:\n", lambda number: f"    - plan{number}\n"),
+    "ids": (HEAD + "export:\n  recommendations:\n    ids:\n", lambda number: f"    - id{number}\n"),
+    "categories": (
+        HEAD + "export:\n  recommendations:\n    categories:\n",
+        lambda number: f"    - {{category: c{number}, clouds: [Azure]}}\n",
+    ),
+    "blank keys": (HEAD + "export: {alerts: true}\nwaive:\n", lambda _number: "- {code: , reason: }\n"),
+    "waivers": (HEAD + "export: {alerts: true}\nwaive:\n", lambda number: f"- {{code: x{number}, reason: why}}\n"),
+}
+
+ROUNDS = 6
+
+
+def filled(kind: str, size: int) -> str:
+    head, row = KINDS[kind]
+    lines, length, number = [head], len(head), 0
+    while length < size - 400:
+        lines.append(row(number))
+        length += len(lines[-1])
+        number += 1
+    return "".join(lines)
+
+
+def seconds(text: str) -> float:
+    """CPU time without garbage collection, whose time depends on what other tests keep alive."""
+    gc.collect()
+    gc.disable()
+    begun = time.process_time()
+    checked = check_text(text, "f.yaml")
+    taken = time.process_time() - begun
+    gc.enable()
+    assert len(checked.findings) <= MAX_FINDINGS + 1
+    if len(checked.findings) > MAX_FINDINGS:
+        assert checked.findings[-1].code == "more-findings"
+    return taken
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_time_grows_with_the_size(kind: str) -> None:
+    """Each size by its least time, the sizes in turn: a busy machine slows one measurement, not each of a size."""
+    texts = [filled(kind, size) for size in (250_000, 500_000, 1_000_000)]
+    least = [math.inf] * len(texts)
+    for _ in range(ROUNDS):
+        least = [min(known, seconds(text)) for known, text in zip(least, texts, strict=True)]
+        quarter, half, whole = least
+        if whole < 2 and half <= max(2.5 * quarter, 0.1) and whole <= max(2.5 * half, 0.2):
+            return
+    pytest.fail(f"250 KB, 500 KB and 1 MB took {least} s")

@@ -1,0 +1,183 @@
+"""Roles, operations and ids are those that Microsoft publishes, as far as `published.json` says where they were read.
+
+Azure refuses a role as a whole when it names one operation that its provider has not registered
+(`InvalidActionOrNotAction`), so a name made from a REST path or a Resource Graph type is not enough.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from shared.watch.present_records import TYPE_OF_KIND
+from tools.infra import INFRA, ROOT
+from tools.roles import BUILT_IN
+from tools.snapshots import committed
+
+PUBLISHED = json.loads((ROOT / "tests/unit/infra/published.json").read_text())
+OPERATIONS = {f"{space}/{name}".lower() for space, found in PUBLISHED["operations"].items() for name in found["names"]}
+_GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+# Ids that stand for the reader's own: one digit, or the pattern of a version 4 id of one digit.
+_EXAMPLE = re.compile(r"(.)\1{7}-\1{4}-(?:4|\1)\1{3}-(?:8|\1)\1{3}-\1{12}")
+_OPERATION = re.compile(r"\bMicrosoft\.[A-Za-z]+/(?:[A-Za-z]+/)*(?:read|write|delete|\w+/action)\b")
+# Our own, chosen once: ids of app roles and of the scope, an example's caller.
+OWN = {
+    "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d01",
+    "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d02",
+    "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d03",
+    "6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
+}
+PAGES = ("deploy.md", "cross-tenant.md", "operate.md", "security.md", "exports.md", "reconcile.md", "watch.md")
+
+
+def unknown(actions: Iterable[str]) -> list[str]:
+    """Actions that are neither published nor wildcards that a role of Microsoft's own uses."""
+    return [one for one in actions if one not in PUBLISHED["wildcards"] and one.lower() not in OPERATIONS]
+
+
+def unknown_ids(text: str) -> list[str]:
+    """Ids that are neither a published role or application, nor ours, nor an example's."""
+    known = {*PUBLISHED["roles"], *PUBLISHED["applications"], *OWN}
+    return [one for one in _GUID.findall(text) if one.lower() not in known and not _EXAMPLE.fullmatch(one.lower())]
+
+
+def actions_of(snapshot: Any) -> list[str]:
+    """Every action of every custom role of a snapshot."""
+    return [
+        action
+        for role in snapshot.of_type("Microsoft.Authorization/roleDefinitions")
+        for permission in role["properties"]["permissions"]
+        for action in (*permission["actions"], *permission["dataActions"])
+    ]
+
+
+ROLES = {name: actions_of(snapshot) for name, snapshot in committed().items() if name.startswith("management-group")}
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_every_action_of_every_role_is_published(name: str) -> None:
+    assert len(ROLES[name]) > 10
+    assert unknown(ROLES[name]) == []
+
+
+@pytest.mark.parametrize(
+    "invented",
+    [
+        "Microsoft.Security/regulatoryComplianceStandards/read",
+        "Microsoft.Security/attackPaths/read",
+        "Microsoft.OperationsManagement/solutions/action",
+        "Microsoft.Security/automations/validate",
+        "Microsoft.Security/automation/read",
+        "Microsoft.EventHub/namespaces/eventhub/read",
+        "Microsoft.Security/*/write",
+        "Microsoft.Security/*",
+        "*/read",
+        "",
+    ],
+)
+def test_an_operation_that_nobody_published_is_found(invented: str) -> None:
+    assert unknown([*ROLES["management-group"], invented]) == [invented]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_operation_that_a_page_names_is_published(page: str) -> None:
+    named = _OPERATION.findall((ROOT / "docs" / page).read_text())
+    assert unknown(named) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *sorted(INFRA.glob("*.bicep")),
+        *sorted(INFRA.glob("modules/*.bicep")),
+        *sorted(INFRA.glob("parameters/*.bicepparam")),
+        INFRA / "app-roles.json",
+        *(ROOT / "docs" / page for page in PAGES),
+        *sorted((ROOT / "docs" / "runbooks").iterdir()),
+        *sorted((ROOT / "docs" / "pipelines").iterdir()),
+    ],
+    ids=lambda path: path.name,
+)
+def test_every_id_is_published_or_ours(path: Any) -> None:
+    assert unknown_ids(path.read_text()) == []
+
+
+@pytest.mark.parametrize("wrong", ["92aaf0da-9dab-42b6-94a9-d43ce8d16293", "acdd72a7-3385-48ef-bd42-f606fba81ae8"])
+def test_an_id_with_one_wrong_digit_is_found(wrong: str) -> None:
+    assert unknown_ids(f"Log Analytics Contributor ({wrong})") == [wrong]
+
+
+def test_the_names_of_roles_in_the_table_of_rights_are_the_published_ones() -> None:
+    assert {role: name for role, (name, _, _) in BUILT_IN.items()}.items() <= PUBLISHED["roles"].items()
+
+
+# The operation that lets Resource Graph show each kind. A kind whose type is no operation of the provider is read
+# by the wildcard alone, as Security Reader reads it.
+OPERATION_OF_KIND = {
+    "Alerts": "Microsoft.Security/locations/alerts/read",
+    "Assessments": "Microsoft.Security/assessments/read",
+    "SubAssessments": "Microsoft.Security/assessments/subAssessments/read",
+    "SecureScores": "Microsoft.Security/secureScores/read",
+    "SecureScoreControls": "Microsoft.Security/secureScores/secureScoreControls/read",
+    "RegulatoryComplianceAssessment": (
+        "Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls"
+        "/regulatoryComplianceAssessments/read"
+    ),
+    "AttackPaths": "Microsoft.Security/attackPaths/read",
+}
+UNREGISTERED = {"RegulatoryComplianceAssessment", "AttackPaths"}
+
+
+def test_each_kind_has_its_operation() -> None:
+    assert set(OPERATION_OF_KIND) == set(TYPE_OF_KIND)
+    for kind, operation in OPERATION_OF_KIND.items():
+        assert operation.lower() == f"{TYPE_OF_KIND[kind]}/read".lower()
+        assert (unknown([operation]) == []) == (kind not in UNREGISTERED)
+
+
+@pytest.mark.parametrize("kind", OPERATION_OF_KIND)
+@pytest.mark.parametrize("role", ROLES)
+def test_each_deployed_role_permits_each_kind(role: str, kind: str) -> None:
+    assert any(fnmatchcase(OPERATION_OF_KIND[kind].lower(), action.lower()) for action in ROLES[role])
+
+
+def without_etag(template: Mapping[str, Any]) -> list[str]:
+    """Saved searches, in a template or its modules, whose second PUT is refused with 409."""
+    found = []
+    resources = template["resources"]
+    for one in resources.values() if isinstance(resources, dict) else resources:
+        if one["type"].endswith("/savedSearches") and one["properties"].get("etag") != "*":
+            found.append(one["name"])
+        if one["type"] == "Microsoft.Resources/deployments":
+            found += without_etag(one["properties"]["template"])
+    return found
+
+
+def test_a_second_deployment_may_overwrite_every_saved_function() -> None:
+    template = json.loads((INFRA / "main.json").read_text())
+    assert without_etag(template) == []
+    copy = deepcopy(template)
+    del copy["resources"]["queries"]["properties"]["template"]["resources"]["savedFunction"]["properties"]["etag"]
+    assert len(without_etag(copy)) == 1
+
+
+def test_an_existing_workspace_takes_the_two_roles_that_the_page_asks_for() -> None:
+    """A role assignment on the workspace, and deployments, tables and a query pack in its resource group."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith("| `workspaceResourceId` |"))
+    assert "Log Analytics Contributor on its resource group" in row
+    assert "Role Based Access Control Administrator on the workspace" in row
+    there = {
+        one["type"]
+        for one in committed()["existing-workspace"].resources.values()
+        if "44444444-4444-4444-4444-444444444444" in one["id"]
+    }
+    assert {
+        "Microsoft.Authorization/roleAssignments",
+        "Microsoft.OperationalInsights/workspaces/tables",
+        "Microsoft.OperationalInsights/workspaces/savedSearches",
+    } <= there
