@@ -129,7 +129,7 @@ class Story:
         self.title("The plan: what would change in the tenant, before anything does")
         await self.command("plan", "--no-color", "--detailed-exitcode", expect=2)
         self.title("Apply")
-        await self.command("apply", "--no-color")
+        await self.command("apply", "--yes", "--no-color")
         self.title("A second plan has nothing to do")
         await self.command("plan", "--no-color", "--detailed-exitcode")
 

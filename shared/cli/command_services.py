@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -47,6 +48,12 @@ def with_services(command: Command) -> Callable[[argparse.Namespace], int]:
             await services.close()
 
     return lambda arguments: asyncio.run(run(arguments))
+
+
+def colour_wanted(*, refused: bool = False) -> bool:
+    """Whether standard output shows colour: a terminal that can, unless NO_COLOR holds anything (no-color.org)."""
+    can = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return can and not refused and not os.environ.get("NO_COLOR")
 
 
 def failed(error: Exception | str) -> int:

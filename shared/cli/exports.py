@@ -132,12 +132,13 @@ def run_tests(
     return outcomes, errors(findings)
 
 
-def print_failures(outcomes: Iterable[dict[str, Any]]) -> None:
+def print_failures(outcomes: Iterable[dict[str, Any]], stream: Any = None) -> None:
     """A line for each test that failed."""
     for outcome in outcomes:
         if not outcome["passed"]:
             wanted, got = ("exported", "not exported") if outcome["expected"] else ("not exported", "exported")
-            print(f"{outcome['file']}: {outcome['test']}: should be {wanted}, is {got}: {outcome['reason']}")
+            told = f"{outcome['file']}: {outcome['test']}: should be {wanted}, is {got}: {outcome['reason']}"
+            print(told, file=stream)
 
 
 def _compile(arguments: argparse.Namespace) -> int:
@@ -215,7 +216,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def usage(error: Exception) -> int:
+def usage(error: Exception | str) -> int:
     """Say what was wrong with the call; the exit code for that."""
     print(error, file=sys.stderr)
     return 2

@@ -9,17 +9,19 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.cli.command_services import add_scope, failed, with_services
+from shared.cli.command_services import add_scope, colour_wanted, failed, with_services
+from shared.cli.exports import check_files, print_failures, print_findings, run_tests, usage
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
+    from shared.exports.proposal import Proposal
+    from shared.exports.store import LoadedExports
     from shared.reconcile.apply.executor import Outcome
     from shared.reconcile.plan.guards import Guards
     from shared.reconcile.plan.model import Plan
@@ -27,23 +29,38 @@ if TYPE_CHECKING:
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 CHANGES = 2
+WIDE = 1000
+_LEAST_LINES = 10
+OUTPUTS = ("text", "json", "yaml", "csv", "markdown")
 
 
 def register(commands: Commands) -> None:
     """Add the three commands."""
     plan = commands.add_parser("plan", help="show what apply would do, without writing")
+    plan.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="plan these export files, or folders of them, as if pushed"
+    )
+    plan.add_argument(
+        "--prune", action="store_true", help="with PATH: as if stored exports not among them were deleted"
+    )
     _common(plan)
     form = plan.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the plan as JSON")
-    form.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request")
+    form.add_argument("--output", choices=OUTPUTS, default="text", help="the form of the plan; markdown fits a comment")
+    form.add_argument("--json", action="store_const", const="json", dest="output", help="short for --output json")
+    form.add_argument(
+        "--markdown", action="store_const", const="markdown", dest="output", help="short for --output markdown"
+    )
+    plan.add_argument("--full", action="store_true", help="every automation with its whole id, whatever the length")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
-    plan.set_defaults(run=with_services(_plan))
+    plan.set_defaults(run=_plan_files)
 
     apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
     _common(apply)
     apply.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a kept plan; refused when it no longer fits")
-    apply.add_argument("--json", action="store_true", help="the run's report as JSON")
+    apply.add_argument("--yes", action="store_true", help="carry out without asking (for pipelines)")
+    apply.add_argument("--full", action="store_true", help="show every automation before and after")
+    apply.add_argument("--json", action="store_true", help="the run's report as JSON, and nothing else")
     apply.set_defaults(run=with_services(_apply))
 
     status = commands.add_parser("status", help="the last runs and how they ended")
@@ -71,49 +88,163 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-color", action="store_true", help="no colour, even on a terminal")
 
 
+def _plan_files(arguments: argparse.Namespace) -> int:
+    """Check the files that are to be planned, if any, as `push` does; then plan."""
+    if not arguments.paths:
+        if arguments.prune:
+            return usage("--prune goes with files: `plan --prune exports/`")
+        arguments.files = None
+        return with_services(_plan)(arguments)
+    if arguments.out:
+        return usage("--out keeps a plan of what is stored, for `apply`: push the files first")
+    try:
+        checked, findings = check_files(arguments.paths)
+    except OSError as error:
+        return usage(error)
+    outcomes, wrong = run_tests(checked, findings)
+    print_findings(findings, sys.stderr)
+    print_failures(outcomes, sys.stderr)
+    if wrong or any(not outcome["passed"] for outcome in outcomes):
+        print("nothing was planned: mend the files first", file=sys.stderr)
+        return 1
+    arguments.files = [file.config for file in checked if file.config]
+    return with_services(_plan)(arguments)
+
+
 async def _plan(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.reconcile.plan.plan_render import markdown
+    from dataclasses import replace
+
+    from shared.exports.proposal import propose
     from shared.reconcile.plan.saved_plan import plan_as_dict
 
-    report = await services.reconciler.plan(_request(arguments))
-    document = plan_as_dict(report.plan, report.instance_id)
+    proposals: list[Proposal] = []
+
+    def proposed(stored: LoadedExports) -> LoadedExports:
+        proposals.append(propose(stored, arguments.files, prune=arguments.prune))
+        return proposals[0].loaded
+
+    request = _request(arguments)
+    if arguments.files is not None:
+        request = replace(request, propose=proposed)
+    report = await services.reconciler.plan(request)
     if arguments.out:
+        document = plan_as_dict(report.plan, report.instance_id)
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(document, indent=1))
-    elif arguments.markdown:
-        print(markdown(report.plan))
-    else:
-        _show(report.plan, arguments)
-        _show_unreadable(report)
+    print(_formed(report, proposals[0] if proposals else None, arguments))
     if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
         return CHANGES
     return 0
 
 
-async def _apply(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.reconcile.plan.saved_plan import StalePlan, plan_from_dict
+def _formed(report: Report, proposal: Proposal | None, arguments: argparse.Namespace) -> str:
+    """The plan in the form that was asked for."""
+    import yaml
 
-    reviewed = None
-    if arguments.plan:
-        document = json.loads(arguments.plan.read_text(encoding="utf-8"))
-        reviewed = plan_from_dict(document, services.reconciler.instance_id)
-    progress = None if arguments.json else _progress
+    from shared.cli import plan_notes
+    from shared.reconcile.plan.plan_render import markdown
+    from shared.reconcile.plan.plan_rows import plan_csv
+    from shared.reconcile.plan.saved_plan import plan_as_dict
+
+    if arguments.output == "csv":
+        return plan_csv(report.plan, report.subscriptions).rstrip()
+    if arguments.output in {"json", "yaml"}:
+        files = {"files": proposal.as_dict()} if proposal else {}
+        document = plan_as_dict(report.plan, report.instance_id) | files
+        if arguments.output == "json":
+            return json.dumps(document, indent=1)
+        return yaml.safe_dump(document, sort_keys=False, width=WIDE).rstrip()
+    narrowed = arguments.subscription or arguments.management_group or arguments.export
+    notes = plan_notes.notes(report, empty_scopes=not narrowed)
+    if arguments.output == "markdown":
+        page = markdown(report.plan, report.subscriptions, everything=arguments.full)
+        return plan_notes.markdown(page, proposal, notes)
+    return _text(report, arguments, plan_notes.above(proposal), notes)
+
+
+async def _apply(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.progress import Progress
+    from shared.reconcile.plan.saved_plan import StalePlan
+
+    agreed = arguments.yes or bool(arguments.plan)
+    if arguments.json and not agreed:
+        return usage("--json can't ask: give --yes, or a plan that `plan --out` kept")
+    progress = Progress(sys.stderr, "written")
+
+    def planned(report: Report) -> None:
+        if agreed and not arguments.json:
+            print(_shown(report, arguments), flush=True)
+        progress.total = len(report.plan.writes)
+
     try:
-        report = await services.reconciler.apply(_request(arguments, reviewed=reviewed, progress=progress))
+        reviewed = _kept_plan(arguments.plan, services.reconciler.instance_id) if arguments.plan else None
+        if not agreed:
+            proposed = await services.reconciler.plan(_request(arguments))
+            print(_shown(proposed, arguments), flush=True)
+            if proposed.plan.writes and not _confirmed(proposed):
+                return 1
+            reviewed = proposed.plan
+        request = _request(arguments, reviewed=reviewed, planned=planned, progress=lambda _: progress.step())
+        with progress:
+            report = await services.reconciler.apply(request)
     except StalePlan as stale:
         return failed(stale)
-    if arguments.json:
-        print(json.dumps(report.as_dict(), indent=1))
-    else:
-        if report.skipped:
-            print(report.skipped)
-        for reason in (*report.plan.reasons, *report.plan.guards, *report.plan.warnings):
-            print(f"! {reason}")
-        _show_unreadable(report)
-        counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)
-        print(f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})")
+    print(json.dumps(report.as_dict(), indent=1) if arguments.json else _ended(report, arguments))
     return 0 if report.outcome == "Succeeded" else 1
+
+
+def _kept_plan(path: Path, instance_id: str) -> Plan:
+    """The plan in a file.
+
+    Raises:
+        ValueError: it is none, or another instance's; the message says what to do.
+    """
+    from shared.reconcile.plan.saved_plan import plan_from_dict
+
+    mend = "`plan --out FILE` writes one"
+    if path.suffix in {".yaml", ".yml"} or path.is_dir():
+        mend = f"export files are planned by `plan {path}` and stored by `push {path}`, and `apply` takes no file then"
+    try:
+        document = json.loads(path.read_bytes())
+    except IsADirectoryError:
+        document = None
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is no plan: {mend}")  # noqa: TRY004 - what is wrong is the file
+    return plan_from_dict(document, instance_id)
+
+
+def _shown(report: Report, arguments: argparse.Namespace) -> str:
+    from shared.cli import plan_notes
+
+    return _text(report, arguments, (), plan_notes.notes(report))
+
+
+def _confirmed(report: Report) -> bool:
+    subscriptions = len({item.id.key[0] for item in report.plan.writes})
+    if not sys.stdin.isatty():
+        print("nothing was applied: confirm with --yes", file=sys.stderr)
+        return False
+    told = f"{subscriptions} subscription" + ("" if subscriptions == 1 else "s")
+    try:
+        answer = input(f"Carry this out in {told}? Only 'yes' is accepted: ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != "yes":
+        print("nothing was applied", file=sys.stderr)
+        return False
+    return True
+
+
+def _ended(report: Report, arguments: argparse.Namespace) -> str:
+    """How a run ended: what was not done, by reason, and the counts."""
+    from shared.cli import run_outcomes
+
+    if report.skipped:
+        return f"{report.outcome}: {report.skipped}"
+    lines = run_outcomes.every(report) if arguments.full else run_outcomes.unfinished(report)
+    counts = ", ".join(f"{number:,} {name.lower()}" for name, number in report.counts.items() if number)
+    return "\n".join([*lines, f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})"])
 
 
 async def _status(arguments: argparse.Namespace, services: Services) -> int:
@@ -137,7 +268,11 @@ async def _status(arguments: argparse.Namespace, services: Services) -> int:
 
 
 def _request(
-    arguments: argparse.Namespace, *, reviewed: Plan | None = None, progress: Callable[[Outcome], None] | None = None
+    arguments: argparse.Namespace,
+    *,
+    reviewed: Plan | None = None,
+    planned: Callable[[Report], None] | None = None,
+    progress: Callable[[Outcome], None] | None = None,
 ) -> Any:
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.run import Request
@@ -149,6 +284,7 @@ def _request(
         exports=arguments.export,
         causes=[Cause(cause) for cause in arguments.cause],
         reviewed=reviewed,
+        planned=planned,
         guards=_guards(arguments),
         accept_fewer=arguments.accept_fewer,
         progress=progress,
@@ -172,17 +308,17 @@ def _caller() -> Caller:
     return Caller("cli", getpass.getuser())
 
 
-def _show(plan: Plan, arguments: argparse.Namespace) -> None:
-    from shared.reconcile.plan.plan_render import terminal
+def _text(report: Report, arguments: argparse.Namespace, above: Sequence[str], notes: Sequence[str]) -> str:
+    from shared.cli import plan_notes
+    from shared.reconcile.plan import plan_render
 
-    print(terminal(plan, colour=sys.stdout.isatty() and not arguments.no_color and "NO_COLOR" not in os.environ))
-
-
-def _show_unreadable(report: Report) -> None:
-    for name, why in report.unreadable.items():
-        print(f"! the file of {name} is invalid, and nothing of it is changed: {why}")
-
-
-def _progress(outcome: Outcome) -> None:
-    reason = f": {outcome.reason}" if outcome.reason else ""
-    print(f"{outcome.status.value.replace('_', ' '):12} {outcome.id} [{outcome.export}]{reason}", flush=True)
+    colour = colour_wanted(refused=arguments.no_color)
+    if arguments.full:
+        plan = plan_render.full(report.plan, report.subscriptions, colour=colour)
+        below = [f"! {plan_render.printable(note)}" for note in notes]
+    else:
+        below = plan_notes.below(notes)
+        room = plan_render.MAX_LINES - len(above) - len(below)
+        plan = plan_render.terminal(report.plan, report.subscriptions, colour=colour, most=max(room, _LEAST_LINES))
+    *body, last = plan.split("\n")
+    return "\n".join([*above, *body, *below, last])

@@ -58,19 +58,23 @@ class Request:
     `reviewed` is a plan that the run must still find right; `accept_fewer` lets deletes go on although subscriptions
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
     `exports` narrow the run to those; empty means all.  `causes` lets through what waits for being named.  With `claim`
-    the run only takes over automations that another app wrote last, and those of `former_instance`.
+    the run only takes over automations that another app wrote last, and those of `former_instance`.  With `propose` the
+    run plans what that makes of the stored exports; it leaves no report and no row, since it says nothing about what is
+    in force.  `planned` is called before the first write, `progress` after each.
     """
 
     caller: Caller
     subscriptions: Collection[str] = ()
     management_groups: Collection[str] = ()
     exports: Collection[str] = ()
+    propose: Callable[[LoadedExports], LoadedExports] | None = None
     causes: Collection[Cause] = ()
     claim: bool = False
     former_instance: str = ""
     reviewed: Plan | None = None
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
+    planned: Callable[[Report], None] | None = None
     progress: Callable[[Outcome], None] | None = None
 
 
@@ -82,6 +86,7 @@ class _Run:
     arm: Arm
     graph: Graph
     destinations: Destinations
+    kept: bool = True
     lease: RunLease | None = None
     applying: Apply | None = None
     writer: Writer = field(default_factory=Writer)
@@ -132,7 +137,7 @@ class Reconciler:
         return self._clients.blobs.get_container_client(self._settings.reports_container)
 
     async def plan(self, request: Request) -> Report:
-        """Say what would change; nothing is written to Azure Resource Manager."""
+        """Say what would change, of what is stored or of what is proposed; Azure Resource Manager sees no write."""
         return await self._carry_out(request, "plan")
 
     async def apply(self, request: Request) -> Report:
@@ -140,7 +145,10 @@ class Reconciler:
 
         Raises:
             StalePlan: the reviewed plan no longer fits; nothing was written.
+            ValueError: the request proposes what is not stored.
         """
+        if request.propose:
+            raise ValueError("what is proposed can't be applied before it is stored")
         return await self._carry_out(request, "apply")
 
     async def tick(self) -> Report:
@@ -167,7 +175,9 @@ class Reconciler:
 
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
-        await self.reports.save(run.report)
+        run.kept = request.propose is None
+        if run.kept:
+            await self.reports.save(run.report)
         try:
             if mode == "plan":
                 await self._look(run, request)
@@ -231,7 +241,10 @@ class Reconciler:
     async def _look(self, run: _Run, request: Request) -> None:
         """Discover and plan."""
         settings = self._settings
-        loaded = run.loaded = await self._exports.load_all()
+        loaded = await self._exports.load_all()
+        if request.propose:
+            loaded = request.propose(loaded)
+        run.loaded = loaded
         configs = [export.config for export in loaded.exports]
         unreadable = {
             problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
@@ -288,6 +301,8 @@ class Reconciler:
     async def _write(self, run: _Run, request: Request) -> None:
         if request.reviewed is not None:
             refuse_if_stale(request.reviewed, run.report.plan)
+        if request.planned:
+            request.planned(run.report)
         if run.loaded is not None and not (request.claim or run.report.plan.hold):
             run.writer = replace(run.writer, number=await self._exports.take_on(run.loaded))
             run.report = replace(run.report, store_number=max(run.writer.number, run.report.store_number))
@@ -311,6 +326,8 @@ class Reconciler:
         outcomes = run.applying.outcomes if run.applying else ()
         run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests, running=False)
         _log(run.report, "run ended", outcome=run.report.outcome, reason=run.report.reason, **run.report.counts)
+        if not run.kept:
+            return
         try:
             await self.reports.save(run.report)
             await self.reports.expire()

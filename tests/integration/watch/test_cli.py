@@ -65,7 +65,7 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     assert (code, err) == (1, "error: nothing was checked yet; `freshness --check` does it now\n")
     assert (await run("push", "soc.yaml"))[0] == 0
     assert (await run("coverage", "--check"))[0] == 1, "nothing is exported yet"
-    assert (await run("apply"))[0] == 0
+    assert (await run("apply", "--yes"))[0] == 0
 
     code, out, _ = await run("coverage", "--requirements", "wanted.yaml", "--management-group", "contoso", "--json")
     answer = json.loads(out)

@@ -27,11 +27,12 @@ def plan(
     chosen: Any = None,
     writer: Writer | None = None,
     causes: tuple[Cause, ...] = (),
+    gone: tuple[str, ...] = (),
 ) -> Plan:
     inventory = Inventory(
         [subscription(1), subscription(2)] if subscriptions is None else subscriptions, there, reasons
     )
-    deleted = {} if "soc" in exports else {"soc": "it was deleted yesterday"}
+    deleted = dict.fromkeys(gone if "soc" in exports else ("soc", *gone), "it was deleted yesterday")
     declaration = Declaration(wanted, exports, unreadable or {}, deleted=deleted)
     return make_plan(declaration, inventory, INSTANCE, Terms(guards, writer or Writer(), causes), chosen)
 
