@@ -79,10 +79,10 @@ class Services:
     def pipeline(self) -> Pipeline:
         """Delivers events, dead letters and the app's own rows."""
         from shared.azure.resource_graph import Graph
-        from shared.enrich.context import graph_lookup
+        from shared.enrich.context import context_factory
         from shared.enrich.invocation.pipeline_factory import pipeline
 
-        context = graph_lookup.context(self.settings, Graph(self.clients))
+        context = context_factory.context(self.settings, Graph(self.clients))
         return pipeline(self.settings, self.clients, os.environ, context=context, observer=self._note)
 
     @cached_property

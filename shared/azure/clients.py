@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from azure.monitor.query.aio import LogsQueryClient
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
-from shared.azure.clouds import CLOUDS
+from shared.azure.cloud_endpoints import CLOUDS
 from shared.azure.credentials import cross_tenant_credential, own_credential
 
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and

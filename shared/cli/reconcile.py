@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.exports.proposal import Proposal
     from shared.exports.store import LoadedExports
     from shared.reconcile.apply.executor import Outcome
-    from shared.reconcile.plan.guards import Guards
+    from shared.reconcile.plan.change_limits import Guards
     from shared.reconcile.plan.model import Plan
     from shared.reconcile.report.run_report import Caller, Report
 

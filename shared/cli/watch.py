@@ -70,8 +70,8 @@ def _moment(text: str) -> datetime:
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
     from shared.watch.cis_benchmark import CIS
     from shared.watch.coverage_document import coverage_row
-    from shared.watch.requirement_verdicts import judge
-    from shared.watch.requirements import read_requirements
+    from shared.watch.requirement_checks import judge
+    from shared.watch.requirements_file import read_requirements
 
     requirements = [CIS]
     if arguments.requirements:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources
 from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, errors, limit
-from shared.exports.file_places import FilePlaces
 from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGIONS
 from shared.exports.linter import CODES, lint_sources
+from shared.exports.source_map import SourceMap
 from shared.exports.suggestions import suggest
 from shared.exports.tightened_checks import check_tightened
 
@@ -69,7 +69,7 @@ def check_config(config: ExportConfig, source: str = "<text>", document: Documen
         found.append(Diagnostic("too-large", "error", source, f"{error}.", "Split the export into several files."))
     else:
         sources = compile_sources(config)
-        names = None if document is None else FilePlaces(document, config, sources, source).name
+        names = None if document is None else SourceMap(document, config, sources, source).name
         found += lint_sources(sources, where=source, place_names=names)
     waived = {waiver.code for waiver in config.waive}
     return [

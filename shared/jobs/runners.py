@@ -15,8 +15,9 @@ from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.exports.explain import explain
 from shared.exports.rule_sets import Source
 from shared.exports.store import ExportNotFound
+from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedError
+from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError
 from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:

@@ -18,18 +18,18 @@ from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
 from shared.reconcile.apply.executor import Apply, Outcome
-from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
+from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
-from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
-from shared.reconcile.discover.baseline import fallen
+from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.discover.inventory import from_graph, from_lists
+from shared.reconcile.discover.missing_subscriptions import fallen
 from shared.reconcile.model import Inventory, Subscription
+from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
-from shared.reconcile.plan.guards import Guards
-from shared.reconcile.plan.marks import Writer, highest_number
 from shared.reconcile.plan.model import Cause, Declaration, Item, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
+from shared.reconcile.plan.provenance_tags import Writer, highest_number
 from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
 from shared.reconcile.report.report_store import Reports
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id

@@ -11,9 +11,9 @@ from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
-from shared.watch.matrix import statuses
-from shared.watch.requirement_verdicts import Verdict, judge
-from shared.web import request_parameters, serialization
+from shared.watch.requirement_checks import Verdict, judge
+from shared.watch.status_matrix import statuses
+from shared.web import csv_answers, request_parameters, serialization
 from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
     if view == "matrix":
         rows = await _matrix(call, survey, chosen, verdicts)
-        return serialization.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
+        return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
-        return serialization.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY)
+        return csv_answers.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY)
     above = _above(survey)
     by_subscription: dict[str, list[Verdict]] = {}
     for verdict in verdicts:

@@ -16,7 +16,7 @@ from shared.exports.suggestions import suggest
 from shared.exports.validation import Checked, check_text
 from shared.exports.yaml_writer import write
 from shared.stored_format import KeptAsIs
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters, serialization
 from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
@@ -44,7 +44,7 @@ async def list_exports(call: Call) -> func.HttpResponse:
         {"name": problem.name, "inForce": problem.in_force, "findings": shown(problem.findings)}
         for problem in loaded.problems
     ]
-    return serialization.table(
+    return csv_answers.table(
         call.request, rows, _COLUMNS, ("name",), problems=problems, warnings=shown(loaded.warnings)
     )
 

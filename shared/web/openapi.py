@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from shared import __version__
 from shared.exports.event_sources import EVENT_SOURCES, KINDS
 from shared.watch.cis_benchmark import CIS
-from shared.watch.freshness import VERDICTS
-from shared.web import problems, response_models
+from shared.watch.freshness_verdicts import VERDICTS
+from shared.web import problems, response_models, serialization
 from shared.web.openapi_examples import EXAMPLES, EXPORT_YAML, JOBS, problem_example
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
-from shared.web.routing import OPERATIONS, Operation
+from shared.web.routing import OPERATIONS, Call, Operation
 
 if TYPE_CHECKING:
+    import azure.functions as func
     from pydantic import BaseModel
 
 _REF = "#/components/schemas/{model}"
@@ -152,6 +153,11 @@ _RETURNS = {
     "Retry-After": "Seconds until it is worth asking again.",
     "Continuation": "The `continuation` of the next page, where there is one (CSV).",
 }
+
+
+async def openapi(call: Call) -> func.HttpResponse:  # noqa: ARG001 - every handler takes the call
+    """The OpenAPI 3.1 document."""
+    return serialization.answer(document())
 
 
 @cache

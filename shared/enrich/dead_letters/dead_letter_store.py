@@ -22,7 +22,7 @@ from isal import igzip, isal_zlib
 from shared import stored_format
 from shared.azure.blob_container import ChangedError, Container, Listed, RefusedError
 from shared.clock import Clock, Deadline
-from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.dead_letters.replay_schedule import wait
 
 logger = logging.getLogger("defender_export.enrich")

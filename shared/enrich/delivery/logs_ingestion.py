@@ -14,7 +14,7 @@ from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.enrich.delivery.ingestion_status import NO_TOKEN, Answer
 from shared.fail_points import touching
-from shared.retry_after import asked_seconds
+from shared.retry_after_header import asked_seconds
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

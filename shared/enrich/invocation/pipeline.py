@@ -20,7 +20,7 @@ from isal import igzip
 
 from shared.azure.blob_container import Container, StoreError
 from shared.clock import Clock, Deadline
-from shared.enrich.dead_letters.dead_letter import (
+from shared.enrich.dead_letters.dead_letter_format import (
     Letter,
     answered,
     failed_again,

@@ -15,13 +15,13 @@ from enum import StrEnum
 from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
-from shared.reconcile.arm.azure_errors import Refusal, explain
-from shared.reconcile.destinations.connection_keys import Destinations
+from shared.reconcile.arm.error_explanations import Refusal, explain
+from shared.reconcile.destinations.event_hub_keys import Destinations
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
-from shared.reconcile.plan.marks import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import decide
+from shared.reconcile.plan.provenance_tags import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachetools import LRUCache
 
-from shared.azure.retry import UNAUTHORISED, retried
+from shared.azure.retry_backoff import UNAUTHORISED, retried
 from shared.clock import Clock
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.model import ResourceId

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.reconcile.arm.arm_client import EVENT_HUBS_VERSION, Arm, ArmError
-from shared.reconcile.arm.azure_errors import Refusal, explain, grant, may_not
+from shared.reconcile.arm.error_explanations import Refusal, explain, grant, may_not
 
 if TYPE_CHECKING:
     from shared.exports.model import Destination, EventHub, Workspace

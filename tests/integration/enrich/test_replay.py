@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from isal import igzip
 
-from shared.enrich.dead_letters.dead_letter import defective_event
+from shared.enrich.dead_letters.dead_letter_format import defective_event
 from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import ANY, MARK, START, Plant, assessments, names

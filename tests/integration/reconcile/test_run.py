@@ -16,8 +16,8 @@ from local.tenant.destinations import destinations
 from shared.azure.storage_time import storage_time
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.arm.arm_client import Arm
-from shared.reconcile.destinations.connection_keys import KeyedDestinations
-from shared.reconcile.plan.guards import Guards
+from shared.reconcile.destinations.event_hub_keys import KeyedDestinations
+from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.model import Action
 from shared.reconcile.plan.saved_plan import StalePlan, plan_as_dict, plan_from_dict
 from shared.reconcile.report.report_store import Reports

@@ -11,7 +11,7 @@ import pytest
 from shared.exports.rule_sets import Rule, Source
 from shared.watch.coverage import Destination, cover
 from shared.watch.expectations import Declared, Expectation, expect
-from shared.watch.freshness import (
+from shared.watch.freshness_verdicts import (
     Evidence,
     Health,
     Present,

@@ -1,4 +1,4 @@
-"""Is the app well, and what does it offer: `ready` and the OpenAPI document."""
+"""Whether the app is well: `ready` asks everything that it depends on."""
 
 from __future__ import annotations
 
@@ -47,13 +47,6 @@ async def ready(call: Call) -> func.HttpResponse:
         "warnings": [*_warnings(call.services.settings.auth_mode), *others],
     }
     return serialization.answer(document, status=200 if well else 503)
-
-
-async def openapi(call: Call) -> func.HttpResponse:  # noqa: ARG001 - every handler takes the call
-    """The OpenAPI 3.1 document."""
-    from shared.web.openapi import document
-
-    return serialization.answer(document())
 
 
 async def _check(name: str, probe: Callable[[Services], Awaitable[str]], services: Services) -> tuple[str, bool, str]:
@@ -159,7 +152,7 @@ def _first(problem: Problem) -> str:
 
 async def _settings(services: Services) -> str:
     """Whether every setting can be read; those that can't act as docs/settings.md says."""
-    from shared.enrich.context.graph_lookup import filter_problems
+    from shared.enrich.invocation.parser_factory import filter_problems
 
     problems = {**filter_problems(services.settings), **services.settings.problems}
     if problems:
