@@ -136,7 +136,7 @@ class Story:
     async def expect(self) -> None:
         """Note from when on records are waited for."""
         self.title("From now on it is known who should be sending what; nothing has arrived yet")
-        await self.command("freshness", "--check")
+        await self.command("freshness", "--now")
         self.expected = datetime.now(UTC)
 
     async def drift(self) -> None:

@@ -12,6 +12,7 @@ from shared.azure.resource_graph import Graph
 from shared.exports.compiler import compile_sources
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
+from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Subscription
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
 from shared.watch.expectations import Declared
@@ -40,10 +41,14 @@ class TenantState:
         return not self.reasons
 
     def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:
-        """The subscriptions that are listed or lie below one of the groups; all of them when nothing is given."""
+        """The subscriptions that are listed, by id or name, or lie below one of the groups; all when nothing is given.
+
+        Raises:
+            ValueError: several have a name that is given.
+        """
         if not subscriptions and not management_groups:
             return list(self.subscriptions)
-        listed = {subscription.lower() for subscription in subscriptions}
+        listed = {subscription.lower() for subscription in named(subscriptions, self.subscriptions)}
         groups = {group.lower() for group in management_groups}
         return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]
 

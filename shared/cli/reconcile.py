@@ -15,8 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.cli.argument_parser import whole_number
 from shared.cli.command_services import add_scope, colour_wanted, failed, with_services
+from shared.cli.exit_codes import UsageError
 from shared.cli.exports import check_files, print_failures, print_findings, run_tests, usage
+from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -31,6 +34,7 @@ Commands = Any  # argparse has no public name for what add_subparsers returns
 CHANGES = 2
 WIDE = 1000
 _LEAST_LINES = 10
+_NO_RUNS = "no run yet: the app's timer makes one each 15 minutes, and `plan` makes one now"
 OUTPUTS = ("text", "json", "yaml", "csv", "markdown")
 
 
@@ -61,20 +65,27 @@ def register(commands: Commands) -> None:
     apply.add_argument("--yes", action="store_true", help="carry out without asking (for pipelines)")
     apply.add_argument("--full", action="store_true", help="show every automation before and after")
     apply.add_argument("--json", action="store_true", help="the run's report as JSON, and nothing else")
-    apply.set_defaults(run=with_services(_apply))
+    apply.set_defaults(run=_apply_kept)
 
     status = commands.add_parser("status", help="the last runs and how they ended")
     status.add_argument("run_id", nargs="?", help="show this run's report")
     status.add_argument("--json", action="store_true")
-    status.add_argument("--limit", type=int, default=10)
+    status.add_argument("--limit", type=whole_number(1, 200), default=10, metavar="N", help="how many; 10 by default")
     status.set_defaults(run=with_services(_status))
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
     add_scope(parser)
     parser.add_argument("--export", action="append", default=[], metavar="NAME", help="only this export; repeatable")
-    parser.add_argument("--max-deletes", type=int, metavar="N", help="replaces MAX_DELETES for this run")
-    parser.add_argument("--max-change-percent", type=int, metavar="N", help="replaces MAX_CHANGE_PERCENT for this run")
+    parser.add_argument(
+        "--max-deletes", type=whole_number(0, 100_000), metavar="N", help="replaces MAX_DELETES for this run"
+    )
+    parser.add_argument(
+        "--max-change-percent",
+        type=whole_number(0, 100),
+        metavar="N",
+        help="replaces MAX_CHANGE_PERCENT for this run",
+    )
     parser.add_argument(
         "--accept-fewer", action="store_true", help="subscriptions or all export files are gone, and that is meant"
     )
@@ -161,13 +172,19 @@ def _formed(report: Report, proposal: Proposal | None, arguments: argparse.Names
     return _text(report, arguments, plan_notes.above(proposal), notes)
 
 
+def _apply_kept(arguments: argparse.Namespace) -> int:
+    """Look at the file that should be a plan, if any; then apply."""
+    if arguments.json and not (arguments.yes or arguments.plan):
+        return usage("--json can't ask: give --yes, or a plan that `plan --out` kept")
+    arguments.document = _kept_document(arguments.plan) if arguments.plan else None
+    return with_services(_apply)(arguments)
+
+
 async def _apply(arguments: argparse.Namespace, services: Services) -> int:
     from shared.cli.progress import Progress
     from shared.reconcile.plan.saved_plan import StalePlan
 
-    agreed = arguments.yes or bool(arguments.plan)
-    if arguments.json and not agreed:
-        return usage("--json can't ask: give --yes, or a plan that `plan --out` kept")
+    agreed = arguments.yes or arguments.document is not None
     progress = Progress(sys.stderr, "written")
 
     def planned(report: Report) -> None:
@@ -176,7 +193,7 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
         progress.total = len(report.plan.writes)
 
     try:
-        reviewed = _kept_plan(arguments.plan, services.reconciler.instance_id) if arguments.plan else None
+        reviewed = _reviewed(arguments.document, services)
         if not agreed:
             proposed = await services.reconciler.plan(_request(arguments))
             print(_shown(proposed, arguments), flush=True)
@@ -192,26 +209,28 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
     return 0 if report.outcome == "Succeeded" else 1
 
 
-def _kept_plan(path: Path, instance_id: str) -> Plan:
-    """The plan in a file.
+def _kept_document(path: Path) -> dict[str, Any]:
+    """What a file holds that should be a kept plan.
 
     Raises:
-        ValueError: it is none, or another instance's; the message says what to do.
+        UsageError: it is none; the message says what to do.
     """
-    from shared.reconcile.plan.saved_plan import plan_from_dict
-
     mend = "`plan --out FILE` writes one"
     if path.suffix in {".yaml", ".yml"} or path.is_dir():
-        mend = f"export files are planned by `plan {path}` and stored by `push {path}`, and `apply` takes no file then"
+        mend = f"`plan {path}` plans export files, `push {path}` stores them; `apply` takes no file then"
     try:
-        document = json.loads(path.read_bytes())
-    except IsADirectoryError:
-        document = None
-    except ValueError:
+        document = None if path.is_dir() else json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise ValueError(f"{path} is no plan: {mend}")  # noqa: TRY004 - what is wrong is the file
-    return plan_from_dict(document, instance_id)
+        raise UsageError(f"{path} is no plan: {mend}")
+    return document
+
+
+def _reviewed(document: dict[str, Any] | None, services: Services) -> Plan | None:
+    from shared.reconcile.plan.saved_plan import plan_from_dict
+
+    return None if document is None else plan_from_dict(document, services.reconciler.instance_id)
 
 
 def _shown(report: Report, arguments: argparse.Namespace) -> str:
@@ -222,18 +241,8 @@ def _shown(report: Report, arguments: argparse.Namespace) -> str:
 
 def _confirmed(report: Report) -> bool:
     subscriptions = len({item.id.key[0] for item in report.plan.writes})
-    if not sys.stdin.isatty():
-        print("nothing was applied: confirm with --yes", file=sys.stderr)
-        return False
     told = f"{subscriptions} subscription" + ("" if subscriptions == 1 else "s")
-    try:
-        answer = input(f"Carry this out in {told}? Only 'yes' is accepted: ")
-    except EOFError:
-        answer = ""
-    if answer.strip() != "yes":
-        print("nothing was applied", file=sys.stderr)
-        return False
-    return True
+    return confirmed(f"Carry this out in {told}?", agreed=False, nothing="nothing was applied")
 
 
 def _ended(report: Report, arguments: argparse.Namespace) -> str:
@@ -248,22 +257,21 @@ def _ended(report: Report, arguments: argparse.Namespace) -> str:
 
 
 async def _status(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli import run_outcomes
+
     reports = services.reconciler.reports
     if arguments.run_id:
         report = await reports.read(arguments.run_id)
         if report is None:
-            return failed(f"there is no run {arguments.run_id}")
-        print(json.dumps(report, indent=1))
+            return failed(f"there is no run {arguments.run_id}: `status` lists them")
+        print(json.dumps(report, indent=1) if arguments.json else "\n".join(run_outcomes.told(report)))
         return 0
     runs = [await reports.read(run_id) for run_id in await reports.recent(datetime.now(UTC), arguments.limit)]
     found = [report for report in runs if report]
     if arguments.json:
         print(json.dumps(found, indent=1))
         return 0
-    for report in found:
-        counts = ", ".join(f"{number} {name.lower()}" for name, number in report["counts"].items() if number)
-        reason = f": {report['reason']}" if report["reason"] else ""
-        print(f"{report['started']}  {report['runId']}  {report['mode']:5}  {report['outcome']}{reason}  ({counts})")
+    print("\n".join(line for report in found for line in run_outcomes.listed(report)) or _NO_RUNS)
     return 0
 
 

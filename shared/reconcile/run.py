@@ -24,6 +24,7 @@ from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.discover.missing_subscriptions import fallen
+from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory, Subscription
 from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
@@ -258,6 +259,7 @@ class Reconciler:
         scopes = [config.scope for config in configs]
         groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
         inventory = await self._discover(run.graph, run.arm, sorted(groups))
+        request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
         baseline = await self.reports.baseline()
         fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
         doubts = [*inventory.reasons, *filter(None, (fewer,))]
@@ -340,7 +342,7 @@ class Reconciler:
                 logger.exception("run %s: its row could not be sent", run.report.run_id)
 
 
-_NO_FILES = "the store holds no export file; if that is meant, run `apply --accept-fewer`"
+_NO_FILES = "the store holds no export file: put some into it with `push`; if none is meant, run `apply --accept-fewer`"
 
 
 def _narrowing(request: Request, subscriptions: Sequence[Subscription]) -> Callable[[Item], bool] | None:
