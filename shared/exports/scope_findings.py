@@ -17,7 +17,7 @@ _HIDDEN: Final = "it does not exist, or this app may not read it"
 
 
 class UnknownName(ValueError):  # noqa: N818 - says what is the case
-    """A request names what nobody knows; the message names the nearest known one."""
+    """A request names what is not known; the message names the nearest known name."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Narrowing:
         return cls(*(tuple(scope.get(name, ())) for name in names))
 
     def refuse_unknown(self, loaded: LoadedExports, inventory: Inventory, instance_id: str) -> None:
-        """Refuse names that nobody knows: a run over them would find nothing, and so nothing wrong.
+        """Refuse unknown names: a run over them would find nothing, and so nothing wrong.
 
         Raises:
             UnknownName: naming the nearest known one.

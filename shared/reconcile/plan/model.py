@@ -94,7 +94,7 @@ class Declaration:
     `unreadable` maps the name of an export whose file is invalid, with no good version known, to the reason; `warnings`
     are about destinations.  `deleted` maps the names of deleted exports to the sentence that tells of it; `doubtful`
     names files that can't be read, also where an earlier version of theirs stands in.  `unknown` maps an export to the
-    sentences on what its scope names and nobody knows; `findings` are all that is wrong with the set of files.
+    sentences on the unknown names in its scope; `findings` are all that is wrong with the set of files.
     `by_group` names the exports whose scope depends on management groups.
     """
 
