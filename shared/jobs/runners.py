@@ -213,7 +213,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
 
 @contextmanager
 def _refusing_unknown() -> Iterator[None]:
-    """A name that nobody knows ends the job, with the nearest one that is known."""
+    """An unknown name ends the job, with the nearest known one."""
     try:
         yield
     except UnknownName as unknown:
