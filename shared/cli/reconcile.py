@@ -287,9 +287,9 @@ def _request(
 
     return Request(
         _caller(),
-        subscriptions=arguments.subscription,
-        management_groups=arguments.management_group,
-        exports=arguments.export,
+        subscriptions=arguments.subscription or None,
+        management_groups=arguments.management_group or None,
+        exports=arguments.export or None,
         causes=[Cause(cause) for cause in arguments.cause],
         reviewed=reviewed,
         planned=planned,

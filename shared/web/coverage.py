@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
+from shared.exports.scope_findings import UnknownName
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
 from shared.watch.requirement_checks import Verdict, judge
 from shared.watch.status_matrix import statuses
 from shared.web import csv_answers, request_parameters, serialization
+from shared.web.problems import NOT_FOUND, ApiError
 from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
@@ -70,7 +72,10 @@ async def get_coverage(call: Call) -> func.HttpResponse:
 
 
 def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> Iterable[SubscriptionCoverage]:
-    below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    try:
+        below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    except UnknownName as unknown:
+        raise ApiError(NOT_FOUND, str(unknown)) from None
     for each in survey.coverage:
         if subscription and each.subscription_id.lower() != subscription:
             continue

@@ -99,29 +99,30 @@ _Kind = Literal[
 ]
 
 
+def _some(description: str) -> Any:
+    """A list that is left out to mean all, and never empty."""
+    return Field(default_factory=list, min_length=1, max_length=1000, description=description)
+
+
 class _Scoped(_Body):
-    subscriptions: list[_Guid] = Field(
-        [], min_length=1, max_length=1000, description="Only these subscriptions, by id."
-    )
-    management_groups: list[_Name] = Field(
-        [], min_length=1, max_length=1000, description="Only subscriptions below these."
-    )
+    subscriptions: list[_Guid] = _some("Only these subscriptions, by id.")
+    management_groups: list[_Name] = _some("Only subscriptions below these.")
 
 
 class PlanRequest(_Scoped):
     """Say what a reconcile would change; it writes nothing."""
 
     kind: Literal["plan"]
-    exports: list[_Name] = Field([], min_length=1, max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], min_length=1, description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
 
 
 class ReconcileRequest(_Scoped):
     """Make every live export equal to its file now, whatever RECONCILE_MODE says; the guards hold."""
 
     kind: Literal["reconcile"]
-    exports: list[_Name] = Field([], min_length=1, max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], min_length=1, description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
 
 
 class PreviewRequest(_Scoped):
@@ -135,7 +136,7 @@ class BackfillRequest(_Scoped):
     """Send the present records through the pipeline: what streaming never sent, being there before."""
 
     kind: Literal["backfill"]
-    kinds: list[_Kind] = Field([], min_length=1, max_length=1000, description="Only these kinds of record.")
+    kinds: list[_Kind] = _some("Only these kinds of record.")
     export: _Name = Field("", description="Only what this export would send.")
 
 
