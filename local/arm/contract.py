@@ -83,9 +83,9 @@ def _properties(value: Any, subscription_id: str, version: str) -> Check:
         yield Problem("properties.description", "must be a string")
     if not isinstance(value.get("isEnabled", True), bool | None):
         yield Problem("properties.isEnabled", "must be a boolean")
-    yield from _each(value, "scopes", lambda item, at: _scope(item, at, subscription_id))
     if isinstance(scopes := value.get("scopes"), list) and len(scopes) > 1:
         yield Problem("properties.scopes", "exactly one scope is allowed")
+    yield from _each(value, "scopes", lambda item, at: _scope(item, at, subscription_id))
     yield from _each(value, "sources", lambda item, at: _source(item, at, version))
     yield from _each(value, "actions", _action)
 
