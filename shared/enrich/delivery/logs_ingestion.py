@@ -113,7 +113,7 @@ def _service_error(response: AsyncHttpResponse) -> tuple[str, str]:
     try:
         details = json.loads(response.text())["error"]
         return str(details["code"]), str(details["message"])
-    except (ValueError, TypeError, LookupError):  # the last also of an encoding that nobody knows
+    except (ValueError, TypeError, LookupError):  # the last of an unknown encoding
         return response.reason or "", f"status {response.status_code} {response.reason}"
 
 
