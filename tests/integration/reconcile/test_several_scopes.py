@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from shared.reconcile.plan.marks import Writer, digest, mark_tags
 
 from local.azurite import StorageAccount
 from local.certs import Certificates
@@ -14,6 +13,7 @@ from shared.exports.model import parse_export
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.model import ResourceId
+from shared.reconcile.plan.provenance_tags import Writer, digest, mark_tags
 from tests.integration.reconcile.world import INSTANCE, World, export, world
 
 SIZE = 4
