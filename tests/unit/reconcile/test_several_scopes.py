@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from shared.reconcile.importer.automations_to_files import import_exports
+from shared.reconcile.importer.imported_exports import import_exports
 
 from shared.exports.compiler import automation_name, compile_automation, one_scope_each
 from shared.exports.diagnostics import Diagnostic
