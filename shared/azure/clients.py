@@ -13,16 +13,18 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
 
 from shared import __version__
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from azure.core import AsyncPipelineClient
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables.aio import TableServiceClient
     from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
     from azure.mgmt.core import AsyncARMPipelineClient
-    from azure.monitor.ingestion.aio import LogsIngestionClient
     from azure.monitor.query.aio import LogsQueryClient
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
@@ -93,6 +95,7 @@ class Clients:
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,
             ],
+            transport=_transport(),
         )
         return self._keep(client)  # type: ignore[no-any-return] # _keep hands back what it was given
 
@@ -199,14 +202,14 @@ class Clients:
 
         uri = self._settings.storage_table_uri
         if uri:
-            return self._keep(TableServiceClient(uri, credential=self.credential))  # type: ignore[no-any-return] # as above
+            return self._keep(TableServiceClient(uri, credential=self.credential, transport=_transport()))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above
 
     def _storage(self, kind: Any, uri: str, **pauses: int) -> Any:
         if uri:
-            return self._keep(kind(uri, credential=self.credential, **pauses))
-        if self._settings.storage_connection:
-            return self._keep(kind.from_connection_string(self._settings.storage_connection, **pauses))
+            return self._keep(kind(uri, credential=self.credential, transport=_transport(), **pauses))
+        if connection := self._settings.storage_connection:
+            return self._keep(kind.from_connection_string(connection, transport=_transport(), **pauses))
         message = "no storage: set AzureWebJobsStorage__blobServiceUri, __queueServiceUri and __tableServiceUri"
         raise SettingsError(message)
 
@@ -226,23 +229,31 @@ class Clients:
         await self.credential.get_token(self.ingestion_scope, claims=claims)
 
     @cached_property
-    def ingestion(self) -> LogsIngestionClient:
-        """The Logs Ingestion API; retries are the caller's (`retry_total=0`)."""
-        from azure.monitor.ingestion.aio import LogsIngestionClient
+    def ingestion(self) -> AsyncPipelineClient[Any, Any]:
+        """A bare pipeline to the Logs Ingestion API; retries are the caller's.
 
-        settings = self._settings
-        if not settings.ingestion_endpoint:
+        Bodies are ready bytes and an answer has none, so a third of the CPU of `azure-monitor-ingestion` a request,
+        its serialisers and ten policies, would be for nothing (docs/decisions/ingestion-without-its-client.md).
+        """
+        from azure.core import AsyncPipelineClient
+        from azure.core.pipeline import policies
+        from azure.core.settings import settings as core
+
+        endpoint = self._settings.ingestion_endpoint
+        if not endpoint:
             message = "LOGS_INGESTION_ENDPOINT is not set: give the data collection rule's logsIngestion endpoint"
             raise SettingsError(message)
-        client: LogsIngestionClient = self._keep(
-            LogsIngestionClient(
-                settings.ingestion_endpoint,
-                self.credential,
-                credential_scopes=[self.ingestion_scope],
-                retry_total=0,
-            )
+        spans = [policies.DistributedTracingPolicy()] if core.tracing_enabled() else []
+        client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
+            endpoint,
+            policies=[
+                policies.UserAgentPolicy(f"defender-export/{__version__}"),
+                policies.AsyncBearerTokenCredentialPolicy(self.credential, self.ingestion_scope),
+                *spans,
+            ],
+            transport=_transport(),
         )
-        return client
+        return self._keep(client)  # type: ignore[no-any-return] # as above
 
     @cached_property
     def output_hub(self) -> EventHubProducerClient:
@@ -288,3 +299,10 @@ class Clients:
             LogsQueryClient(self.credential, endpoint=f"{endpoint}/v1", audience=audience)
         )
         return client
+
+
+def _transport() -> AioHttpTransport:
+    """aiohttp, which looks for a proxy and a netrc file in a thread each a request where the environment is trusted."""
+    from azure.core.pipeline.transport import AioHttpTransport
+
+    return AioHttpTransport(use_env_settings=bool(getproxies()))

@@ -48,9 +48,12 @@ def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str
     return 1 if inventory.reasons else 0
 
 
-def _chosen(subscriptions: Sequence[Subscription], named: Sequence[str], groups: Sequence[str]) -> set[str]:
+def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
     """The lower-case ids of the subscriptions asked for; all when none was named."""
-    ids, above = {name.lower() for name in named}, {group.lower() for group in groups}
+    from shared.reconcile.discover import subscription_names
+
+    ids = {one.lower() for one in subscription_names.named(asked, subscriptions)}
+    above = {one.lower() for one in groups}
     return {
         one.id.lower()
         for one in subscriptions

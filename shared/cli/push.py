@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from shared import __version__
 from shared.cli.exports import add_paths, check_files, print_failures, print_findings, run_tests, usage
+from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
     from shared.exports.store import ExportStore
@@ -59,9 +60,7 @@ def register(commands: Any) -> None:
 
 
 def _push(arguments: argparse.Namespace) -> int:
-    from shared.cli.api_client import ApiFailure
     from shared.exports.diagnostics import errors
-    from shared.settings import SettingsError
 
     try:
         checked, findings = check_files(arguments.paths)
@@ -71,15 +70,9 @@ def _push(arguments: argparse.Namespace) -> int:
     print_findings(findings)
     print_failures(outcomes)
     if errors(findings) or any(not outcome["passed"] for outcome in outcomes):
-        print("nothing was pushed")
+        print("nothing was pushed: mend the files first", file=sys.stderr)
         return 1
-    try:
-        return asyncio.run(_push_to_target(checked, arguments))
-    except (SettingsError, ValueError) as error:
-        return usage(error)
-    except ApiFailure as error:
-        print(error, file=sys.stderr)
-        return 1
+    return asyncio.run(_push_to_target(checked, arguments))
 
 
 async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namespace) -> int:
@@ -93,12 +86,8 @@ async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namesp
 
 def _confirm(arguments: argparse.Namespace) -> Callable[[Sequence[str]], bool]:
     def ask(names: Sequence[str]) -> bool:
-        if arguments.yes:
-            return True
-        if not sys.stdin.isatty():
-            print("nothing was deleted: confirm with --yes")
-            return False
-        return input(f"remove {', '.join(names)} from the store? [y/N] ").strip().lower() in {"y", "yes"}
+        question = f"Delete {', '.join(names)}, and their automations with the next run?"
+        return confirmed(question, agreed=arguments.yes, nothing="nothing was deleted")
 
     return ask
 

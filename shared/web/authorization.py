@@ -25,6 +25,7 @@ EASY_AUTH_MARKER = "WEBSITE_AUTH_ENABLED"
 _OBJECT_ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
 _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 _SHOWN = 100
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
     claims = [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]
     actor = next((plain for kind, value in claims if kind in _OBJECT_ID and (plain := _plain(value))), "")
     if not actor:
-        raise ApiError(UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.")
+        raise ApiError(
+            UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.", headers=_CHALLENGE
+        )
     roles = {value for kind, value in claims if kind in _ROLES}
     if role not in roles and not (role == READ and WRITE in roles):
         raise ApiError(FORBIDDEN, f"Assign the app role {role} to the caller in the app's enterprise application.")
@@ -79,14 +82,13 @@ def _plain(text: str) -> str:
 
 
 def _principal(header: str) -> list[dict[str, object]]:
-    challenge = {"WWW-Authenticate": "Bearer"}
     if not header:
-        raise ApiError(UNAUTHENTICATED, "Send an access token for this app's API.", headers=challenge)
+        raise ApiError(UNAUTHENTICATED, "Send an access token for this app's API.", headers=_CHALLENGE)
     try:
         document = json.loads(base64.b64decode(header, validate=True))
     except (binascii.Error, ValueError, RecursionError):
         document = None
     claims = document.get("claims") if isinstance(document, dict) else None
     if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):
-        raise ApiError(UNAUTHENTICATED, "The platform's principal header can't be read.", headers=challenge)
+        raise ApiError(UNAUTHENTICATED, "The platform's principal header can't be read.", headers=_CHALLENGE)
     return claims

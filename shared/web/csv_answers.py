@@ -18,11 +18,18 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def table(
-    request: func.HttpRequest, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], **extra: Any
+    request: func.HttpRequest,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    key: Sequence[str],
+    **extra: Any,
 ) -> func.HttpResponse:
-    """Rows as a JSON page `{"value": [...], "continuation": "..."}`, or the same page as CSV by `Accept`."""
+    """Rows as a JSON page `{"value": [...], "continuation": "..."}`, or the same page as CSV by `Accept`.
+
+    The columns in `key` order the rows and tell them apart.
+    """
     kind = accepted(request, JSON, CSV)
-    shown, token = request_parameters.page(request, rows)
+    shown, token = request_parameters.page(request, rows, lambda row: tuple(str(row[name]) for name in key))
     if kind == CSV:
         return csv_page(shown, columns, token)
     return answer({**extra, "value": list(shown), "continuation": token})

@@ -12,6 +12,7 @@ from shared.jobs.model import ID_PATTERN, Job
 from shared.jobs.store import JobConflictError, JobNotFoundError
 from shared.web import request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, ApiError
+from shared.web.scope import check_job_scope
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -30,8 +31,10 @@ async def start_job(call: Call) -> func.HttpResponse:
         kind, arguments = read_arguments(document)
     except ValueError as error:
         raise ApiError(BAD_REQUEST, str(error)) from None
+    call.deed["kind"] = kind
     wait = request_parameters.wait_seconds(call.request)
     key = request_parameters.idempotency_key(call.request)
+    await check_job_scope(call, arguments)
     if key:  # one caller's keys mean nothing to another
         key = f"{call.actor.scope} {key}"
     try:
@@ -42,6 +45,7 @@ async def start_job(call: Call) -> func.HttpResponse:
         raise ApiError(
             CONFLICT, "This Idempotency-Key was used for a different job; take a new key for a new request."
         ) from None
+    call.deed["target"] = {"job": job.id}
     return await _answer(call, job.id, wait)
 
 
@@ -57,7 +61,7 @@ async def list_jobs(call: Call) -> func.HttpResponse:
     size = min(request_parameters.limit(call.request, 50), _MAX_PAGE)
     after = request_parameters.after(call.request, ID_PATTERN)
     jobs, more = await call.services.jobs.page(datetime.now(UTC), after=after, size=size)
-    token = request_parameters.continuation(jobs[-1].id) if more else ""
+    token = request_parameters.continuation(call.request, jobs[-1].id) if more else ""
     return serialization.answer({"value": [shown(job) for job in jobs], "continuation": token})
 
 

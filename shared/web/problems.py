@@ -29,7 +29,7 @@ class ProblemType:
 
 BAD_REQUEST = ProblemType("bad-request", 400, "The request can't be understood")
 INVALID_EXPORT = ProblemType("invalid-export", 422, "The export is not valid")
-UNAUTHENTICATED = ProblemType("unauthenticated", 401, "No sign-in came with the request")
+UNAUTHENTICATED = ProblemType("unauthenticated", 401, "The sign-in is missing or can't be used")
 FORBIDDEN = ProblemType("forbidden", 403, "The caller lacks the app role")
 NOT_FOUND = ProblemType("not-found", 404, "There is no such thing")
 CONFLICT = ProblemType("conflict", 409, "The request contradicts an earlier one")

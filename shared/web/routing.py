@@ -11,12 +11,13 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit
 from shared.bootstrap import Services, services
 from shared.web.authorization import READ, WRITE, Actor, authorise
 from shared.web.problems import INTERNAL, SECURITY_HEADERS, UNAVAILABLE, ApiError
+from shared.web.request_parameters import PAGING, check_names
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -31,6 +32,8 @@ class Call:
     request: func.HttpRequest
     services: Services
     actor: Actor
+    deed: dict[str, Any]
+    """What the log line of a write says beside its actor, target and status; handlers add to it."""
 
 
 Handler = Callable[[Call], Awaitable["func.HttpResponse"]]
@@ -38,13 +41,17 @@ Handler = Callable[[Call], Awaitable["func.HttpResponse"]]
 
 @dataclass(frozen=True)
 class Operation:
-    """One route: its function, verb, path below /api, the role it asks for, and the module that handles it."""
+    """One route: its function, verb, path below /api, the role it asks for, its module and its parameters.
+
+    `query` names every parameter that the route takes beside those of all routes.
+    """
 
     name: str
     method: str
     path: str
     role: str
     module: str
+    query: tuple[str, ...] = ()
 
     def handler(self) -> Handler:
         """The coroutine function of the same name in the operation's module."""
@@ -52,23 +59,27 @@ class Operation:
         return handler
 
 
+_COVERAGE = ("view", "subscription", "managementGroup", "tenant", "source", "unmet", "maxAge", *PAGING)
+
 OPERATIONS = {
     operation.name: operation
     for operation in (
-        Operation("list_exports", "GET", "exports", READ, "exports"),
+        Operation("list_exports", "GET", "exports", READ, "exports", PAGING),
         Operation("get_export", "GET", "exports/{name}", READ, "exports"),
-        Operation("put_export", "PUT", "exports/{name}", WRITE, "exports"),
-        Operation("delete_export", "DELETE", "exports/{name}", WRITE, "exports"),
+        Operation("put_export", "PUT", "exports/{name}", WRITE, "exports", ("dryRun",)),
+        Operation("delete_export", "DELETE", "exports/{name}", WRITE, "exports", ("dryRun",)),
         Operation("validate_export", "POST", "exports/validate", READ, "exports"),
-        Operation("start_job", "POST", "jobs", WRITE, "jobs"),
-        Operation("get_job", "GET", "jobs/{id}", READ, "jobs"),
-        Operation("list_jobs", "GET", "jobs", READ, "jobs"),
-        Operation("get_coverage", "GET", "coverage", READ, "coverage"),
-        Operation("get_freshness", "GET", "freshness", READ, "freshness"),
-        Operation("list_runs", "GET", "runs", READ, "run_history"),
+        Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",)),
+        Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",)),
+        Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
+        Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
+        Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
+        Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
         Operation("get_run", "GET", "runs/{id}", READ, "run_history"),
-        Operation("list_dead_letters", "GET", "dead-letters", READ, "dead_letters"),
-        Operation("get_metrics", "GET", "metrics", READ, "metrics"),
+        Operation(
+            "list_dead_letters", "GET", "dead-letters", READ, "dead_letters", ("day", "reason", "parked", *PAGING)
+        ),
+        Operation("get_metrics", "GET", "metrics", READ, "metrics", ("hours",)),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
         Operation("ready", "GET", "ready", READ, "health_check"),
         Operation("openapi", "GET", "openapi.json", READ, "openapi"),
@@ -80,18 +91,20 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
     """Answer one request of the named operation; every failure becomes a problem document."""
     operation = OPERATIONS[name]
     actor: Actor | None = None
+    deed: dict[str, Any] = {}
     try:
         running = services()
         running.settings.require("AUTH_MODE")
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
-        response = await operation.handler()(Call(request, running, actor))
+        check_names(request, operation.query)
+        response = await operation.handler()(Call(request, running, actor, deed))
     except ApiError as refusal:
         response = refusal.response()
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
         response = _failure(name, error).response()
     if operation.role == WRITE:
         # As JSON, no name can end a line and begin another.
-        event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params)}
+        event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
     return response
 

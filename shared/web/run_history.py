@@ -35,7 +35,7 @@ async def list_runs(call: Call) -> func.HttpResponse:
         raise ApiError(BAD_REQUEST, "The continuation token names no time; start without one.") from None
     names = await reports.recent(newest, limit=size + 1, before=after)
     shown = names[:size]
-    token = request_parameters.continuation(shown[-1]) if len(names) > size else ""
+    token = request_parameters.continuation(call.request, shown[-1]) if len(names) > size else ""
     found = await asyncio.gather(*(reports.read(run_id) for run_id in shown))
     rows = [{name: value for name, value in run.items() if name != "items"} for run in found if run is not None]
     if kind == serialization.CSV:

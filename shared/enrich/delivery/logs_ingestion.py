@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from shared.azure.clients import Clients
 from shared.clock import Clock
@@ -18,8 +16,10 @@ from shared.retry_after_header import asked_seconds
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from azure.core.exceptions import HttpResponseError
+    from azure.core.rest import AsyncHttpResponse
 
+API_VERSION = "2023-01-01"
+HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 MESSAGE_LIMIT = 500  # characters of an error that are kept
 
 
@@ -34,36 +34,40 @@ class Ingestion(Protocol):
 
 
 class LogsIngestion:
-    """The data collection rule named in the settings, through `azure-monitor-ingestion`."""
+    """The data collection rule named in the settings, by the API's one call.
+
+    Source: learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview, "REST API call".
+    """
 
     def __init__(self, settings: Settings, clients: Clients, clock: Clock) -> None:
-        self._rule = settings.ingestion_rule_id
+        rule, endpoint = quote(settings.ingestion_rule_id, safe=""), settings.ingestion_endpoint.rstrip("/")
+        self._streams = f"{endpoint}/dataCollectionRules/{rule}/streams/"
         self._fault = endpoint_fault(settings.ingestion_endpoint) if settings.ingestion_endpoint else ""
         self._clients = clients
         self._clock = clock
 
     async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 # part of the request
         """Send gzip bytes to a stream; whatever happens within `timeout` seconds is an answer."""
-        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+        from azure.core.exceptions import AzureError, HttpResponseError
+        from azure.core.rest import HttpRequest
 
         if self._fault:
             return Answer(0, "NotConfigured", self._fault, permanent=True)
+        url = f"{self._streams}{stream}?api-version={API_VERSION}"
         try:
             async with asyncio.timeout(timeout):
                 with touching("ingestion.upload"):
-                    await self._clients.ingestion.upload(self._rule, stream, io.BytesIO(data))
+                    request = HttpRequest("POST", url, headers=HEADERS, content=data)
+                    response = await self._clients.ingestion.send_request(request)
         except TimeoutError:
             return Answer(0, "Timeout", f"no answer within {timeout:g} s")
-        except HttpResponseError as error:
-            answer = _answer(error, self._clock.now())
-            if isinstance(error, ClientAuthenticationError) and answer.status != 401:  # noqa: PLR2004 # Unauthorized
-                return Answer(0, NO_TOKEN, answer.message)
-            return answer
+        except HttpResponseError as error:  # answers of the API itself are no errors here: the credential has no token
+            return Answer(0, NO_TOKEN, _short(error.message))
         except (SettingsError, ValueError, TypeError) as error:  # SDKs raise the latter two for what a setting holds
             return Answer(0, "NotConfigured", _short(str(error)), permanent=True)
         except AzureError as error:  # refused, reset or broken off: a type's name says which, and shows no contents
             return Answer(0, type(error).__name__, _short(str(error)))
-        return Answer(204)
+        return _answer(response, self._clock.now())
 
     async def renew_token(self) -> None:
         """Have the next upload carry a token issued from now on.
@@ -97,21 +101,20 @@ def endpoint_fault(endpoint: str) -> str:
     )
 
 
-def _answer(error: HttpResponseError, now: datetime) -> Answer:
-    if error.status_code is None:
-        return Answer(0, type(error).__name__, _short(error.message))
-    headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    code, message = _service_error(error)
-    return Answer(error.status_code, code, _short(message), asked_seconds(headers, now))
+def _answer(response: AsyncHttpResponse, now: datetime) -> Answer:
+    if response.status_code == 204:  # noqa: PLR2004 # No Content, the usual answer
+        return Answer(204)
+    code, message = _service_error(response)
+    return Answer(response.status_code, code, _short(message), asked_seconds(response.headers, now))
 
 
-def _service_error(error: HttpResponseError) -> tuple[str, str]:
+def _service_error(response: AsyncHttpResponse) -> tuple[str, str]:
     """The service's own code and message, from `{"error": {"code": ..., "message": ...}}`."""
     try:
-        details = json.loads(error.response.text())["error"]  # type: ignore[union-attr] # None is caught below
+        details = json.loads(response.text())["error"]
         return str(details["code"]), str(details["message"])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return error.reason or "", error.message
+    except (ValueError, TypeError, LookupError):  # the last of an unknown encoding
+        return response.reason or "", f"status {response.status_code} {response.reason}"
 
 
 def _short(message: str) -> str:

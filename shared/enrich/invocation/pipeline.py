@@ -21,6 +21,7 @@ from isal import igzip
 from shared.azure.blob_container import Container, StoreError
 from shared.clock import Clock, Deadline
 from shared.enrich.dead_letters.dead_letter_format import (
+    NO_OUTPUT_HUB,
     Letter,
     answered,
     failed_again,
@@ -196,7 +197,7 @@ class Pipeline:
         if not letters:
             return []
         if self._forward is None:
-            off = NotForwarded(0, "not-configured", "forwarding is off", outage=True)
+            off = NotForwarded(0, NO_OUTPUT_HUB, "the settings name no output hub any more", outage=False)
             return [failed_again(letter, unsent(letter, off)) for letter in letters]
         outgoing = [Outgoing(letter.record, letter.table, bytes(letter.row)) for letter in letters]
         failures = await self._forward.send(outgoing, deadline)
