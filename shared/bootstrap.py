@@ -145,7 +145,7 @@ class Services:
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
 
     async def check_freshness(self, *, as_of: datetime | None = None) -> Mapping[str, Any]:
-        """What the timer does: survey the tenant, then check everything once.
+        """What the timer does: read the tenant, then check everything once.
 
         With `as_of` the answer is for that time, and nothing is noted or written.
         """
@@ -208,7 +208,7 @@ class Services:
 @cache
 def services() -> Services:
     """This process's services, from its environment; what can't be read of it is logged, and `ready` names it."""
-    # At INFO, the SDKs tell of every request and every AMQP link.
+    # At INFO, the SDKs log every request and every AMQP link.
     logging.getLogger("azure").setLevel(logging.WARNING)
     settings = Settings.load()
     for problem in settings.problems.values():

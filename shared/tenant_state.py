@@ -20,8 +20,9 @@ from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
 
 MAX_AGE = timedelta(seconds=60)
 
@@ -64,7 +65,7 @@ class TenantState:
 
 
 class TenantStateReader:
-    """Takes surveys through Resource Graph; one that is younger than a minute is used again."""
+    """Reads the tenant through Resource Graph; a reading that is younger than a minute is used again."""
 
     def __init__(
         self,

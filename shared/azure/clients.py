@@ -1,6 +1,6 @@
 """The only place that makes credentials and SDK clients: on first use, once, and reused.
 
-SDKs are imported inside the methods that need them, so that a cold start pays for none.  Everything here is
+SDKs are imported inside the methods that need them, so that a cold start loads none.  Everything here is
 asynchronous and belongs to the event loop that first used it.
 """
 

@@ -23,8 +23,8 @@ from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.proposal import Proposal
-    from shared.exports.store import LoadedExports
     from shared.reconcile.apply.executor import Outcome
     from shared.reconcile.plan.change_limits import Guards
     from shared.reconcile.plan.model import Plan

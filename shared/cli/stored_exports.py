@@ -50,7 +50,7 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
 
 
 async def _delete(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.exports.store import ExportConflict, ExportNotFound
+    from shared.exports.export_blobs import ExportConflict, ExportNotFound
 
     name, reason = arguments.name, arguments.reason or f"by {getpass.getuser()}"
     if not _confirmed(arguments, f"Delete the export {name}, and its automations with the next run?"):

@@ -57,6 +57,21 @@ def check_text(text: str | bytes, source: str = "<text>") -> Checked:
     return Checked(source, text, config, tuple(limit(found, source)))
 
 
+def check_version(name: str, text: str | bytes) -> Checked:
+    """The checks of `text` as the version of export `name`: those of the file, and that its name is this one."""
+    checked = check_text(text, name)
+    if checked.config is None or checked.config.name == name:
+        return checked
+    finding = Diagnostic(
+        "name-mismatch",
+        "error",
+        f"{name}: name",
+        f"the file says {checked.config.name!r} but is stored as {name!r}.",
+        "A name is an export's identity: store it under its own.",
+    )
+    return Checked(checked.source, checked.text, checked.config, (*checked.findings, finding))
+
+
 def check_config(config: ExportConfig, source: str = "<text>", document: Document | None = None) -> list[Diagnostic]:
     """Findings on one export that follows the model, less those that the file waives.
 

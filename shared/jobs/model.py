@@ -53,7 +53,7 @@ class Job:
         return self.state in FINAL
 
     def quiet_for(self, now: datetime) -> timedelta:
-        """How long its worker has given no sign of life; zero unless it is running."""
+        """How long ago its last heartbeat was written; zero unless it is running."""
         if self.state != "running" or self.heartbeat is None:
             return timedelta()
         return now - self.heartbeat

@@ -14,9 +14,9 @@ from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportNotFound
 from shared.exports.rule_sets import Source
 from shared.exports.scope_findings import UnknownName
-from shared.exports.store import ExportNotFound
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
 from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError

@@ -100,7 +100,7 @@ class JobWorker:
             raise JobBusyError(job_id) from None
 
     async def _hand_back(self, job: Job) -> None:
-        """Leave a job for another release: while it waits, its message goes round for a day, and not to poison."""
+        """Leave a job for another release: its message is queued again for a day, and not poison."""
         log.error("job %s is left as it is: %s", job.id, job.trouble or f"this worker has no runner for {job.kind}")
         age = await self._store.now() - job.created
         if job.state == "queued" and age < HANDED_BACK_UNTIL:

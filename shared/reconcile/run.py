@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
     from shared.azure.clients import Clients
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
     from shared.settings import Settings
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""Answers for people and dashboards: coverage, freshness, runs, dead letters."""
+"""Coverage over HTTP: what each subscription exports, in full or as the matrix of states."""
 
 from __future__ import annotations
 

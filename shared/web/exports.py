@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportConflict, ExportNotFound, is_export_name
 from shared.exports.file_tests import run_tests
-from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
+from shared.exports.store import StoredExport
 from shared.exports.suggestions import suggest
-from shared.exports.validation import Checked, check_text
+from shared.exports.validation import Checked, check_text, check_version
 from shared.exports.yaml_writer import write
 from shared.stored_format import KeptAsIs
 from shared.web import csv_answers, request_parameters, serialization

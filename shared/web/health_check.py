@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import azure.functions as func
 
     from shared.bootstrap import Services
-    from shared.exports.store import Problem
+    from shared.exports.last_known_good import Problem
     from shared.web.routing import Call
 
 _PATIENCE_SECONDS = 20

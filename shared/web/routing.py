@@ -74,8 +74,8 @@ OPERATIONS = {
         Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
-        Operation("list_runs", "GET", "runs", READ, "run_reports", PAGING),
-        Operation("get_run", "GET", "runs/{id}", READ, "run_reports"),
+        Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
+        Operation("get_run", "GET", "runs/{id}", READ, "run_history"),
         Operation(
             "list_dead_letters", "GET", "dead-letters", READ, "dead_letters", ("day", "reason", "parked", *PAGING)
         ),

@@ -26,7 +26,7 @@ ANSWERS = {
     "the limit on deletes": ["reconcile/plan/change_limits.py"],
     "the CIS verdict": ["watch/cis_benchmark.py", "watch/requirement_checks.py"],
     'the verdict "silent"': ["watch/freshness_verdicts.py"],
-    "last-known-good version": ["exports/store.py"],
+    "last-known-good version": ["exports/last_known_good.py"],
     "refusing YAML aliases": ["exports/yaml_reader.py"],
     '"did you mean"': ["exports/suggestions.py"],
     "CSV answers": ["web/csv_answers.py"],

@@ -215,7 +215,7 @@ class Pipeline:
         return [failed_again(before[letter.partition, letter.sequence], letter) for letter in after]
 
     async def _observe(self, summary: Summary) -> None:
-        """Tell freshness; it does not hold up delivery."""
+        """Report to freshness, which does not hold up delivery."""
         if self._notes is not None:
             await self._notes.note(summary.sightings, summary.uploads)
 

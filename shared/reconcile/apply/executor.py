@@ -1,6 +1,6 @@
 """Carry out a plan: confirm, write, read back; subscriptions side by side, each one's automations in turn.
 
-Nothing is written on the word of Resource Graph alone: a GET just before decides anew, `If-Match` holds the etag it
+Nothing is written because of Resource Graph alone: a GET just before decides anew, `If-Match` holds the etag it
 gave, and a GET afterwards tells whether the write is visible.  One subscription's failure stays its own.
 """
 
@@ -156,7 +156,7 @@ class Apply:
         except Halted as halted:
             written = halted.sent and self._outcomes[item.id.key].status is Status.UNCONFIRMED
             return self._outcome(item, Status.UNCONFIRMED if written else Status.NOT_REACHED, str(halted))
-        except Exception as error:  # the wall between one subscription and the next
+        except Exception as error:  # one subscription's failure ends no other's
             logger.exception("reconciling %s failed", item.id)
             return self._outcome(item, Status.FAILED, f"unexpected {type(error).__name__}")
 

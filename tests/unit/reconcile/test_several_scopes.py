@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 import pytest
-from shared.reconcile.importer.imported_exports import import_exports
 
 from shared.exports.compiler import automation_name, compile_automation, one_scope_each
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.model import ExportConfig, parse_export
 from shared.exports.validation import check_together
+from shared.reconcile.importer.imported_exports import import_exports
 from shared.reconcile.model import Inventory, Live, ResourceId, Subscription
 from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.desired import desired_automations
