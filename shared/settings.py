@@ -427,6 +427,22 @@ class Settings:
         _choice("key", "entra"),
         section="HTTP",
     )
+    accept_missing_auth_marker: bool = _setting(
+        "ACCEPT_MISSING_AUTH_MARKER",
+        "false",
+        "Under entra, answer although the platform does not say that Easy Auth is on (WEBSITE_AUTH_ENABLED): only "
+        "where Easy Auth was seen to refuse callers without a token. Meanwhile `ready` is not well.",
+        _flag,
+        section="HTTP",
+    )
+    request_deadline_seconds: int = _setting(
+        "REQUEST_DEADLINE_SECONDS",
+        "60",
+        "A request without an answer by then gets 503; what `?wait=` asks for comes on top. Below 230, where the front "
+        "end of Azure Functions gives up.",
+        _integer(1, 200),
+        section="HTTP",
+    )
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Settings:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.exports.store import ExportStore
 
 MAX_AGE = timedelta(seconds=60)
+_READING_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,17 @@ class TenantState:
     coverage: Sequence[SubscriptionCoverage]
     declared: Sequence[Declared]
     reasons: tuple[str, ...] = ()
+    any_automation: bool = True
 
     @property
     def complete(self) -> bool:
         """Whether everything there is was seen."""
         return not self.reasons
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing was read where something may be: no answer may be made of it."""
+        return bool(self.reasons) and (not self.subscriptions or not self.any_automation)
 
     def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:
         """The subscriptions that are listed or lie below one of the groups; all of them when nothing is given."""
@@ -49,7 +56,7 @@ class TenantState:
 
 
 class TenantStateReader:
-    """Takes surveys through Resource Graph; one that is younger than a minute is used again."""
+    """Reads the tenant through Resource Graph; a complete reading that ended less than a minute ago is used again."""
 
     def __init__(
         self,
@@ -63,15 +70,32 @@ class TenantStateReader:
         self._instance_id = instance_id
         self._now = now
         self._last: TenantState | None = None
-        self._turn = asyncio.Lock()
+        self._ended = datetime.min.replace(tzinfo=UTC)
+        self._reading: asyncio.Task[TenantState] | None = None
 
     async def take(self, max_age: timedelta = MAX_AGE) -> TenantState:
-        """The tenant as of at most `max_age` ago; callers at the same time share one reading."""
-        async with self._turn:
-            now = self._now()
-            if self._last is None or now - self._last.taken > max_age:
-                self._last = await self._take(now)
+        """The tenant as of a reading that ended at most `max_age` ago; callers at the same time share one reading.
+
+        A caller that stops waiting stops nobody else's reading.  An incomplete reading is given to those who wait for
+        it, and kept for nobody: the next caller reads again.
+
+        Raises:
+            TimeoutError: the tenant could not be read within three minutes.
+            azure.core.exceptions.AzureError: the storage of exports does not answer.
+        """
+        if self._last is not None and self._now() - self._ended <= max_age:
             return self._last
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(_noticed)
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> TenantState:
+        async with asyncio.timeout(_READING_SECONDS):
+            state = await self._take(self._now())
+        if state.complete:
+            self._last, self._ended = state, self._now()
+        return state
 
     async def _take(self, now: datetime) -> TenantState:
         inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
@@ -82,7 +106,14 @@ class TenantStateReader:
             coverage=cover(inventory.subscriptions, automations, self._instance_id),
             declared=list(_declared([export.config for export in loaded.exports], inventory.subscriptions)),
             reasons=inventory.reasons,
+            any_automation=bool(inventory.automations),
         )
+
+
+def _noticed(reading: asyncio.Task[TenantState]) -> None:
+    """Take note of a failure that nobody waits for any more, so that asyncio does not report it as lost."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _declared(configs: Sequence[ExportConfig], subscriptions: Sequence[Subscription]) -> Iterable[Declared]:

@@ -87,7 +87,7 @@ async def put_export(call: Call) -> func.HttpResponse:
         match, absent = (before.etag, None) if before else (None, "*")
         try:
             etag = await call.services.exports.put(name, checked.text, if_match=match, if_none_match=absent)
-        except ExportConflict:  # someone else was first: what holds now is looked at again
+        except ExportConflict:  # another write came first: what holds now is looked at again
             continue
         document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
         headers = {"ETag": etag, "Location": f"/api/exports/{name}"}

@@ -485,7 +485,7 @@ class TestReady:
     def test_tells_of_everything_that_the_app_depends_on(self, api: Api) -> None:
         answer = api.call("GET", "/api/ready")
         checks = {check["name"]: check for check in answer.json()["checks"]}
-        assert list(checks) == ["identity", "storage", "eventHub", "ingestion", "lastRun"]
+        assert list(checks) == ["signIn", "identity", "storage", "eventHub", "ingestion", "lastRun"]
         assert (answer.status, answer.json()["ready"]) == (200, True), answer.text
         assert "by partition 0: 0" in checks["eventHub"]["detail"]
 

@@ -197,7 +197,7 @@ def elsewhere(
     with ExitStack() as stack:
         gone = f"https://127.0.0.1:{stack.enter_context(deaf_port())}/devstoreaccount1"
         apps = {
-            "entra": api.beside("entra", AUTH_MODE="entra"),
+            "entra": api.beside("entra", AUTH_MODE="entra", WEBSITE_AUTH_ENABLED="true"),
             "misconfigured": api.beside("misconfigured", MAX_DELETES="many"),
             "without storage": api.beside(
                 "without-storage",
