@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.azure.resource_graph import Graph
+from shared.azure.resource_graph import LIMIT_HIT, Graph
 from shared.exports.compiler import compile_sources
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.exports.store import ExportStore, LoadedExports
 
 MAX_AGE = timedelta(seconds=60)
+_READING_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class TenantState:
     coverage: Sequence[SubscriptionCoverage]
     declared: Sequence[Declared]
     reasons: tuple[str, ...] = ()
+    failed: bool = False
+    """Nothing was read where something may be: no answer may be made of it."""
+    cut_short: bool = False
+    """Another reading may show more, unlike what is missing for good."""
 
     @property
     def complete(self) -> bool:
@@ -49,7 +54,7 @@ class TenantState:
 
 
 class TenantStateReader:
-    """Takes surveys through Resource Graph; one that is younger than a minute is used again."""
+    """Reads the tenant through Resource Graph; one that ended less than a minute ago is used again."""
 
     def __init__(
         self,
@@ -63,18 +68,36 @@ class TenantStateReader:
         self._instance_id = instance_id
         self._now = now
         self._last: TenantState | None = None
-        self._turn = asyncio.Lock()
+        self._ended = datetime.min.replace(tzinfo=UTC)
+        self._reading: asyncio.Task[TenantState] | None = None
 
     async def take(self, max_age: timedelta = MAX_AGE) -> TenantState:
-        """The tenant as of at most `max_age` ago; callers at the same time share one reading."""
-        async with self._turn:
-            now = self._now()
-            if self._last is None or now - self._last.taken > max_age:
-                self._last = await self._take(now)
+        """The tenant as of a reading that ended at most `max_age` ago; callers at the same time share one reading.
+
+        A caller that stops waiting stops nobody else's reading.  A reading that was cut short is given to those who
+        wait for it, and kept for nobody: the next caller reads again.
+
+        Raises:
+            TimeoutError: the tenant could not be read within three minutes.
+            azure.core.exceptions.AzureError: the storage of exports does not answer.
+        """
+        if self._last is not None and self._now() - self._ended <= max_age:
             return self._last
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(_noticed)
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> TenantState:
+        async with asyncio.timeout(_READING_SECONDS):
+            state = await self._take(self._now())
+        if not state.cut_short:
+            self._last, self._ended = state, self._now()
+        return state
 
     async def _take(self, now: datetime) -> TenantState:
         inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
+        cut_short = not set(inventory.reasons) <= {LIMIT_HIT}
         automations = (Live(str(live.id), live.tags, live.encoded) for live in inventory.automations)
         return TenantState(
             taken=now,
@@ -82,6 +105,8 @@ class TenantStateReader:
             coverage=cover(inventory.subscriptions, automations, self._instance_id),
             declared=list(_declared([export.config for export in loaded.exports], inventory.subscriptions)),
             reasons=(*inventory.reasons, *_unknown(loaded)),
+            failed=cut_short and not (inventory.subscriptions and inventory.automations),
+            cut_short=cut_short,
         )
 
 
@@ -91,6 +116,12 @@ def _unknown(loaded: LoadedExports) -> Iterable[str]:
         if not problem.in_force:
             why = problem.findings[0].sentence if problem.findings else "it is invalid"
             yield f"the file of {problem.name} can't be read, so it is not known what it expects: {why}"
+
+
+def _noticed(reading: asyncio.Task[TenantState]) -> None:
+    """Take note of a failure that nobody waits for any more, so that asyncio does not report it as lost."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _declared(configs: Sequence[ExportConfig], subscriptions: Sequence[Subscription]) -> Iterable[Declared]:

@@ -28,7 +28,9 @@ Generated from `docs/openapi.json` (also at `/api/openapi.json`) by `python -m t
 - **Other methods** on these paths, `HEAD` and `OPTIONS` among them, are answered 404 by the Functions host before the app runs.
 - **`ready`** asks for a token, the storage, each partition of the hub (its end against the checkpoint), the Logs Ingestion endpoint, and looks at the last run. It uploads no row to prove that it may: a refused upload counts as an outage in the dead letters, and an outage within the last hour makes `ready` say so.
 
-Under `AUTH_MODE=entra` the app believes the header `X-MS-CLIENT-PRINCIPAL`. Behind App Service authentication nobody else can write it: the platform removes what a caller sends. **Without App Service authentication in front, the header is whatever a caller claims, and anyone can be anyone.** The app cannot tell the two apart by a request; `ready` warns when the platform's marker (`WEBSITE_AUTH_ENABLED`) is missing. Turn authentication on before you set the mode.
+- **In time.** A request without an answer after `REQUEST_DEADLINE_SECONDS` (60) is 503 with `Retry-After`; with `?wait=n` it ends within n + 10 seconds, 224 at most. A write that is answered so may have been carried out: read before you repeat it. `coverage` is 503 when nothing could be read; what could be read in part has `complete: false` and reasons, in CSV the header `Complete: false`, and is never kept for the next caller.
+
+Under `AUTH_MODE=entra` the app believes the header `X-MS-CLIENT-PRINCIPAL`. Behind App Service authentication nobody else can write it: the platform removes what a caller sends. **Without App Service authentication in front, the header is whatever a caller claims.** So without the platform's marker (`WEBSITE_AUTH_ENABLED`) every route but `health` is 503 and says why. Where authentication was seen to refuse callers without a token and the marker is missing all the same, `ACCEPT_MISSING_AUTH_MARKER=true` lets callers in; `ready` stays 503 while it is on.
 """  # noqa: E501 - a paragraph is a line in these pages
 
 

@@ -14,6 +14,7 @@ from shared.watch.coverage_document import coverage_row, exporter_row
 from shared.watch.matrix import statuses
 from shared.watch.requirement_verdicts import Verdict, judge
 from shared.web import request_parameters, serialization
+from shared.web.problems import RETRY_LATER, UNAVAILABLE, ApiError
 from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     }
     age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
     survey = await call.services.tenant_state.take(timedelta(seconds=age))
+    if survey.failed:
+        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(survey.reasons)}.", headers=RETRY_LATER)
     await check_scope(call, **{f"{name}s": [value] for name, value in asked.items() if value})
     chosen = list(_chosen(survey, **asked))
     verdicts = judge(chosen, [CIS])
@@ -54,7 +57,9 @@ async def get_coverage(call: Call) -> func.HttpResponse:
         rows = await _matrix(call, survey, chosen, verdicts)
         return serialization.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
-        return serialization.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY)
+        return serialization.table(
+            call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY, complete=survey.complete
+        )
     above = _above(survey)
     by_subscription: dict[str, list[Verdict]] = {}
     for verdict in verdicts:

@@ -55,6 +55,8 @@ ALL = (
     INTERNAL,
 )
 
+RETRY_LATER = {"Retry-After": "10"}
+
 # Every answer is data for a program: nothing in it may run, be framed, be sniffed or be kept by a cache.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",

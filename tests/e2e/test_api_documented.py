@@ -195,7 +195,7 @@ def elsewhere(
     with ExitStack() as stack:
         gone = f"https://127.0.0.1:{stack.enter_context(deaf_port())}/devstoreaccount1"
         apps = {
-            "entra": api.beside("entra", AUTH_MODE="entra"),
+            "entra": api.beside("entra", AUTH_MODE="entra", WEBSITE_AUTH_ENABLED="true"),
             "misconfigured": api.beside("misconfigured", AUTH_MODE="yolo"),
             "without storage": api.beside(
                 "without-storage",
