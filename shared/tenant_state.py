@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from shared.exports.store import ExportStore, LoadedExports
 
 MAX_AGE = timedelta(seconds=60)
+MAX_FORCED = 30
 _READING_SECONDS = 180
+
+
+class TooManyReadingsError(Exception):
+    """The tenant was read anew too often within a minute; a reading of the last minute is at hand."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class TenantState:
     failed: bool = False
     """Nothing was read where something may be: no answer may be made of it."""
     cut_short: bool = False
-    """Another reading may show more, unlike what is missing for good."""
+    """Another reading may show more, unlike one that lasts."""
 
     @property
     def complete(self) -> bool:
@@ -70,23 +76,36 @@ class TenantStateReader:
         self._last: TenantState | None = None
         self._ended = datetime.min.replace(tzinfo=UTC)
         self._reading: asyncio.Task[TenantState] | None = None
+        self._forced: deque[datetime] = deque()
 
     async def take(self, max_age: timedelta = MAX_AGE) -> TenantState:
         """The tenant as of a reading that ended at most `max_age` ago; callers at the same time share one reading.
 
-        A caller that stops waiting stops nobody else's reading.  A reading that was cut short is given to those who
-        wait for it, and kept for nobody: the next caller reads again.
+        A caller that stops waiting does not stop a shared reading.  A reading that was cut short is given to the callers that
+        wait for it, and not kept: the next caller reads again.
 
         Raises:
+            TooManyReadingsError: readings younger than a minute were forced 30 times within one.
             TimeoutError: the tenant could not be read within three minutes.
             azure.core.exceptions.AzureError: the storage of exports does not answer.
         """
         if self._last is not None and self._now() - self._ended <= max_age:
             return self._last
         if self._reading is None or self._reading.done():
+            if max_age < MAX_AGE:
+                self._count_forced()
             self._reading = asyncio.create_task(self._read())
             self._reading.add_done_callback(_noticed)
         return await asyncio.shield(self._reading)
+
+    def _count_forced(self) -> None:
+        """Resource Graph's quota belongs to the whole app: no caller may use it up by asking for what is newest."""
+        now = self._now()
+        while self._forced and now - self._forced[0] > MAX_AGE:
+            self._forced.popleft()
+        if len(self._forced) >= MAX_FORCED:
+            raise TooManyReadingsError
+        self._forced.append(now)
 
     async def _read(self) -> TenantState:
         async with asyncio.timeout(_READING_SECONDS):
@@ -119,7 +138,7 @@ def _unknown(loaded: LoadedExports) -> Iterable[str]:
 
 
 def _noticed(reading: asyncio.Task[TenantState]) -> None:
-    """Take note of a failure that nobody waits for any more, so that asyncio does not report it as lost."""
+    """Fetch the failure of a reading without callers, which asyncio would report as never retrieved."""
     if not reading.cancelled():
         reading.exception()
 

@@ -2,7 +2,7 @@
 
 Under `AUTH_MODE=key` the platform has checked the function key before the app runs.  Under `AUTH_MODE=entra` Easy
 Auth has checked the token and writes `X-MS-CLIENT-PRINCIPAL`, replacing whatever the caller sent; without Easy Auth in
-front that header is only a claim, so without the platform's marker of it every caller is refused.
+front that header is only a claim, so without the platform's marker of it all callers are refused.
 Source: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
 """
 
@@ -54,7 +54,7 @@ class Actor:
 
 
 def check_front(mode: str, *, accept_missing: bool) -> None:
-    """Refuse everyone where the principal header may be whatever a caller wrote.
+    """Refuse all callers where the principal header may be what a caller wrote.
 
     Raises:
         ApiError: 503 under `entra` without the platform's marker of Easy Auth, unless its absence is accepted.

@@ -67,7 +67,7 @@ _SHAPES = {
     ),
     "start_job": _Shape(
         "Start a job", {202: ("Job",), 200: ("Job",)},
-        (problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
+        (problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.TOO_MANY),
         ("Idempotency-Key",), takes="job", returns=("Location", "Retry-After"),
     ),
     "get_job": _Shape(
@@ -77,7 +77,7 @@ _SHAPES = {
     "list_jobs": _Shape("List jobs, newest first", {200: ("JobList",)}),
     "get_coverage": _Shape(
         "What each subscription exports, and whether that suffices", {200: ("CoverageList", "StatusList")},
-        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE, returns=("Complete",),
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: ("FreshnessList",)},
