@@ -81,8 +81,8 @@ class TenantStateReader:
     async def take(self, max_age: timedelta = MAX_AGE) -> TenantState:
         """The tenant as of a reading that ended at most `max_age` ago; callers at the same time share one reading.
 
-        A caller that stops waiting does not stop a shared reading.  A reading that was cut short is given to the callers that
-        wait for it, and not kept: the next caller reads again.
+        A caller that stops waiting does not stop a shared reading.  A reading that was cut short is given to the
+        callers that wait for it, and not kept: the next caller reads again.
 
         Raises:
             TooManyReadingsError: readings younger than a minute were forced 30 times within one.
