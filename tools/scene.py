@@ -134,6 +134,7 @@ async def scene(
     tenant = synthetic_tenant()
     chosen = {
         "AUTH_MODE": "entra",
+        "WEBSITE_AUTH_ENABLED": "true",
         "RECONCILE_MODE": "plan",
         "EVENT_HUB_RESOURCE_ID": destinations(tenant).event_hub,
         **settings,

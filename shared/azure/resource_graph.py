@@ -28,6 +28,7 @@ TOO_LARGE = "ResponsePayloadTooLarge"
 REQUEST_SECONDS = 30.0  # for one request with its token; Resource Graph itself ends a query before that
 PAGE_SECONDS = 120.0  # for one page with all its retries
 THROTTLED = 429
+LIMIT_HIT = "Resource Graph shows only the first 10,000 subscriptions"
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,11 @@ class Graph:
             return response
 
         response = await retried(ask, self._clock, deadline=end.at)
-        limit_hit = "Resource Graph shows only the first 10,000 subscriptions"
         if (
             response.headers.get("x-ms-tenant-subscription-limit-hit", "").lower() == "true"
-            and limit_hit not in reasons
+            and LIMIT_HIT not in reasons
         ):
-            reasons.append(limit_hit)
+            reasons.append(LIMIT_HIT)
         answer: dict[str, Any] = orjson.loads(response.content)
         return answer
 

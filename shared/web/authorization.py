@@ -2,7 +2,7 @@
 
 Under `AUTH_MODE=key` the platform has checked the function key before the app runs.  Under `AUTH_MODE=entra` Easy
 Auth has checked the token and writes `X-MS-CLIENT-PRINCIPAL`, replacing whatever the caller sent; without Easy Auth in
-front that header is only a claim, which is why `ready` looks for the platform's marker of it.
+front that header is only a claim, so without the platform's marker of it all callers are refused.
 Source: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
 """
 
@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, ApiError
+from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, ApiError
 
 READ = "Exports.Read"
 WRITE = "Exports.Write"
@@ -25,6 +26,11 @@ EASY_AUTH_MARKER = "WEBSITE_AUTH_ENABLED"
 _OBJECT_ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
 _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 _SHOWN = 100
+_UNMARKED = (
+    "AUTH_MODE is entra, but the platform does not say that Easy Auth is on (WEBSITE_AUTH_ENABLED is not true), and "
+    "without it anyone can claim to be anyone: nobody is let in. Turn authentication on for this app, or set AUTH_MODE "
+    "to key. Where Easy Auth was seen to refuse callers without a token, ACCEPT_MISSING_AUTH_MARKER=true lets them in."
+)
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -45,6 +51,21 @@ class Actor:
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
+
+
+def check_front(mode: str, *, accept_missing: bool) -> None:
+    """Refuse all callers where the principal header may be what a caller wrote.
+
+    Raises:
+        ApiError: 503 under `entra` without the platform's marker of Easy Auth, unless its absence is accepted.
+    """
+    if mode == "entra" and not marked() and not accept_missing:
+        raise ApiError(UNAVAILABLE, _UNMARKED)
+
+
+def marked() -> bool:
+    """Whether the platform says that Easy Auth is in front of the app."""
+    return os.environ.get(EASY_AUTH_MARKER, "").lower() == "true"
 
 
 def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:

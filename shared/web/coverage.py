@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
 from shared.exports.scope_findings import UnknownName
+from shared.tenant_state import MAX_FORCED, TooManyReadingsError
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
 from shared.watch.requirement_checks import Verdict, judge
 from shared.watch.status_matrix import statuses
 from shared.web import csv_answers, request_parameters, serialization
-from shared.web.problems import NOT_FOUND, ApiError
+from shared.web.problems import NOT_FOUND, RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
 from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shared.web.routing import Call
 
 _SURVEY_SECONDS = 60
+_TOO_OFTEN = f"The tenant was read anew {MAX_FORCED} times within a minute; ask with a larger maxAge, or later."
 _EXPORTER_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
     "wholeSubscription", "destinations", "filter", "findings",
@@ -44,7 +46,12 @@ async def get_coverage(call: Call) -> func.HttpResponse:
         "tenant": request_parameters.guid(call.request, "tenant"),
     }
     age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
-    survey = await call.services.tenant_state.take(timedelta(seconds=age))
+    try:
+        survey = await call.services.tenant_state.take(timedelta(seconds=age))
+    except TooManyReadingsError:
+        raise ApiError(TOO_MANY, _TOO_OFTEN, headers=RETRY_LATER) from None
+    if survey.failed:
+        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(survey.reasons)}.", headers=RETRY_LATER)
     await check_scope(call, **{f"{name}s": [value] for name, value in asked.items() if value})
     chosen = list(_chosen(survey, **asked))
     verdicts = judge(chosen, [CIS])
@@ -56,7 +63,9 @@ async def get_coverage(call: Call) -> func.HttpResponse:
         rows = await _matrix(call, survey, chosen, verdicts)
         return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
-        return csv_answers.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY)
+        return csv_answers.table(
+            call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY, complete=survey.complete
+        )
     above = _above(survey)
     by_subscription: dict[str, list[Verdict]] = {}
     for verdict in verdicts:

@@ -31,13 +31,18 @@ def table(
     kind = accepted(request, JSON, CSV)
     shown, token = request_parameters.page(request, rows, lambda row: tuple(str(row[name]) for name in key))
     if kind == CSV:
-        return csv_page(shown, columns, token)
+        return csv_page(shown, columns, token, complete=extra.get("complete"))
     return answer({**extra, "value": list(shown), "continuation": token})
 
 
-def csv_page(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], token: str) -> func.HttpResponse:
-    """A page as CSV; the token of the next one is in the header `Continuation`."""
-    return answer(as_csv(rows, columns), kind=CSV, headers={"Continuation": token} if token else {})
+def csv_page(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], token: str, *, complete: bool | None = None
+) -> func.HttpResponse:
+    """A page as CSV; the token of the next one is in the header `Continuation`, `Complete` is about what was read."""
+    headers = {"Continuation": token} if token else {}
+    if complete is not None:
+        headers["Complete"] = str(complete).lower()
+    return answer(as_csv(rows, columns), kind=CSV, headers=headers)
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:

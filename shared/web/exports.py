@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import Diagnostic
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
     from shared.web.routing import Call
 
+Result = TypeVar("Result")
+
 _COLUMNS = ("name", "etag", "size", "modified")
 _JSON_ETAG = '-json"'
 _TRIES = 5
+_CHECKER = ThreadPoolExecutor(1, "checks")
+_SHOWN = 1_000
 # Compiled bodies differ between subscriptions only in this id.
 _EXAMPLE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
@@ -66,7 +71,7 @@ async def get_export(call: Call) -> func.HttpResponse:
         return func.HttpResponse(status_code=304, headers={**SECURITY_HEADERS, **headers})
     if kind == serialization.YAML:
         return serialization.answer(stored.text, kind=serialization.YAML, headers=headers)
-    checked = await asyncio.to_thread(check_text, stored.text, stored.name)
+    checked = await _apart(lambda: check_text(stored.text, stored.name))
     if checked.config is None:
         raise _invalid(checked.findings)
     return serialization.answer(_document(checked.config), headers=headers)
@@ -85,7 +90,7 @@ async def put_export(call: Call) -> func.HttpResponse:
         if not condition.holds(before.etag if before else None):
             raise _changed()
         if dry_run:
-            return serialization.answer(_validation(checked, call.services.settings.instance_id))
+            return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
         match, absent = (before.etag, None) if before else (None, "*")
         try:
             etag = await call.services.exports.put(name, checked.text, if_match=match, if_none_match=absent)
@@ -135,8 +140,7 @@ async def delete_export(call: Call) -> func.HttpResponse:
 async def validate_export(call: Call) -> func.HttpResponse:
     """Check an export without storing it: findings, what it sends in words, the compiled body, its own tests."""
     checked = await _checked(call, "export", lambda name, text: check_text(text, name))
-    answer = await asyncio.to_thread(_validation, checked, call.services.settings.instance_id)
-    return serialization.answer(answer)
+    return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
 
 
 def _writable_name(call: Call) -> str:
@@ -170,10 +174,14 @@ def _representation(etag: str, kind: str) -> str:
 
 
 async def _checked(call: Call, name: str, check: Callable[[str, bytes], Checked]) -> Checked:
-    """The checks of the body, beside the event loop: a large file takes seconds."""
+    """The checks of the body, beside the event loop and one at a time: a large file takes seconds."""
     text = serialization.body(call.request, *serialization.YAML_TYPES, serialization.JSON)
     is_json = serialization.media_type(call.request) == serialization.JSON
-    return await asyncio.to_thread(lambda: _check_json(name, text, check) if is_json else check(name, text))
+    return await _apart(lambda: _check_json(name, text, check) if is_json else check(name, text))
+
+
+async def _apart(work: Callable[[], Result]) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(_CHECKER, work)
 
 
 def _check_json(name: str, text: bytes, check: Callable[[str, bytes], Checked]) -> Checked:
@@ -215,8 +223,8 @@ def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
 
 
 def shown(findings: tuple[Diagnostic, ...]) -> list[dict[str, Any]]:
-    """Findings as the API gives them."""
-    return [finding.as_dict() for finding in findings]
+    """Findings as the API gives them; what a file says reaches an answer in part only."""
+    return [{name: text[:_SHOWN] for name, text in finding.as_dict().items()} for finding in findings]
 
 
 def _invalid(findings: tuple[Diagnostic, ...]) -> ApiError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from shared import __version__
 from shared.reconcile.report.report_store import UNREADABLE
 from shared.settings import SettingsError
 from shared.web import serialization
-from shared.web.authorization import EASY_AUTH_MARKER
+from shared.web.authorization import marked
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -44,16 +43,17 @@ async def ready(call: Call) -> func.HttpResponse:
         "ready": well,
         "release": __version__,
         "checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in results],
-        "warnings": [*_warnings(call.services.settings.auth_mode), *others],
+        "warnings": others,
     }
     return serialization.answer(document, status=200 if well else 503)
 
 
 async def _check(name: str, probe: Callable[[Services], Awaitable[str]], services: Services) -> tuple[str, bool, str]:
+    patience = min(_PATIENCE_SECONDS, services.settings.request_deadline_seconds * 0.8)
     try:
-        return name, True, await asyncio.wait_for(probe(services), _PATIENCE_SECONDS)
+        return name, True, await asyncio.wait_for(probe(services), patience)
     except TimeoutError:
-        return name, False, f"no answer within {_PATIENCE_SECONDS} s"
+        return name, False, f"no answer within {patience:g} s"
     except Exception as error:  # noqa: BLE001 - whatever is wrong is what the caller asked for
         return name, False, _reason(error)
 
@@ -210,18 +210,20 @@ async def _last_run(services: Services) -> str:
     return said
 
 
-def _warnings(auth_mode: str) -> list[str]:
-    if auth_mode == "entra" and os.environ.get(EASY_AUTH_MARKER, "").lower() != "true":
-        missing = (
-            "AUTH_MODE is entra, but the platform's marker of Easy Auth (WEBSITE_AUTH_ENABLED) is missing: without it "
-            "anyone can claim to be anyone. Turn authentication on for this app, or set AUTH_MODE to key."
+async def _sign_in(services: Services) -> str:
+    if services.settings.auth_mode == "key":
+        return "function keys, which the platform checks"
+    if not marked():  # an answer at all, because that was accepted
+        raise NotWell(
+            "ACCEPT_MISSING_AUTH_MARKER is on and the platform does not say that Easy Auth is: see that it refuses "
+            "callers without a token, for without it anyone can claim to be anyone"
         )
-        return [missing]
-    return []
+    return "Easy Auth, which the platform says is on"
 
 
 CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
     "settings": _settings,
+    "signIn": _sign_in,
     "identity": _identity,
     "storage": _storage,
     "stored": _stored,

@@ -68,7 +68,7 @@ _SHAPES = {
     ),
     "start_job": _Shape(
         "Start a job", {202: ("Job",), 200: ("Job",)},
-        (problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
+        (problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.TOO_MANY),
         ("Idempotency-Key",), takes="job", returns=("Location", "Retry-After"),
     ),
     "get_job": _Shape(
@@ -78,7 +78,7 @@ _SHAPES = {
     "list_jobs": _Shape("List jobs, newest first", {200: ("JobList",)}),
     "get_coverage": _Shape(
         "What each subscription exports, and whether that suffices", {200: ("CoverageList", "StatusList")},
-        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE,
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: ("FreshnessList",)},
@@ -151,6 +151,7 @@ _RETURNS = {
     "Vary": "The answer depends on Accept.",
     "Location": "Where it is.",
     "Retry-After": "Seconds until it is worth asking again.",
+    "Complete": "Whether all of the tenant could be read (CSV).",
     "Continuation": "The `continuation` of the next page, where there is one (CSV).",
 }
 

@@ -6,23 +6,32 @@ a test holds the three together.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit
 from shared.bootstrap import Services, services
-from shared.web.authorization import READ, WRITE, Actor, authorise
-from shared.web.problems import INTERNAL, SECURITY_HEADERS, UNAVAILABLE, ApiError
+from shared.web.authorization import READ, WRITE, Actor, authorise, check_front
+from shared.web.problems import INTERNAL, RETRY_LATER, SECURITY_HEADERS, UNAVAILABLE, ApiError
 from shared.web.request_parameters import PAGING, check_names
 
 if TYPE_CHECKING:
     import azure.functions as func
 
 log = logging.getLogger(__name__)
+
+_READING_SECONDS = 10
+_LONGEST_SECONDS = 224  # the front end of Azure Functions cuts a request after 230 s
+_LATE = (
+    "Something that the answer depends on did not answer in time; try again, and see `ready`. A write may have been "
+    "carried out: read before you repeat it."
+)
 
 
 @dataclass(frozen=True)
@@ -95,9 +104,11 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
     try:
         running = services()
         running.settings.require("AUTH_MODE")
+        check_front(running.settings.auth_mode, accept_missing=running.settings.accept_missing_auth_marker)
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
         check_names(request, operation.query)
-        response = await operation.handler()(Call(request, running, actor, deed))
+        async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)):
+            response = await operation.handler()(Call(request, running, actor, deed))
     except ApiError as refusal:
         response = refusal.response()
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
@@ -117,6 +128,14 @@ def alive() -> func.HttpResponse:
     return func.HttpResponse(json.dumps(about), mimetype="application/json", headers=SECURITY_HEADERS)
 
 
+def _patience(request: func.HttpRequest, deadline: int) -> float:
+    """Seconds that a request may take: the deadline, or what it asks to wait and 10 s for the readings beneath."""
+    wait: str = request.params.get("wait", "")
+    if not re.fullmatch("[0-9]{1,3}", wait) or int(wait) == 0:
+        return deadline
+    return min(int(wait) + min(deadline, _READING_SECONDS), _LONGEST_SECONDS)
+
+
 def _failure(name: str, error: Exception) -> ApiError:
     from azure.core.exceptions import AzureError
 
@@ -125,9 +144,16 @@ def _failure(name: str, error: Exception) -> ApiError:
 
     if isinstance(error, SettingsError):
         log.error("%s can't work: %s", name, error)
-        return ApiError(UNAVAILABLE, f"The app is not fully configured: {error}")
+        return ApiError(UNAVAILABLE, f"The app is not fully configured: {error}", headers=RETRY_LATER)
+    if isinstance(error, TimeoutError):
+        log.error("%s had no answer in time", name)
+        return ApiError(UNAVAILABLE, _LATE, headers=RETRY_LATER)
     if isinstance(error, AzureError | StoreError):
         log.error("%s failed: %s from Azure", name, type(error).__name__)
-        return ApiError(UNAVAILABLE, "Azure did not answer as needed; try again, and see `ready` and the app's log.")
+        return ApiError(
+            UNAVAILABLE,
+            "Azure did not answer as needed; try again, and see `ready` and the app's log.",
+            headers=RETRY_LATER,
+        )
     log.error("%s failed", name, exc_info=error)
     return ApiError(INTERNAL, "This is a fault of the app; its log tells more.")

@@ -13,6 +13,7 @@ from shared.web.problems import BAD_REQUEST, NOT_ACCEPTABLE, SECURITY_HEADERS, T
 if TYPE_CHECKING:
     import azure.functions as func
 
+MAX_JOB_BYTES = 131_072  # 1,000 names in each list of a job
 MAX_BODY_BYTES = 1_000_000
 JSON = "application/json"
 YAML = "application/yaml"
@@ -59,6 +60,8 @@ def json_body(request: func.HttpRequest) -> dict[str, Any]:
     if not request.get_body():
         return {}
     content = body(request, JSON)
+    if len(content) > MAX_JOB_BYTES:
+        raise ApiError(TOO_LARGE, f"Send at most {MAX_JOB_BYTES:,} bytes.")
     try:
         document = read_json(content)
     except UnreadableJsonError as error:

@@ -40,7 +40,10 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """A request and what it is answered; `to` names the app that it goes to, `after` a request that comes first."""
+    """A request and what it is answered; `to` names the app that it goes to, `after` a request that comes first.
+
+    `times` is how often it is sent.
+    """
 
     operation: str
     status: int
@@ -51,6 +54,7 @@ class Case:
     body: str | Mapping[str, Any] | None = None
     headers: Mapping[str, Any] = field(default_factory=dict)
     after: "Case | None" = None
+    times: int = 1
 
     @property
     def answer(self) -> Named:
@@ -105,6 +109,8 @@ USUAL = (
         headers={"idempotency_key": KEY},
         after=Case("start_job", 202, headers={"idempotency_key": KEY}),
     ),
+    Case("start_job", 429, to="full"),
+    Case("get_coverage", 429, to="full", query="maxAge=0", times=31),
     Case("get_job", 200),
     Case("get_job", 404, id="none"),
     Case("get_run", 200),
@@ -172,7 +178,7 @@ class Document:
         method, path, _ = self._operations[case.operation]
         path = path.format(name=NAME, id=case.id or ids.get(case.operation))
         body = BODIES.get(case.operation) if case.body is None else case.body
-        return to.call(method, f"{path}?{case.query}", body, **case.headers)
+        return [to.call(method, f"{path}?{case.query}", body, **case.headers) for _ in range(case.times)][-1]
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +201,14 @@ def elsewhere(
     with ExitStack() as stack:
         gone = f"https://127.0.0.1:{stack.enter_context(deaf_port())}/devstoreaccount1"
         apps = {
-            "entra": api.beside("entra", AUTH_MODE="entra"),
+            "entra": api.beside("entra", AUTH_MODE="entra", WEBSITE_AUTH_ENABLED="true"),
             "misconfigured": api.beside("misconfigured", AUTH_MODE="yolo"),
             "without storage": api.beside(
                 "without-storage",
                 **{f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")},
             ),
             "mangled": api.beside("mangled", **mangled(api, ids)),
+            "full": api.beside("full", JOBS_QUEUE=full_queue(api)),
             "cut short": api.beside("cut-short", cut_short(tmp_path_factory.mktemp("package"))),
         }
         running = {name: stack.enter_context(app) for name, app in apps.items()}
@@ -247,6 +254,19 @@ def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
         "REPORTS_CONTAINER": "mangled-reports",
         "JOBS_TABLE": "mangledjobs",
     }
+
+
+def full_queue(api: Api) -> str:
+    """The name of a queue that holds as many jobs as one deployment takes."""
+    from azure.storage.queue import QueueServiceClient
+
+    connection = api.azure.azurite.main.connection_string
+    trust: dict[str, Any] = {"connection_verify": str(api.azure.certificates.ca_file)}
+    with QueueServiceClient.from_connection_string(connection, **trust) as queues:
+        queue = queues.create_queue("full")
+        for _ in range(100):
+            queue.send_message("{}")
+    return "full"
 
 
 def cut_short(folder: Path) -> Path:
