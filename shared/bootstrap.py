@@ -161,8 +161,9 @@ class Services:
 
     @property
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
-        """Where the app's own rows go; nowhere as long as no data collection rule is configured."""
-        return self.pipeline.sink if self.settings.ingestion_endpoint else None
+        """Where the app's own rows go; nowhere as long as no data collection rule is given."""
+        settings = self.settings
+        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint else None
 
     async def _note(
         self,

@@ -306,6 +306,18 @@ class Settings:
     ingestion_rule_id: str = _setting(
         "LOGS_INGESTION_RULE_ID", "", "Immutable id of the data collection rule (dcr-...).", section="Delivery"
     )
+    own_ingestion_endpoint: str = _setting(
+        "LOGS_INGESTION_OWN_ENDPOINT",
+        "",
+        "The same for the rule of the rows about the app itself (runs, health); empty: the rule of the records.",
+        section="Delivery",
+    )
+    own_ingestion_rule_id: str = _setting(
+        "LOGS_INGESTION_OWN_RULE_ID",
+        "",
+        "Immutable id of that rule; empty: the rule of the records takes those rows too.",
+        section="Delivery",
+    )
     ingestion_audience: str = _setting(
         "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion.", section="Delivery"
     )

@@ -58,6 +58,12 @@ param ingestionEndpoint string
 @description('Immutable id of the data collection rule.')
 param ingestionRuleId string
 
+@description('Logs ingestion endpoint of the rule for the app\'s own rows.')
+param ownIngestionEndpoint string
+
+@description('Immutable id of that rule.')
+param ownIngestionRuleId string
+
 @description('Customer id of the workspace.')
 param workspaceId string
 
@@ -122,6 +128,8 @@ var deployed = {
   ForwardConnection__fullyQualifiedNamespace: empty(forwardEventHub) ? '' : eventHubNamespace
   LOGS_INGESTION_ENDPOINT: ingestionEndpoint
   LOGS_INGESTION_RULE_ID: ingestionRuleId
+  LOGS_INGESTION_OWN_ENDPOINT: ownIngestionEndpoint
+  LOGS_INGESTION_OWN_RULE_ID: ownIngestionRuleId
   WORKSPACE_ID: workspaceId
   AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
   AzureWebJobsStorage__queueServiceUri: account.properties.primaryEndpoints.queue
@@ -136,6 +144,7 @@ var deployed = {
 // What the platform and the SDKs read: which identity, and where telemetry goes.
 var platform = {
   AZURE_CLIENT_ID: identityClientId
+  AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' // none of a developer's sign-ins is tried
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   EventHubConnection__credential: 'managedidentity'

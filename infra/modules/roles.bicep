@@ -20,8 +20,8 @@ param hubName string
 @description('Name of the output hub; empty where there is none.')
 param forwardHubName string
 
-@description('Name of the data collection rule.')
-param ruleName string
+@description('Names of the data collection rules.')
+param ruleNames string[]
 
 @description('Name of the Application Insights component.')
 param insightsName string
@@ -85,9 +85,11 @@ resource forwardHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' existin
   name: empty(forwardHubName) ? hubName : forwardHubName
 }
 
-resource rule 'Microsoft.Insights/dataCollectionRules@2024-03-11' existing = {
-  name: ruleName
-}
+resource rules 'Microsoft.Insights/dataCollectionRules@2024-03-11' existing = [
+  for name in ruleNames: {
+    name: name
+  }
+]
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
@@ -148,16 +150,18 @@ resource forwarder 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!e
   }
 }
 
-resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  scope: rule
-  name: guid(rule.id, identityId, monitoringMetricsPublisher)
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
-    description: 'Uploads rows through the rule. It can take 30 minutes to work; until then rows wait as dead letters.'
+resource publishers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (name, index) in ruleNames: {
+    scope: rules[index]
+    name: guid(rules[index].id, identityId, monitoringMetricsPublisher)
+    properties: {
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
+      description: 'Uploads rows through the rule. It can take 30 minutes to work; until then rows wait as dead letters.'
+    }
   }
-}
+]
 
 resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: insights

@@ -33,6 +33,9 @@ param versionRetentionInDays int = 30
 @description('Whether the account answers on its public endpoint.')
 param publicNetworkAccess bool
 
+@description('Whether it is locked against deletion.')
+param lock bool
+
 @description('Resource id of the workspace that logs go to.')
 param workspaceResourceId string
 
@@ -224,6 +227,15 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
         enabled: true
       }
     ]
+  }
+}
+
+resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
+  scope: account
+  name: 'keep'
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Export files, and dead letters, which are the last copy of a record.'
   }
 }
 

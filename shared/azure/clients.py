@@ -228,15 +228,22 @@ class Clients:
     @cached_property
     def ingestion(self) -> LogsIngestionClient:
         """The Logs Ingestion API; retries are the caller's (`retry_total=0`)."""
+        return self._ingestion(self._settings.ingestion_endpoint, "LOGS_INGESTION_ENDPOINT")
+
+    @cached_property
+    def own_ingestion(self) -> LogsIngestionClient:
+        """The same at the endpoint of the rule for the rows about the app itself."""
+        return self._ingestion(self._settings.own_ingestion_endpoint, "LOGS_INGESTION_OWN_ENDPOINT")
+
+    def _ingestion(self, endpoint: str, name: str) -> LogsIngestionClient:
         from azure.monitor.ingestion.aio import LogsIngestionClient
 
-        settings = self._settings
-        if not settings.ingestion_endpoint:
-            message = "LOGS_INGESTION_ENDPOINT is not set: give the data collection rule's logsIngestion endpoint"
+        if not endpoint:
+            message = f"{name} is not set: give the data collection rule's logsIngestion endpoint"
             raise SettingsError(message)
         client: LogsIngestionClient = self._keep(
             LogsIngestionClient(
-                settings.ingestion_endpoint,
+                endpoint,
                 self.credential,
                 credential_scopes=[self.ingestion_scope],
                 retry_total=0,

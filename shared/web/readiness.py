@@ -114,9 +114,14 @@ async def _ingestion(services: Services) -> str:
     settings = services.settings
     if not settings.ingestion_endpoint or not settings.ingestion_rule_id:
         raise NotWell("LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID are not both set: no record gets a row")
+    own = (settings.own_ingestion_endpoint, settings.own_ingestion_rule_id)
+    if any(own) and not all(own):
+        raise NotWell("LOGS_INGESTION_OWN_ENDPOINT and LOGS_INGESTION_OWN_RULE_ID are not both set")
     await services.clients.credential.get_token(services.clients.ingestion_scope)
-    async with aiohttp.ClientSession() as web, web.get(settings.ingestion_endpoint):
-        pass  # any answer says that it is reachable
+    async with aiohttp.ClientSession() as web:
+        for endpoint in filter(None, (settings.ingestion_endpoint, settings.own_ingestion_endpoint)):
+            async with web.get(endpoint):
+                pass  # any answer says that it is reachable
     found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     kept = [letter async for letter in found]
     latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)

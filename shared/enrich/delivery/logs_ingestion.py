@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -13,12 +14,14 @@ from urllib.parse import urlsplit
 from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.enrich.delivery.ingestion_status import NO_TOKEN, Answer
+from shared.enrich.tables import OWN_STREAMS
 from shared.fail_points import touching
 from shared.retry_after import asked_seconds
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
+    from azure.monitor.ingestion.aio import LogsIngestionClient
 
 MESSAGE_LIMIT = 500  # characters of an error that are kept
 
@@ -33,12 +36,33 @@ class Ingestion(Protocol):
         """Have the next upload carry a token issued from now on."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A data collection rule: its immutable id, what is wrong with its address, and how its client is had."""
+
+    immutable_id: str
+    fault: str
+    client: Callable[[], LogsIngestionClient]
+
+
 class LogsIngestion:
-    """The data collection rule named in the settings, through `azure-monitor-ingestion`."""
+    """The data collection rules named in the settings, through `azure-monitor-ingestion`.
+
+    One rule takes ten streams and ten data flows (Azure Monitor, service limits): those of records have one, those of
+    the app's own rows another where the settings name it.
+    """
 
     def __init__(self, settings: Settings, clients: Clients, clock: Clock) -> None:
-        self._rule = settings.ingestion_rule_id
-        self._fault = endpoint_fault(settings.ingestion_endpoint) if settings.ingestion_endpoint else ""
+        endpoint, own = settings.ingestion_endpoint, settings.own_ingestion_endpoint
+        self._records = _Rule(
+            settings.ingestion_rule_id,
+            endpoint_fault(endpoint) if endpoint else "",
+            lambda: clients.ingestion,
+        )
+        self._own = self._records
+        if own or settings.own_ingestion_rule_id:
+            fault = endpoint_fault(own, "LOGS_INGESTION_OWN_ENDPOINT") if own else ""
+            self._own = _Rule(settings.own_ingestion_rule_id, fault, lambda: clients.own_ingestion)
         self._clients = clients
         self._clock = clock
 
@@ -46,12 +70,13 @@ class LogsIngestion:
         """Send gzip bytes to a stream; whatever happens within `timeout` seconds is an answer."""
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-        if self._fault:
-            return Answer(0, "NotConfigured", self._fault, permanent=True)
+        rule = self._own if stream in OWN_STREAMS else self._records
+        if rule.fault:
+            return Answer(0, "NotConfigured", rule.fault, permanent=True)
         try:
             async with asyncio.timeout(timeout):
                 with touching("ingestion.upload"):
-                    await self._clients.ingestion.upload(self._rule, stream, io.BytesIO(data))
+                    await rule.client().upload(rule.immutable_id, stream, io.BytesIO(data))
         except TimeoutError:
             return Answer(0, "Timeout", f"no answer within {timeout:g} s")
         except HttpResponseError as error:
@@ -80,9 +105,8 @@ class LogsIngestion:
             return  # the next upload asks for a token itself, and its failure is an answer
 
 
-def endpoint_fault(endpoint: str) -> str:
-    """What is wrong with the address of a data collection rule; empty when nothing is seen to be."""
-    name = "LOGS_INGESTION_ENDPOINT"
+def endpoint_fault(endpoint: str, name: str = "LOGS_INGESTION_ENDPOINT") -> str:
+    """What is wrong with the address of a data collection rule, which setting `name` gives; empty when nothing is."""
     if endpoint.startswith("@Microsoft."):
         return f"{name} is a Key Vault reference that was not resolved: see the app's Configuration page"
     if any(character in "\"'<>{}" or character.isspace() for character in endpoint):

@@ -37,7 +37,18 @@ def test_each_invocation_adds_its_counts_to_the_metrics() -> None:
         summary.letters = Counter(refused=1)
         summary.requests, summary.retries, summary.bytes_sent, summary.age = 4, 1, 1234, 2.5
         summary.lag = {"0": 1.5}
+    with observed.invocation("retry_dead_letters", replayed := Summary()):
+        replayed.kept = Counter({("refused", "parked"): 4, ("throttled", "waiting"): 2})
     found = points(reader)
+    assert found["defender_export.dead_letters_kept", "refusedparked"] == 4
+    with observed.invocation("retry_dead_letters", replayed := Summary()):
+        replayed.kept = Counter({("refused", "parked"): 4})
+    gauges = points(reader)
+    assert gauges["defender_export.dead_letters_kept", "throttledwaiting"] == 0
+    assert gauges["defender_export.dead_letters_kept", "refusedparked"] == 4
+    with observed.invocation("enrich_records", Summary()):
+        pass
+    assert "defender_export.dead_letters_kept" not in {name for name, _ in points(reader)}
     assert found["defender_export.records", "Alert"] == 2
     assert found["defender_export.rows", "DefenderAlerts_CL"] == 2
     assert found["defender_export.dead_letters", "refused"] == 1

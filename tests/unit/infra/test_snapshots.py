@@ -150,11 +150,20 @@ def test_easy_auth_is_deployed_on_or_off_with_the_mode(snapshot: Snapshot) -> No
 
 
 @pytest.mark.parametrize("snapshot", MAIN.values(), ids=MAIN)
-def test_what_can_be_tagged_is_tagged_and_nothing_is_locked(snapshot: Snapshot) -> None:
+def test_what_can_be_tagged_is_tagged(snapshot: Snapshot) -> None:
     located = [one for one in snapshot.resources.values() if "location" in one]
     assert {one["id"] for one in located if one.get("tags", {}).get("application") != "defender-export"} == set()
-    # Locks are made beside the deployment (docs/deploy.md): one inside it would go with what it protects.
-    assert snapshot.of_type("Microsoft.Authorization/locks") == []
+
+
+def test_what_holds_data_is_locked_where_that_is_asked_for() -> None:
+    locks = ALL["data-plane-apart"].of_type("Microsoft.Authorization/locks")
+    assert {one["id"].split("/providers/")[-2].split("/")[1] for one in locks} == {
+        "storageAccounts",
+        "namespaces",
+        "workspaces",
+    }
+    assert {one["properties"]["level"] for one in locks} == {"CanNotDelete"}
+    assert ALL["small"].of_type("Microsoft.Authorization/locks") == []
 
 
 @pytest.mark.parametrize(
