@@ -297,7 +297,10 @@ var dataIdentityName = 'id-defender-export-data-${token}'
 var identityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${identityName}'
 var dataIdentityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${dataIdentityName}'
 var storageAccountName = 'stdefexp${token}'
+var dataStorageAccountName = separateDataPlane ? 'stdefdat${token}' : storageAccountName
 var namespaceName = 'evhns-defender-export-${token}'
+var controlContainers = [containerNames.exports, containerNames.reports]
+var dataContainers = [containerNames.deadLetters, containerNames.oversize]
 var hubName = 'defender-export'
 var forwardHubName = forwardRows ? 'defender-export-rows' : ''
 var consumerGroup = 'enrich'
@@ -451,13 +454,37 @@ module storage 'modules/storage.bicep' = {
     tags: resourceTags
     sku: storageSku
     containerNames: containerNames
+    containers: separateDataPlane
+      ? [containerNames.deployments, ...controlContainers]
+      : [containerNames.deployments, ...controlContainers, ...dataContainers]
     queueNames: [
       'jobs'
     ]
-    tableNames: [
-      'jobs'
-      'freshness'
-    ]
+    tableNames: separateDataPlane ? ['jobs'] : ['jobs', 'freshness']
+    oversizeRetentionInDays: totalRetentionInDays
+    publicNetworkAccess: !privateNetworking
+    lock: lockData
+    workspaceResourceId: workspaceId
+  }
+}
+
+// What reads the hub has an account of its own: the other holds export files, jobs and the control plane's package,
+// and whoever may write those may change exports.
+module dataStorage 'modules/storage.bicep' = if (separateDataPlane) {
+  name: 'data-storage'
+  scope: group
+  dependsOn: [
+    tables
+  ]
+  params: {
+    name: dataStorageAccountName
+    location: location
+    tags: resourceTags
+    sku: storageSku
+    containerNames: containerNames
+    containers: [containerNames.deployments, ...dataContainers]
+    queueNames: []
+    tableNames: ['freshness']
     oversizeRetentionInDays: totalRetentionInDays
     publicNetworkAccess: !privateNetworking
     lock: lockData
@@ -494,6 +521,7 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   scope: group
   dependsOn: [
     storage
+    dataStorage
     eventHubs
   ]
   params: {
@@ -501,6 +529,7 @@ module network 'modules/network.bicep' = if (privateNetworking) {
     location: location
     tags: resourceTags
     storageAccountName: storageAccountName
+    dataStorageAccountName: dataStorageAccountName
     namespaceName: namespaceName
   }
 }
@@ -509,6 +538,7 @@ module app 'modules/app.bicep' = {
   name: 'app'
   scope: group
   dependsOn: [
+    dataStorage
     insights
     network
     roles
@@ -523,6 +553,7 @@ module app 'modules/app.bicep' = {
     identityId: identityId
     identityClientId: identity.outputs.clientId
     storageAccountName: storageAccountName
+    dataStorageAccountName: dataStorageAccountName
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: hubName
@@ -555,9 +586,9 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
   scope: group
   dependsOn: [
     dataRoles
+    dataStorage
     insights
     network
-    storage
   ]
   params: {
     name: 'func-defender-data-${token}'
@@ -567,7 +598,8 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
     tags: resourceTags
     identityId: dataIdentityId
     identityClientId: dataIdentity!.outputs.clientId
-    storageAccountName: storageAccountName
+    storageAccountName: dataStorageAccountName
+    dataStorageAccountName: dataStorageAccountName
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: hubName
@@ -603,12 +635,15 @@ module roles 'modules/roles.bicep' = {
     ingestion
     ownIngestion
     insights
+    dataStorage
     storage
   ]
   params: {
     identityId: identityId
     principalId: identity.outputs.principalId
+    role: separateDataPlane ? 'control' : 'all'
     storageAccountName: storageAccountName
+    dataStorageAccountName: dataStorageAccountName
     namespaceName: namespaceName
     hubName: hubName
     forwardHubName: forwardHubName
@@ -629,12 +664,14 @@ module dataRoles 'modules/roles.bicep' = if (separateDataPlane) {
     ingestion
     ownIngestion
     insights
-    storage
+    dataStorage
   ]
   params: {
     identityId: dataIdentityId
     principalId: dataIdentity!.outputs.principalId
-    storageAccountName: storageAccountName
+    role: 'data'
+    storageAccountName: dataStorageAccountName
+    dataStorageAccountName: dataStorageAccountName
     namespaceName: namespaceName
     hubName: hubName
     forwardHubName: forwardHubName

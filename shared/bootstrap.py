@@ -91,7 +91,9 @@ class Services:
         from shared.watch.last_seen import LastSeen
 
         settings = self.settings
-        return LastSeen(self.clients.tables.get_table_client(settings.freshness_table), settings.freshness_interval)
+        return LastSeen(
+            self.clients.data_tables.get_table_client(settings.freshness_table), settings.freshness_interval
+        )
 
     @cached_property
     def present(self) -> PresentRecords:

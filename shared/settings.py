@@ -454,6 +454,19 @@ class Settings:
     storage_table_uri: str = _setting(
         "AzureWebJobsStorage__tableServiceUri", "", "Table service address, for identity.", section="Storage"
     )
+    data_blob_uri: str = _setting(
+        "DataStorage__blobServiceUri",
+        "",
+        "Blob service address of the data plane's own account (dead letters, oversize records, checkpoints), where it "
+        "has one; empty: that of AzureWebJobsStorage.",
+        section="Storage",
+    )
+    data_table_uri: str = _setting(
+        "DataStorage__tableServiceUri",
+        "",
+        "Table service address of that account (when each subscription last sent each kind); empty: likewise.",
+        section="Storage",
+    )
     exports_container: str = _setting(
         "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth.", section="Storage"
     )

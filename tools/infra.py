@@ -68,6 +68,8 @@ DECIDED = {
     "AzureWebJobsStorage__blobServiceUri": "the storage account",
     "AzureWebJobsStorage__queueServiceUri": "the storage account",
     "AzureWebJobsStorage__tableServiceUri": "the storage account",
+    "DataStorage__blobServiceUri": "separateDataPlane",
+    "DataStorage__tableServiceUri": "separateDataPlane",
     "EXPORTS_CONTAINER": "the containers' names",
     "REPORTS_CONTAINER": "the containers' names",
     "DEAD_LETTERS_CONTAINER": "the containers' names",

@@ -31,6 +31,9 @@ param identityClientId string
 @description('Name of the storage account.')
 param storageAccountName string
 
+@description('Name of the account that holds dead letters, oversize records and what was seen: the same one, or the data plane\'s.')
+param dataStorageAccountName string
+
 @description('Container names by use.')
 param containerNames ContainerNames
 
@@ -109,9 +112,15 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
   name: storageAccountName
 }
 
+resource dataAccount 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
+  name: dataStorageAccountName
+}
+
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
 }
+
+var apart = dataStorageAccountName != storageAccountName
 
 // What this deployment knows better than the defaults.
 var deployed = {
@@ -134,6 +143,8 @@ var deployed = {
   AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
   AzureWebJobsStorage__queueServiceUri: account.properties.primaryEndpoints.queue
   AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
+  DataStorage__blobServiceUri: apart ? dataAccount.properties.primaryEndpoints.blob : ''
+  DataStorage__tableServiceUri: apart ? dataAccount.properties.primaryEndpoints.table : ''
   EXPORTS_CONTAINER: containerNames.exports
   REPORTS_CONTAINER: containerNames.reports
   DEAD_LETTERS_CONTAINER: containerNames.deadLetters

@@ -183,6 +183,19 @@ class Clients:
         return client
 
     @cached_property
+    def data_blobs(self) -> BlobServiceClient:
+        """Blob Storage of what is delivered: the data plane's account where it has one, else the app's own."""
+        from azure.storage.blob.aio import BlobServiceClient
+
+        uri = self._settings.data_blob_uri
+        return self._storage(BlobServiceClient, uri, **_STORAGE_PAUSES) if uri else self.blobs
+
+    @cached_property
+    def data_tables(self) -> TableServiceClient:
+        """Table Storage of what was seen: the data plane's account where it has one, else the app's own."""
+        return self._tables(uri) if (uri := self._settings.data_table_uri) else self.tables
+
+    @cached_property
     def queues(self) -> QueueServiceClient:
         """Queue Storage of the function app's own account."""
         from azure.storage.queue.aio import QueueServiceClient
@@ -195,9 +208,11 @@ class Clients:
     @cached_property
     def tables(self) -> TableServiceClient:
         """Table Storage of the function app's own account."""
+        return self._tables(self._settings.storage_table_uri)
+
+    def _tables(self, uri: str) -> TableServiceClient:
         from azure.data.tables.aio import TableServiceClient
 
-        uri = self._settings.storage_table_uri
         if uri:
             return self._keep(TableServiceClient(uri, credential=self.credential))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above

@@ -26,7 +26,9 @@ _HISTOGRAMS = {
     "lag": "Seconds that the newest event of a batch had waited, by partition.",
     "duration": "Seconds of an invocation.",
 }
-_GAUGES = {"dead_letters_kept": "Dead letters in the store, by reason, waiting or parked."}
+# Levels, told as histograms: a gauge repeats its last value for as long as the process lives, and another instance may
+# have counted since.
+_LEVELS = {"dead_letters_kept": "Dead letters in the store, by reason, waiting or parked."}
 
 
 class Telemetry(Protocol):
@@ -58,8 +60,8 @@ class OpenTelemetry:
         self._histograms = {
             name: meter.create_histogram(f"defender_export.{name}", "s", text) for name, text in _HISTOGRAMS.items()
         }
-        self._gauges = {
-            name: meter.create_gauge(f"defender_export.{name}", description=text) for name, text in _GAUGES.items()
+        self._levels = {
+            name: meter.create_histogram(f"defender_export.{name}", description=text) for name, text in _LEVELS.items()
         }
         self._kept: set[tuple[str, str]] = set()
 
@@ -93,7 +95,7 @@ class OpenTelemetry:
         if summary.kept is not None:
             for reason, state in self._kept | set(summary.kept):  # what is gone is told once, as none
                 attributes = {"reason": reason, "state": state}
-                self._gauges["dead_letters_kept"].set(summary.kept[reason, state], attributes)
+                self._levels["dead_letters_kept"].record(summary.kept[reason, state], attributes)
             self._kept = set(summary.kept)
         if summary.events:
             self._histograms["age"].record(summary.age)
