@@ -78,7 +78,7 @@ async def get_export(call: Call) -> func.HttpResponse:
 
 
 async def put_export(call: Call) -> func.HttpResponse:
-    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` stops short of storing it."""
+    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` only checks it."""
     name = _writable_name(call)
     dry_run = _dry_run(call)
     condition = _condition(call)
