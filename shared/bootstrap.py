@@ -91,7 +91,9 @@ class Services:
         from shared.watch.last_seen import LastSeen
 
         settings = self.settings
-        return LastSeen(self.clients.tables.get_table_client(settings.freshness_table), settings.freshness_interval)
+        return LastSeen(
+            self.clients.data_tables.get_table_client(settings.freshness_table), settings.freshness_interval
+        )
 
     @cached_property
     def present(self) -> PresentRecords:
@@ -161,8 +163,9 @@ class Services:
 
     @property
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
-        """Where the app's own rows go; nowhere as long as no data collection rule is configured."""
-        return self.pipeline.sink if self.settings.ingestion_endpoint else None
+        """Where the app's own rows go; nowhere as long as no data collection rule is given."""
+        settings = self.settings
+        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint else None
 
     async def _note(
         self,

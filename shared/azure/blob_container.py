@@ -70,7 +70,10 @@ class Listed:
 
 
 class Container:
-    """Blobs of one container.  The deployment makes it; one that is missing is an error, never made anew here."""
+    """Blobs of one container of the data plane's account.
+
+    The deployment makes it; one that is missing is an error, never made anew here.
+    """
 
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients
@@ -205,10 +208,10 @@ class Container:
 
     @property
     def _container(self) -> ContainerClient:
-        return self._clients.blobs.get_container_client(self._name)
+        return self._clients.data_blobs.get_container_client(self._name)
 
     def _blob(self, name: str) -> BlobClient:
-        return self._clients.blobs.get_blob_client(self._name, name)
+        return self._clients.data_blobs.get_blob_client(self._name, name)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -181,6 +181,17 @@ class DeadLetters:
             letter = DeadLetter.listed(blob)
             if chosen.includes(letter, self._clock.now()):
                 yield letter
+
+    async def kept(self) -> Counter[tuple[str, str]]:
+        """How many letters there are, by reason and by state: `waiting` or `parked`.
+
+        Raises:
+            shared.azure.blob_container.StoreError: the listing broke off.
+        """
+        found: Counter[tuple[str, str]] = Counter()
+        async for blob in self.find():
+            found[blob.reason, "parked" if blob.parked else "waiting"] += blob.letters
+        return found
 
     async def read(self, name: str) -> list[Letter]:
         """The letters of one blob.

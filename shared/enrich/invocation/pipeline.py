@@ -117,6 +117,7 @@ class Pipeline:
             deadline = self._clock.deadline(self._budget.deliver)
             end = self._clock.deadline(self._budget.end)
             replay = await _within(end, self.dead_letters.replay(redeliver, deadline, choice))
+            summary.kept = await _within(end, self.dead_letters.kept())
             await self._observe(summary)
         if replay.blobs or replay.skipped or replay.stopped:
             logger.info("replayed %s", orjson.dumps(replay).decode())
