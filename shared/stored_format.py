@@ -51,7 +51,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("freshness answer", 1, strict=False),
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),
-        StoredFormat("saved plan", 2, strict=True),
+        StoredFormat("saved plan", 3, strict=True),
         StoredFormat("run lease", 1, strict=False),
         StoredFormat("whole record", 1, strict=False),
     )

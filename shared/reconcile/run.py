@@ -299,6 +299,7 @@ class Reconciler:
             pause=self._clock.sleep,
             concurrency=self._settings.apply_concurrency,
             register_provider=self._settings.register_provider,
+            binding=request.reviewed is not None,
             progress=request.progress,
         )
         await run.applying.carry_out(run.report.plan)

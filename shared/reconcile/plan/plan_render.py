@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from shared.reconcile.plan.model import WRITES, Action, Item, Plan
+from shared.reconcile.plan.model import WRITES, Action, Item, Plan, Written
 
 _SIGNS = {
     Action.CREATE: "+",
@@ -31,6 +31,7 @@ def markdown(plan: Plan) -> str:
     lines += [f"> **Held back:** {_escaped(reason)}\n" for reason in plan.guards]
     lines += [f"> **Discovery is incomplete:** {_escaped(reason)}\n" for reason in plan.reasons]
     lines += [f"> **Warning:** {_escaped(warning)}\n" for warning in plan.warnings]
+    lines += [f"- {_escaped(line)}" for words in plan.written for line in _words(words)] + [""] * bool(plan.written)
     for action in _SIGNS:
         items = [item for item in plan.items if item.action is action and _telling(item)]
         if not items:
@@ -71,6 +72,9 @@ def _lines(plan: Plan, *, colour: bool) -> Iterator[str]:
         yield _coloured(f"{sign} {item.action.value} {item.id}{_aside(item)}", sign, colour=colour)
         for change in item.changes:
             yield f"    {change.path}: {_value(change.old)} -> {_value(change.new)}"
+    for words in plan.written:
+        for line in _words(words):
+            yield f"  {printable(line)}"
     for reason in plan.reasons:
         yield _coloured(f"! discovery is incomplete, so nothing is deleted: {reason}", "!", colour=colour)
     for reason in plan.guards:
@@ -78,6 +82,14 @@ def _lines(plan: Plan, *, colour: bool) -> Iterator[str]:
     for warning in plan.warnings:
         yield _coloured(f"! warning: {warning}", "!", colour=colour)
     yield f"Plan: {summary(plan)}."
+
+
+def _words(words: Written) -> Iterator[str]:
+    """Where the automations of an export will send to, and what."""
+    number = f"{words.automations} automation{'' if words.automations == 1 else 's'}"
+    yield f"{words.export} ({number}) to {words.destination}"
+    for sentence in words.sends:
+        yield f"{words.export} sends {sentence}"
 
 
 def _telling(item: Item) -> bool:

@@ -15,10 +15,16 @@ from dataclasses import dataclass, field, replace
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
-from shared.reconcile.plan.automation_diff import Change, diff, same_location
+from shared.reconcile.plan.automation_diff import (
+    Change,
+    destination_in_words,
+    diff,
+    same_location,
+    sources_in_words,
+)
 from shared.reconcile.plan.guards import Guards, block, hold_back
 from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
-from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
@@ -214,7 +220,18 @@ def make_plan(
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     ordered = tuple(items[key] for key in sorted(items))
-    return Plan(ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold)
+    return Plan(ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold, _in_words(ordered))
+
+
+def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
+    """What the items write and where to, once for all automations of an export that do the same."""
+    counted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+    for item in items:
+        if item.action in WRITES and (desired := item.desired) is not None:
+            where = destination_in_words(desired.body)
+            there = f"{where} in tenant {desired.tenant_id}" if desired.tenant_id else where
+            counted[item.export, there, sources_in_words(desired.body)] += 1
+    return tuple(Written(*words, number) for words, number in sorted(counted.items()))
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:

@@ -163,7 +163,7 @@ class Report:
         problems = [
             {"id": str(outcome.id), "export": outcome.export, "status": outcome.status.value, "reason": outcome.reason}
             for outcome in self.outcomes
-            if outcome.status in _INCOMPLETE
+            if outcome.status in _INCOMPLETE or (outcome.reason and outcome.status is Status.CREATED)
         ]
         problems += [
             {"id": str(item.id), "export": item.export, "status": "blocked", "reason": item.reason}
