@@ -272,8 +272,9 @@ def _check_preconditions(call: Call, existing: Document | None, body: Document |
     if call.arm.ignore_if_match:
         return
     headers = {} if call.arm.ignore_headers else call.headers
-    named = [etag for etag in (headers.get("If-Match"), (body or {}).get("etag")) if etag is not None]
-    refused = any(existing is None or etag not in {"*", existing["etag"]} for etag in named)
+    wanted, in_body = headers.get("If-Match"), (body or {}).get("etag")
+    refused = wanted is not None and (existing is None or wanted not in {"*", existing["etag"]})
+    refused = refused or bool(in_body and existing and in_body != existing["etag"])
     if headers.get("If-None-Match") == "*" and existing is not None:
         refused = True
     if refused:

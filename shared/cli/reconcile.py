@@ -1,4 +1,4 @@
-"""`plan`, `apply` and `status`: what reconcile would do, do it, and what the last runs did.
+"""`plan`, `apply`, `approve` and `status`: what reconcile would do, do it, let it through, and what the last runs did.
 
 Exit codes: 0 all well, 1 an error or a run that did not fully succeed, 2 wrong usage; `plan --detailed-exitcode` ends
 with 0 when there is nothing to do, 1 on an error, and 2 when there are changes.
@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ CHANGES = 2
 
 
 def register(commands: Commands) -> None:
-    """Add the three commands."""
+    """Add these commands."""
     plan = commands.add_parser("plan", help="show what apply would do, without writing")
     _common(plan)
     form = plan.add_mutually_exclusive_group()
@@ -45,6 +46,12 @@ def register(commands: Commands) -> None:
     apply.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a kept plan; refused when it no longer fits")
     apply.add_argument("--json", action="store_true", help="the run's report as JSON")
     apply.set_defaults(run=with_services(_apply))
+
+    approve = commands.add_parser(
+        "approve", help="let the plan of a run through, for the app's next run under RECONCILE_MODE=approve"
+    )
+    approve.add_argument("run_id", help="the run whose plan was reviewed; `plan` and `status` name it")
+    approve.set_defaults(run=with_services(_approve))
 
     status = commands.add_parser("status", help="the last runs and how they ended")
     status.add_argument("run_id", nargs="?", help="show this run's report")
@@ -86,6 +93,8 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     else:
         _show(report.plan, arguments)
         _show_unreadable(report)
+        if report.plan.writes:
+            print(f"Run {report.run_id}; where RECONCILE_MODE is approve: `defender-export approve {report.run_id}`.")
     if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
         return CHANGES
     return 0
@@ -114,6 +123,18 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
         counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)
         print(f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})")
     return 0 if report.outcome == "Succeeded" else 1
+
+
+async def _approve(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
+    from shared.reconcile.report.approvals import ApprovalRefused
+
+    try:
+        approval = await services.reconciler.approve(arguments.run_id, await person(services))
+    except (ApprovalRefused, LookupError) as refusal:
+        return failed(str(refusal))
+    print(f"approved by {approval.by} until {approval.expires:%Y-%m-%d %H:%M} UTC: plan {approval.fingerprint}")
+    return 0
 
 
 async def _status(arguments: argparse.Namespace, services: Services) -> int:
@@ -157,13 +178,9 @@ def _request(
 
 def _guards(arguments: argparse.Namespace) -> Callable[[Guards], Guards]:
     """The settings' guards, with what the command line replaces."""
-    from dataclasses import replace
+    from shared.reconcile.plan.guards import raised
 
-    given = {
-        "max_deletes": arguments.max_deletes,
-        "max_change_percent": arguments.max_change_percent,
-    }
-    return lambda guards: replace(guards, **{name: value for name, value in given.items() if value is not None})
+    return partial(raised, max_deletes=arguments.max_deletes, percent=arguments.max_change_percent)
 
 
 def _caller() -> Caller:

@@ -55,17 +55,19 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
 
 
 async def _delete(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
     from shared.exports.store import ExportConflict, ExportNotFound
 
     name, reason = arguments.name, arguments.reason or f"by {getpass.getuser()}"
     if not _confirmed(arguments, f"delete the export {name}, and its automations with the next run?"):
         return 1
+    by = await person(services)
     try:
         try:
-            await services.exports.delete(name, reason=reason)
+            await services.exports.delete(name, reason=reason, by=by)
             print(f"{name}: deleted; the next run removes its automations, within the guards")
         except ExportNotFound:
-            await services.exports.end(name, reason=reason)
+            await services.exports.end(name, reason=reason, by=by)
             print(f"{name}: has no file, and is ended; the next run removes its automations, within the guards")
     except (ExportConflict, ExportNotFound) as error:
         return failed(str(error))

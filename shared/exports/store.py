@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -32,7 +32,8 @@ _ACCEPTED: Final = "accepted/"
 _DELETED: Final = "deleted/"
 _NUMBER: Final = "number.json"
 _NUMBER_MEMBERS: Final = frozenset({"number", "accepted"})
-_TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason"})
+_BY: Final = "by"
+_TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason", _BY})
 _WRITE_TRIES: Final = 20
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _READS_AT_ONCE: Final = 16
@@ -147,10 +148,12 @@ class ExportStore:
         if_match: str | None = None,
         if_none_match: str | None = None,
         accept: bool = True,
+        by: str = "",
     ) -> str:
         """Store a new version after all checks, and return its ETag; `if_none_match="*"` only creates.
 
-        With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.
+        With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.  `by`
+        is who puts it, kept beside the version.
 
         Raises:
             InvalidExport: the text is no valid export, or its name is another one.
@@ -163,7 +166,7 @@ class ExportStore:
         data = text.encode() if isinstance(text, str) else text
         _blob(_CURRENT, name)
         number = await self._raise_number()
-        about = _about(number)
+        about = _about(number) | ({_BY: _ascii(by)} if by else {})
         uploaded = await self._conditionally(name, data, about, _condition(if_match, if_none_match))
         etag = _quoted(uploaded["etag"])
         await self._remove(f"{_DELETED}{name}.json")
@@ -171,7 +174,7 @@ class ExportStore:
             await self._upload(_ACCEPTED, name, data, metadata={**about, "etag": etag.strip('"')})
         return etag
 
-    async def delete(self, name: str, *, if_match: str | None = None, reason: str = "") -> None:
+    async def delete(self, name: str, *, if_match: str | None = None, reason: str = "", by: str = "") -> None:
         """Take an export out of the store, its accepted version too, and leave a record of it.
 
         Raises:
@@ -184,7 +187,7 @@ class ExportStore:
         etag = (await self.get(name)).etag
         if if_match not in {None, "*"} and _quoted(str(if_match)) != etag:
             raise ExportConflict(f"export {name!r} has changed since it was read")
-        await self._bury(name, reason)
+        await self._bury(name, reason, by)
         try:
             await self._container.delete_blob(_blob(_CURRENT, name), **_condition(etag, None))
         except (ResourceNotFoundError, ResourceModifiedError) as error:
@@ -194,7 +197,7 @@ class ExportStore:
             raise ExportNotFound(f"there is no export named {name!r}") from error
         await self._remove(_blob(_ACCEPTED, name))
 
-    async def end(self, name: str, *, reason: str = "") -> None:
+    async def end(self, name: str, *, reason: str = "", by: str = "") -> None:
         """Record that an export is deleted whose file is not there any more, so that its automations may go.
 
         Raises:
@@ -206,12 +209,12 @@ class ExportStore:
             await self.get(name)
         except ExportNotFound:
             _blob(_DELETED, name)
-            await self._bury(name, reason)
+            await self._bury(name, reason, by)
             await self._remove(_blob(_ACCEPTED, name))
             return
         raise ExportConflict(f"export {name!r} has a file")
 
-    async def _bury(self, name: str, reason: str) -> None:
+    async def _bury(self, name: str, reason: str, by: str) -> None:
         number = await self._raise_number()
         record = {
             **stored_format.stamp("tombstone"),
@@ -219,8 +222,22 @@ class ExportStore:
             "number": number,
             "deleted": datetime.now(UTC).isoformat(timespec="seconds"),
             "reason": reason,
+            _BY: by,
         }
         await self._container.upload_blob(f"{_DELETED}{name}.json", json.dumps(record), overwrite=True)
+
+    async def authors(self, names: Collection[str]) -> dict[str, str]:
+        """Who put the newest version of each export, or deleted it; a name is absent where that is not known."""
+        current, deleted = await asyncio.gather(self._blobs(_CURRENT), self._blobs(_DELETED, ".json"))
+        found = {name: str((current[name].metadata or {}).get(_BY, "")) for name in names if name in current}
+        for name in names:
+            if name in deleted and name not in current:
+                try:
+                    data = await (await self._container.download_blob(f"{_DELETED}{name}.json")).readall()
+                    found[name] = str(stored_format.read_object("tombstone", data, _TOMBSTONE_MEMBERS).get(_BY, ""))
+                except stored_format.KeptAsIs:
+                    continue
+        return {name: author for name, author in found.items() if author}
 
     async def number(self) -> int:
         """The store's number: how often something was put or deleted; 0 where that was never counted.
@@ -468,6 +485,11 @@ def _numbered(number: int, accepted: int) -> str:
 def _about(number: int) -> dict[str, str]:
     """The metadata of a version that was put when the store had this number."""
     return {**stored_format.stamp_texts("accepted file"), "number": str(number)}
+
+
+def _ascii(text: str) -> str:
+    """A text as a blob's metadata can hold it."""
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _stated(metadata: Mapping[str, str]) -> int:

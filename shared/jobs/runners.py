@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.exports.compiler import compile_sources
@@ -77,8 +78,12 @@ class Runners:
         return (await self._reconciler.plan(_request(job))).as_dict()
 
     async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        """Reconcile now, whatever RECONCILE_MODE says: the caller has asked for it."""
+        """Reconcile now: the caller has asked for it.  Under RECONCILE_MODE=approve only what somebody approved."""
         progress.say("reconciling")
+        if self._reconciler.by_approval and not job.arguments:
+            from shared.reconcile.report.run_report import Caller
+
+            return (await self._reconciler.carry_out_approved(Caller("job", job.actor))).as_dict()
         return (await self._reconciler.apply(_request(job))).as_dict()
 
     async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
@@ -207,6 +212,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
 
 
 def _request(job: Job) -> Any:
+    from shared.reconcile.plan.guards import raised
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
     from shared.reconcile.run import Request
@@ -218,6 +224,7 @@ def _request(job: Job) -> Any:
         management_groups=arguments.get("managementGroups", ()),
         exports=arguments.get("exports", ()),
         causes=[Cause(cause) for cause in arguments.get("causes", ())],
+        guards=partial(raised, max_deletes=arguments.get("maxDeletes"), percent=arguments.get("maxChangePercent")),
     )
 
 

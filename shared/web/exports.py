@@ -74,7 +74,9 @@ async def put_export(call: Call) -> func.HttpResponse:
         return serialization.answer(_validation(checked, call.services.settings.instance_id))
     absent = "*" if condition.absent else None
     try:
-        etag = await call.services.exports.put(name, checked.text, if_match=condition.match, if_none_match=absent)
+        etag = await call.services.exports.put(
+            name, checked.text, if_match=condition.match, if_none_match=absent, by=str(call.actor)
+        )
     except ExportConflict:  # since it was looked at
         raise _changed() from None
     except KeptAsIs as kept:
@@ -93,7 +95,9 @@ async def delete_export(call: Call) -> func.HttpResponse:
         raise ApiError(BAD_REQUEST, "If-None-Match has no meaning here; name the version you delete in If-Match.")
     try:
         reason = f"through the API by {call.actor}"
-        await call.services.exports.delete(call.request.route_params["name"], if_match=condition.match, reason=reason)
+        await call.services.exports.delete(
+            call.request.route_params["name"], if_match=condition.match, reason=reason, by=str(call.actor)
+        )
     except ExportNotFound:
         raise _missing() from None
     except ExportConflict:

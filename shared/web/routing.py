@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared import __version__, commit
 from shared.bootstrap import Services, services
-from shared.web.authorization import READ, WRITE, Actor, authorise
+from shared.web.authorization import APPROVE, READ, WRITE, Actor, authorise
 from shared.web.problems import INTERNAL, SECURITY_HEADERS, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ OPERATIONS = {
         Operation("start_job", "POST", "jobs", WRITE, "jobs"),
         Operation("get_job", "GET", "jobs/{id}", READ, "jobs"),
         Operation("list_jobs", "GET", "jobs", READ, "jobs"),
+        Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness"),
         Operation("list_runs", "GET", "runs", READ, "runs"),
@@ -89,7 +90,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         response = refusal.response()
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
         response = _failure(name, error).response()
-    if operation.role == WRITE:
+    if operation.role in {WRITE, APPROVE}:
         # As JSON, no name can end a line and begin another.
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params)}
         log.info("%s", json.dumps({**event, "status": response.status_code}))

@@ -22,7 +22,7 @@ from shared.reconcile.plan.automation_diff import (
     same_location,
     sources_in_words,
 )
-from shared.reconcile.plan.guards import Guards, block, hold_back
+from shared.reconcile.plan.guards import Done, Guards, block, hold_back
 from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 
@@ -45,11 +45,12 @@ _SEVERAL_SCOPES_ADOPTED = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a plan is made under: the guards, who writes, and the causes that the run names."""
+    """What a plan is made under: the guards, who writes, the causes that the run names, and what was done today."""
 
     guards: Guards = field(default_factory=Guards)
     writer: Writer = field(default_factory=Writer)
     causes: Collection[Cause] = ()
+    done: Done = field(default_factory=Done)
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -211,12 +212,13 @@ def make_plan(
     for key, automation in live.items():
         if key not in items:
             items[key] = _undeclared(automation, declaration, placed, subscriptions, instance_id)
-    if chosen:
-        items = {key: item for key, item in items.items() if chosen(item)}
     if not inventory.complete:
         block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
-    held = hold_back(items, terms.guards, owned_count)
+    held = hold_back(items, terms.guards, owned_count, terms.done)
+    if chosen:  # only now: many narrowed runs may do no more than one whole run
+        items = {key: item for key, item in items.items() if chosen(item)}
+        held = tuple(each for each in held if any(item.reason == each for item in items.values()))
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     ordered = tuple(items[key] for key in sorted(items))
