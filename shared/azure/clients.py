@@ -161,7 +161,7 @@ class Clients:
         return str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "<client id of the app's identity>")
 
     async def object_id(self) -> str:
-        """The object id of whoever this process is signed in as; empty where the token names none."""
+        """The object id of the identity that this process is signed in as; empty where the token names none."""
         return str((await self._claims()).get("oid") or "")
 
     async def _claims(self) -> dict[str, Any]:

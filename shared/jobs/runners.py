@@ -78,7 +78,7 @@ class Runners:
         return (await self._reconciler.plan(_request(job))).as_dict()
 
     async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        """Reconcile now: the caller has asked for it.  Under RECONCILE_MODE=approve only what somebody approved."""
+        """Reconcile now: the caller has asked for it.  Under RECONCILE_MODE=approve only a plan that is approved."""
         progress.say("reconciling")
         if self._reconciler.by_approval and not job.arguments:
             from shared.reconcile.report.run_report import Caller

@@ -156,7 +156,7 @@ class Reconciler:
 
     @property
     def by_approval(self) -> bool:
-        """Whether nothing is written but what somebody approved."""
+        """Whether nothing is written but plans that are approved."""
         return self._settings.reconcile_mode == "approve"
 
     async def carry_out_approved(self, caller: Caller) -> Report:
@@ -198,7 +198,7 @@ class Reconciler:
         return await self.approvals.approve(Approval(report["fingerprint"], run_id, actor, now, report["asked"]), now)
 
     async def _four_eyes(self, report: Mapping[str, Any], actor: str) -> None:
-        """Refuse the approval of somebody who wrote an export of the plan, or may have.
+        """Refuse the approval of a person who wrote an export of the plan, or may have.
 
         Raises:
             ApprovalRefused: with the name of the export.

@@ -50,7 +50,7 @@ class Actor:
 def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
     """The caller, provided they hold `role`; the other roles include Exports.Read.
 
-    A function key bears every role but Exports.Approve: it names nobody.
+    A function key bears every role but Exports.Approve: it names no person.
 
     Raises:
         ApiError: 401 without a readable principal, 403 without the role.

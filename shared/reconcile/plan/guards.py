@@ -1,7 +1,7 @@
 """Limits on how many automations are deleted or repaired within a day, whatever a run is narrowed to.
 
 What earlier runs of the last 24 hours did counts too, each automation once, so that many narrowed runs can do no more
-than one whole run.  What somebody let through, by raised limits or by approval, was asked for and does not count.
+than one whole run.  What was let through, by raised limits or by approval, was asked for and does not count.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def digest_of_id(key: Key) -> str:
 
 
 def is_repair(item: Item) -> bool:
-    """Whether it undoes what somebody changed outside this app, rather than following from what was asked for."""
+    """Whether it undoes a change from outside this app, rather than following from what was asked for."""
     return item.action is Action.UPDATE and item.cause in {None, Cause.DRIFT}
 
 
