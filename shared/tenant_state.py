@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.azure.resource_graph import Graph
 from shared.exports.compiler import compile_sources
+from shared.exports.scope_findings import KnownNames, UnknownName
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.model import Subscription
@@ -40,9 +41,20 @@ class TenantState:
         return not self.reasons
 
     def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:
-        """The subscriptions that are listed or lie below one of the groups; all of them when nothing is given."""
+        """The subscriptions that are listed or lie below one of the groups; all of them when nothing is given.
+
+        Raises:
+            UnknownName: one of the names selects nothing.
+        """
         if not subscriptions and not management_groups:
             return list(self.subscriptions)
+        known = KnownNames.of(self.subscriptions)
+        sentences = [
+            *map(known.unknown_subscription, subscriptions),
+            *map(known.unknown_management_group, management_groups),
+        ]
+        if said := [sentence for sentence in sentences if sentence]:
+            raise UnknownName("; ".join(said))
         listed = {subscription.lower() for subscription in subscriptions}
         groups = {group.lower() for group in management_groups}
         return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]

@@ -117,7 +117,7 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
     else:
         if report.skipped:
             print(report.skipped)
-        for reason in (*report.plan.reasons, *report.plan.guards, *report.plan.warnings):
+        for reason in (*report.plan.reasons, *report.plan.guards, *report.plan.findings, *report.plan.warnings):
             print(f"! {reason}")
         _show_unreadable(report)
         counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)
@@ -165,9 +165,9 @@ def _request(
 
     return Request(
         _caller(),
-        subscriptions=arguments.subscription,
-        management_groups=arguments.management_group,
-        exports=arguments.export,
+        subscriptions=arguments.subscription or None,
+        management_groups=arguments.management_group or None,
+        exports=arguments.export or None,
         causes=[Cause(cause) for cause in arguments.cause],
         reviewed=reviewed,
         guards=_guards(arguments),

@@ -20,6 +20,8 @@ def _list_of(check: Callable[[str], bool], right: str) -> Callable[[Any], Any]:
     def read(value: Any) -> list[str]:
         if not isinstance(value, list) or len(value) > _MAX_ITEMS:
             raise ValueError(f"must be a list of {right}, at most {_MAX_ITEMS:,}")
+        if not value:
+            raise ValueError("is an empty list; leave it out to mean all")
         if not all(isinstance(item, str) and check(item) for item in value):
             raise ValueError(f"must hold only {right}")
         return sorted(set(value))

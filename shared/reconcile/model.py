@@ -46,7 +46,10 @@ class ResourceId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription as discovery saw it; `ancestors` are its management groups in lower case, nearest first."""
+    """A subscription as discovery saw it; `ancestors` are its management groups in lower case, nearest first.
+
+    `placed` says that those are known: an answer without them is no evidence that it lies below none.
+    """
 
     id: str
     name: str = ""
@@ -54,6 +57,7 @@ class Subscription:
     state: str = "Enabled"
     tags: Mapping[str, str] = field(default_factory=dict)
     ancestors: tuple[str, ...] = ()
+    placed: bool = True
 
     @property
     def writable(self) -> bool:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
+from shared.exports.scope_findings import KnownNames, scope_findings
+from shared.exports.scope_selection import depends_on_groups
 from shared.reconcile.apply.executor import Apply, Outcome
 from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
@@ -26,11 +28,12 @@ from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
 from shared.reconcile.discover.baseline import fallen
 from shared.reconcile.discover.inventory import from_graph, from_lists
-from shared.reconcile.model import Inventory, Subscription
+from shared.reconcile.model import Inventory
+from shared.reconcile.narrowing import Narrowing
 from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
 from shared.reconcile.plan.guards import Done, Guards, raised
 from shared.reconcile.plan.marks import Writer, highest_number
-from shared.reconcile.plan.model import WRITES, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.model import WRITES, Cause, Declaration, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, refuse_if_stale
 from shared.reconcile.report.approvals import VALID, Approval, ApprovalRefused, Approvals
@@ -60,14 +63,18 @@ class Request:
 
     `reviewed` is a plan that the run must still find right; `accept_fewer` lets deletes go on although subscriptions
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
-    `exports` narrow the run to those; empty means all.  `causes` lets through what waits for being named.  With `claim`
-    the run only takes over automations that another app wrote last, and those of `former_instance`.
+    `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
+    for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
+    `former_instance`.
+
+    Raises:
+        ValueError: a list that narrows the run is empty.
     """
 
     caller: Caller
-    subscriptions: Collection[str] = ()
-    management_groups: Collection[str] = ()
-    exports: Collection[str] = ()
+    subscriptions: Collection[str] | None = None
+    management_groups: Collection[str] | None = None
+    exports: Collection[str] | None = None
     causes: Collection[Cause] = ()
     claim: bool = False
     former_instance: str = ""
@@ -75,6 +82,21 @@ class Request:
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
     progress: Callable[[Outcome], None] | None = None
+
+    def __post_init__(self) -> None:
+        for given in (self.subscriptions, self.management_groups, self.exports):
+            if given is not None and not given:
+                raise ValueError("a list that narrows a run is empty: name something, or leave it out to mean all")
+
+    @property
+    def scope(self) -> dict[str, list[str]]:
+        """What the run is narrowed to; empty for the whole tenant."""
+        parts = {
+            "subscriptions": self.subscriptions,
+            "managementGroups": self.management_groups,
+            "exports": self.exports,
+        }
+        return {name: sorted(given) for name, given in parts.items() if given}
 
 
 @dataclass
@@ -292,9 +314,7 @@ class Reconciler:
     def _asked(self, request: Request) -> dict[str, Any]:
         guards = request.guards(self._guards)
         return {
-            "subscriptions": sorted(request.subscriptions),
-            "managementGroups": sorted(request.management_groups),
-            "exports": sorted(request.exports),
+            **request.scope,
             "causes": sorted(cause.value for cause in request.causes),
             "claim": request.claim,
             "formerInstance": request.former_instance,
@@ -329,7 +349,9 @@ class Reconciler:
         run.report = replace(run.report, exports=[config.name for config in configs], unreadable=unreadable)
         scopes = [config.scope for config in configs]
         groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
-        inventory = await self._discover(run.graph, run.arm, sorted(groups))
+        asked = {*groups, *(request.management_groups or ())}
+        inventory = await self._discover(run.graph, run.arm, sorted(asked))
+        Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
         fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
         run.done, unknown = await self.reports.done(self._clock.now())
@@ -348,11 +370,18 @@ class Reconciler:
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
 
     async def _plan(
-        self, run: _Run, request: Request, loaded: LoadedExports, configs: Sequence[ExportConfig], inventory: Inventory
+        self,
+        run: _Run,
+        request: Request,
+        loaded: LoadedExports,
+        configs: Sequence[ExportConfig],
+        inventory: Inventory,
     ) -> Plan:
         settings = self._settings
         prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
         numbers = {export.name: export.number for export in loaded.exports}
+        known = KnownNames.of(inventory.subscriptions)
+        unknown = {config.name: scope_findings(config.scope, inventory.subscriptions, known) for config in configs}
         declaration = Declaration(
             desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared, numbers),
             {config.name for config in configs},
@@ -360,12 +389,15 @@ class Reconciler:
             tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
             loaded.deleted,
             {problem.name for problem in loaded.problems},
+            {name: found for name, found in unknown.items() if found},
+            tuple(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
+            {config.name for config in configs if depends_on_groups(config.scope)},
         )
         guards = request.guards(self._guards)
         # Limits that were raised for this run are for what this run does.
         terms = Terms(guards, run.writer, request.causes, run.done if guards == self._guards else Done())
-        narrowing = _narrowing(request, inventory.subscriptions)
-        return make_plan(declaration, inventory, settings.instance_id, terms, narrowing)
+        chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
+        return make_plan(declaration, inventory, settings.instance_id, terms, chosen)
 
     @property
     def _guards(self) -> Guards:
@@ -442,9 +474,9 @@ def _again(asked: Mapping[str, Any], caller: Caller) -> Request:
     limits = partial(raised, max_deletes=asked.get("max_deletes"), percent=asked.get("max_change_percent"))
     return Request(
         caller,
-        subscriptions=asked.get("subscriptions", ()),
-        management_groups=asked.get("managementGroups", ()),
-        exports=asked.get("exports", ()),
+        subscriptions=asked.get("subscriptions"),
+        management_groups=asked.get("managementGroups"),
+        exports=asked.get("exports"),
         causes=[Cause(cause) for cause in asked.get("causes", ())],
         claim=asked.get("claim", False),
         former_instance=asked.get("formerInstance", ""),
@@ -454,19 +486,6 @@ def _again(asked: Mapping[str, Any], caller: Caller) -> Request:
 
 
 _NO_FILES = "the store holds no export file; if that is meant, run `apply --accept-fewer`"
-
-
-def _narrowing(request: Request, subscriptions: Sequence[Subscription]) -> Callable[[Item], bool] | None:
-    """Which items a narrowed request looks at; None for all."""
-    exports = set(request.exports)
-    places: set[str] | None = None
-    if request.subscriptions or request.management_groups:
-        groups = {group.lower() for group in request.management_groups}
-        places = {name.lower() for name in request.subscriptions}
-        places |= {subscription.id.lower() for subscription in subscriptions if groups & {*subscription.ancestors}}
-    if places is None and not exports:
-        return None
-    return lambda item: (places is None or item.id.key[0] in places) and (not exports or item.export in exports)
 
 
 def _first_line(error: Exception) -> str:

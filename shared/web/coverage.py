@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import SNAPSHOT
+from shared.exports.scope_findings import UnknownName
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
 from shared.watch.matrix import statuses
 from shared.watch.requirement_verdicts import Verdict, judge
 from shared.web import request_parameters, serialization
+from shared.web.problems import BAD_REQUEST, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -65,7 +67,10 @@ def _chosen(call: Call, survey: TenantState) -> Iterable[SubscriptionCoverage]:
     asked = call.request.params
     subscription, tenant = asked.get("subscription", "").lower(), asked.get("tenant", "").lower()
     group = asked.get("managementGroup", "")
-    below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    try:
+        below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    except UnknownName as unknown:
+        raise ApiError(BAD_REQUEST, str(unknown)) from None
     for each in survey.coverage:
         if subscription and each.subscription_id.lower() != subscription:
             continue

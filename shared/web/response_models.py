@@ -100,17 +100,22 @@ _Kind = Literal[
 ]
 
 
+def _some(description: str) -> Any:
+    """A list that is left out to mean all, and never empty."""
+    return Field(default_factory=list, min_length=1, max_length=1000, description=description)
+
+
 class _Scoped(_Body):
-    subscriptions: list[_Guid] = Field([], max_length=1000, description="Only these subscriptions, by id.")
-    management_groups: list[_Name] = Field([], max_length=1000, description="Only subscriptions below these.")
+    subscriptions: list[_Guid] = _some("Only these subscriptions, by id.")
+    management_groups: list[_Name] = _some("Only subscriptions below these.")
 
 
 class PlanRequest(_Scoped):
     """Say what a reconcile would change; it writes nothing."""
 
     kind: Literal["plan"]
-    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
     max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
     max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
 
@@ -122,8 +127,8 @@ class ReconcileRequest(_Scoped):
     """
 
     kind: Literal["reconcile"]
-    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
     max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
     max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
 
@@ -139,7 +144,7 @@ class BackfillRequest(_Scoped):
     """Send the present records through the pipeline: what streaming never sent, being there before."""
 
     kind: Literal["backfill"]
-    kinds: list[_Kind] = Field([], max_length=1000, description="Only these kinds of record.")
+    kinds: list[_Kind] = _some("Only these kinds of record.")
     export: _Name = Field("", description="Only what this export would send.")
 
 

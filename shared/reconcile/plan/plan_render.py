@@ -30,6 +30,7 @@ def markdown(plan: Plan) -> str:
     lines = [f"### Defender Export plan: {summary(plan)}", ""]
     lines += [f"> **Held back:** {_escaped(reason)}\n" for reason in plan.guards]
     lines += [f"> **Discovery is incomplete:** {_escaped(reason)}\n" for reason in plan.reasons]
+    lines += [f"> **Not in force:** {_escaped(finding)}\n" for finding in plan.findings]
     lines += [f"> **Warning:** {_escaped(warning)}\n" for warning in plan.warnings]
     lines += [f"- {_escaped(line)}" for words in plan.written for line in _words(words)] + [""] * bool(plan.written)
     for action in _SIGNS:
@@ -79,6 +80,8 @@ def _lines(plan: Plan, *, colour: bool) -> Iterator[str]:
         yield _coloured(f"! discovery is incomplete, so nothing is deleted: {reason}", "!", colour=colour)
     for reason in plan.guards:
         yield _coloured(f"! held back: {reason}", "!", colour=colour)
+    for finding in plan.findings:
+        yield _coloured(f"! {finding}", "!", colour=colour)
     for warning in plan.warnings:
         yield _coloured(f"! warning: {warning}", "!", colour=colour)
     yield f"Plan: {summary(plan)}."

@@ -222,7 +222,15 @@ def make_plan(
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     ordered = tuple(items[key] for key in sorted(items))
-    return Plan(ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold, _in_words(ordered))
+    return Plan(
+        ordered,
+        tuple(inventory.reasons),
+        held,
+        declaration.warnings,
+        stands.hold,
+        _in_words(ordered),
+        declaration.findings,
+    )
 
 
 def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
@@ -296,6 +304,15 @@ def _unless_read_only(item: Item, subscription: Subscription | None) -> Item:
     return item
 
 
+def _unselected(item: Item, declaration: Declaration, subscription: Subscription | None) -> Item:
+    """The delete of an automation whose subscription its export does not select, where that is certain."""
+    if unknown := declaration.unknown.get(item.export):
+        return item.blocked(f"the scope of {item.export} names what is not known, so it may mean more: {unknown[0]}")
+    if item.export in declaration.by_group and subscription is not None and not subscription.placed:
+        return item.blocked("the management groups of the subscription are not known, so it may still be selected")
+    return replace(item, reason=f"the subscription is no longer in the scope of {item.export}")
+
+
 def _undeclared(
     automation: Live,
     declaration: Declaration,
@@ -326,5 +343,5 @@ def _undeclared(
             return item.blocked(f"its successor {successor.id.name} can't be made")
         item = replace(item, reason=f"the export {export} moved to {successor.id.resource_group}/{successor.id.name}")
     else:
-        item = replace(item, reason=f"the subscription is no longer in the scope of {export}")
+        item = _unselected(item, declaration, subscriptions.get(automation.id.subscription_id.lower()))
     return _unless_read_only(item, subscriptions.get(automation.id.subscription_id.lower()))

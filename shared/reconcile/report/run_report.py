@@ -111,7 +111,8 @@ class Report:
             return "Failed"
         if self.waiting:
             return "Partial"
-        if any(outcome.status in _INCOMPLETE for outcome in self.outcomes) or self.unreadable or self.plan.reasons:
+        doubts = self.unreadable or self.plan.reasons or self.plan.findings
+        if doubts or any(outcome.status in _INCOMPLETE for outcome in self.outcomes):
             return "Partial"
         return "Blocked" if self.plan.guards else "Succeeded"
 
@@ -129,7 +130,7 @@ class Report:
             return ""
         waits = f"{len(self.plan.writes)} changes wait for approval: `defender-export approve {self.run_id}`"
         told = [waits] if self.waiting else []
-        return "; ".join([*told, *self.plan.guards, *self.plan.reasons, *files, *left])
+        return "; ".join([*told, *self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left])
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready data; automations that need nothing are only counted."""
@@ -159,6 +160,7 @@ class Report:
             "complete": not self.plan.reasons,
             "incompleteBecause": list(self.plan.reasons),
             "guards": list(self.plan.guards),
+            "findings": list(self.plan.findings),
             "warnings": list(self.plan.warnings),
             "exports": list(self.exports),
             "unreadable": dict(self.unreadable),
