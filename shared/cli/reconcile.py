@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,9 @@ def register(commands: Commands) -> None:
     form.add_argument("--json", action="store_true", help="the plan as JSON")
     form.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
+    plan.add_argument(
+        "--keep", action="store_true", help="leave a report, for `approve`; else nothing is written anywhere"
+    )
     plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
     plan.set_defaults(run=with_services(_plan))
 
@@ -82,7 +86,7 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.plan.plan_render import markdown
     from shared.reconcile.plan.saved_plan import plan_as_dict
 
-    report = await services.reconciler.plan(_request(arguments))
+    report = await services.reconciler.plan(replace(_request(arguments), keep=arguments.keep))
     document = plan_as_dict(report.plan, report.instance_id)
     if arguments.out:
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -93,7 +97,7 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     else:
         _show(report.plan, arguments)
         _show_unreadable(report)
-        if report.plan.writes:
+        if arguments.keep and report.plan.writes:
             print(f"Run {report.run_id}; where RECONCILE_MODE is approve: `defender-export approve {report.run_id}`.")
     if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
         return CHANGES

@@ -9,6 +9,7 @@ import argparse
 import getpass
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ async def _claim(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.run import Request
 
     request = Request(Caller("cli", getpass.getuser()), claim=True, former_instance=arguments.former)
-    planned = await services.reconciler.plan(request)
+    planned = await services.reconciler.plan(replace(request, keep=False))
     print(terminal(planned.plan, colour=False))
     if not planned.plan.writes:
         print("there is nothing to take over")

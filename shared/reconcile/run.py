@@ -65,7 +65,7 @@ class Request:
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
     `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
     for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
-    `former_instance`.
+    `former_instance`.  Without `keep` a plan leaves no report and no row, and so needs no right to write.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -82,6 +82,7 @@ class Request:
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
     progress: Callable[[Outcome], None] | None = None
+    keep: bool = True
 
     def __post_init__(self) -> None:
         for given in (self.subscriptions, self.management_groups, self.exports):
@@ -260,7 +261,9 @@ class Reconciler:
 
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
-        await self.reports.save(run.report)
+        keep = request.keep or mode != "plan"
+        if keep:
+            await self.reports.save(run.report)
         try:
             if mode == "plan":
                 await self._look(run, request)
@@ -280,7 +283,7 @@ class Reconciler:
             run.report = replace(run.report, failure=f"{type(error).__name__}: {_first_line(error)}")
             raise
         finally:
-            await asyncio.shield(self._finish(run))
+            await asyncio.shield(self._finish(run, keep=keep))
         return run.report
 
     def _begin(self, request: Request, mode: str) -> _Run:
@@ -446,7 +449,7 @@ class Reconciler:
         await self.reports.save(run.report)  # who let it through is known even of a run that is killed
         return True
 
-    async def _finish(self, run: _Run) -> None:
+    async def _finish(self, run: _Run, *, keep: bool) -> None:
         """Leave the report, the row and the log line; a report that can't be kept does not undo the run."""
         from azure.core.exceptions import AzureError
 
@@ -454,6 +457,8 @@ class Reconciler:
         outcomes = run.applying.outcomes if run.applying else ()
         run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests, running=False)
         _log(run.report, "run ended", outcome=run.report.outcome, reason=run.report.reason, **run.report.counts)
+        if not keep:
+            return
         try:
             await self.reports.save(run.report)
             await self.reports.expire()
