@@ -9,15 +9,18 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic.alias_generators import to_camel
+
 from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportNotFound
 from shared.exports.rule_sets import Source
 from shared.exports.scope_findings import UnknownName
-from shared.exports.store import ExportNotFound
+from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedError
+from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError
 from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:
@@ -212,7 +215,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
         "records": len(records),
         "sent": sum(_sends(sources, record) for record in records),
         "reasons": reasons,
-        "counts": [asdict(line) for line in counts],
+        "counts": [{to_camel(name): value for name, value in asdict(line).items()} for line in counts],
     }
 
 
@@ -226,7 +229,7 @@ def _refusing_unknown() -> Iterator[None]:
 
 
 def _request(job: Job) -> Any:
-    from shared.reconcile.plan.guards import raised
+    from shared.reconcile.plan.change_limits import raised
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
     from shared.reconcile.run import Request

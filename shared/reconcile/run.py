@@ -22,19 +22,20 @@ from shared.clock import Clock
 from shared.exports.scope_findings import KnownNames, scope_findings
 from shared.exports.scope_selection import depends_on_groups
 from shared.reconcile.apply.executor import Apply, Outcome
-from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
+from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
-from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
-from shared.reconcile.discover.baseline import fallen
+from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.discover.inventory import from_graph, from_lists
+from shared.reconcile.discover.missing_subscriptions import fallen
+from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
+from shared.reconcile.plan.change_limits import Done, Guards, raised
 from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
-from shared.reconcile.plan.guards import Done, Guards, raised
-from shared.reconcile.plan.marks import Writer, highest_number
 from shared.reconcile.plan.model import WRITES, Cause, Declaration, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
+from shared.reconcile.plan.provenance_tags import Writer, highest_number
 from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, refuse_if_stale
 from shared.reconcile.report.approvals import VALID, Approval, ApprovalRefused, Approvals
 from shared.reconcile.report.report_store import Reports
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
     from shared.azure.clients import Clients
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
     from shared.settings import Settings
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
@@ -65,7 +67,9 @@ class Request:
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
     `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
     for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
-    `former_instance`.  Without `keep` a plan leaves no report and no row, and so needs no right to write.
+    `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
+    row, since it says nothing about what is in force.  Nor does a plan without `keep`, which so needs no right to
+    write.  `planned` is called before the first write, `progress` after each.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -75,12 +79,14 @@ class Request:
     subscriptions: Collection[str] | None = None
     management_groups: Collection[str] | None = None
     exports: Collection[str] | None = None
+    propose: Callable[[LoadedExports], LoadedExports] | None = None
     causes: Collection[Cause] = ()
     claim: bool = False
     former_instance: str = ""
     reviewed: Plan | None = None
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
+    planned: Callable[[Report], None] | None = None
     progress: Callable[[Outcome], None] | None = None
     keep: bool = True
 
@@ -108,6 +114,7 @@ class _Run:
     arm: Arm
     graph: Graph
     destinations: Destinations
+    kept: bool = True
     lease: RunLease | None = None
     applying: Apply | None = None
     writer: Writer = field(default_factory=Writer)
@@ -159,7 +166,7 @@ class Reconciler:
         return self._clients.blobs.get_container_client(self._settings.reports_container)
 
     async def plan(self, request: Request) -> Report:
-        """Say what would change; nothing is written to Azure Resource Manager."""
+        """Say what would change, of what is stored or of what is proposed; Azure Resource Manager sees no write."""
         return await self._carry_out(request, "plan")
 
     async def apply(self, request: Request) -> Report:
@@ -167,7 +174,10 @@ class Reconciler:
 
         Raises:
             StalePlan: the reviewed plan no longer fits; nothing was written.
+            ValueError: the request proposes what is not stored.
         """
+        if request.propose:
+            raise ValueError("what is proposed can't be applied before it is stored")
         return await self._carry_out(request, "apply")
 
     async def tick(self) -> Report:
@@ -261,8 +271,8 @@ class Reconciler:
 
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
-        keep = request.keep or mode != "plan"
-        if keep:
+        run.kept = request.propose is None and (request.keep or mode != "plan")
+        if run.kept:
             await self.reports.save(run.report)
         try:
             if mode == "plan":
@@ -283,7 +293,7 @@ class Reconciler:
             run.report = replace(run.report, failure=f"{type(error).__name__}: {_first_line(error)}")
             raise
         finally:
-            await asyncio.shield(self._finish(run, keep=keep))
+            await asyncio.shield(self._finish(run))
         return run.report
 
     def _begin(self, request: Request, mode: str) -> _Run:
@@ -339,7 +349,10 @@ class Reconciler:
     async def _look(self, run: _Run, request: Request) -> None:
         """Discover and plan."""
         settings = self._settings
-        loaded = run.loaded = await self._exports.load_all()
+        loaded = await self._exports.load_all()
+        if request.propose:
+            loaded = request.propose(loaded)
+        run.loaded = loaded
         configs = [export.config for export in loaded.exports]
         unreadable = {
             problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
@@ -354,6 +367,8 @@ class Reconciler:
         groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
         asked = {*groups, *(request.management_groups or ())}
         inventory = await self._discover(run.graph, run.arm, sorted(asked))
+        if request.subscriptions:
+            request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
         Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
         fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
@@ -416,6 +431,8 @@ class Reconciler:
             refuse_if_stale(request.reviewed, run.report.plan)
         if run.report.waiting and not await self._let_through(run):
             return
+        if request.planned:
+            request.planned(run.report)
         if run.loaded is not None and not (request.claim or run.report.plan.hold):
             run.writer = replace(run.writer, number=await self._exports.take_on(run.loaded))
             run.report = replace(run.report, store_number=max(run.writer.number, run.report.store_number))
@@ -449,7 +466,7 @@ class Reconciler:
         await self.reports.save(run.report)  # who let it through is known even of a run that is killed
         return True
 
-    async def _finish(self, run: _Run, *, keep: bool) -> None:
+    async def _finish(self, run: _Run) -> None:
         """Leave the report, the row and the log line; a report that can't be kept does not undo the run."""
         from azure.core.exceptions import AzureError
 
@@ -457,7 +474,7 @@ class Reconciler:
         outcomes = run.applying.outcomes if run.applying else ()
         run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests, running=False)
         _log(run.report, "run ended", outcome=run.report.outcome, reason=run.report.reason, **run.report.counts)
-        if not keep:
+        if not run.kept:
             return
         try:
             await self.reports.save(run.report)
@@ -490,7 +507,7 @@ def _again(asked: Mapping[str, Any], caller: Caller) -> Request:
     )
 
 
-_NO_FILES = "the store holds no export file; if that is meant, run `apply --accept-fewer`"
+_NO_FILES = "the store holds no export file: put some into it with `push`; if none is meant, run `apply --accept-fewer`"
 
 
 def _first_line(error: Exception) -> str:

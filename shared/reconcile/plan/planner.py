@@ -22,9 +22,9 @@ from shared.reconcile.plan.automation_diff import (
     same_location,
     sources_in_words,
 )
-from shared.reconcile.plan.guards import Done, Guards, block, hold_back
-from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
+from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")

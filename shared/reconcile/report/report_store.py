@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.azure.storage_time import storage_time
-from shared.reconcile.plan.guards import WINDOW, Done
+from shared.reconcile.plan.change_limits import WINDOW, Done
 from shared.reconcile.report.approvals import FOLDER as APPROVALS
 from shared.reconcile.report.run_report import Report
 

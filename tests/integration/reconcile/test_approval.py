@@ -12,7 +12,7 @@ from local.certs import Certificates
 from local.tenant import synthetic_tenant
 from shared.jobs.model import Job
 from shared.jobs.runners import Runners
-from shared.reconcile.plan.guards import raised
+from shared.reconcile.plan.change_limits import raised
 from shared.reconcile.plan.saved_plan import plan_as_dict, plan_from_dict
 from shared.reconcile.report.approvals import FOLDER, ApprovalRefused
 from shared.reconcile.report.run_report import Report

@@ -8,7 +8,7 @@ import pytest
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
-from shared.reconcile.plan.guards import raised
+from shared.reconcile.plan.change_limits import raised
 from shared.reconcile.report.report_store import DAY_BLOB
 from shared.reconcile.run import Request
 from tests.integration.reconcile.world import ME, World, world

@@ -13,7 +13,7 @@ from shared.exports.compiler import FINGERPRINT_TAG
 from shared.exports.model import ExportConfig
 from shared.reconcile.apply.executor import Status
 from shared.reconcile.arm.arm_client import Arm
-from shared.reconcile.destinations.connection_keys import KeyedDestinations
+from shared.reconcile.destinations.event_hub_keys import KeyedDestinations
 from shared.reconcile.plan.desired import Prepared
 from shared.reconcile.plan.model import Cause
 from shared.reconcile.run import Reconciler, Request
