@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,12 +20,13 @@ from shared.exports.rule_sets import Source
 from shared.exports.scope_findings import UnknownName
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError
+from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError, WaitingError
 from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
+    from shared.reconcile.report.run_report import Report
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantStateReader
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 # All of a job's records count as enqueued when it was asked for.
 Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
 SUBSCRIPTIONS_A_STEP = 20
+# A run ends within minutes, whatever it is; what holds the lease for longer than this is none.
+WAITS_AT_MOST = timedelta(hours=1)
 RECORDS_A_BATCH = 1000
 
 
@@ -89,9 +92,9 @@ class Runners:
         if self._reconciler.by_approval and not job.arguments:
             from shared.reconcile.report.run_report import Caller
 
-            return (await self._reconciler.carry_out_approved(Caller("job", job.actor))).as_dict()
+            return _done(await self._reconciler.carry_out_approved(Caller("job", job.actor)), job, progress)
         with _refusing_unknown():
-            return (await self._reconciler.apply(_request(job))).as_dict()
+            return _done(await self._reconciler.apply(_request(job)), job, progress)
 
     async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Say that the stored files are meant as they are."""
@@ -105,7 +108,7 @@ class Runners:
         progress.say("taking over")
         former = str(job.arguments.get("formerInstance", ""))
         request = replace(_request(job), claim=True, former_instance=former)
-        return (await self._reconciler.apply(request)).as_dict()
+        return _done(await self._reconciler.apply(request), job, progress)
 
     async def preview(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """How many present records each rule set of an export would send."""
@@ -217,6 +220,21 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
         "reasons": reasons,
         "counts": [{to_camel(name): value for name, value in asdict(line).items()} for line in counts],
     }
+
+
+def _done(report: Report, job: Job, progress: Progress) -> Mapping[str, Any]:
+    """The report of a run that wrote.
+
+    Raises:
+        WaitingError: another run was writing, so that nothing was done yet.
+        JobRefusedError: another run has been writing for as long as a job waits.
+    """
+    if not report.skipped:
+        return report.as_dict()
+    if report.ended - job.created > WAITS_AT_MOST:
+        raise JobRefusedError(f"it waited for {WAITS_AT_MOST}, and {report.skipped}")
+    progress.say(f"waiting: {report.skipped}")
+    raise WaitingError
 
 
 @contextmanager

@@ -20,12 +20,13 @@ from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
 from shared.exports.scope_findings import KnownNames, scope_findings
-from shared.exports.scope_selection import depends_on_groups
+from shared.exports.scope_selection import depends_on_groups, selects
 from shared.reconcile.apply.executor import Apply, Outcome
 from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
+from shared.reconcile.destinations.registration import closed, unregistered, without_automations
 from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.discover.missing_subscriptions import fallen
 from shared.reconcile.discover.subscription_names import named
@@ -371,7 +372,8 @@ class Reconciler:
             request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
         Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
-        fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
+        # What could not be read is no sign of rights that were lost.
+        fewer = "" if request.accept_fewer or inventory.reasons else fallen(inventory, baseline.subscriptions)
         run.done, unknown = await self.reports.done(self._clock.now())
         doubts = [*inventory.reasons, *filter(None, (fewer, unknown))]
         run.report = replace(run.report, saw_all=not doubts, store_number=max(loaded.number, baseline.store_number))
@@ -411,11 +413,23 @@ class Reconciler:
             tuple(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
             {config.name for config in configs if depends_on_groups(config.scope)},
         )
+        if reasons := await self._unregistered(run, configs, inventory):
+            declaration = replace(declaration, desired=closed(declaration.desired, reasons))
         guards = request.guards(self._guards)
         # Limits that were raised for this run are for what this run does.
         terms = Terms(guards, run.writer, request.causes, run.done if guards == self._guards else Done())
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
         return make_plan(declaration, inventory, settings.instance_id, terms, chosen)
+
+    async def _unregistered(
+        self, run: _Run, configs: Sequence[ExportConfig], inventory: Inventory
+    ) -> Mapping[str, str]:
+        """Why nothing can be written in subscriptions where Microsoft.Security is not registered."""
+        if self._settings.register_provider:
+            return {}
+        scopes = [config.scope for config in configs if config.enabled]
+        asked = [one.id for one in without_automations(inventory) if any(selects(scope, one) for scope in scopes)]
+        return await unregistered(run.arm, asked, self._settings.apply_concurrency)
 
     @property
     def _guards(self) -> Guards:

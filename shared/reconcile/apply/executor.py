@@ -18,6 +18,7 @@ from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
 from shared.reconcile.arm.automation_contract import writable
 from shared.reconcile.arm.error_explanations import Refusal, explain
 from shared.reconcile.destinations.event_hub_keys import Destinations
+from shared.reconcile.destinations.registration import not_registered
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
@@ -300,10 +301,7 @@ class Apply:
     async def _registered(self, subscription_id: str) -> str:
         """Register Microsoft.Security where that is allowed; returns why it is not registered."""
         if not self._register_provider:
-            return (
-                "Microsoft.Security is not registered in the subscription: run `az provider register --namespace "
-                f"Microsoft.Security --subscription {subscription_id}`, or set REGISTER_PROVIDER to true"
-            )
+            return not_registered(subscription_id)
         if await self._arm.register(subscription_id):
             return ""
         for pause in REGISTRATION_PAUSES:
