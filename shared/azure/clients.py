@@ -164,6 +164,10 @@ class Clients:
         claims = await self._claims()
         return str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "<client id of the app's identity>")
 
+    async def object_id(self) -> str:
+        """The object id of the identity that this process is signed in as; empty where the token names none."""
+        return str((await self._claims()).get("oid") or "")
+
     async def _claims(self) -> dict[str, Any]:
         """What the app's own token says; read for names only, since whom it is for checks it."""
         token = (await self.credential.get_token(self.arm_scope)).token

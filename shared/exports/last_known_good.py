@@ -21,7 +21,8 @@ from shared.exports.yaml_reader import MAX_BYTES
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
 
-_TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason"})
+BY: Final = "by"
+TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason", BY})
 _READS_AT_ONCE: Final = 16
 
 
@@ -138,7 +139,7 @@ class ExportsInForce:
 
         try:
             data = await (await self._blobs.container.download_blob(f"{DELETED}{name}.json")).readall()
-            found = stored_format.read_object("tombstone", data, _TOMBSTONE_MEMBERS)
+            found = stored_format.read_object("tombstone", data, TOMBSTONE_MEMBERS)
         except ResourceNotFoundError:
             return None
         except stored_format.KeptAsIs as kept:

@@ -93,7 +93,9 @@ async def put_export(call: Call) -> func.HttpResponse:
             return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
         match, absent = (before.etag, None) if before else (None, "*")
         try:
-            etag = await call.services.exports.put(name, checked.text, if_match=match, if_none_match=absent)
+            etag = await call.services.exports.put(
+                name, checked.text, if_match=match, if_none_match=absent, by=str(call.actor)
+            )
         except ExportConflict:  # another write came first: what holds now is looked at again
             continue
         except KeptAsIs as kept:
@@ -126,7 +128,7 @@ async def delete_export(call: Call) -> func.HttpResponse:
             return done
         try:
             reason = f"through the API by {call.actor}"
-            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason)
+            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason, by=str(call.actor))
         except ExportNotFound:
             return done
         except ExportConflict:  # it was replaced since it was looked at

@@ -6,10 +6,10 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import __version__
-from shared.reconcile.report.report_store import UNREADABLE
+from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
 from shared.web import serialization
 from shared.web.authorization import marked
@@ -210,16 +210,28 @@ async def _other_releases(services: Services) -> list[str]:
     )
 
 
-async def _last_run(services: Services) -> str:
-    if not _runs_here(CONTROL):
-        return "another app reconciles: ask that one"
-    reports = services.reconciler.reports
-    now = datetime.now(UTC)
-    report = None
+async def _newest_run(reports: Reports, now: datetime) -> dict[str, Any] | None:
+    """The newest run that did something; None before the first.
+
+    Raises:
+        NotWell: each of the last ones only met another one's lease, which ends by itself within a minute.
+    """
+    skipped = ""
     for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
         report = await reports.read(run_id)
         if report is not None and report["outcome"] != "Skipped":
-            break  # a skipped run says only that another one was under way
+            return report
+        skipped = skipped or (report["reason"] if report else "")
+    if skipped:
+        raise NotWell(f"no run of the last {_RUNS_LOOKED_AT} did anything: {skipped}")
+    return None
+
+
+async def _last_run(services: Services) -> str:
+    if not _runs_here(CONTROL):
+        return "another app reconciles: ask that one"
+    now = datetime.now(UTC)
+    report = await _newest_run(services.reconciler.reports, now)
     if report is None:
         return "no run yet"
     if report["outcome"] == UNREADABLE:

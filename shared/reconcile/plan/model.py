@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from shared.reconcile.model import Desired, ResourceId
 from shared.reconcile.plan.automation_diff import Change
@@ -42,7 +43,7 @@ class Item:
 
     `wanted` is the action that a blocked item would have taken.  `cause` is why an update is needed: only drift counts
     for the guards, and what a new release would write waits until a run names that cause.  With `retag` these tags are
-    written and nothing else.
+    written and nothing else.  `digest` stands for the body of an item that was read from a saved plan.
     """
 
     action: Action
@@ -54,10 +55,20 @@ class Item:
     desired: Desired | None = field(default=None, compare=False, repr=False)
     cause: Cause | None = None
     retag: Mapping[str, str] = field(default_factory=dict)
+    digest: str = field(default="", compare=False)
 
     def blocked(self, reason: str) -> Item:
         """The same automation, left alone for `reason`."""
         return replace(self, action=Action.BLOCKED, reason=reason, wanted=self.action)
+
+
+class Written(NamedTuple):
+    """What the automations of an export that a plan writes send and where to, in words, and how many they are."""
+
+    export: str
+    destination: str
+    sends: tuple[str, ...]
+    automations: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Plan:
 
     `reasons` say why discovery may be incomplete, `guards` which guards held something back, `findings` what is wrong
     with the declaration as a whole, `warnings` what looks wrong with a destination.  `hold` is why the instance may
-    write nothing at all.
+    write nothing at all.  `written` says in words what would be written.
     """
 
     items: tuple[Item, ...]
@@ -74,6 +85,7 @@ class Plan:
     guards: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     hold: str = ""
+    written: tuple[Written, ...] = ()
     findings: tuple[str, ...] = ()
 
     @property

@@ -15,9 +15,15 @@ from dataclasses import dataclass, field, replace
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
-from shared.reconcile.plan.automation_diff import Change, diff, same_location
-from shared.reconcile.plan.change_limits import Guards, block, hold_back
-from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.automation_diff import (
+    Change,
+    destination_in_words,
+    diff,
+    same_location,
+    sources_in_words,
+)
+from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
+from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
@@ -39,11 +45,12 @@ _SEVERAL_SCOPES_ADOPTED = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a plan is made under: the guards, who writes, and the causes that the run names."""
+    """What a plan is made under: the guards, who writes, the causes that the run names, and what was done today."""
 
     guards: Guards = field(default_factory=Guards)
     writer: Writer = field(default_factory=Writer)
     causes: Collection[Cause] = ()
+    done: Done = field(default_factory=Done)
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -205,18 +212,36 @@ def make_plan(
     for key, automation in live.items():
         if key not in items:
             items[key] = _undeclared(automation, declaration, placed, subscriptions, instance_id)
-    if chosen:
-        items = {key: item for key, item in items.items() if chosen(item)}
     if not inventory.complete:
         block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
-    held = hold_back(items, terms.guards, owned_count)
+    held = hold_back(items, terms.guards, owned_count, terms.done)
+    if chosen:  # only now: many narrowed runs may do no more than one whole run
+        items = {key: item for key, item in items.items() if chosen(item)}
+        held = tuple(each for each in held if any(item.reason == each for item in items.values()))
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     ordered = tuple(items[key] for key in sorted(items))
     return Plan(
-        ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold, findings=declaration.findings
+        ordered,
+        tuple(inventory.reasons),
+        held,
+        declaration.warnings,
+        stands.hold,
+        _in_words(ordered),
+        declaration.findings,
     )
+
+
+def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
+    """What the items write and where to, once for all automations of an export that do the same."""
+    counted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+    for item in items:
+        if item.action in WRITES and (desired := item.desired) is not None:
+            where = destination_in_words(desired.body)
+            there = f"{where} in tenant {desired.tenant_id}" if desired.tenant_id else where
+            counted[item.export, there, sources_in_words(desired.body)] += 1
+    return tuple(Written(*words, number) for words, number in sorted(counted.items()))
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:

@@ -86,9 +86,18 @@ def mark_tags(writer: Writer, applied: str) -> dict[str, str]:
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """What identifies a compiled body, apart from the key's fingerprint: 16 hexadecimal digits of its SHA-256."""
+    """What identifies a compiled body, apart from the key's fingerprint: 16 hexadecimal digits of its SHA-256.
+
+    The name of the key's rule is left out: the marks of releases that did not compile it are still to be read.
+    """
     tags = {name: value for name, value in (body.get("tags") or {}).items() if name != FINGERPRINT_TAG}
-    text = json.dumps([tags, body.get("properties")], sort_keys=True, separators=(",", ":"))
+    properties = dict(body.get("properties") or {})
+    if "actions" in properties:
+        properties["actions"] = [
+            {name: value for name, value in action.items() if name != "sasPolicyName"}
+            for action in properties["actions"]
+        ]
+    text = json.dumps([tags, properties], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
