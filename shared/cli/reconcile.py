@@ -108,7 +108,7 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
     else:
         if report.skipped:
             print(report.skipped)
-        for reason in (*report.plan.reasons, *report.plan.guards, *report.plan.warnings):
+        for reason in (*report.plan.reasons, *report.plan.guards, *report.plan.rollouts, *report.plan.warnings):
             print(f"! {reason}")
         _show_unreadable(report)
         counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)

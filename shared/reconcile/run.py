@@ -25,7 +25,7 @@ from shared.reconcile.destinations.connection_keys import Destinations, KeyedDes
 from shared.reconcile.discover.baseline import fallen
 from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.model import Inventory, Subscription
-from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
+from shared.reconcile.plan.desired import Prepared, desired_automations, oversized, rollouts
 from shared.reconcile.plan.guards import Guards
 from shared.reconcile.plan.marks import Writer, highest_number
 from shared.reconcile.plan.model import Cause, Declaration, Item, Plan
@@ -274,9 +274,10 @@ class Reconciler:
             tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
             loaded.deleted,
             {problem.name for problem in loaded.problems},
+            rollouts=rollouts(configs, prepared),
         )
         guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))
-        terms = Terms(guards, run.writer, request.causes)
+        terms = Terms(guards, run.writer, request.causes, self._clock.now())
         narrowing = _narrowing(request, inventory.subscriptions)
         return make_plan(declaration, inventory, settings.instance_id, terms, narrowing)
 
@@ -297,6 +298,7 @@ class Reconciler:
             self._settings.instance_id,
             writer=run.writer,
             pause=self._clock.sleep,
+            now=self._clock.now,
             concurrency=self._settings.apply_concurrency,
             register_provider=self._settings.register_provider,
             progress=request.progress,

@@ -331,6 +331,7 @@ class Run(_Body):
     complete: bool
     incomplete_because: list[str]
     guards: list[str]
+    rollouts: list[str] = []
     warnings: list[str] = []
     exports: list[str]
     unreadable: dict[str, str]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
-from shared.reconcile.model import Desired, ResourceId
+from shared.reconcile.model import Desired, ResourceId, Subscription
 from shared.reconcile.plan.automation_diff import Change
 
 
@@ -33,6 +35,7 @@ class Cause(StrEnum):
     CLAIM = "claim"
 
 
+REST: Final = "all others"
 WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE})
 
 
@@ -42,7 +45,7 @@ class Item:
 
     `wanted` is the action that a blocked item would have taken.  `cause` is why an update is needed: only drift counts
     for the guards, and what a new release would write waits until a run names that cause.  With `retag` these tags are
-    written and nothing else.
+    written and nothing else.  `waits` says that it is held back until its turn in a rollout.
     """
 
     action: Action
@@ -54,6 +57,7 @@ class Item:
     desired: Desired | None = field(default=None, compare=False, repr=False)
     cause: Cause | None = None
     retag: Mapping[str, str] = field(default_factory=dict)
+    waits: bool = field(default=False, compare=False)
 
     def blocked(self, reason: str) -> Item:
         """The same automation, left alone for `reason`."""
@@ -65,7 +69,8 @@ class Plan:
     """Every automation that the declaration or the tenant knows, with its action.
 
     `reasons` say why discovery may be incomplete, `guards` which guards held something back, `warnings` what looks
-    wrong with a destination.  `hold` is why the instance may write nothing at all.
+    wrong with a destination.  `hold` is why the instance may write nothing at all, `rollouts` how far
+    those came that are under way.
     """
 
     items: tuple[Item, ...]
@@ -73,6 +78,7 @@ class Plan:
     guards: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     hold: str = ""
+    rollouts: tuple[str, ...] = ()
 
     @property
     def writes(self) -> tuple[Item, ...]:
@@ -86,12 +92,32 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Rollout:
+    """The order of an export's management groups; `blocked` is why its destination takes nothing now."""
+
+    groups: tuple[str, ...]
+    wait: timedelta
+    blocked: str = ""
+
+    def group_of(self, subscription: Subscription | None) -> int:
+        """The place in the order of the first group that a subscription lies below; what is below none comes last."""
+        ancestors = subscription.ancestors if subscription else ()
+        places = (place for place, group in enumerate(self.groups) if group.lower() in ancestors)
+        return next(places, len(self.groups))
+
+    def name(self, group: int) -> str:
+        """What people call a group of the order."""
+        return self.groups[group] if group < len(self.groups) else REST
+
+
+@dataclass(frozen=True)
 class Declaration:
     """What the export files say: each automation wanted, and which export names exist.
 
     `unreadable` maps the name of an export whose file is invalid, with no good version known, to the reason; `warnings`
     are about destinations.  `deleted` maps the names of deleted exports to the sentence that tells of it; `doubtful`
-    names files that can't be read, also where an earlier version of theirs stands in.
+    names files that can't be read, also where an earlier version of theirs stands in.  `rollouts` has the
+    exports that reach one management group after another.
     """
 
     desired: Iterable[Desired]
@@ -100,3 +126,4 @@ class Declaration:
     warnings: tuple[str, ...] = ()
     deleted: Mapping[str, str] = field(default_factory=dict)
     doubtful: Collection[str] = ()
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)

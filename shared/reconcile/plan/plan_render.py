@@ -29,6 +29,7 @@ def markdown(plan: Plan) -> str:
     """The plan as Markdown, each kind of action folded away below its count."""
     lines = [f"### Defender Export plan: {summary(plan)}", ""]
     lines += [f"> **Held back:** {_escaped(reason)}\n" for reason in plan.guards]
+    lines += [f"> **Under way:** {_escaped(rollout)}\n" for rollout in plan.rollouts]
     lines += [f"> **Discovery is incomplete:** {_escaped(reason)}\n" for reason in plan.reasons]
     lines += [f"> **Warning:** {_escaped(warning)}\n" for warning in plan.warnings]
     for action in _SIGNS:
@@ -75,6 +76,8 @@ def _lines(plan: Plan, *, colour: bool) -> Iterator[str]:
         yield _coloured(f"! discovery is incomplete, so nothing is deleted: {reason}", "!", colour=colour)
     for reason in plan.guards:
         yield _coloured(f"! held back: {reason}", "!", colour=colour)
+    for rollout in plan.rollouts:
+        yield _coloured(f"! {rollout}", "!", colour=colour)
     for warning in plan.warnings:
         yield _coloured(f"! warning: {warning}", "!", colour=colour)
     yield f"Plan: {summary(plan)}."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
@@ -18,9 +19,11 @@ from shared.reconcile.plan.automation_diff import Change, diff, same_location
 from shared.reconcile.plan.guards import Guards, block, hold_back
 from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.rollout import Found, hold_groups
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEY = f"tags.{FINGERPRINT_TAG}"
 _HELD_RELEASE = (
     "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
@@ -30,11 +33,12 @@ _HELD_RELEASE = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a plan is made under: the guards, who writes, and the causes that the run names."""
+    """What a plan is made under: the guards, who writes, the causes that the run names, and the time."""
 
     guards: Guards = field(default_factory=Guards)
     writer: Writer = field(default_factory=Writer)
     causes: Collection[Cause] = ()
+    now: datetime = _LONG_AGO
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -117,7 +121,8 @@ def make_plan(
         item = decide(desired, there, instance_id)
         if item is None:
             continue
-        if there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
+        by_turns = desired.export in declaration.rollouts
+        if there is not None and item.cause is Cause.RELEASE and not (by_turns or Cause.RELEASE in terms.causes):
             item = _held_back(item, there)
         if key in items:
             items[key] = items[key].blocked(f"the exports {items[key].export} and {desired.export} both claim it")
@@ -126,6 +131,8 @@ def make_plan(
     for key, automation in live.items():
         if key not in items:
             items[key] = _undeclared(automation, declaration, placed, subscriptions, instance_id)
+    found = Found(subscriptions, live, instance_id, terms.now, "; ".join(inventory.reasons), terms.causes)
+    turns = hold_groups(items, declaration.rollouts, found, _held_back)
     if chosen:
         items = {key: item for key, item in items.items() if chosen(item)}
     if not inventory.complete:
@@ -135,7 +142,8 @@ def make_plan(
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     ordered = tuple(items[key] for key in sorted(items))
-    return Plan(ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold)
+    warnings = (*declaration.warnings, *turns.warnings)
+    return Plan(ordered, tuple(inventory.reasons), held, warnings, stands.hold, turns.standing)
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:

@@ -104,7 +104,9 @@ class Report:
             return "Failed"
         if any(outcome.status in _INCOMPLETE for outcome in self.outcomes) or self.unreadable or self.plan.reasons:
             return "Partial"
-        return "Blocked" if self.plan.guards else "Succeeded"
+        if self.plan.guards:
+            return "Blocked"
+        return "Partial" if self.plan.rollouts else "Succeeded"
 
     @property
     def reason(self) -> str:
@@ -118,7 +120,7 @@ class Report:
             return "it has not ended; a run that was killed stays so"
         if self.outcome == "Succeeded":
             return ""
-        return "; ".join([*self.plan.guards, *self.plan.reasons, *files, *left])
+        return "; ".join([*self.plan.guards, *self.plan.rollouts, *self.plan.reasons, *files, *left])
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready data; automations that need nothing are only counted."""
@@ -148,6 +150,7 @@ class Report:
             "complete": not self.plan.reasons,
             "incompleteBecause": list(self.plan.reasons),
             "guards": list(self.plan.guards),
+            "rollouts": list(self.plan.rollouts),
             "warnings": list(self.plan.warnings),
             "exports": list(self.exports),
             "unreadable": dict(self.unreadable),
@@ -168,7 +171,7 @@ class Report:
         problems += [
             {"id": str(item.id), "export": item.export, "status": "blocked", "reason": item.reason}
             for item in self.plan.items
-            if item.action is Action.BLOCKED
+            if item.action is Action.BLOCKED and not item.waits
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
         return {
