@@ -26,7 +26,8 @@ _NAME = re.compile(rf"20[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/{RUN_ID.pattern}\.json"
 _MEMBERS: Mapping[str, Any] = {
     "runId": "", "instanceId": "", "trigger": "", "actor": "", "mode": "", "started": "", "ended": "", "seconds": 0.0,
     "outcome": "", "reason": "", "complete": False, "incompleteBecause": [], "guards": [], "rollouts": [],
-    "warnings": [], "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {}, "items": [],
+    "warnings": [], "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {},
+    "items": [],
     "release": "", "writer": "", "storeNumber": 0,
 }  # fmt: skip
 _ADDED = frozenset(
