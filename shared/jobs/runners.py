@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.exports.compiler import compile_sources
@@ -20,7 +20,7 @@ from shared.watch.present_records import Found, PresentRecords, count
 if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
-    from shared.reconcile.run import Reconciler
+    from shared.reconcile.run import Reconciler, Request
     from shared.tenant_state import TenantStateReader
 
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
 SUBSCRIPTIONS_A_STEP = 20
 RECORDS_A_BATCH = 1000
+# A job that finds another run writing asks again, for as long as its caller may still be waiting for it.
+ASKS_AGAIN_AFTER = timedelta(minutes=2)
+WAITS_FOR_A_RUN = timedelta(hours=6)
 
 
 class Clocked(Protocol):
@@ -79,7 +82,7 @@ class Runners:
     async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Reconcile now, whatever RECONCILE_MODE says: the caller has asked for it."""
         progress.say("reconciling")
-        return (await self._reconciler.apply(_request(job))).as_dict()
+        return await self._apply(job, _request(job), progress)
 
     async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Say that the stored files are meant as they are."""
@@ -92,8 +95,19 @@ class Runners:
         """Take over the automations that another app wrote for this instance, and those of a former one."""
         progress.say("taking over")
         former = str(job.arguments.get("formerInstance", ""))
-        request = replace(_request(job), claim=True, former_instance=former)
-        return (await self._reconciler.apply(request)).as_dict()
+        return await self._apply(job, replace(_request(job), claim=True, former_instance=former), progress)
+
+    async def _apply(self, job: Job, request: Request, progress: Progress) -> Mapping[str, Any]:
+        """Apply; while another run writes, the job waits for its turn.
+
+        Raises:
+            UnfinishedError: another run holds the lease.
+        """
+        report = await self._reconciler.apply(request)
+        if report.skipped and datetime.now(UTC) - job.created < WAITS_FOR_A_RUN:
+            progress.say(f"waiting: {report.skipped}")
+            raise UnfinishedError(ASKS_AGAIN_AFTER)
+        return report.as_dict()
 
     async def preview(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """How many present records each rule set of an export would send."""
@@ -206,7 +220,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
     }
 
 
-def _request(job: Job) -> Any:
+def _request(job: Job) -> Request:
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
     from shared.reconcile.run import Request

@@ -26,7 +26,11 @@ HANDED_BACK_UNTIL = timedelta(hours=24)
 
 
 class UnfinishedError(Exception):
-    """Raised by a runner that used up its time: the job is queued again and goes on from its cursor."""
+    """Raised by a runner that did not come to an end: the job is queued again, and goes on from its cursor `after`."""
+
+    def __init__(self, after: timedelta = timedelta()) -> None:
+        super().__init__()
+        self.after = after
 
 
 class JobRefusedError(Exception):
@@ -163,10 +167,10 @@ class JobWorker:
         job = replace(held.job, progress=progress.message, cursor=progress.cursor, heartbeat=now)
         try:
             job = replace(job, state="succeeded", finished=now, result=work.result())
-        except UnfinishedError:
+        except UnfinishedError as unfinished:
             # Not a failed attempt: it goes on where it stopped.
             if await self._try_save(replace(job, state="queued", attempt=attempt - 1), held.etag, attempt):
-                await self._store.announce(job.id)
+                await self._store.announce(job.id, after=unfinished.after)
             return
         except JobRefusedError as refusal:
             job = replace(job, state="failed", finished=now, error=str(refusal))
