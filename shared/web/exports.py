@@ -85,15 +85,21 @@ async def put_export(call: Call) -> func.HttpResponse:
 
 
 async def delete_export(call: Call) -> func.HttpResponse:
-    """Take an export out of the store; the next run removes its automations, within the guards."""
+    """Take an export out of the store; the next run removes its automations, within the guards.
+
+    One whose file was lost, and whose automations are live, is ended the same way.
+    """
     import azure.functions as func
 
     condition = request_parameters.condition(call.request)
     if condition.absent:
         raise ApiError(BAD_REQUEST, "If-None-Match has no meaning here; name the version you delete in If-Match.")
+    name, reason = call.request.route_params["name"], f"through the API by {call.actor}"
     try:
-        reason = f"through the API by {call.actor}"
-        await call.services.exports.delete(call.request.route_params["name"], if_match=condition.match, reason=reason)
+        if condition.match in {None, "*"} and await _lost(call, name):
+            await call.services.exports.end(name, reason=reason)
+        else:
+            await call.services.exports.delete(name, if_match=condition.match, reason=reason)
     except ExportNotFound:
         raise _missing() from None
     except ExportConflict:
@@ -101,6 +107,17 @@ async def delete_export(call: Call) -> func.HttpResponse:
     except KeptAsIs as kept:
         raise ApiError(CONFLICT, str(kept)) from None
     return func.HttpResponse(status_code=204, headers=SECURITY_HEADERS)
+
+
+async def _lost(call: Call, name: str) -> bool:
+    """Whether automations of this instance belong to an export that has no file."""
+    try:
+        await call.services.exports.get(name)
+    except ExportNotFound:
+        state = await call.services.tenant_state.take()
+        live = (each for one in state.coverage for exporters in one.exporters.values() for each in exporters)
+        return any(each.owner == "ours" and each.export == name for each in live)
+    return False
 
 
 async def validate_export(call: Call) -> func.HttpResponse:
