@@ -88,8 +88,9 @@ class FreshnessCheck:
         day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
         outcome = Outcome(now, outcome.health, await self._compare(day), outcome.reasons)
         document = as_document(outcome, tenant.coverage)
-        await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
+        # The rows first: alerts rest on them, and the answer may lie where nothing can be written anew.
         await self._send([*health_rows(document, self._instance_id), *comparison_rows(outcome, self._instance_id)])
+        await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
         for each in outcome.stored:
             if each.lost:
                 log.warning("%s holds %d rows of %s, %d were accepted", each.table, each.stored, day, each.uploaded)

@@ -91,7 +91,11 @@ class RunLease:
             about = await blob.get_blob_properties()
             raise LeaseHeld(about.metadata or {}, endless=about.lease.duration == "infinite") from error
         self._until = asked + self._seconds
-        await blob.set_blob_metadata(dict(self._holder), lease=self._lease)
+        try:
+            await blob.set_blob_metadata(dict(self._holder), lease=self._lease)
+        except HttpResponseError as error:
+            if error.status_code != 409:  # noqa: PLR2004 - under an immutability policy the holder can't be noted
+                raise
         self._renewal = asyncio.create_task(self._renew())
         return self
 
