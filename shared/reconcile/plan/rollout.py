@@ -16,8 +16,8 @@ from shared import __version__
 from shared.exports.compiler import FINGERPRINT_TAG, NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.model import Live, Subscription
-from shared.reconcile.plan.marks import read_mark
 from shared.reconcile.plan.model import Action, Cause, Item, Rollout
+from shared.reconcile.plan.provenance_tags import read_mark
 
 Key = tuple[str, str, str]
 HeldBack = Callable[[Item, Live], Item]
@@ -108,7 +108,7 @@ class _OneRollout:
         for group, gate in self._gates.items():
             for key in self._keys[group]:
                 item, there = self._items[key], self._found.live.get(key)
-                release = item.cause is Cause.RELEASE and item.action is Action.UPDATE and there is not None
+                release = item.cause is Cause.RELEASE and item.action is Action.UPDATE and not item.retag
                 if there is not None and release and not (named or self._let_through[group]):
                     self._items[key] = held_back(item, there)
                 elif gate and self._waits(item, group):

@@ -13,8 +13,7 @@ from shared.reconcile.plan.automation_diff import Change
 from shared.reconcile.plan.model import Action, Cause, Item, Plan
 
 _KIND = "saved plan"
-_NOTES = ("incompleteBecause", "guards", "warnings", "rollouts")
-_MEMBERS = frozenset({"instanceId", "fingerprint", *_NOTES, "counts", "items"})
+_MEMBERS = frozenset({"instanceId", "fingerprint", "incompleteBecause", "guards", "warnings", "counts", "items"})
 _ITEM_MEMBERS = frozenset({"action", "id", "export", "changes", "reason", "wanted", "cause"})
 
 
@@ -31,7 +30,6 @@ def plan_as_dict(plan: Plan, instance_id: str) -> dict[str, Any]:
         "incompleteBecause": list(plan.reasons),
         "guards": list(plan.guards),
         "warnings": list(plan.warnings),
-        "rollouts": list(plan.rollouts),
         "counts": {action.value: number for action, number in sorted(plan.counts.items())},
         "items": [item_as_dict(item) for item in plan.items if item.action is not Action.UNCHANGED or item.reason],
     }
@@ -52,11 +50,11 @@ def plan_from_dict(document: Any, instance_id: str) -> Plan:
         items = tuple(_item_from_dict(entry) for entry in document["items"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the plan can't be read: {error}") from error
-    notes = [document.get(name) or [] for name in _NOTES]
+    notes = [document.get(name) or [] for name in ("incompleteBecause", "guards", "warnings")]
     if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in notes):
         raise ValueError("the plan can't be read: its notes are no lists of sentences")
-    reasons, guards, warnings, under_way = (tuple(each) for each in notes)
-    plan = Plan(items, reasons, guards, warnings, rollouts=under_way)
+    reasons, guards, warnings = (tuple(each) for each in notes)
+    plan = Plan(items, reasons, guards, warnings)
     if (_fingerprint_1(plan) if written == 1 else fingerprint(plan)) != document.get("fingerprint"):
         raise ValueError("the plan was edited; make a new one")
     return plan

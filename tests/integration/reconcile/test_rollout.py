@@ -16,9 +16,9 @@ from local.certs import Certificates
 from local.tenant import synthetic_tenant
 from local.tenant.destinations import add_hub, add_namespace, destinations
 from shared.exports.compiler import compile_automation
-from shared.reconcile.plan.marks import LET_THROUGH_TAG, SINCE_TAG
 from shared.reconcile.plan.model import Action, Cause
 from shared.reconcile.plan.plan_render import markdown, terminal
+from shared.reconcile.plan.provenance_tags import LET_THROUGH_TAG, SINCE_TAG
 from shared.reconcile.report.run_report import Report
 from shared.reconcile.run import Request
 from tests.integration.destinations.test_preflight import deny
@@ -91,7 +91,7 @@ async def settle(here: World) -> None:
 
 
 def told(report: Report) -> str:
-    (line,) = report.plan.rollouts
+    (line,) = (finding for finding in report.plan.findings if finding.startswith("rollout of"))
     return line
 
 
@@ -111,9 +111,9 @@ async def test_a_new_export_reaches_one_group_after_another(here: World) -> None
         assert (await here.apply()).counts["Created"] == 0
     waiting = await here.plan()
     assert "it goes on at" in told(waiting)
-    assert told(waiting) in terminal(waiting.plan)
-    assert "rollout of soc" in markdown(waiting.plan)
-    assert waiting.as_dict()["rollouts"] == [told(waiting)]
+    assert "rollout of soc" in terminal(waiting.plan, waiting.subscriptions)
+    assert "rollout of soc" in markdown(waiting.plan, waiting.subscriptions)
+    assert waiting.as_dict()["findings"] == [told(waiting)]
     assert waiting.row()["Problems"] == []
     later(here)
     assert (await here.apply()).counts["Created"] == SIZE
@@ -238,7 +238,7 @@ async def test_a_release_that_is_let_through_once_goes_on_by_itself(
     assert (await here.apply()).counts["Created"] == 1
     later(here)
     report = await here.apply()
-    assert (report.counts["Updated"], report.plan.rollouts) == (0, ())
+    assert (report.counts["Updated"], report.plan.findings) == (0, ())
     assert "--cause release" in report.plan.items[0].reason + report.plan.items[1].reason
     report = await here.reconciler().apply(Request(ME, causes=[Cause.RELEASE]))
     assert report.counts["Updated"] == SIZE - 1

@@ -30,6 +30,7 @@ from shared.web.problems import ApiError
 from shared.web.request_parameters import after, continuation
 from tests.e2e.job_worker import AheadStore, open_store
 from tests.integration.reconcile.world import World, export, world
+from tests.integration.stored.captured import captured, restore
 from tests.integration.stored.test_draws import drawn
 
 SIZE = 2
@@ -155,20 +156,21 @@ async def draw_plan(here: World, chance: random.Random) -> None:
 
 async def draw_token(here: World, chance: random.Random) -> None:
     del here
-    sound = continuation("25").encode()
-    text = bytearray(sound)
-    for _ in range(chance.randrange(1, 3)):
+    place = "https://app/api/runs"
+    sound = continuation(func.HttpRequest("GET", place, body=b""), "25").encode()
+    text = bytearray(chance.choice([sound, *(token.encode() for token in captured()["tokens"].values())]))
+    for _ in range(chance.randrange(3)):
         text[chance.randrange(len(text))] = chance.randrange(33, 126)
     if chance.random() < 0.5:
-        text = text[: chance.randrange(len(text) + 1)]
+        text = text[: chance.randrange(1, len(text) + 1)]
     token = bytes(text).decode()
-    request = func.HttpRequest("GET", "https://app/api/runs", params={"continuation": token}, body=b"")
+    request = func.HttpRequest("GET", place, params={"continuation": token}, body=b"")
     try:
         found = after(request, "[0-9]+")
     except ApiError:
         pass
     else:
-        assert found.isdecimal() or not token
+        assert found.isdecimal()
 
 
 async def draw_checkpoint(here: World, chance: random.Random) -> None:
@@ -259,6 +261,21 @@ async def draw_last_seen(here: World, chance: random.Random) -> None:
     key = (subscription, "Alerts")
     assert (key in found) != (key in seen.unreadable), row
     await table.delete_entity(subscription, "Alerts")
+
+
+def test_tokens_of_43a9e6c_are_refused_by_name() -> None:
+    for token in captured()["tokens"].values():
+        request = func.HttpRequest("GET", "https://app/api/runs", params={"continuation": token}, body=b"")
+        with pytest.raises(ApiError, match="start without one"):
+            after(request, ".*")
+
+
+async def test_checkpoints_of_43a9e6c_are_read(here: World) -> None:
+    container = here.clients.blobs.get_container_client("azure-webjobs-eventhub")
+    await container.create_container()
+    await restore(here.clients, "azure-webjobs-eventhub")
+    marks = await read_marks(container, "/defender-export/$default/checkpoint/")
+    assert marks == {"0": 4, "1": 4}
 
 
 DRAWS: dict[str, Draw] = {

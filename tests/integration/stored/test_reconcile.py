@@ -19,13 +19,13 @@ from shared.exports.compiler import compile_automation
 from shared.exports.store import ExportStore
 from shared.jobs.runners import Runners
 from shared.jobs.worker import JobWorker
-from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG
 from shared.reconcile.plan.model import Cause
+from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG
 from shared.reconcile.plan.saved_plan import plan_from_dict
 from shared.reconcile.report.run_report import Report
 from shared.reconcile.run import Reconciler, Request
 from shared.settings import Settings
-from shared.web.readiness import NotWell, last_run
+from shared.web.health_check import NotWell, last_run
 from tests.e2e.job_worker import open_store
 from tests.integration.reconcile.world import INSTANCE, ME, LocalClients, World, export, world
 from tests.integration.stored.captured import captured, restore

@@ -10,7 +10,9 @@ from shared import __version__
 from shared.exports.diagnostics import InvalidExport
 from shared.exports.model import parse_export
 from shared.reconcile.model import Inventory, Live
-from shared.reconcile.plan.marks import (
+from shared.reconcile.plan.model import Action, Cause, Declaration, Plan, Rollout
+from shared.reconcile.plan.planner import Terms, make_plan
+from shared.reconcile.plan.provenance_tags import (
     APPLIED_TAG,
     LET_THROUGH_TAG,
     NUMBER_TAG,
@@ -20,8 +22,6 @@ from shared.reconcile.plan.marks import (
     mark_tags,
     read_mark,
 )
-from shared.reconcile.plan.model import Action, Cause, Declaration, Plan, Rollout
-from shared.reconcile.plan.planner import Terms, make_plan
 from tests.unit.exports.examples import text
 from tests.unit.reconcile.bodies import INSTANCE, OURS, body, desired, live, place, subscription
 
@@ -95,8 +95,8 @@ def test_the_next_turn_comes_when_the_time_has_passed(since: object, second: Act
 def test_a_group_whose_destination_takes_nothing_is_not_in_force() -> None:
     broken = Rollout(ORDER.groups, ORDER.wait, blocked="the hub is gone")
     made = plan([there(CANARY, edited=True, since=YESTERDAY), there(PROD, edited=False)], broken)
-    assert "canary 0 of 1 in force" in made.rollouts[0]
-    assert "the hub is gone" in made.rollouts[0]
+    assert "canary 0 of 1 in force" in made.findings[0]
+    assert "the hub is gone" in made.findings[0]
 
 
 def test_what_is_not_seen_lets_no_group_go_on() -> None:
