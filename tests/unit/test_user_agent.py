@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from azure.core.pipeline.policies import UserAgentPolicy
 from azure.data.tables.aio import TableServiceClient
 
 from shared import __version__
@@ -28,7 +29,7 @@ def configuration(client: Any) -> Any:
     return client._client._config if isinstance(client, TableServiceClient) else client._config
 
 
-@pytest.mark.parametrize("name", ["blobs", "queues", "tables", "ingestion", "logs_query"])
+@pytest.mark.parametrize("name", ["blobs", "queues", "tables", "logs_query"])
 async def test_each_client_names_the_release(name: str) -> None:
     clients = Clients(Settings.load(SETTINGS))
     try:
@@ -36,6 +37,18 @@ async def test_each_client_names_the_release(name: str) -> None:
     finally:
         await clients.close()
     assert agent.split(" ")[0] == RELEASE
+
+
+@pytest.mark.parametrize("name", ["arm", "ingestion"])
+async def test_each_pipeline_of_our_own_names_the_release(name: str) -> None:
+    clients = Clients(Settings.load(SETTINGS))
+    try:
+        runners = getattr(clients, name)._pipeline._impl_policies
+        policies = [getattr(runner, "_policy", runner) for runner in runners]
+        (agent,) = (each.user_agent for each in policies if isinstance(each, UserAgentPolicy))
+    finally:
+        await clients.close()
+    assert agent == RELEASE
 
 
 @pytest.mark.parametrize("name", ["input_hub", "output_hub"])

@@ -85,9 +85,9 @@ def test_letters_that_are_kept_are_told_once_each_time_and_as_none_when_they_are
     """In a process of its own: a provider is set once in a process."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        "[('refused', 'parked', 4), ('throttled', 'waiting', 2)]",
-        "[('refused', 'parked', 4), ('throttled', 'waiting', 0)]",
-        "[('refused', 'parked', 0)]",
+        f"[('refused', 'parked', '{__version__}', 4), ('throttled', 'waiting', '{__version__}', 2)]",
+        f"[('refused', 'parked', '{__version__}', 4), ('throttled', 'waiting', '{__version__}', 0)]",
+        f"[('refused', 'parked', '{__version__}', 0)]",
         "[]",
     ]
 
