@@ -33,7 +33,7 @@ from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
 from shared.reconcile.plan.change_limits import Done, Guards, raised
-from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
+from shared.reconcile.plan.desired import Prepared, desired_automations, oversized, rollouts
 from shared.reconcile.plan.model import WRITES, Cause, Declaration, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.provenance_tags import Writer, highest_number
@@ -412,12 +412,14 @@ class Reconciler:
             {name: found for name, found in unknown.items() if found},
             tuple(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
             {config.name for config in configs if depends_on_groups(config.scope)},
+            rollouts(configs, prepared),
         )
         if reasons := await self._unregistered(run, configs, inventory):
             declaration = replace(declaration, desired=closed(declaration.desired, reasons))
         guards = request.guards(self._guards)
         # Limits that were raised for this run are for what this run does.
-        terms = Terms(guards, run.writer, request.causes, run.done if guards == self._guards else Done())
+        done = run.done if guards == self._guards else Done()
+        terms = Terms(guards, run.writer, request.causes, done, self._clock.now())
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
         return make_plan(declaration, inventory, settings.instance_id, terms, chosen)
 
@@ -456,6 +458,7 @@ class Reconciler:
             self._settings.instance_id,
             writer=run.writer,
             pause=self._clock.sleep,
+            now=self._clock.now,
             concurrency=self._settings.apply_concurrency,
             register_provider=self._settings.register_provider,
             binding=request.reviewed is not None or bool(run.report.approved_by),
