@@ -141,7 +141,7 @@ def print_failures(outcomes: Iterable[dict[str, Any]]) -> None:
 
 
 def _compile(arguments: argparse.Namespace) -> int:
-    from shared.exports.compiler import automation_id, compile_automation, compile_sources
+    from shared.exports.compiler import automation_id, compile_automation, compile_sources, one_scope_each
     from shared.exports.explain import explain
 
     try:
@@ -155,8 +155,9 @@ def _compile(arguments: argparse.Namespace) -> int:
     if arguments.explain:
         print("\n".join(explain(source) for source in compile_sources(config)))
         return 0
-    body = compile_automation(config, arguments.subscription, arguments.instance)
-    print(json.dumps({"id": automation_id(config, arguments.subscription)} | body, indent=2))
+    for part in one_scope_each(config):
+        body = compile_automation(part, arguments.subscription, arguments.instance)
+        print(json.dumps({"id": automation_id(part, arguments.subscription)} | body, indent=2))
     return 0
 
 

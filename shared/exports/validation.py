@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources
+from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, errors, limit
 from shared.exports.file_places import FilePlaces
 from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGIONS
@@ -169,8 +169,9 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Diagnostic
     by_automation: dict[tuple[str, str], list[tuple[str, ExportConfig]]] = defaultdict(list)
     for source, config in listed:
         by_name[config.name].append(source)
-        key = (automation_name(config).lower(), config.automation.resource_group.lower())
-        by_automation[key].append((source, config))
+        for part in one_scope_each(config):
+            key = (automation_name(part).lower(), part.automation.resource_group.lower())
+            by_automation[key].append((source, config))
     found = [
         Diagnostic(
             "duplicate-name",

@@ -107,7 +107,8 @@ class Desired:
 
     `blocked` is the sentence that says why it can't be written, `tenant_id` the destination's tenant where that is
     another.  `number` is the store's number when the file's version was put.  `partial` bodies hold what is live where
-    a new release would write something else.
+    a new release would write something else.  `together` is the automation of several scopes that an earlier release
+    made in place of this one and its siblings.
     """
 
     export: str
@@ -121,6 +122,7 @@ class Desired:
     tenant_id: str = ""
     number: int = 0
     partial: bool = False
+    together: Desired | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from shared.exports.compiler import compile_automation, compile_sources
+from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.explain import explain
 from shared.exports.file_tests import run_tests
@@ -137,7 +137,8 @@ def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
         for outcome in run_tests(config)
     ]
     if checked.valid:
-        answer["compiled"] = compile_automation(config, _EXAMPLE_SUBSCRIPTION, instance_id)
+        bodies = [compile_automation(part, _EXAMPLE_SUBSCRIPTION, instance_id) for part in one_scope_each(config)]
+        answer |= {"compiled": bodies[0], "automations": bodies}
     return answer
 
 

@@ -84,6 +84,7 @@ class Validation(_Body):
     sentences: list[str] | None = None
     tests: list[FileTest] | None = None
     compiled: dict[str, Any] | None = None
+    automations: list[dict[str, Any]] | None = None
 
 
 _Guid = Annotated[str, Field(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]

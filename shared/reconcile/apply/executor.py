@@ -234,13 +234,19 @@ class Apply:
         """Write tags and nothing else."""
         if live is None:
             return self._outcome(item, Status.UNCHANGED, "it is gone")
-        tags = _without(live.tags, item.retag) | dict(item.retag)
+        if item.desired is not None:
+            now = decide(item.desired, live, self._instance_id)
+            tags_alone = now is not None and all(change.path.startswith("tags.") for change in now.changes)
+            if now is None or now.action not in WRITES or not tags_alone:
+                return self._outcome(item, Status.NOT_REACHED, "it changed since the plan; the next run looks again")
+        wanted = dict(item.retag) | (self._marks(item.desired, live) if item.desired else {})
+        tags = _without(live.tags, wanted) | wanted
         self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
         await self._arm.retag(item.id, tags, live.etag)
         return await self._read_back(
             item,
-            Status.UPDATED,
-            lambda seen: bool(seen and all(tag(seen.tags, name) == value for name, value in item.retag.items())),
+            DONE[item.action],
+            lambda seen: bool(seen and all(tag(seen.tags, name) == value for name, value in wanted.items())),
         )
 
     async def _delete(self, item: Item, live: Live | None) -> Outcome:
