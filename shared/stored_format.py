@@ -48,6 +48,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("idempotency key", 1, strict=False),
         StoredFormat("run report", 1, strict=False),
         StoredFormat("baseline", 1, strict=False),
+        StoredFormat("left scopes", 1, strict=False),
         StoredFormat("freshness answer", 1, strict=False),
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),

@@ -1,7 +1,8 @@
 """`plan`, `apply` and `status`: what reconcile would do, do it, and what the last runs did.
 
 Exit codes: 0 all well, 1 an error or a run that did not fully succeed, 2 wrong usage; `plan --detailed-exitcode` ends
-with 0 when there is nothing to do, 1 on an error, and 2 when there are changes.
+with 0 when there is nothing to do and all is in force, 2 when there are changes and nothing else, and 1 whenever
+something is incomplete, blocked, unreadable, unknown or not judged, also beside changes.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def register(commands: Commands) -> None:
     form.add_argument("--json", action="store_true", help="the plan as JSON")
     form.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
-    plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
+    plan.add_argument(
+        "--detailed-exitcode", action="store_true", help="0 all in force, 1 not all well, 2 changes alone"
+    )
     plan.set_defaults(run=with_services(_plan))
 
     apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
@@ -75,7 +78,8 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.plan.plan_render import markdown
     from shared.reconcile.plan.saved_plan import plan_as_dict
 
-    report = await services.reconciler.plan(_request(arguments))
+    # A plan that is kept is reviewed before it is carried out, so that nothing in it waits for a grace.
+    report = await services.reconciler.plan(_request(arguments, reviewable=bool(arguments.out)))
     document = plan_as_dict(report.plan, report.instance_id)
     if arguments.out:
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -86,9 +90,14 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     else:
         _show(report.plan, arguments)
         _show_unreadable(report)
-    if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
-        return CHANGES
-    return 0
+    return detailed_exit_code(report) if arguments.detailed_exitcode else 0
+
+
+def detailed_exit_code(report: Report) -> int:
+    """0 nothing to do and all in force, 2 changes and nothing else, 1 whenever anything else is the matter."""
+    if report.in_doubt:
+        return 1
+    return CHANGES if report.outcome != "Succeeded" else 0
 
 
 async def _apply(arguments: argparse.Namespace, services: Services) -> int:
@@ -137,7 +146,11 @@ async def _status(arguments: argparse.Namespace, services: Services) -> int:
 
 
 def _request(
-    arguments: argparse.Namespace, *, reviewed: Plan | None = None, progress: Callable[[Outcome], None] | None = None
+    arguments: argparse.Namespace,
+    *,
+    reviewed: Plan | None = None,
+    progress: Callable[[Outcome], None] | None = None,
+    reviewable: bool = False,
 ) -> Any:
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.run import Request
@@ -152,6 +165,7 @@ def _request(
         guards=_guards(arguments),
         accept_fewer=arguments.accept_fewer,
         progress=progress,
+        waive_grace=reviewable,
     )
 
 

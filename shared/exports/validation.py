@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -198,7 +198,35 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Diagnostic
                     "Give one of them another automation.name or resourceGroup.",
                 )
             )
-    return found
+    return [*found, *_check_renames(listed)]
+
+
+def _check_renames(files: Sequence[tuple[str, ExportConfig]]) -> Iterator[Diagnostic]:
+    """Former names that are still an export's, or that two exports claim."""
+    by_name = {config.name: source for source, config in files}
+    heirs: dict[str, str] = {}
+    for source, config in files:
+        former = config.renamed_from
+        if former is None:
+            continue
+        where = f"{source}: renamedFrom"
+        if former in by_name:
+            sentence = f"{former!r} is still the name in {by_name[former]}."
+            yield Diagnostic("still-declared", "error", where, sentence, "Delete that export, or take the key out.")
+        if heirs.setdefault(former, source) != source:
+            sentence = f"{heirs[former]} says that it was {former!r}, too."
+            yield Diagnostic("two-heirs", "error", where, sentence, "One export can take over from another.")
+
+
+def renames(configs: Sequence[ExportConfig]) -> dict[str, str]:
+    """Former names with the one export that bears a new one, where that is certain."""
+    names = {config.name for config in configs}
+    former = Counter(config.renamed_from for config in configs if config.renamed_from)
+    return {
+        config.renamed_from: config.name
+        for config in configs
+        if config.renamed_from and config.renamed_from not in names and former[config.renamed_from] == 1
+    }
 
 
 def _overlap(one: Scope, other: Scope) -> str:

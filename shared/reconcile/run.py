@@ -12,13 +12,13 @@ import logging
 import platform
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.exports.scope_findings import KnownNames, scope_findings
-from shared.exports.scope_selection import depends_on_groups
+from shared.exports.store import LoadedExports
 from shared.reconcile.apply.executor import Apply, Outcome
 from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
@@ -28,10 +28,12 @@ from shared.reconcile.discover.baseline import fallen
 from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
-from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
+from shared.reconcile.plan.declaration import declared, first_sentence
+from shared.reconcile.plan.deletes import Grace
+from shared.reconcile.plan.desired import Prepared, oversized
 from shared.reconcile.plan.guards import Guards
 from shared.reconcile.plan.marks import Writer, highest_number
-from shared.reconcile.plan.model import Cause, Declaration, Plan
+from shared.reconcile.plan.model import Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
 from shared.reconcile.report.report_store import Reports
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from shared.azure.clients import Clients
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
     from shared.settings import Settings
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
@@ -62,7 +64,7 @@ class Request:
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
     `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
     for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
-    `former_instance`.
+    `former_instance`.  With `waive_grace` what left a scope may go at once: for a plan that people review first.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -79,6 +81,7 @@ class Request:
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
     progress: Callable[[Outcome], None] | None = None
+    waive_grace: bool = False
 
     def __post_init__(self) -> None:
         for given in (self.subscriptions, self.management_groups, self.exports):
@@ -145,8 +148,6 @@ class Reconciler:
     @property
     def reports(self) -> Reports:
         """The reports of past runs."""
-        from datetime import timedelta
-
         return Reports(self._container, timedelta(days=self._settings.report_retention_days))
 
     @property
@@ -223,6 +224,7 @@ class Reconciler:
             now,
             running=True,
             writer=self.writer_name,
+            scope=request.scope,
         )
         deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
         arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
@@ -255,11 +257,7 @@ class Reconciler:
         settings = self._settings
         loaded = run.loaded = await self._exports.load_all()
         configs = [export.config for export in loaded.exports]
-        unreadable = {
-            problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
-            for problem in loaded.problems
-            if not problem.in_force
-        }
+        unreadable = {problem.name: first_sentence(problem) for problem in loaded.problems if not problem.in_force}
         too_large = oversized(configs, settings.instance_id)
         configs = [config for config in configs if config.name not in too_large]
         unreadable |= too_large
@@ -270,49 +268,68 @@ class Reconciler:
         inventory = await self._discover(run.graph, run.arm, sorted(asked))
         Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
-        fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
+        identity = await run.arm.assignee()
+        other_eyes = baseline.identity not in {"", identity}
+        fewer = "" if request.accept_fewer or other_eyes else fallen(inventory, baseline.subscriptions)
         doubts = [*inventory.reasons, *filter(None, (fewer,))]
-        run.report = replace(run.report, saw_all=not doubts, store_number=max(loaded.number, baseline.store_number))
+        run.report = replace(
+            run.report,
+            saw_all=not doubts,
+            store_number=max(loaded.number, baseline.store_number),
+            identity=identity,
+            subscriptions=inventory.subscriptions,
+        )
         if not request.accept_fewer:
             doubts += filter(None, (baseline.trouble, "" if configs or unreadable or loaded.deleted else _NO_FILES))
-        run.report = replace(run.report, subscriptions=inventory.subscriptions)
         inventory = Inventory(inventory.subscriptions, inventory.automations, tuple(doubts))
         run.writer = Writer(self.writer_name, loaded.number, baseline.store_number, loaded.trouble)
         if request.claim:
             plan = make_claim(inventory, settings.instance_id, run.writer, request.former_instance)
         else:
-            plan = await self._plan(run, request, loaded, configs, inventory)
+            terms = Terms(
+                request.guards(Guards(settings.max_deletes, settings.max_change_percent)),
+                run.writer,
+                request.causes,
+                await self._grace(request),
+                _seen_by_another(baseline.identity, identity) if other_eyes and not request.accept_fewer else "",
+            )
+            plan = await self._plan(run, request, configs, inventory, terms)
         run.report = replace(run.report, plan=plan)
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
 
-    async def _plan(
-        self,
-        run: _Run,
-        request: Request,
-        loaded: LoadedExports,
-        configs: Sequence[ExportConfig],
-        inventory: Inventory,
-    ) -> Plan:
-        settings = self._settings
-        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
-        numbers = {export.name: export.number for export in loaded.exports}
-        known = KnownNames.of(inventory.subscriptions)
-        unknown = {config.name: scope_findings(config.scope, inventory.subscriptions, known) for config in configs}
-        declaration = Declaration(
-            desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared, numbers),
-            {config.name for config in configs},
-            run.report.unreadable,
-            tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
-            loaded.deleted,
-            {problem.name for problem in loaded.problems},
-            {name: found for name, found in unknown.items() if found},
-            tuple(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
-            {config.name for config in configs if depends_on_groups(config.scope)},
+    async def _grace(self, request: Request) -> Grace:
+        return Grace(
+            self._clock.now(),
+            timedelta(hours=self._settings.delete_grace_hours),
+            await self.reports.left(),
+            waived=request.waive_grace or request.reviewed is not None,
         )
-        guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))
-        terms = Terms(guards, run.writer, request.causes)
+
+    async def _plan(
+        self, run: _Run, request: Request, configs: Sequence[ExportConfig], inventory: Inventory, terms: Terms
+    ) -> Plan:
+        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
+        declaration = declared(
+            run.loaded or LoadedExports(()), configs, inventory, self._settings.instance_id, prepared
+        )
+        declaration = replace(declaration, unreadable=run.report.unreadable)
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
-        return make_plan(declaration, inventory, settings.instance_id, terms, chosen)
+        return make_plan(declaration, inventory, self._settings.instance_id, terms, chosen)
+
+    async def _agreed(self, run: _Run, request: Request, deletes: Sequence[Item]) -> Mapping[tuple[str, str, str], str]:
+        """Look at files and tenant once more: why a delete that was planned is not to be carried out after all."""
+        again = replace(run)
+        await self._look(again, request)
+        plan = again.report.plan
+        items = {item.id.key: item for item in plan.items}
+        if plan.reasons:
+            return dict.fromkeys((item.id.key for item in deletes), f"the second discovery: {'; '.join(plan.reasons)}")
+        return {
+            item.id.key: f"the second discovery does not agree: {found.reason if found else 'it is not there'}"
+            for item in deletes
+            for found in (items.get(item.id.key),)
+            if found is None or found.action is not Action.DELETE
+        }
 
     async def _discover(self, graph: Graph, arm: Arm, management_groups: Sequence[str]) -> Inventory:
         if self._settings.inventory == "graph":
@@ -335,7 +352,7 @@ class Reconciler:
             register_provider=self._settings.register_provider,
             progress=request.progress,
         )
-        await run.applying.carry_out(run.report.plan)
+        await run.applying.carry_out(run.report.plan, lambda deletes: self._agreed(run, request, deletes))
 
     async def _finish(self, run: _Run) -> None:
         """Leave the report, the row and the log line; a report that can't be kept does not undo the run."""
@@ -358,6 +375,13 @@ class Reconciler:
 
 
 _NO_FILES = "the store holds no export file; if that is meant, run `apply --accept-fewer`"
+
+
+def _seen_by_another(before: str, now: str) -> str:
+    return (
+        f"the last complete run saw the tenant as {before}, this one as {now}: nothing is deleted before a second run "
+        "as the same"
+    )
 
 
 def _first_line(error: Exception) -> str:

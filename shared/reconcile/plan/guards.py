@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -30,13 +29,13 @@ def block(items: dict[tuple[str, str, str], Item], actions: Collection[Action], 
 def hold_back(items: dict[tuple[str, str, str], Item], guards: Guards, owned_count: int) -> tuple[str, ...]:
     """Hold back all deletes, or all repairs of drift, when there are more than the guards allow.
 
-    Creates are never guarded, nor are updates that follow from an edit of a file, a renewed key or a named cause:
-    those were asked for.
+    Creates are never guarded, nor deletes of what moved, which goes once its successor is there.  Nor are updates that
+    follow from an edit of a file, a renewed key or a named cause: those were asked for.
     """
-    counts = Counter(item.action for item in items.values())
     held = []
-    if counts[Action.DELETE] > guards.max_deletes:
-        held.append(f"{counts[Action.DELETE]} deletes are more than MAX_DELETES allows ({guards.max_deletes})")
+    lost = [key for key, item in items.items() if item.action is Action.DELETE and item.cause is not Cause.MOVE]
+    if len(lost) > guards.max_deletes:
+        held.append(f"{len(lost)} deletes are more than MAX_DELETES allows ({guards.max_deletes})")
         block(items, {Action.DELETE}, held[-1])
     drifted = {key for key, item in items.items() if item.action is Action.UPDATE and item.cause in {None, Cause.DRIFT}}
     if len(drifted) > allowed_changes(guards.max_change_percent, owned_count):

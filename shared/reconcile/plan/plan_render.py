@@ -15,6 +15,8 @@ _SIGNS = {
     Action.BLOCKED: "!",
     Action.FOREIGN: "?",
     Action.UNCHANGED: " ",
+    Action.SKIPPED: "?",
+    Action.LEAVING: "-",
 }
 _COLOURS = {"+": "\033[32m", "~": "\033[33m", "-": "\033[31m", "!": "\033[35m", "?": "\033[36m"}
 _PLAIN = "\033[0m"
@@ -55,6 +57,8 @@ _WORDS = {
     Action.BLOCKED: "look at: blocked",
     Action.FOREIGN: "look at: foreign",
     Action.UNCHANGED: "look at: unchanged",
+    Action.SKIPPED: "look at: skipped",
+    Action.LEAVING: "look at: leaving",
 }
 
 
@@ -63,6 +67,7 @@ def summary(plan: Plan) -> str:
     counts = plan.counts
     parts = [f"{counts[action]} to {action.value}" for action in Action if action in WRITES]
     parts += [f"{counts[action]} {action.value}" for action in (Action.UNCHANGED, Action.FOREIGN, Action.BLOCKED)]
+    parts += [f"{counts[action]} {action.value}" for action in (Action.SKIPPED, Action.LEAVING) if counts[action]]
     return ", ".join(parts)
 
 
