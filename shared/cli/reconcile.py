@@ -90,6 +90,8 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     else:
         _show(report.plan, arguments)
         _show_unreadable(report)
+        for each in report.in_force:
+            print(each)
     return detailed_exit_code(report) if arguments.detailed_exitcode else 0
 
 
@@ -121,6 +123,8 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
             print(f"! {reason}")
         _show_unreadable(report)
         counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)
+        for each in report.in_force:
+            print(each)
         print(f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})")
     return 0 if report.outcome == "Succeeded" else 1
 

@@ -24,7 +24,7 @@ from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
-from shared.reconcile.discover.baseline import fallen
+from shared.reconcile.discover.baseline import fallen, hidden
 from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
@@ -271,7 +271,7 @@ class Reconciler:
         identity = await run.arm.assignee()
         other_eyes = baseline.identity not in {"", identity}
         fewer = "" if request.accept_fewer or other_eyes else fallen(inventory, baseline.subscriptions)
-        doubts = [*inventory.reasons, *filter(None, (fewer,))]
+        doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer,))]
         run.report = replace(
             run.report,
             saw_all=not doubts,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import __version__
 from shared.reconcile.report.report_store import UNREADABLE
@@ -212,9 +212,15 @@ async def _last_run(services: Services) -> str:
     said = f"{report['outcome']}, {int(age.total_seconds())} s ago"
     if age > _STALE_RUN:
         raise NotWell(f"the last run ended more than a day ago ({said}): does the timer fire?")
+    if report["inForce"]:
+        said += f": in force {_sum(report, 'inForce')} of {_sum(report, 'declared')}"
     if report["outcome"] == "Failed":
         raise NotWell(f"{said}: {report['reason']}")
     return said
+
+
+def _sum(report: Mapping[str, Any], name: str) -> int:
+    return sum(each.get(name, 0) for each in report["inForce"] if isinstance(each, dict))
 
 
 def _warnings(auth_mode: str) -> list[str]:

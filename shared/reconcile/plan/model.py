@@ -58,7 +58,7 @@ class Item:
     desired: Desired | None = field(default=None, compare=False, repr=False)
     cause: Cause | None = None
     retag: Mapping[str, str] = field(default_factory=dict)
-    declared: bool = False
+    declared: bool = field(default=False, compare=False)
     clash: bool = False
 
     def blocked(self, reason: str, *, clash: bool = False) -> Item:

@@ -61,10 +61,11 @@ class Reports:
         self._now = now
 
     async def save(self, report: Report) -> None:
-        """Keep a report; a complete run also leaves what it saw, for the next to compare."""
+        """Keep a report; a complete run that may write also leaves what it saw, for the next to compare."""
         text = json.dumps(report.as_dict(), indent=1)
         await self._container.upload_blob(report.name, text, overwrite=True)
-        if report.saw_all and not (report.running or report.skipped or report.failure):
+        wrote = report.mode == "apply" and not (report.running or report.skipped or report.failure)
+        if wrote and report.saw_all:
             seen = {
                 **stored_format.stamp("baseline"),
                 "runId": report.run_id,
@@ -73,7 +74,7 @@ class Reports:
                 "identity": report.identity,
             }
             await self._container.upload_blob(LATEST_BLOB, json.dumps(seen), overwrite=True)
-            if report.mode == "apply" and report.plan.left is not None:
+            if report.plan.left is not None:
                 await self._container.upload_blob(LEFT_BLOB, _left_as_text(report.plan.left), overwrite=True)
 
     async def baseline(self) -> Baseline:

@@ -140,7 +140,7 @@ class Report:
             return "Partial"
         if self.plan.guards:
             return "Blocked"
-        still = self.plan.writes if self.mode == "plan" else self.plan.counts[Action.LEAVING]
+        still = self.plan.counts[Action.LEAVING] or (self.mode == "plan" and self.plan.writes)
         return "Partial" if self.in_doubt or still or not all(each.whole for each in self.in_force) else "Succeeded"
 
     @property

@@ -48,6 +48,7 @@ async def test_a_plan_is_reviewed_kept_applied_and_then_no_longer_fits(
     assert shown.count("+ create") == 4
     assert shown.endswith(
         "Plan: 4 to create, 0 to update, 0 to adopt, 0 to delete, 0 unchanged, 0 foreign, 0 blocked.\n"
+        "soc: in force in 0 of 4 subscriptions; 4: it is to be created\n"
     )
     assert "\033" not in shown
     assert here.writes() == []

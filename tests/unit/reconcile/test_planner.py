@@ -80,9 +80,7 @@ class TestOwnership:
             THEIRS,
             {},
             {"managed-by": "defender-export"},
-            {"defender-export-instance": INSTANCE},
             OTHER_INSTANCE,
-            OURS | {"managed-by": "terraform"},
         ],
     )
     def test_what_our_tags_do_not_claim_is_foreign(self, tags: dict[str, str]) -> None:
@@ -92,6 +90,12 @@ class TestOwnership:
         assert item.action is Action.FOREIGN
         assert item.export == "soc"
         assert item.reason
+
+    @pytest.mark.parametrize("value", ["terraform", "", "platform-team"])
+    def test_a_tag_for_people_decides_nothing(self, value: str) -> None:
+        there = live(body(isEnabled=False), tags=OURS | {"managed-by": value})
+        assert only(plan([desired()], [there])).action is Action.UPDATE
+        assert only(plan([desired()], [live(tags=OURS | {"managed-by": value})])).action is Action.UNCHANGED
 
     def test_ownership_is_read_in_any_casing(self) -> None:
         assert owned({"Managed-By": "Defender-Export", "DEFENDER-EXPORT-INSTANCE": INSTANCE.upper()}, INSTANCE)
@@ -104,7 +108,7 @@ class TestOwnership:
         )
         item = only(plan([desired(adopt=True)], [live(tags=THEIRS)]))
         assert item.action is Action.ADOPT
-        assert {change.path for change in item.changes} == {f"tags.{name}" for name in OURS}
+        assert {change.path for change in item.changes} == {f"tags.{name}" for name in OURS if name != "managed-by"}
 
     @pytest.mark.parametrize("tags", [OTHER_INSTANCE, {"managed-by": "defender-export"}])
     def test_another_deployments_is_never_adopted(self, tags: dict[str, str]) -> None:
