@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from shared.exports.model import ExportConfig
+
 _TIMEOUT_SECONDS = 60
 
 
@@ -78,6 +80,7 @@ class ApiTarget:
     """The store behind the HTTP API of a running app."""
 
     def __init__(self, base: str, web: ClientSession) -> None:
+        self.beside: dict[str, ExportConfig | None] = {}
         self._base = base
         self._web = web
 

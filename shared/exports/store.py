@@ -13,13 +13,13 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shared import stored_format
 from shared.exports.diagnostics import Diagnostic, InvalidExport
-from shared.exports.validation import Checked, check_text, check_together
+from shared.exports.validation import Checked, check_beside, check_text, check_together, failing_tests
 from shared.exports.yaml_reader import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -147,17 +147,19 @@ class ExportStore:
         if_match: str | None = None,
         if_none_match: str | None = None,
         accept: bool = True,
+        beside: Mapping[str, ExportConfig | None] | None = None,
     ) -> str:
         """Store a new version after all checks, and return its ETag; `if_none_match="*"` only creates.
 
         With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.
+        `beside` has what is put or deleted (None) in the same turn, for the check of the set.
 
         Raises:
             InvalidExport: the text is no valid export, or its name is another one.
             ExportConflict: the stored version is not `if_match`, or exists despite `if_none_match`.
             shared.stored_format.KeptAsIs: the store's number can't be read, so that nothing may be written.
         """
-        checked = check_version(name, text)
+        checked = await self.check(name, text, beside or {})
         if not checked.valid:
             raise InvalidExport(checked.findings)
         data = text.encode() if isinstance(text, str) else text
@@ -170,6 +172,18 @@ class ExportStore:
         if accept:
             await self._upload(_ACCEPTED, name, data, metadata={**about, "etag": etag.strip('"')})
         return etag
+
+    async def check(
+        self, name: str, text: str | bytes, beside: Mapping[str, ExportConfig | None] | None = None
+    ) -> Checked:
+        """All checks of `text` as the new version of `name`: the file, its own tests, and the set that it joins."""
+        checked = check_version(name, text)
+        if checked.config is None or not checked.valid:
+            return checked
+        stored = {each.name: each.config for each in (await self.load_all()).exports}
+        others = {one: config for one, config in (stored | dict(beside or {})).items() if config and one != name}
+        found = [*failing_tests(checked.config, name), *check_beside(name, checked.config, others)]
+        return replace(checked, findings=(*checked.findings, *found))
 
     async def delete(self, name: str, *, if_match: str | None = None, reason: str = "") -> None:
         """Take an export out of the store, its accepted version too, and leave a record of it.
@@ -309,7 +323,8 @@ class ExportStore:
 
         async def load(name: str, blob: Any) -> tuple[LoadedExport | None, Problem | None]:
             async with gate:
-                return await self._load(name, blob, accepted.get(name), store)
+                # What was taken on before a delete stays deleted, whatever is put under its name later.
+                return await self._load(name, blob, None if name in deleted else accepted.get(name), store)
 
         async def record(name: str) -> tuple[str, str | Problem | None]:
             async with gate:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -199,6 +199,34 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Diagnostic
                 )
             )
     return [*found, *_check_renames(listed)]
+
+
+def check_beside(name: str, config: ExportConfig, others: Mapping[str, ExportConfig]) -> list[Diagnostic]:
+    """What one export brings into a set: the findings that there are with it and not without it.
+
+    A former name that is still an export's is a warning here: the new file is put before the old one is deleted.
+    """
+    rest = list(others.items())
+    before = check_together(rest)
+    found = [finding for finding in check_together([*rest, (name, config)]) if finding not in before]
+    return [replace(one, severity="warning") if one.code == "still-declared" else one for one in found]
+
+
+def failing_tests(config: ExportConfig, source: str) -> list[Diagnostic]:
+    """An error for each of a file's own tests that fails; what the record holds is not repeated."""
+    from shared.exports.file_tests import run_tests
+
+    return [
+        Diagnostic(
+            "failing-test",
+            "error",
+            f"{source}: {outcome.label}",
+            f"the record should be {'exported' if outcome.expected else 'left out'}, and is not.",
+            "Run `defender-export test` on the file, which says why.",
+        )
+        for outcome in run_tests(config)
+        if not outcome.passed
+    ]
 
 
 def _check_renames(files: Sequence[tuple[str, ExportConfig]]) -> Iterator[Diagnostic]:

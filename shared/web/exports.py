@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
-from shared.exports.diagnostics import Diagnostic
+from shared.exports.diagnostics import Diagnostic, InvalidExport
 from shared.exports.explain import explain
 from shared.exports.file_tests import run_tests
-from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
+from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, is_export_name
 from shared.exports.validation import Checked, check_text
 from shared.stored_format import KeptAsIs
 from shared.web import request_parameters, serialization
@@ -64,7 +64,7 @@ async def put_export(call: Call) -> func.HttpResponse:
         raise ApiError(
             BAD_REQUEST, "An export's name has 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end."
         )
-    checked = check_version(name, _text(call))
+    checked = await call.services.exports.check(name, _text(call))
     if not checked.valid:
         raise _invalid(checked.findings)
     before = await _stored(call)
@@ -77,6 +77,8 @@ async def put_export(call: Call) -> func.HttpResponse:
         etag = await call.services.exports.put(name, checked.text, if_match=condition.match, if_none_match=absent)
     except ExportConflict:  # since it was looked at
         raise _changed() from None
+    except InvalidExport as invalid:  # another file was put meanwhile
+        raise _invalid(invalid.findings) from None
     except KeptAsIs as kept:
         raise ApiError(CONFLICT, str(kept)) from None
     document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
