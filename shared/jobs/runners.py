@@ -8,15 +8,18 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic.alias_generators import to_camel
+
 from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportNotFound
 from shared.exports.rule_sets import Source
 from shared.exports.scope_findings import UnknownName
-from shared.exports.store import ExportNotFound
+from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedError
+from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError
 from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:
@@ -207,7 +210,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
         "records": len(records),
         "sent": sum(_sends(sources, record) for record in records),
         "reasons": reasons,
-        "counts": [asdict(line) for line in counts],
+        "counts": [{to_camel(name): value for name, value in asdict(line).items()} for line in counts],
     }
 
 

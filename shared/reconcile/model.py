@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-# PastDue subscriptions still take writes; Warned and Disabled ones are read-only, Deleted ones nearly gone.
+# PastDue subscriptions still take writes; Warned and Disabled ones are read-only, Deleted ones about to be removed.
 WRITABLE_STATES = frozenset({"enabled", "pastdue"})
 
 

@@ -14,7 +14,7 @@ from shared.reconcile.model import Inventory, Subscription
 from shared.reconcile.plan.model import Item
 
 if TYPE_CHECKING:
-    from shared.exports.store import LoadedExports
+    from shared.exports.last_known_good import LoadedExports
 
 
 @dataclass(frozen=True)

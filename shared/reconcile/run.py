@@ -18,23 +18,24 @@ from typing import TYPE_CHECKING, Any
 from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.exports.store import LoadedExports
+from shared.exports.last_known_good import LoadedExports
 from shared.reconcile.apply.executor import Apply, Outcome
-from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
+from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
-from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
-from shared.reconcile.discover.baseline import fallen, hidden
+from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.discover.inventory import from_graph, from_lists
+from shared.reconcile.discover.missing_subscriptions import fallen, hidden
+from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
+from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.declaration import declared, first_sentence
 from shared.reconcile.plan.deletes import Grace
 from shared.reconcile.plan.desired import Prepared, oversized
-from shared.reconcile.plan.guards import Guards
-from shared.reconcile.plan.marks import Writer, highest_number
 from shared.reconcile.plan.model import Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
+from shared.reconcile.plan.provenance_tags import Writer, highest_number
 from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
 from shared.reconcile.report.report_store import Reports
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id
@@ -64,7 +65,9 @@ class Request:
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
     `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
     for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
-    `former_instance`.  With `waive_grace` what left a scope may go at once: for a plan that people review first.
+    `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
+    row, since it says nothing about what is in force.  `planned` is called before the first write, `progress` after
+    each.  With `waive_grace` what left a scope may go at once: for a plan that people review first.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -74,12 +77,14 @@ class Request:
     subscriptions: Collection[str] | None = None
     management_groups: Collection[str] | None = None
     exports: Collection[str] | None = None
+    propose: Callable[[LoadedExports], LoadedExports] | None = None
     causes: Collection[Cause] = ()
     claim: bool = False
     former_instance: str = ""
     reviewed: Plan | None = None
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
+    planned: Callable[[Report], None] | None = None
     progress: Callable[[Outcome], None] | None = None
     waive_grace: bool = False
 
@@ -107,6 +112,7 @@ class _Run:
     arm: Arm
     graph: Graph
     destinations: Destinations
+    kept: bool = True
     lease: RunLease | None = None
     applying: Apply | None = None
     writer: Writer = field(default_factory=Writer)
@@ -155,7 +161,7 @@ class Reconciler:
         return self._clients.blobs.get_container_client(self._settings.reports_container)
 
     async def plan(self, request: Request) -> Report:
-        """Say what would change; nothing is written to Azure Resource Manager."""
+        """Say what would change, of what is stored or of what is proposed; Azure Resource Manager sees no write."""
         return await self._carry_out(request, "plan")
 
     async def apply(self, request: Request) -> Report:
@@ -163,7 +169,10 @@ class Reconciler:
 
         Raises:
             StalePlan: the reviewed plan no longer fits; nothing was written.
+            ValueError: the request proposes what is not stored.
         """
+        if request.propose:
+            raise ValueError("what is proposed can't be applied before it is stored")
         return await self._carry_out(request, "apply")
 
     async def tick(self) -> Report:
@@ -190,7 +199,9 @@ class Reconciler:
 
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
-        await self.reports.save(run.report)
+        run.kept = request.propose is None
+        if run.kept:
+            await self.reports.save(run.report)
         try:
             if mode == "plan":
                 await self._look(run, request)
@@ -255,7 +266,10 @@ class Reconciler:
     async def _look(self, run: _Run, request: Request) -> None:
         """Discover and plan."""
         settings = self._settings
-        loaded = run.loaded = await self._exports.load_all()
+        loaded = await self._exports.load_all()
+        if request.propose:
+            loaded = request.propose(loaded)
+        run.loaded = loaded
         configs = [export.config for export in loaded.exports]
         unreadable = {problem.name: first_sentence(problem) for problem in loaded.problems if not problem.in_force}
         too_large = oversized(configs, settings.instance_id)
@@ -266,6 +280,8 @@ class Reconciler:
         groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
         asked = {*groups, *(request.management_groups or ())}
         inventory = await self._discover(run.graph, run.arm, sorted(asked))
+        if request.subscriptions:
+            request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
         Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
         identity = await run.arm.assignee()
@@ -302,7 +318,7 @@ class Reconciler:
             self._clock.now(),
             timedelta(hours=self._settings.delete_grace_hours),
             await self.reports.left(),
-            waived=request.waive_grace or request.reviewed is not None,
+            waived=request.waive_grace,
         )
 
     async def _plan(
@@ -339,6 +355,8 @@ class Reconciler:
     async def _write(self, run: _Run, request: Request) -> None:
         if request.reviewed is not None:
             refuse_if_stale(request.reviewed, run.report.plan)
+        if request.planned:
+            request.planned(run.report)
         if run.loaded is not None and not (request.claim or run.report.plan.hold):
             run.writer = replace(run.writer, number=await self._exports.take_on(run.loaded))
             run.report = replace(run.report, store_number=max(run.writer.number, run.report.store_number))
@@ -362,6 +380,8 @@ class Reconciler:
         outcomes = run.applying.outcomes if run.applying else ()
         run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests, running=False)
         _log(run.report, "run ended", outcome=run.report.outcome, reason=run.report.reason, **run.report.counts)
+        if not run.kept:
+            return
         try:
             await self.reports.save(run.report)
             await self.reports.expire()
@@ -374,7 +394,7 @@ class Reconciler:
                 logger.exception("run %s: its row could not be sent", run.report.run_id)
 
 
-_NO_FILES = "the store holds no export file; if that is meant, run `apply --accept-fewer`"
+_NO_FILES = "the store holds no export file: put some into it with `push`; if none is meant, run `apply --accept-fewer`"
 
 
 def _seen_by_another(before: str, now: str) -> str:

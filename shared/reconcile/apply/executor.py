@@ -1,6 +1,6 @@
 """Carry out a plan: confirm, write, read back; subscriptions side by side, each one's automations in turn.
 
-Nothing is written on the word of Resource Graph alone: a GET just before decides anew, `If-Match` holds the etag it
+Nothing is written because of Resource Graph alone: a GET just before decides anew, `If-Match` holds the etag it
 gave, and a GET afterwards tells whether the write is visible.  One subscription's failure stays its own.
 """
 
@@ -15,13 +15,13 @@ from enum import StrEnum
 from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
-from shared.reconcile.arm.azure_errors import Refusal, explain
-from shared.reconcile.destinations.connection_keys import Destinations
+from shared.reconcile.arm.error_explanations import Refusal, explain
+from shared.reconcile.destinations.event_hub_keys import Destinations
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
-from shared.reconcile.plan.marks import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import decide
+from shared.reconcile.plan.provenance_tags import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Apply:
         except Halted as halted:
             written = halted.sent and self._outcomes[item.id.key].status is Status.UNCONFIRMED
             return self._outcome(item, Status.UNCONFIRMED if written else Status.NOT_REACHED, str(halted))
-        except Exception as error:  # the wall between one subscription and the next
+        except Exception as error:  # one subscription's failure ends no other's
             logger.exception("reconciling %s failed", item.id)
             return self._outcome(item, Status.FAILED, f"unexpected {type(error).__name__}")
 

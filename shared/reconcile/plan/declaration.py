@@ -15,8 +15,8 @@ from shared.reconcile.plan.desired import Prepared, desired_automations
 from shared.reconcile.plan.model import Declaration
 
 if TYPE_CHECKING:
+    from shared.exports.last_known_good import LoadedExports, Problem
     from shared.exports.model import ExportConfig
-    from shared.exports.store import LoadedExports, Problem
 
 
 def declared(

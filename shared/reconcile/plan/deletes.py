@@ -147,11 +147,11 @@ class Deletes:
 
 
 def missing_where(items: Iterable[Item]) -> dict[str, str]:
-    """The subscriptions in which something that is wanted is not in force and can't be put in force, and one reason."""
+    """The subscriptions in which an export is wanted that is not in force and can't be put in force, and its name."""
     missing: dict[str, str] = {}
     for item in items:
         if item.declared and item.action in {Action.BLOCKED, Action.FOREIGN}:
-            missing.setdefault(item.id.key[0], f"{item.export}: {item.reason}")
+            missing.setdefault(item.id.key[0], item.export)
     return missing
 
 
@@ -159,4 +159,6 @@ def hold_where_missing(items: Items, missing: Mapping[str, str]) -> None:
     """Block deletes in subscriptions where something that is wanted is missing."""
     for key, item in items.items():
         if item.action is Action.DELETE and key[0] in missing:
-            items[key] = item.blocked(f"nothing is deleted here before what is wanted is in force: {missing[key[0]]}")
+            items[key] = item.blocked(
+                f"nothing is deleted in a subscription before {missing[key[0]]} is in force there"
+            )

@@ -16,10 +16,10 @@ from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
 from shared.reconcile.plan.automation_diff import Change, diff, same_location
+from shared.reconcile.plan.change_limits import Guards, block, hold_back
 from shared.reconcile.plan.deletes import Deletes, Grace, Items, hold_where_missing, missing_where
-from shared.reconcile.plan.guards import Guards, block, hold_back
-from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")

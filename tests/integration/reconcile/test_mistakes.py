@@ -23,7 +23,7 @@ from local.tenant.roles import READER
 from local.tenant.synthetic import EXPORT_ROLE
 from shared.cli.reconcile import detailed_exit_code
 from shared.reconcile.apply.executor import Outcome
-from shared.reconcile.apply.run_lease import RunLease
+from shared.reconcile.apply.run_lock import RunLease
 from shared.reconcile.report.run_report import Report
 from shared.reconcile.run import Request
 from tests.integration.reconcile.world import INSTANCE, ME, World, export, world

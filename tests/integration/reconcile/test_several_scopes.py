@@ -13,7 +13,7 @@ from shared.exports.model import parse_export
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.model import ResourceId
-from shared.reconcile.plan.marks import Writer, digest, mark_tags
+from shared.reconcile.plan.provenance_tags import Writer, digest, mark_tags
 from tests.integration.reconcile.world import INSTANCE, World, export, world
 
 SIZE = 4

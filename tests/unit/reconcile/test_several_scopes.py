@@ -10,10 +10,10 @@ from shared.exports.compiler import automation_name, compile_automation, one_sco
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.model import ExportConfig, parse_export
 from shared.exports.validation import check_together
-from shared.reconcile.importer.automations_to_files import import_exports
+from shared.reconcile.importer.imported_exports import import_exports
 from shared.reconcile.model import Inventory, Live, ResourceId, Subscription
+from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.desired import desired_automations
-from shared.reconcile.plan.guards import Guards
 from shared.reconcile.plan.model import Action, Cause, Declaration, Plan
 from shared.reconcile.plan.planner import Terms, make_plan
 

@@ -22,7 +22,7 @@ from shared.exports.ownership import managed, tag
 from shared.exports.rule_sets import MalformedRules, Source, normalise, parse_sources
 from shared.exports.validation import check_config
 from shared.exports.yaml_writer import write
-from shared.reconcile.importer.sources_to_sections import Unsayable, export_section
+from shared.reconcile.importer.automation_as_sections import Unsayable, export_section
 from shared.reconcile.model import Live, Subscription
 from shared.reconcile.plan.automation_diff import diff
 
