@@ -112,7 +112,8 @@ class ExportsInForce:
 
         async def load(name: str, blob: Any) -> tuple[LoadedExport | None, Problem | None]:
             async with gate:
-                return await self._load(name, blob, accepted.get(name), store)
+                # What was taken on before a delete stays deleted, whatever is put under its name later.
+                return await self._load(name, blob, None if name in deleted else accepted.get(name), store)
 
         async def record(name: str) -> tuple[str, str | Problem | None]:
             async with gate:
