@@ -28,7 +28,7 @@ from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.destinations.registration import closed, unregistered, without_automations
 from shared.reconcile.discover.inventory import from_graph, from_lists
-from shared.reconcile.discover.missing_subscriptions import fallen, hidden
+from shared.reconcile.discover.missing_subscriptions import fallen, hidden, remembered
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
@@ -375,12 +375,14 @@ class Reconciler:
         other_eyes = baseline.identity not in {"", identity}
         # What could not be read is no sign of rights that were lost.
         judged = not (request.accept_fewer or other_eyes or inventory.reasons)
-        fewer = fallen(inventory, baseline.subscriptions) if judged else ""
+        known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
+        fewer = fallen(inventory, len(known) if baseline.known else baseline.subscriptions) if judged else ""
         run.done, unknown = await self.reports.done(self._clock.now())
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
             run.report,
             saw_all=not doubts,
+            known=known,
             store_number=max(loaded.number, baseline.store_number),
             identity=identity,
             subscriptions=inventory.subscriptions,

@@ -50,6 +50,7 @@ class Caller:
 class Report:
     """One run.  `failure` is the sentence of what stopped it, `skipped` why it did not begin; else both are empty.
 
+    `known` are the states of subscriptions that the next run has to find again.
     `running` until it ends: a report that stays so is of a run that was killed.  `saw_all` says that discovery was
     complete, `store_number` is the number of the store that was read, `writer` names who writes for this instance here.
     `asked` is what the run was narrowed to and let through, JSON-ready, so that a plan that is approved can be made
@@ -74,6 +75,7 @@ class Report:
     skipped: str = ""
     running: bool = False
     saw_all: bool = False
+    known: Mapping[str, str] = field(default_factory=dict)
     store_number: int = 0
     writer: str = ""
     identity: str = ""
