@@ -739,7 +739,7 @@ class TestGrace:
         await scope("c", "{managementGroups: [contoso-management]}")(here)
         planned = await here.reconciler().plan(Request(ME, waive_grace=True))
         assert planned.counts["Deleted"] == 2
-        report = await here.reconciler().apply(Request(ME, reviewed=planned.plan))
+        report = await here.reconciler().apply(Request(ME, reviewed=planned.plan, waive_grace=True))
         assert (report.counts["Deleted"], report.outcome) == (2, "Succeeded")
 
     async def test_plans_and_narrowed_plans_move_no_grace(self, here: World) -> None:
