@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.cli.error_sentences import sentence
+from shared.cli.command_errors import sentence
 from shared.cli.exit_codes import NOT_WELL
 
 if TYPE_CHECKING:

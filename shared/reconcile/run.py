@@ -403,6 +403,7 @@ class Reconciler:
                 _seen_by_another(baseline.identity, identity) if other_eyes and not request.accept_fewer else "",
                 # Limits that were raised for this run are for what this run does.
                 run.done if guards == self._guards else Done(),
+                self._clock.now(),
             )
             plan = await self._plan(run, request, configs, inventory, terms)
         run.report = replace(run.report, plan=plan, waiting=self.by_approval and bool(plan.writes))
@@ -479,6 +480,7 @@ class Reconciler:
             self._settings.instance_id,
             writer=run.writer,
             pause=self._clock.sleep,
+            now=self._clock.now,
             concurrency=self._settings.apply_concurrency,
             register_provider=self._settings.register_provider,
             binding=request.reviewed is not None or bool(run.report.approved_by),

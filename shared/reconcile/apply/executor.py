@@ -10,8 +10,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
+from shared.clock import Clock
 from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
@@ -23,7 +25,7 @@ from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import decide
-from shared.reconcile.plan.provenance_tags import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
+from shared.reconcile.plan.provenance_tags import MARK_TAGS, Writer, digest, mark_tags, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Apply:
         *,
         writer: Writer | None = None,
         pause: Callable[[float], Awaitable[None]],
+        now: Callable[[], datetime] | None = None,
         concurrency: int,
         register_provider: bool = False,
         binding: bool = False,
@@ -110,6 +113,7 @@ class Apply:
         self._instance_id = instance_id
         self._writer = writer or Writer()
         self._pause = pause
+        self._now = now or Clock().now
         self._concurrency = concurrency
         self._register_provider = register_provider
         self._binding = binding
@@ -236,7 +240,7 @@ class Apply:
         if live is None and (refusal := await self._group(desired)):
             return self._outcome(item, Status.BLOCKED, refusal)
         marked = merge(live, desired.body)
-        marked["tags"] = _without(marked["tags"], MARK_TAGS) | self._marks(desired, live)
+        marked["tags"] = _without(marked["tags"], MARK_TAGS) | self._marks(desired, live, item.cause)
         body = writable(self._destinations.seal(desired.export, marked))
         if refusal := await self._arm.validate(desired.id, body, desired.tenant_id):
             return self._outcome(item, Status.FAILED, f"Azure calls the body invalid: {refusal}")
@@ -260,12 +264,11 @@ class Apply:
             return "it was written from a later state of the store of export files"
         return ""
 
-    def _marks(self, desired: Desired, live: Live | None) -> dict[str, str]:
-        """The marks of a write; a part of a body leaves the digest of what was written whole before."""
-        if not desired.partial:
-            return mark_tags(self._writer, digest(desired.body))
-        before = tag(live.tags, APPLIED_TAG) if live else ""
-        return mark_tags(self._writer, "") | ({APPLIED_TAG: before} if before else {})
+    def _marks(self, desired: Desired, live: Live | None, cause: Cause | None = None) -> dict[str, str]:
+        """The marks of a write; a part of a body leaves what is known of the body that was written whole before."""
+        applied = "" if desired.partial else digest(desired.body)
+        before = live.tags if live else {}
+        return mark_tags(self._writer, applied, before, self._now(), let_through=cause is Cause.RELEASE)
 
     async def _retag(self, item: Item, live: Live | None) -> Outcome:
         """Write tags and nothing else."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from shared.reconcile.model import Desired, ResourceId
+from shared.reconcile.model import Desired, ResourceId, Subscription
 from shared.reconcile.plan.automation_diff import Change
 
 
@@ -38,6 +38,7 @@ class Cause(StrEnum):
     MOVE = "move"
 
 
+REST: Final = "all others"
 WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE})
 
 
@@ -48,7 +49,7 @@ class Item:
     `wanted` is the action that a blocked item would have taken.  `cause` is why an update is needed: only drift counts
     for the guards, and what a new release would write waits until a run names that cause.  With `retag` these tags are
     written and nothing else.  `digest` stands for the body of an item that was read from a saved plan.  `declared` says
-    that an export wants it here, `clash` that two do.
+    that an export wants it here, `clash` that two do, `waits` that it is held back until its turn in a rollout.
     """
 
     action: Action
@@ -63,6 +64,7 @@ class Item:
     digest: str = field(default="", compare=False)
     declared: bool = field(default=False, compare=False)
     clash: bool = False
+    waits: bool = field(default=False, compare=False)
 
     def blocked(self, reason: str, *, clash: bool = False) -> Item:
         """The same automation, left alone for `reason`."""
@@ -129,6 +131,25 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Rollout:
+    """The order of an export's management groups; `blocked` is why its destination takes nothing now."""
+
+    groups: tuple[str, ...]
+    wait: timedelta
+    blocked: str = ""
+
+    def group_of(self, subscription: Subscription | None) -> int:
+        """The place in the order of the first group that a subscription lies below; what is below none comes last."""
+        ancestors = subscription.ancestors if subscription else ()
+        places = (place for place, group in enumerate(self.groups) if group.lower() in ancestors)
+        return next(places, len(self.groups))
+
+    def name(self, group: int) -> str:
+        """What people call a group of the order."""
+        return self.groups[group] if group < len(self.groups) else REST
+
+
+@dataclass(frozen=True)
 class Declaration:
     """What the export files say: each automation wanted, and which export names exist.
 
@@ -136,8 +157,9 @@ class Declaration:
     are about destinations.  `deleted` maps the names of deleted exports to the sentence that tells of it; `doubtful`
     names files that can't be read, also where an earlier version of theirs stands in.  `unknown` maps an export to the
     sentences on the unknown names in its scope; `findings` are all that is wrong with the set of files.
-    `by_group` names the exports whose scope depends on management groups; `renamed` maps former names to present ones,
-    `contested` those that several exports claim to the sentence that says so.
+    `by_group` names the exports whose scope depends on management groups, `rollouts` has those that reach one group
+    after another; `renamed` maps former names to present ones, `contested` those that several exports claim to the
+    sentence that says so.
     """
 
     desired: Iterable[Desired]
@@ -151,3 +173,4 @@ class Declaration:
     by_group: Collection[str] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     contested: Mapping[str, str] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
@@ -26,9 +27,11 @@ from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
 from shared.reconcile.plan.deletes import Deletes, Grace, Items, hold_where_missing, missing_where
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.rollout import Found, hold_groups
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEY = f"tags.{FINGERPRINT_TAG}"
 _HELD_RELEASE = (
     "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
@@ -49,7 +52,7 @@ class Terms:
     """What a plan is made under: the guards, who writes, the causes that the run names, and the grace of deletes.
 
     Without a `grace` what left a scope goes at once.  `no_deletes` is why nothing may be deleted in this run.  `done`
-    is what runs of the last 24 hours did.
+    is what runs of the last 24 hours did, `now` the time.
     """
 
     guards: Guards = field(default_factory=Guards)
@@ -58,6 +61,7 @@ class Terms:
     grace: Grace | None = None
     no_deletes: str = ""
     done: Done = field(default_factory=Done)
+    now: datetime = _LONG_AGO
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -101,10 +105,7 @@ def _decided(
             return kept
         desired = _successor(desired, live, instance_id)
     there = live.get(desired.id.key)
-    item = decide(desired, there, instance_id)
-    if item is not None and there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
-        return _held_back(item, there)
-    return item
+    return decide(desired, there, instance_id)
 
 
 def _kept_together(
@@ -203,6 +204,9 @@ def make_plan(
         if item is None:
             apart.append(Item(Action.UNCHANGED, desired.id, desired.export, desired=desired, declared=True))
             continue
+        waits = item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes and not item.retag
+        if waits and item.id.key in live and desired.export not in declaration.rollouts:
+            item = _held_back(item, live[item.id.key])
         item = _unless_read_only(item, subscriptions.get(item.id.key[0]))
         first = items.setdefault(item.id.key, item)
         if first != item:
@@ -214,6 +218,8 @@ def make_plan(
     apart = _made_to_move(apart, undeclared, items, declaration.renamed)
     deletes.note_declared((*items.values(), *apart))
     items |= {automation.id.key: deletes.decide(automation) for automation in undeclared}
+    found = Found(subscriptions, live, instance_id, terms.now, "; ".join(inventory.reasons), terms.causes)
+    turns = hold_groups(items, declaration.rollouts, found, _held_back)
     missing = missing_where((*items.values(), *apart))
     if not inventory.complete:
         block(items, {Action.DELETE, Action.LEAVING}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
@@ -229,14 +235,16 @@ def make_plan(
     held = (*_hold(items, stands), *held)
     hold_where_missing(items, missing | missing_where(items.values()))
     ordered = tuple(items[key] for key in sorted(items))
+    findings = (*declaration.findings, *turns.standing)
+    warnings = (*declaration.warnings, *turns.warnings)
     return Plan(
         ordered,
         tuple(inventory.reasons),
         held,
-        declaration.warnings,
+        warnings,
         stands.hold,
         _in_words(ordered),
-        declaration.findings,
+        findings,
         tuple(apart),
         deletes.left,
     )

@@ -232,7 +232,7 @@ class Report:
         problems += [
             {"id": str(item.id), "export": item.export, "status": "blocked", "reason": item.reason}
             for item in self.plan.items
-            if item.action is Action.BLOCKED
+            if item.action is Action.BLOCKED and not item.waits
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
         return {
