@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared import __version__
+from shared import __version__, python_build
 from shared.reconcile.report.report_store import UNREADABLE
 from shared.settings import SettingsError
 from shared.web import serialization
@@ -71,6 +71,13 @@ def _reason(error: Exception) -> str:
         return str(error)
     code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
     return f"{type(error).__name__}{f' ({code})' if code else ''}"
+
+
+async def _python(_: Services) -> str:
+    """Whether the packages fit the Python that runs them."""
+    if fault := python_build.fault():
+        raise NotWell(fault)
+    return "the packages fit this Python"
 
 
 async def _identity(services: Services) -> str:
@@ -255,6 +262,7 @@ def _warnings(auth_mode: str) -> list[str]:
 
 
 CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
+    "python": _python,
     "settings": _settings,
     "identity": _identity,
     "storage": _storage,
