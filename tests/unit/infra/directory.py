@@ -52,9 +52,14 @@ class Directory:
         if not rest and method == "GET":
             return 200, {"value": matching(self.applications, "displayName", wanted)}
         if not rest and method == "POST":
-            made = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), "identifierUris": [], "appRoles": []}
-            made |= {"web": {"redirectUris": [], "implicitGrantSettings": {"enableIdTokenIssuance": False}}}
-            made |= {"api": {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": []}}
+            made: dict[str, Any] = {
+                "id": str(uuid.uuid4()),
+                "appId": str(uuid.uuid4()),
+                "identifierUris": [],
+                "appRoles": [],
+                "web": {"redirectUris": [], "implicitGrantSettings": {"enableIdTokenIssuance": False}},
+                "api": {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": []},
+            }
             self.applications[made["id"]] = made
             self._change(made, body)
             return 201, made
