@@ -15,7 +15,7 @@ from tools.infra import ROOT
 
 FOLDER = ROOT / "docs" / "pipelines"
 AZURE: dict[str, Any] = yaml.safe_load((FOLDER / "azure-pipelines.yml").read_text())
-GITHUB: dict[str, Any] = yaml.safe_load((FOLDER / "github-actions.yml").read_text())
+GITHUB: dict[Any, Any] = yaml.safe_load((FOLDER / "github-actions.yml").read_text())
 PULL_REQUEST = {"Build.Reason": "PullRequest", "Build.SourceBranch": "refs/pull/1/merge"}
 MERGE = {"Build.Reason": "IndividualCI", "Build.SourceBranch": "refs/heads/main"}
 BY_HAND = {"Build.Reason": "Manual", "Build.SourceBranch": "refs/heads/topic"}
