@@ -495,6 +495,23 @@ class Settings:
         section="HTTP",
         unreadable=REFUSE,
     )
+    accept_missing_auth_marker: bool = _setting(
+        "ACCEPT_MISSING_AUTH_MARKER",
+        "false",
+        "Under entra, answer although the platform does not say that Easy Auth is on (WEBSITE_AUTH_ENABLED): only "
+        "where Easy Auth was seen to refuse callers without a token. Meanwhile `ready` is not well.",
+        _flag,
+        section="HTTP",
+        unreadable="`false`: nobody is let in",
+    )
+    request_deadline_seconds: int = _setting(
+        "REQUEST_DEADLINE_SECONDS",
+        "60",
+        "A request without an answer by then gets 503; what `?wait=` asks for comes on top. Below 230, where the front "
+        "end of Azure Functions gives up.",
+        _integer(1, 200),
+        section="HTTP",
+    )
     problems: Mapping[str, str] = field(default_factory=dict, metadata={})
 
     @classmethod

@@ -86,7 +86,20 @@ class Container:
             StoreError: it may not be there.
         """
         with _store_errors():
-            await self._upload(name, data, metadata)
+            await self._upload(name, data, metadata, overwrite=True)
+
+    async def create(self, name: str, data: bytes, metadata: Mapping[str, str]) -> bool:
+        """Write a blob in one piece unless one of this name is there; whether it was written.
+
+        Raises:
+            StoreError: it may not be there.
+        """
+        try:
+            with _store_errors():
+                await self._upload(name, data, metadata, overwrite=False)
+        except ChangedError:
+            return False
+        return True
 
     async def replace(self, name: str, data: bytes, metadata: Mapping[str, str], etag: str, lease: str) -> None:
         """Write a blob anew if it is still the one that was read.
@@ -188,10 +201,10 @@ class Container:
                         etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease
                     )
 
-    async def _upload(self, name: str, data: bytes, metadata: Mapping[str, str] | None) -> None:
+    async def _upload(self, name: str, data: bytes, metadata: Mapping[str, str] | None, *, overwrite: bool) -> None:
         async with asyncio.timeout(TIMEOUT):
             with touching("blob.put"):
-                await self._blob(name).upload_blob(data, overwrite=True, metadata=dict(metadata or {}))
+                await self._blob(name).upload_blob(data, overwrite=overwrite, metadata=dict(metadata or {}))
 
     @property
     def _container(self) -> ContainerClient:

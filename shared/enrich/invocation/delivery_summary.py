@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.delivery.packing import Body
 from shared.enrich.delivery.upload import Report
 from shared.enrich.invocation.preparation import Work

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pytest
 
+from local.streams import ARROW_TYPES
 from local.workspace import Workspace
 from shared.enrich.tables import TABLES, Column, ColumnType, Table
 from tools.infra import DATA_FUNCTIONS, SHARED_FUNCTIONS, Query, alerts, function_names, saved_functions, switched_off
@@ -34,15 +35,6 @@ _TYPES: dict[str, ColumnType] = {
     "bool": "boolean",
     "datetime": "datetime",
     "dynamic": "dynamic",
-}
-_ARROW: dict[ColumnType, pa.DataType] = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "real": pa.float64(),
-    "boolean": pa.bool_(),
-    "datetime": pa.timestamp("us", tz="UTC"),
-    "dynamic": pa.string(),
 }
 _OURS = {table.name for table in TABLES}
 AZURES = tuple(
@@ -292,7 +284,7 @@ def arrow(table: Table, row: Row, times: Mapping[str, datetime]) -> pa.Table:
         value = values.get(column.name)
         return json.dumps(value) if column.type == "dynamic" and value is not None else value
 
-    schema = pa.schema([(column.name, _ARROW[column.type]) for column in table.columns])
+    schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
     return pa.table({column.name: [cell(column)] for column in table.columns}, schema=schema)
 
 

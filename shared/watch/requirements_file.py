@@ -1,0 +1,139 @@
+"""Requirements of one's own: a small YAML file that says what every subscription must export (docs/watch.md).
+
+A requirement has a `name`, a `kind` (an event source), and, if wanted, a `description`, `records` (each must be
+exported whatever else it holds; none: every record) and a `destination` (part of a destination's resource id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from shared.exports.diagnostics import Diagnostic, InvalidExport
+from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
+from shared.exports.suggestions import suggest
+from shared.exports.yaml_reader import Document, Path, Unreadable, read
+from shared.watch.cis_benchmark import CIS
+from shared.watch.requirement_checks import Requirement
+
+_KEYS = ("version", "requirements")
+_REQUIREMENT_KEYS = ("name", "description", "kind", "records", "destination")
+_SCALARS = (str, int, float, bool)
+
+
+def read_requirements(text: str | bytes, source: str = "<text>") -> list[Requirement]:
+    """The requirements of a file.
+
+    Raises:
+        InvalidExport: the file is wrong; its findings say where and what would be right.
+    """
+    try:
+        document = read(text)
+    except Unreadable as error:
+        place = f"{source}:{error.line}" if error.line else source
+        raise InvalidExport([Diagnostic(error.code, "error", place, error.sentence, error.fix)]) from error
+    reading = _Reading(document, source)
+    requirements = list(reading.requirements())
+    if reading.findings:
+        raise InvalidExport(reading.findings)
+    return requirements
+
+
+class _Reading:
+    """Reads a document once and collects every diagnostic."""
+
+    def __init__(self, document: Document, source: str) -> None:
+        self._document = document
+        self._source = source
+        self.findings: list[Diagnostic] = []
+
+    def requirements(self) -> Iterator[Requirement]:
+        content = self._mapping(self._document.content, (), _KEYS)
+        if content.get("version") != 1:
+            self._wrong(("version",), "invalid", "the version must be 1.", "Write version: 1.")
+        listed = content.get("requirements")
+        if not isinstance(listed, list) or not listed:
+            self._wrong(("requirements",), "missing-key", "'requirements' must be a list of at least one.", "")
+            return
+        names = {CIS.name}
+        for index, item in enumerate(listed):
+            requirement = self._requirement(item, ("requirements", index))
+            if requirement and requirement.name in names:
+                self._wrong(("requirements", index, "name"), "duplicate", f"{requirement.name!r} is taken.", "")
+            elif requirement:
+                names.add(requirement.name)
+                yield requirement
+
+    def _requirement(self, item: Any, path: Path) -> Requirement | None:
+        item = self._mapping(item, path, _REQUIREMENT_KEYS)
+        name, kind = self._text(item, path, "name"), self._text(item, path, "kind")
+        description = self._text(item, path, "description", required=False)
+        destination = self._text(item, path, "destination", required=False)
+        known = kind_of_source(kind)
+        if kind and known is None:
+            fix = suggest(kind, EVENT_SOURCES) or f"One of {', '.join(EVENT_SOURCES)}."
+            self._wrong((*path, "kind"), "unknown-event-source", f"{kind!r} is not an event source.", fix)
+        if known is None or not name:
+            return None
+        records = item.get("records", [{}])
+        if not isinstance(records, list) or not records:
+            self._wrong((*path, "records"), "invalid", "'records' must be a list of at least one record.", "")
+            return None
+        samples = tuple(self._sample(record, (*path, "records", i), known) for i, record in enumerate(records))
+        return Requirement(name, kind, samples, destination, description)
+
+    def _sample(self, record: Any, path: Path, kind: Kind) -> Mapping[str, Any]:
+        """A record from values by path, `properties.metadata.severity: High`, or nested as records are."""
+        sample: dict[str, Any] = {}
+        for dotted, value in _flat(record) if isinstance(record, dict) else ((None, record),):
+            if dotted is None or not isinstance(value, _SCALARS):
+                self._wrong(path, "invalid", "a record must be a mapping of paths to plain values.", "")
+                continue
+            field = kind.field(dotted)
+            if field is None:
+                known = [each.path for each in kind.fields.values()]
+                self._wrong(path, "unknown-path", f"{kind.noun} have no {dotted!r}.", suggest(dotted, known))
+            elif field.values and str(value).lower() not in {each.lower() for each in field.values}:
+                allowed = ", ".join(field.values)
+                self._wrong(path, "unknown-value", f"{field.path} is never {value!r}.", f"One of {allowed}.")
+            _place(sample, dotted, value)
+        return sample
+
+    def _mapping(self, value: Any, path: Path, keys: Sequence[str]) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self._wrong(path, "invalid", f"this must be a mapping of {', '.join(keys)}.", "")
+            return {}
+        for key in value:
+            if key not in keys:
+                fix = suggest(key, keys) or f"One of {', '.join(keys)}."
+                self._wrong((*path, key), "unknown-key", f"{key!r} is not a key here.", fix)
+        return value
+
+    def _text(self, item: Mapping[str, Any], path: Path, key: str, *, required: bool = True) -> str:
+        value = item.get(key, "")
+        if not isinstance(value, str) or (required and not value):
+            self._wrong((*path, key), "missing-key" if key not in item else "invalid", f"'{key}' must be text.", "")
+            return ""
+        return value
+
+    def _wrong(self, path: Path, code: str, sentence: str, fix: str) -> None:
+        where = f"{self._source}:{self._document.line_of(path)}: {'.'.join(map(str, path))}"
+        self.findings.append(Diagnostic(code, "error", where, sentence, fix))
+
+
+def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _place(sample: dict[str, Any], dotted: str, value: Any) -> None:
+    *above, last = dotted.split(".")
+    for key in above:
+        inner = sample.get(key)
+        if not isinstance(inner, dict):
+            inner = sample[key] = {}
+        sample = inner
+    sample[last] = value

@@ -1,0 +1,110 @@
+"""The operations matrix: each subscription and kind in one word, and what needs a person.  Pure.
+
+What is wrong with an automation outweighs what is known of its data: blocked, drifted, silent, exported, quiet,
+foreign, and `none` where no automation exports the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.exports.event_sources import KINDS, SNAPSHOT
+from shared.watch.coverage import Exporter, SubscriptionCoverage
+from shared.watch.freshness_verdicts import FRESH, QUIET, SILENT
+from shared.watch.requirement_checks import Verdict
+
+EXPORTED = "exported"
+DRIFTED = "drifted"
+FOREIGN = "foreign"
+BLOCKED = "blocked"
+NONE = "none"
+
+_DRIFTS = frozenset({"create", "update", "delete", "adopt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One subscription: a state per kind, notes on those that need a person, requirements met or not."""
+
+    subscription_id: str
+    states: Mapping[str, str]
+    notes: Mapping[str, str]
+    verdicts: Mapping[str, bool]
+
+
+def statuses(
+    coverage: Iterable[SubscriptionCoverage],
+    health: Iterable[Mapping[str, Any]],
+    items: Iterable[Mapping[str, Any]],
+    verdicts: Iterable[Verdict],
+    kinds_of_export: Mapping[str, frozenset[str]],
+) -> list[Status]:
+    """Join coverage with the latest health (as kept), the last run's items (as reported) and the verdicts."""
+    flowing = {(each["subscription_id"], each["kind"]): each for each in health}
+    open_items: dict[str, list[Mapping[str, Any]]] = {}
+    for item in items:
+        open_items.setdefault(_subscription_of(item), []).append(item)
+    met: dict[str, dict[str, bool]] = {}
+    for verdict in verdicts:
+        met.setdefault(verdict.subscription_id, {})[verdict.requirement] = verdict.met
+    return [
+        _status(each, flowing, open_items.get(each.subscription_id.lower(), ()), met, kinds_of_export)
+        for each in coverage
+    ]
+
+
+def _subscription_of(item: Mapping[str, Any]) -> str:
+    parts = str(item.get("id", "")).split("/")
+    return parts[2].lower() if len(parts) > 2 else ""  # noqa: PLR2004 - /subscriptions/<id>/...
+
+
+def _status(
+    subscription: SubscriptionCoverage,
+    flowing: Mapping[tuple[str, str], Mapping[str, Any]],
+    items: Sequence[Mapping[str, Any]],
+    met: Mapping[str, Mapping[str, bool]],
+    kinds_of_export: Mapping[str, frozenset[str]],
+) -> Status:
+    states: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    for kind in KINDS:
+        exporters = [*subscription.exporters.get(kind, ()), *subscription.exporters.get(kind + SNAPSHOT, ())]
+        mine = [item for item in items if kind in kinds_of_export.get(str(item.get("export", "")), frozenset())]
+        health = flowing.get((subscription.subscription_id.lower(), kind))
+        states[kind], note = _state(exporters, mine, health)
+        if note:
+            notes[kind] = note
+    return Status(subscription.subscription_id, states, notes, met.get(subscription.subscription_id, {}))
+
+
+def _state(
+    exporters: Sequence[Exporter], items: Sequence[Mapping[str, Any]], health: Mapping[str, Any] | None
+) -> tuple[str, str]:
+    for item in items:
+        if item.get("action") == BLOCKED or item.get("outcome") in {BLOCKED, "failed"}:
+            return BLOCKED, str(item.get("outcomeReason") or item.get("reason") or "")
+    for item in items:
+        if item.get("action") in _DRIFTS and item.get("outcome") in {None, "not reached", "unconfirmed"}:
+            return DRIFTED, _difference(item)
+    if health is not None and health["verdict"] == SILENT:
+        return SILENT, str(health["reason"])
+    ours = [exporter for exporter in exporters if exporter.owner == "ours" and exporter.enabled]
+    if ours:
+        if health is not None and health["verdict"] == QUIET:
+            return QUIET, str(health["reason"])
+        return EXPORTED, "" if health is None or health["verdict"] == FRESH else str(health["reason"])
+    foreign = [exporter for exporter in exporters if exporter.enabled]
+    if foreign:
+        return FOREIGN, f"{foreign[0].name} exports it, which this app does not manage"
+    return NONE, ""
+
+
+def _difference(item: Mapping[str, Any]) -> str:
+    if item["action"] == "create":
+        return "its automation is missing"
+    if item["action"] == "delete":
+        return "its automation is no longer declared"
+    changes = item.get("changes") or ()
+    return "; ".join(f"{change.get('path')}: {change.get('old')} -> {change.get('new')}" for change in changes)

@@ -1,0 +1,269 @@
+"""Whether the app is well: `ready` asks everything that it depends on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared import __version__, python_build
+from shared.reconcile.report.report_store import UNREADABLE
+from shared.settings import SettingsError
+from shared.web import serialization
+from shared.web.authorization import marked
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.bootstrap import Services
+    from shared.exports.last_known_good import Problem
+    from shared.web.routing import Call
+
+_PATIENCE_SECONDS = 20
+_RECENT = timedelta(hours=1)
+_STALE_RUN = timedelta(days=1)
+_RUN_SLACK = timedelta(minutes=5)
+_RUNS_LOOKED_AT = 10
+_SHOWN = 10
+CONTROL, DATA = "reconcile_exports", "enrich_records"  # functions that only one of two apps runs
+
+
+class NotWell(Exception):  # noqa: N818 - says what is the case
+    """Something answers, but is not as it should be; the message says what."""
+
+
+async def ready(call: Call) -> func.HttpResponse:
+    """Ask everything the app depends on; 503 when anything does not answer, with the reason for each."""
+    results, others = await asyncio.gather(
+        asyncio.gather(*(_check(name, probe, call.services) for name, probe in CHECKS.items())),
+        _other_releases(call.services),
+    )
+    well = all(ok for _, ok, _ in results)
+    document = {
+        "ready": well,
+        "release": __version__,
+        "checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in results],
+        "warnings": others,
+    }
+    return serialization.answer(document, status=200 if well else 503)
+
+
+async def _check(name: str, probe: Callable[[Services], Awaitable[str]], services: Services) -> tuple[str, bool, str]:
+    patience = min(_PATIENCE_SECONDS, services.settings.request_deadline_seconds * 0.8)
+    try:
+        return name, True, await asyncio.wait_for(probe(services), patience)
+    except TimeoutError:
+        return name, False, f"no answer within {patience:g} s"
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is what the caller asked for
+        return name, False, _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SettingsError | NotWell):
+        return str(error)
+    code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
+    return f"{type(error).__name__}{f' ({code})' if code else ''}"
+
+
+async def _python(_: Services) -> str:
+    """Whether the packages fit the Python that runs them."""
+    if fault := python_build.fault():
+        raise NotWell(fault)
+    return "the packages fit this Python"
+
+
+async def _identity(services: Services) -> str:
+    token = await services.clients.credential.get_token(services.clients.arm_scope)
+    until = datetime.fromtimestamp(token.expires_on, UTC)
+    return f"a token for Azure Resource Manager, good until {until.isoformat(timespec='seconds')}"
+
+
+async def _storage(services: Services) -> str:
+    settings, clients = services.settings, services.clients
+    for container in (settings.dead_letters_container, settings.oversize_container):
+        await clients.data_blobs.get_container_client(container).get_container_properties()
+    seen = clients.data_tables.get_table_client(settings.freshness_table).list_entities(results_per_page=1)
+    await anext(seen.by_page(), None)
+    if not _runs_here(CONTROL):
+        return "dead letters, oversize records and freshness; export files and jobs are another app's"
+    exports = len(await services.exports.list())
+    await clients.blobs.get_container_client(settings.reports_container).get_container_properties()
+    queue = await clients.queues.get_queue_client(settings.jobs_queue).get_queue_properties()
+    found = clients.tables.get_table_client(settings.jobs_table).list_entities(results_per_page=1)
+    await anext(found.by_page(), None)
+    return f"{exports} export files; {queue.approximate_message_count} job messages"
+
+
+def _runs_here(function: str) -> bool:
+    """Whether this app runs a function, or leaves it to another (Azure Functions, how to disable functions)."""
+    names = {f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled"}
+    return not any(name in names and value.lower() in {"true", "1"} for name, value in os.environ.items())
+
+
+async def _event_hub(services: Services) -> str:
+    from shared.watch.hub_lag import CHECKPOINTS, read_lag
+
+    if not _runs_here(DATA):
+        return "another app reads the hub: ask that one"
+    checkpoints = services.clients.data_blobs.get_container_client(CHECKPOINTS)
+    lags = await read_lag(services.clients.input_hub, checkpoints, services.settings.event_hub_consumer_group)
+    if misplaced := [f"partition {lag.partition}: {lag.trouble}" for lag in lags if lag.trouble]:
+        raise NotWell("; ".join(misplaced))
+    each = ", ".join(f"{lag.partition}: {lag.behind}{'' if lag.started else ' (never read)'}" for lag in lags)
+    return f"{sum(lag.behind for lag in lags)} events not yet read; by partition {each}"
+
+
+async def _ingestion(services: Services) -> str:
+    """Reachable, and a token for it; whether the rule takes rows shows in real uploads.
+
+    An upload that would prove more leaves a row, or counts as a failed one in the rule's metrics.
+    """
+    import aiohttp
+
+    from shared.enrich.dead_letters.dead_letter_store import LetterFilter
+
+    settings = services.settings
+    if not settings.ingestion_endpoint or not settings.ingestion_rule_id:
+        raise NotWell("LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID are not both set: no record gets a row")
+    own = (settings.own_ingestion_endpoint, settings.own_ingestion_rule_id)
+    if any(own) and not all(own):
+        raise NotWell("LOGS_INGESTION_OWN_ENDPOINT and LOGS_INGESTION_OWN_RULE_ID are not both set")
+    await services.clients.credential.get_token(services.clients.ingestion_scope)
+    async with aiohttp.ClientSession() as web:
+        for endpoint in filter(None, (settings.ingestion_endpoint, settings.own_ingestion_endpoint)):
+            async with web.get(endpoint):
+                pass  # any answer says that it is reachable
+    found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
+    kept = [letter async for letter in found]
+    latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
+    if latest and datetime.now(UTC) - latest.written < _RECENT:
+        raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {latest.written.isoformat()}")
+    return "reachable, and a token for it; no upload was refused in the last hour"
+
+
+async def _stored(services: Services) -> str:
+    """Whether all that is stored can be read; what can't is left as it is, and named here."""
+    from shared.enrich.dead_letters.dead_letter_store import LetterFilter
+
+    found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
+    said = [f"dead letters {letter.name}: {letter.trouble}" async for letter in found if letter.trouble]
+    await services.last_seen.read()
+    said += [f"freshness of {', '.join(key)}: {why}" for key, why in services.last_seen.unreadable.items()]
+    if _runs_here(CONTROL):
+        said += await _stored_by_control(services)
+    if said:
+        more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        raise NotWell(f"left as it is: {'; '.join(said[:_SHOWN])}{more}")
+    return "all that is stored can be read"
+
+
+async def _stored_by_control(services: Services) -> list[str]:
+    loaded = await services.exports.load_all()
+    said = [f"export {problem.name}: {_first(problem)}" for problem in loaded.problems]
+    said += [loaded.trouble] if loaded.trouble else []
+    jobs = (await services.jobs.page(datetime.now(UTC))).jobs
+    said += [f"job {job.id}: {job.trouble}" for job in jobs if job.trouble]
+    reports = services.reconciler.reports
+    for run_id in await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT):
+        report = await reports.read(run_id)
+        if report is not None and report["outcome"] == UNREADABLE:
+            said.append(f"report {run_id}: {report['reason']}")
+    baseline = await reports.baseline()
+    said += [baseline.trouble] if baseline.trouble else []
+    latest = await services.freshness.latest()
+    said += [str(reason) for reason in latest["reasons"] if "kept freshness answer" in reason] if latest else []
+    return said
+
+
+def _first(problem: Problem) -> str:
+    return problem.findings[0].sentence if problem.findings else "it is invalid"
+
+
+async def _settings(services: Services) -> str:
+    """Whether every setting can be read; those that can't act as docs/settings.md says."""
+    from shared.enrich.invocation.parser_factory import filter_problems
+
+    problems = {**filter_problems(services.settings), **services.settings.problems}
+    if problems:
+        raise NotWell("; ".join(problems.values()))
+    return "every setting can be read"
+
+
+async def _other_releases(services: Services) -> list[str]:
+    """A second release that was seen at work in the last hour; a note, for an update may be under way."""
+    from azure.core.exceptions import AzureError
+
+    if not _runs_here(CONTROL):
+        return []
+    reports = services.reconciler.reports
+    now = datetime.now(UTC)
+    seen = set()
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
+                report = await reports.read(run_id)
+                if report and report["release"] and now - datetime.fromisoformat(report["started"]) < _RECENT:
+                    seen.add(report["release"])
+            for job in (await services.jobs.page(now, size=_RUNS_LOOKED_AT)).jobs:
+                if job.release and now - job.created < _RECENT:
+                    seen.add(job.release)
+    except (AzureError, SettingsError, TimeoutError):
+        return []  # the checks say what does not answer
+    others = sorted(seen - {__version__})
+    return (
+        [f"another release was at work in the last hour ({', '.join(others)}), this is {__version__}"] if others else []
+    )
+
+
+async def _last_run(services: Services) -> str:
+    if not _runs_here(CONTROL):
+        return "another app reconciles: ask that one"
+    reports = services.reconciler.reports
+    now = datetime.now(UTC)
+    report = None
+    for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
+        report = await reports.read(run_id)
+        if report is not None and report["outcome"] != "Skipped":
+            break  # a skipped run says only that another one was under way
+    if report is None:
+        return "no run yet"
+    if report["outcome"] == UNREADABLE:
+        return f"its report can't be read: {report['reason']}"
+    if report["outcome"] == "Running":
+        since = now - datetime.fromisoformat(report["started"])
+        if since > services.settings.apply_budget + _RUN_SLACK:
+            raise NotWell(f"the run {report['runId']} began {int(since.total_seconds())} s ago and never ended")
+        return f"a run is under way since {int(since.total_seconds())} s"
+    age = now - datetime.fromisoformat(report["ended"])
+    said = f"{report['outcome']}, {int(age.total_seconds())} s ago"
+    if age > _STALE_RUN:
+        raise NotWell(f"the last run ended more than a day ago ({said}): does the timer fire?")
+    if report["outcome"] == "Failed":
+        raise NotWell(f"{said}: {report['reason']}")
+    return said
+
+
+async def _sign_in(services: Services) -> str:
+    if services.settings.auth_mode == "key":
+        return "function keys, which the platform checks"
+    if not marked():  # an answer at all, because that was accepted
+        raise NotWell(
+            "ACCEPT_MISSING_AUTH_MARKER is on and the platform does not say that Easy Auth is: see that it refuses "
+            "callers without a token, for without it anyone can claim to be anyone"
+        )
+    return "Easy Auth, which the platform says is on"
+
+
+CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
+    "python": _python,
+    "settings": _settings,
+    "signIn": _sign_in,
+    "identity": _identity,
+    "storage": _storage,
+    "stored": _stored,
+    "eventHub": _event_hub,
+    "ingestion": _ingestion,
+    "lastRun": _last_run,
+}
