@@ -41,6 +41,8 @@ snapshots: $(VENV)/.installed ## what Azure will get, compiled and evaluated int
 	@$(BIN)/python -m tools.infra
 	@$(BIN)/python -m tools.snapshots
 	@$(BIN)/python -m tools.roles
+	@$(BIN)/python -m tools.deployment
+	@$(BIN)/python -m tools.cost
 
 bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side by side
 	@$(BIN)/python -m benchmarks
