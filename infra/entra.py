@@ -161,7 +161,8 @@ def assign(call: Call, principal: Mapping[str, Any], who: str, role: str, say: C
 def _assignment(text: str) -> tuple[str, str]:
     who, _, role = text.partition("=")
     if role not in {one["value"] for one in ROLES}:
-        raise argparse.ArgumentTypeError(f"give <object id>=Exports.Read or <object id>=Exports.Write, not {text}")
+        known = ", ".join(one["value"] for one in ROLES)
+        raise argparse.ArgumentTypeError(f"give <object id>=<one of {known}>, not {text}")
     return who, role
 
 

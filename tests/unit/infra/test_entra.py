@@ -21,6 +21,7 @@ else:
 """
 URL = "https://func-defender-export-abc.azurewebsites.net"
 RUNBOOK = "99999999-9999-9999-9999-999999999999"
+ROLES = [one["value"] for one in json.loads((INFRA / "app-roles.json").read_text())]
 SCOPE = "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d03"
 
 
@@ -72,7 +73,7 @@ def test_the_registration_is_what_easy_auth_and_the_clients_need(directory: Dire
     assert made["web"]["redirectUris"] == [f"{URL}/.auth/login/aad/callback"]
     assert made["web"]["implicitGrantSettings"]["enableIdTokenIssuance"] is True
     assert made["identifierUris"] == [f"api://{made['appId']}"]
-    assert [one["value"] for one in made["appRoles"]] == ["Exports.Read", "Exports.Write"]
+    assert made["appRoles"] == json.loads((INFRA / "app-roles.json").read_text())
     assert made["api"]["preAuthorizedApplications"] == [
         {"appId": "04b07795-8ddb-461a-bbee-02f9e1bf7b46", "delegatedPermissionIds": [SCOPE]}
     ]
@@ -89,7 +90,7 @@ def test_what_others_put_there_stays(directory: Directory, tmp_path: Path) -> No
     made["api"]["requestedAccessTokenVersion"] = 1
     code, _, error = run(directory, tmp_path, url="https://second.example")
     assert code == 0, error
-    assert [one["value"] for one in made["appRoles"]] == ["Exports.Read", "Exports.Write", "Theirs"]
+    assert [one["value"] for one in made["appRoles"]] == [*ROLES, "Theirs"]
     assert made["appRoles"][0]["displayName"] == "Read exports"
     assert made["web"]["redirectUris"] == [
         f"{URL}/.auth/login/aad/callback",
