@@ -75,7 +75,7 @@ async def test_each_app_looks_at_what_it_does(
         monkeypatch.setenv("AzureWebJobs.reconcile_exports.Disabled", "true")
         assert "another app's" in await health_check._storage(services)
         assert await health_check._stored(services) == "all that is stored can be read"
-        assert "another app" in await health_check._last_run(services)
+        assert "another app" in await health_check.last_run(services)
         assert await health_check._other_releases(services) == []
         monkeypatch.setenv("AzureWebJobs_enrich_records_Disabled", "1")  # as some Linux shells have names
         assert "another app reads the hub" in await health_check._event_hub(services)
