@@ -49,10 +49,12 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("run report", 1, strict=False),
         StoredFormat("baseline", 1, strict=False),
         StoredFormat("left scopes", 1, strict=False),
+        StoredFormat("changes of a day", 1, strict=False),
+        StoredFormat("approval", 1, strict=True),
         StoredFormat("freshness answer", 1, strict=False),
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),
-        StoredFormat("saved plan", 2, strict=True),
+        StoredFormat("saved plan", 3, strict=True),
         StoredFormat("run lease", 1, strict=False),
         StoredFormat("whole record", 1, strict=False),
     )

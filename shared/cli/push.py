@@ -182,6 +182,7 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
     """
     from shared.bootstrap import Services
     from shared.cli.api_client import open_target
+    from shared.cli.command_services import person
     from shared.settings import Settings
 
     if arguments.url:
@@ -192,7 +193,7 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
         return
     services = Services(Settings.load_all_readable())
     try:
-        yield StoreTarget(services.exports, services.reconciler.reports)
+        yield StoreTarget(services.exports, services.reconciler.reports, await person(services))
     finally:
         await services.close()
 
@@ -200,9 +201,10 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
 class StoreTarget:
     """The store as a target of `push`."""
 
-    def __init__(self, store: ExportStore, reports: Reports | None = None) -> None:
+    def __init__(self, store: ExportStore, reports: Reports | None = None, by: str = "") -> None:
         self.beside: dict[str, ExportConfig | None] = {}
         self._store = store
+        self._by = by
         self._reports = reports
 
     async def release(self) -> str:
@@ -233,7 +235,9 @@ class StoreTarget:
     async def write(self, name: str, text: bytes, etag: str | None) -> None:
         """See `PushTarget`."""
         absent = None if etag else "*"
-        await self._store.put(name, text, if_match=etag, if_none_match=absent, accept=False, beside=self.beside)
+        await self._store.put(
+            name, text, if_match=etag, if_none_match=absent, accept=False, by=self._by, beside=self.beside
+        )
 
     async def names(self) -> dict[str, str]:
         """See `PushTarget`."""
@@ -244,4 +248,4 @@ class StoreTarget:
         from shared.exports.export_blobs import ExportNotFound
 
         with suppress(ExportNotFound):  # what is gone already need not go
-            await self._store.delete(name, if_match=etag)
+            await self._store.delete(name, if_match=etag, by=self._by)

@@ -11,18 +11,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
-from shared.reconcile.plan.automation_diff import Change, diff, same_location
-from shared.reconcile.plan.change_limits import Guards, block, hold_back
+from shared.reconcile.plan.automation_diff import (
+    Change,
+    destination_in_words,
+    diff,
+    same_location,
+    sources_in_words,
+)
+from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
 from shared.reconcile.plan.deletes import Deletes, Grace, Items, hold_where_missing, missing_where
-from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.rollout import Found, hold_groups
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEY = f"tags.{FINGERPRINT_TAG}"
 _HELD_RELEASE = (
     "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
@@ -40,7 +49,7 @@ _SEVERAL_SCOPES_ADOPTED = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a plan is made under: the guards, who writes, the causes that the run names, and the grace of deletes.
+    """What a plan is made under: guards, who writes, the causes that the run names, what was done today, the time.
 
     Without a `grace` what left a scope goes at once.  `no_deletes` is why nothing may be deleted in this run.
     """
@@ -48,6 +57,8 @@ class Terms:
     guards: Guards = field(default_factory=Guards)
     writer: Writer = field(default_factory=Writer)
     causes: Collection[Cause] = ()
+    done: Done = field(default_factory=Done)
+    now: datetime = _LONG_AGO
     grace: Grace | None = None
     no_deletes: str = ""
 
@@ -93,10 +104,7 @@ def _decided(
             return kept
         desired = _successor(desired, live, instance_id)
     there = live.get(desired.id.key)
-    item = decide(desired, there, instance_id)
-    if item is not None and there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
-        return _held_back(item, there)
-    return item
+    return decide(desired, there, instance_id)
 
 
 def _kept_together(
@@ -195,6 +203,9 @@ def make_plan(
         if item is None:
             apart.append(Item(Action.UNCHANGED, desired.id, desired.export, desired=desired, declared=True))
             continue
+        waits = item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes and not item.retag
+        if waits and item.id.key in live and desired.export not in declaration.rollouts:
+            item = _held_back(item, live[item.id.key])
         item = _unless_read_only(item, subscriptions.get(item.id.key[0]))
         first = items.setdefault(item.id.key, item)
         if first != item:
@@ -206,26 +217,31 @@ def make_plan(
     apart = _made_to_move(apart, undeclared, items, declaration.renamed)
     deletes.note_declared((*items.values(), *apart))
     items |= {automation.id.key: deletes.decide(automation) for automation in undeclared}
+    found = Found(subscriptions, live, instance_id, terms.now, "; ".join(inventory.reasons), terms.causes)
+    turns = hold_groups(items, declaration.rollouts, found, _held_back)
     missing = missing_where((*items.values(), *apart))
-    if chosen:
-        items = {key: item for key, item in items.items() if chosen(item)}
-        apart = [item for item in apart if chosen(item)]
     if not inventory.complete:
         block(items, {Action.DELETE, Action.LEAVING}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     if terms.no_deletes:
         block(items, {Action.DELETE, Action.LEAVING}, terms.no_deletes)
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
-    held = hold_back(items, terms.guards, owned_count)
+    held = hold_back(items, terms.guards, owned_count, terms.done)
+    if chosen:  # only now: many narrowed runs may do no more than one whole run
+        items = {key: item for key, item in items.items() if chosen(item)}
+        apart = [item for item in apart if chosen(item)]
+        held = tuple(each for each in held if any(item.reason == each for item in items.values()))
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     hold_where_missing(items, missing | missing_where(items.values()))
+    ordered = tuple(items[key] for key in sorted(items))
     return Plan(
-        tuple(items[key] for key in sorted(items)),
+        ordered,
         tuple(inventory.reasons),
         held,
-        declaration.warnings,
+        (*declaration.warnings, *turns.warnings),
         stands.hold,
-        declaration.findings,
+        _in_words(ordered),
+        (*declaration.findings, *turns.standing),
         tuple(apart),
         deletes.left,
     )
@@ -244,6 +260,17 @@ def _made_to_move(
             continue
         items[item.id.key] = replace(item, action=Action.CREATE, desired=replace(item.desired, enabled=True))
     return left
+
+
+def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
+    """What the items write and where to, once for all automations of an export that do the same."""
+    counted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+    for item in items:
+        if item.action in WRITES and (desired := item.desired) is not None:
+            where = destination_in_words(desired.body)
+            there = f"{where} in tenant {desired.tenant_id}" if desired.tenant_id else where
+            counted[item.export, there, sources_in_words(desired.body)] += 1
+    return tuple(Written(*words, number) for words, number in sorted(counted.items()))
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:
