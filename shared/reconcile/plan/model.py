@@ -101,7 +101,8 @@ class Plan:
     `reasons` say why discovery may be incomplete, `guards` which guards held something back, `findings` what is wrong
     with the declaration as a whole, `warnings` what looks wrong with a destination.  `hold` is why the instance may
     write nothing at all.  `written` says in words what would be written.  `apart` is what exports declare without an
-    automation of their own: the second claim on one, and a disabled one that is not there.  `left` is what is out of its export's scope, by id in lower case; None where
+    automation of their own: the second claim on one, and a disabled one that is not there.  `left` is what is out of
+    its export's scope, by id in lower case; None where
     that was not judged.
     """
 
