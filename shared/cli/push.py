@@ -236,7 +236,7 @@ class StoreTarget:
         """See `PushTarget`."""
         absent = None if etag else "*"
         await self._store.put(
-            name, text, if_match=etag, if_none_match=absent, accept=False, by=self._by, beside=self.beside
+            name, text, if_match=etag, if_none_match=absent, accept=False, beside=self.beside, by=self._by
         )
 
     async def names(self) -> dict[str, str]:

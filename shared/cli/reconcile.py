@@ -147,7 +147,8 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
         return proposals[0].loaded
 
     # A plan that is kept is reviewed before it is carried out, so that nothing in it waits for a grace.
-    request = replace(_request(arguments, waive_grace=bool(arguments.out)), keep=arguments.keep)
+    request = _request(arguments, waive_grace=bool(arguments.out or arguments.keep))
+    request = replace(request, keep=arguments.keep)
     if arguments.files is not None:
         request = replace(request, propose=proposed)
     report = await services.reconciler.plan(request)

@@ -338,8 +338,8 @@ Declared          int       + Automations that the files ask for, one for each e
 InForce           int       + Those of them that are in force.
 Skipped           int       + Automations in subscriptions that take no writes.
 Leaving           int       + Automations out of their export's scope, still there for the grace.
-ApprovedBy        string    Who approved the plan that the run carried out.
-ApprovedTime      datetime  When it was approved.
+ApprovedBy        string    + Who approved the plan that the run carried out.
+ApprovedTime      datetime  + When it was approved.
 """)
 
 _HEALTH = _columns("""

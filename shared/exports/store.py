@@ -30,7 +30,7 @@ from shared.exports.export_blobs import (
 )
 from shared.exports.last_known_good import BY, TOMBSTONE_MEMBERS, ExportsInForce, LoadedExports
 from shared.exports.store_number import StoreNumber, about_version
-from shared.exports.validation import Checked, check_beside, check_version
+from shared.exports.validation import Checked, check_beside, check_version, failing_tests
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -90,14 +90,14 @@ class ExportStore:
         if_match: str | None = None,
         if_none_match: str | None = None,
         accept: bool = True,
-        beside: Mapping[str, ExportConfig | None] | None = None,
         by: str = "",
+        beside: Mapping[str, ExportConfig | None] | None = None,
     ) -> str:
         """Store a new version after all checks, and return its ETag; `if_none_match="*"` only creates.
 
-        With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.  `by`
-        is who puts it, kept beside the version.  `beside` has what is put or deleted (None) in the same turn, for the
-        check of the set.
+        With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.
+        `beside` has what is put or deleted (None) in the same turn, for the check of the set.  `by` is who puts it,
+        kept beside the version.
 
         Raises:
             InvalidExport: the text is no valid export, or its name is another one.
@@ -132,7 +132,8 @@ class ExportStore:
             return checked
         stored = {each.name: each.config for each in (await self.load_all()).exports}
         others = {one: config for one, config in (stored | dict(beside or {})).items() if config and one != name}
-        return replace(checked, findings=(*checked.findings, *check_beside(name, checked.config, others)))
+        found = [*failing_tests(checked.config, name), *check_beside(name, checked.config, others)]
+        return replace(checked, findings=(*checked.findings, *found))
 
     async def delete(self, name: str, *, if_match: str | None = None, reason: str = "", by: str = "") -> None:
         """Take an export out of the store, its accepted version too, and leave a record of it.

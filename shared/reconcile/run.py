@@ -28,14 +28,14 @@ from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.destinations.registration import closed, unregistered, without_automations
 from shared.reconcile.discover.inventory import from_graph, from_lists
-from shared.reconcile.discover.missing_subscriptions import fallen, hidden
+from shared.reconcile.discover.missing_subscriptions import fallen, hidden, remembered
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
 from shared.reconcile.plan.change_limits import Done, Guards, raised
 from shared.reconcile.plan.declaration import declared, first_sentence
 from shared.reconcile.plan.deletes import Grace
-from shared.reconcile.plan.desired import Prepared, oversized, rollouts
+from shared.reconcile.plan.desired import Prepared, oversized
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.provenance_tags import Writer, highest_number
@@ -71,8 +71,8 @@ class Request:
     for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
     `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
     row, since it says nothing about what is in force.  Nor does a plan without `keep`, which so needs no right to
-    write.  `planned` is called before the first write, `progress` after each.  With
-    `waive_grace` what left a scope may go at once: for a plan that people review first.
+    write.  `planned` is called before the first write, `progress` after each.  With `waive_grace` what left a scope may
+    go at once: for a plan that people review first.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -91,8 +91,8 @@ class Request:
     accept_fewer: bool = False
     planned: Callable[[Report], None] | None = None
     progress: Callable[[Outcome], None] | None = None
-    waive_grace: bool = False
     keep: bool = True
+    waive_grace: bool = False
 
     def __post_init__(self) -> None:
         for given in (self.subscriptions, self.management_groups, self.exports):
@@ -199,7 +199,7 @@ class Reconciler:
         now = self._clock.now()
         waiting = await self.approvals.open(now)
         if not waiting:
-            return await self._carry_out(Request(caller), "plan")
+            return await self._carry_out(Request(caller, waive_grace=True), "plan")  # it is reviewed before anything
         approval = waiting[0]
         report = await self._carry_out(_again(approval.asked, caller), "apply")
         if not (report.approved_by or report.skipped or report.failure or report.plan.reasons):
@@ -309,8 +309,8 @@ class Reconciler:
             now,
             running=True,
             writer=self.writer_name,
-            scope=request.scope,
             asked=self._asked(request),
+            scope=request.scope,
         )
         deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
         arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
@@ -335,6 +335,7 @@ class Reconciler:
             "claim": request.claim,
             "formerInstance": request.former_instance,
             "acceptFewer": request.accept_fewer,
+            "waiveGrace": request.waive_grace,
             **({} if guards == self._guards else asdict(guards)),
         }
 
@@ -373,14 +374,15 @@ class Reconciler:
         identity = await run.arm.assignee()
         other_eyes = baseline.identity not in {"", identity}
         # What could not be read is no sign of rights that were lost.
-        fewer = (
-            "" if request.accept_fewer or other_eyes or inventory.reasons else fallen(inventory, baseline.subscriptions)
-        )
+        judged = not (request.accept_fewer or other_eyes or inventory.reasons)
+        known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
+        fewer = fallen(inventory, len(known) if baseline.known else baseline.subscriptions) if judged else ""
         run.done, unknown = await self.reports.done(self._clock.now())
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
             run.report,
             saw_all=not doubts,
+            known=known,
             store_number=max(loaded.number, baseline.store_number),
             identity=identity,
             subscriptions=inventory.subscriptions,
@@ -397,11 +399,11 @@ class Reconciler:
                 guards,
                 run.writer,
                 request.causes,
+                await self._grace(request),
+                _seen_by_another(baseline.identity, identity) if other_eyes and not request.accept_fewer else "",
                 # Limits that were raised for this run are for what this run does.
                 run.done if guards == self._guards else Done(),
                 self._clock.now(),
-                await self._grace(request),
-                _seen_by_another(baseline.identity, identity) if other_eyes and not request.accept_fewer else "",
             )
             plan = await self._plan(run, request, configs, inventory, terms)
         run.report = replace(run.report, plan=plan, waiting=self.by_approval and bool(plan.writes))
@@ -422,7 +424,7 @@ class Reconciler:
         declaration = declared(
             run.loaded or LoadedExports(()), configs, inventory, self._settings.instance_id, prepared
         )
-        declaration = replace(declaration, unreadable=run.report.unreadable, rollouts=rollouts(configs, prepared))
+        declaration = replace(declaration, unreadable=run.report.unreadable)
         if reasons := await self._unregistered(run, configs, inventory):
             declaration = replace(declaration, desired=closed(declaration.desired, reasons))
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
@@ -541,6 +543,7 @@ def _again(asked: Mapping[str, Any], caller: Caller) -> Request:
         former_instance=asked.get("formerInstance", ""),
         guards=limits,
         accept_fewer=asked.get("acceptFewer", False),
+        waive_grace=asked.get("waiveGrace", False),
     )
 
 

@@ -320,6 +320,22 @@ class DeadLetterList(_Body):
     continuation: str
 
 
+class ApprovalRequest(_Body):
+    """The run whose plan was reviewed."""
+
+    run_id: str = Field(pattern=r"^20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}$")
+
+
+class ApprovalBody(_Body):
+    """An approval: of which plan, by whom, and until when a run may carry it out."""
+
+    run_id: str
+    fingerprint: str
+    by: str
+    at: datetime
+    expires: datetime
+
+
 class ReasonCount(_Body):
     """Why an export is not in force, and in how many subscriptions; 0 where its file can't be read."""
 
@@ -337,31 +353,15 @@ class ExportInForce(_Body):
     rest: list[ReasonCount]
 
 
-class ApprovalRequest(_Body):
-    """The run whose plan was reviewed."""
-
-    run_id: str = Field(pattern=r"^20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}$")
-
-
-class ApprovalBody(_Body):
-    """An approval: of which plan, by whom, and until when a run may carry it out."""
-
-    run_id: str
-    fingerprint: str
-    by: str
-    at: datetime
-    expires: datetime
-
-
 class Run(_Body):
     """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations.
 
     `outcome` is Succeeded, Partial, Failed, Blocked, Skipped, Running (also of a run that was killed) or Unreadable,
     with the reason.  `release` wrote the report, `writer` names who writes for the instance, `storeNumber` the files.
-    `inForce` answers for each export where it is in force, within `scope`, which is empty for the whole tenant;
-    `identity` is whose rights the tenant was read with; `findings` are what is wrong with the files as a set.
     `waiting`: its changes wait for an approval; `approvedBy` and `approvedAt` tell of the one that it carried out.
     `fingerprint` stands for all that its plan would write, `written` says it in words.
+    `inForce` answers for each export where it is in force, within `scope`, which is empty for the whole tenant;
+    `identity` is whose rights the tenant was read with; `findings` are what is wrong with the files as a set.
     """
 
     run_id: str

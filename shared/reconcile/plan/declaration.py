@@ -11,7 +11,7 @@ from shared.exports.scope_findings import KnownNames, scope_findings
 from shared.exports.scope_selection import depends_on_groups, judged
 from shared.exports.validation import renames
 from shared.reconcile.model import Inventory
-from shared.reconcile.plan.desired import Prepared, desired_automations
+from shared.reconcile.plan.desired import Prepared, desired_automations, rollouts
 from shared.reconcile.plan.model import Declaration
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def declared(
             *_not_judged(configs, inventory),
         ),
         by_group={config.name for config in configs if depends_on_groups(config.scope)},
+        rollouts=rollouts(configs, prepared),
         renamed=renames(configs),
         contested=_contested(configs),
     )

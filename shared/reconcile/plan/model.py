@@ -48,9 +48,8 @@ class Item:
 
     `wanted` is the action that a blocked item would have taken.  `cause` is why an update is needed: only drift counts
     for the guards, and what a new release would write waits until a run names that cause.  With `retag` these tags are
-    written and nothing else.  `digest` stands for the body of an item that was read from a saved plan.  `waits` says
-    that it is held back until its turn in a rollout.  `declared` says that an export wants it here, `clash` that
-    two do.
+    written and nothing else.  `digest` stands for the body of an item that was read from a saved plan.  `declared` says
+    that an export wants it here, `clash` that two do, `waits` that it is held back until its turn in a rollout.
     """
 
     action: Action
@@ -62,9 +61,9 @@ class Item:
     desired: Desired | None = field(default=None, compare=False, repr=False)
     cause: Cause | None = None
     retag: Mapping[str, str] = field(default_factory=dict)
+    digest: str = field(default="", compare=False)
     declared: bool = field(default=False, compare=False)
     clash: bool = False
-    digest: str = field(default="", compare=False)
     waits: bool = field(default=False, compare=False)
 
     def blocked(self, reason: str, *, clash: bool = False) -> Item:
@@ -102,8 +101,7 @@ class Plan:
     with the declaration as a whole, `warnings` what looks wrong with a destination.  `hold` is why the instance may
     write nothing at all.  `written` says in words what would be written.  `apart` is what exports declare without an
     automation of their own: the second claim on one, and a disabled one that is not there.  `left` is what is out of
-    its export's scope, by id in lower case; None where
-    that was not judged.
+    its export's scope, by id in lower case; None where that was not judged.
     """
 
     items: tuple[Item, ...]
@@ -159,9 +157,9 @@ class Declaration:
     are about destinations.  `deleted` maps the names of deleted exports to the sentence that tells of it; `doubtful`
     names files that can't be read, also where an earlier version of theirs stands in.  `unknown` maps an export to the
     sentences on the unknown names in its scope; `findings` are all that is wrong with the set of files.
-    `by_group` names the exports whose scope depends on management groups; `renamed` maps former names to present ones,
-    `contested` those that several exports claim to the sentence that says so, `rollouts` has those that reach one group
-    after another.
+    `by_group` names the exports whose scope depends on management groups, `rollouts` has those that reach one group
+    after another; `renamed` maps former names to present ones, `contested` those that several exports claim to the
+    sentence that says so.
     """
 
     desired: Iterable[Desired]
@@ -173,6 +171,6 @@ class Declaration:
     unknown: Mapping[str, Sequence[str]] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     by_group: Collection[str] = ()
-    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     contested: Mapping[str, str] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)

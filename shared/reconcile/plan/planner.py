@@ -49,18 +49,19 @@ _SEVERAL_SCOPES_ADOPTED = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a plan is made under: guards, who writes, the causes that the run names, what was done today, the time.
+    """What a plan is made under: the guards, who writes, the causes that the run names, and the grace of deletes.
 
-    Without a `grace` what left a scope goes at once.  `no_deletes` is why nothing may be deleted in this run.
+    Without a `grace` what left a scope goes at once.  `no_deletes` is why nothing may be deleted in this run.  `done`
+    is what runs of the last 24 hours did, `now` the time.
     """
 
     guards: Guards = field(default_factory=Guards)
     writer: Writer = field(default_factory=Writer)
     causes: Collection[Cause] = ()
-    done: Done = field(default_factory=Done)
-    now: datetime = _LONG_AGO
     grace: Grace | None = None
     no_deletes: str = ""
+    done: Done = field(default_factory=Done)
+    now: datetime = _LONG_AGO
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -234,17 +235,30 @@ def make_plan(
     held = (*_hold(items, stands), *held)
     hold_where_missing(items, missing | missing_where(items.values()))
     ordered = tuple(items[key] for key in sorted(items))
+    findings = (*declaration.findings, *turns.standing)
+    warnings = (*declaration.warnings, *turns.warnings)
     return Plan(
         ordered,
         tuple(inventory.reasons),
         held,
-        (*declaration.warnings, *turns.warnings),
+        warnings,
         stands.hold,
         _in_words(ordered),
-        (*declaration.findings, *turns.standing),
+        findings,
         tuple(apart),
         deletes.left,
     )
+
+
+def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
+    """What the items write and where to, once for all automations of an export that do the same."""
+    counted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+    for item in items:
+        if item.action in WRITES and (desired := item.desired) is not None:
+            where = destination_in_words(desired.body)
+            there = f"{where} in tenant {desired.tenant_id}" if desired.tenant_id else where
+            counted[item.export, there, sources_in_words(desired.body)] += 1
+    return tuple(Written(*words, number) for words, number in sorted(counted.items()))
 
 
 def _made_to_move(
@@ -260,17 +274,6 @@ def _made_to_move(
             continue
         items[item.id.key] = replace(item, action=Action.CREATE, desired=replace(item.desired, enabled=True))
     return left
-
-
-def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
-    """What the items write and where to, once for all automations of an export that do the same."""
-    counted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
-    for item in items:
-        if item.action in WRITES and (desired := item.desired) is not None:
-            where = destination_in_words(desired.body)
-            there = f"{where} in tenant {desired.tenant_id}" if desired.tenant_id else where
-            counted[item.export, there, sources_in_words(desired.body)] += 1
-    return tuple(Written(*words, number) for words, number in sorted(counted.items()))
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 LATEST_BLOB = "latest.json"
-LEFT_BLOB = "left-scopes.json"
 DAY_BLOB = "changes-of-a-day.json"
+LEFT_BLOB = "left-scopes.json"
 UNREADABLE = "Unreadable"
 RUN_ID = re.compile("20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}", re.ASCII)
 
@@ -44,12 +44,16 @@ _ADDED = frozenset({
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the last complete run saw, and as whom; `trouble` is why that is not known, empty before the first run."""
+    """What the last complete run saw, and as whom; `trouble` is why that is not known, empty before the first run.
+
+    `known` are the states of its subscriptions by id, with those that vanished before for no reason that was seen.
+    """
 
     subscriptions: int = 0
     store_number: int = 0
     trouble: str = ""
     identity: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reports:
@@ -74,7 +78,8 @@ class Reports:
             seen = {
                 **stored_format.stamp("baseline"),
                 "runId": report.run_id,
-                "subscriptions": len(report.subscriptions),
+                "subscriptions": len(report.known) or len(report.subscriptions),
+                "known": dict(report.known),
                 "storeNumber": report.store_number,
                 "identity": report.identity,
             }
@@ -99,7 +104,12 @@ class Reports:
         if seen is None or not _is_number(seen) or not _is_number(number):
             return Baseline(trouble="this baseline does not say how many subscriptions were seen")
         identity = document.get("identity", "")
-        return Baseline(int(seen), int(number), identity=identity if isinstance(identity, str) else "")
+        return Baseline(
+            int(seen),
+            int(number),
+            identity=identity if isinstance(identity, str) else "",
+            known=_states(document.get("known")),
+        )
 
     async def left(self) -> dict[str, Left]:
         """What the last complete run that wrote saw out of scope; what can't be read waits anew."""
@@ -234,6 +244,12 @@ def _is_like(value: Any, example: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _states(value: Any) -> dict[str, str]:
+    """States by subscription; none where they are not told."""
+    told = value if isinstance(value, Mapping) else {}
+    return {name: state for name, state in told.items() if isinstance(name, str) and isinstance(state, str)}
 
 
 def _moments(value: Any) -> dict[str, datetime]:

@@ -50,12 +50,13 @@ class Caller:
 class Report:
     """One run.  `failure` is the sentence of what stopped it, `skipped` why it did not begin; else both are empty.
 
+    `known` are the states of subscriptions that the next run has to find again.
     `running` until it ends: a report that stays so is of a run that was killed.  `saw_all` says that discovery was
     complete, `store_number` is the number of the store that was read, `writer` names who writes for this instance here.
-    `identity` is whose eyes the tenant was seen with, `scope` what the run was narrowed to, empty for the whole tenant.
     `asked` is what the run was narrowed to and let through, JSON-ready, so that a plan that is approved can be made
     again.  `waiting` says that its changes wait for an approval; `approved_by` and `approved_at` tell of the one that
     this run carries out.
+    `identity` is whose eyes the tenant was seen with, `scope` what the run was narrowed to, empty for the whole tenant.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class Report:
     skipped: str = ""
     running: bool = False
     saw_all: bool = False
+    known: Mapping[str, str] = field(default_factory=dict)
     store_number: int = 0
     writer: str = ""
     identity: str = ""
@@ -165,10 +167,11 @@ class Report:
         if self.outcome == "Succeeded":
             return ""
         missing = [str(each) for each in self.in_force if not each.whole and each.export not in self.unreadable]
-        waits = f"{len(self.plan.writes)} changes wait for approval: `defender-export approve {self.run_id}`"
-        told = [waits] if self.waiting else []
-        if self.mode == "plan" and self.plan.writes and not self.waiting:
+        if self.mode == "plan" and self.plan.writes:
             left.append(f"{len(self.plan.writes)} to write")
+        told = [
+            f"{len(self.plan.writes)} changes wait for approval: `defender-export approve {self.run_id}`"
+        ] * self.waiting
         return "; ".join([*told, *self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left, *missing])
 
     def as_dict(self) -> dict[str, Any]:
