@@ -114,7 +114,7 @@ class Runners:
             if not has_time():
                 raise UnfinishedError
             for found in page:
-                tally.add(found.record)
+                tally.add(found.kind, found.record)
             progress.say(f"{tally.records:,} records read; {walk.left} of {len(subscriptions)} subscriptions to go")
             progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
         return {"export": job.arguments["export"], **_told(tally, len(subscriptions), walk.reasons)}
@@ -183,7 +183,7 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
     """How many present records each rule set would send, and how many records would be sent at all."""
     tally, reasons = _tally(sources), list[str]()
     async for found in present.read(_kinds(sources), subscriptions, reasons):
-        tally.add(found.record)
+        tally.add(found.kind, found.record)
     return _told(tally, len(subscriptions), reasons)
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.clock import Deadline
 from shared.exports.evaluator import accepts
-from shared.exports.event_sources import KINDS, member
+from shared.exports.event_sources import KINDS, SNAPSHOT, member
 from shared.exports.known_values import ALERT_STATUS_WORDS
-from shared.exports.rule_sets import Source
+from shared.exports.rule_sets import RuleSet, Source
 
 if TYPE_CHECKING:
     from shared.azure.resource_graph import Graph
@@ -184,30 +184,31 @@ class Count:
 class Tally:
     """How many records each rule set of some sources would send; a record counts once for each that does.
 
-    `described` has one phrase per source.  A source without rule sets has one line, with no rule set's number.
+    `described` has one phrase per source.  A source without rule sets has one line, with no rule set's number.  Present
+    records belong to no snapshot, so a rule set that a source and its snapshot share is asked once.
     """
 
     def __init__(self, sources: Sequence[Source], described: Sequence[str]) -> None:
         self.records = 0
         self.sent = 0
-        self._lines = [
-            (_only(source, index), Count(source.event_source, None if not source.rule_sets else index, phrase))
-            for source, phrase in zip(sources, described, strict=True)
-            for index in _lines(source)
-        ]
+        self.counts: list[Count] = []
+        self._asked: dict[str, dict[tuple[RuleSet, ...], tuple[Source, list[Count]]]] = {}
+        for source, phrase in zip(sources, described, strict=True):
+            of_kind = self._asked.setdefault(source.event_source.removesuffix(SNAPSHOT), {})
+            for index in _lines(source):
+                line = Count(source.event_source, None if not source.rule_sets else index, phrase)
+                only = _only(source, index)
+                of_kind.setdefault(only.rule_sets, (only, []))[1].append(line)
+                self.counts.append(line)
 
-    @property
-    def counts(self) -> list[Count]:
-        """A line for each source and rule set."""
-        return [line for _, line in self._lines]
-
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, kind: str, record: Mapping[str, Any]) -> None:
         """Count one more record."""
         self.records += 1
-        lines = [line for source, line in self._lines if accepts(source, record)]
-        self.sent += bool(lines)
-        for line in lines:
-            line.add(record)
+        sending = [lines for source, lines in self._asked.get(kind, {}).values() if accepts(source, record)]
+        self.sent += bool(sending)
+        for lines in sending:
+            for line in lines:
+                line.add(record)
 
 
 def _lines(source: Source) -> range:
