@@ -91,12 +91,10 @@ def page(subscriptions: Sequence[str], start: int, top: int) -> list[bytes]:
 
 async def serve(folder: Path, count: int) -> None:
     """A tenant on loopback, until the input ends; prints what contestants need to know."""
-    from aiohttp import web
-
+    from benchmarks.sink import Sink
     from local.arm import TABLES
     from local.arm.calls import Call, Operations, Reply
     from local.arm.graph import ResourceGraph
-    from local.http import Emulator
     from local.stack import LocalAzure
     from local.tenant import destinations, synthetic_tenant
 
@@ -115,22 +113,11 @@ async def serve(folder: Path, count: int) -> None:
             token = b',"$skipToken":"%d"' % end if end < total else b""
             return Reply(200, b'{"totalRecords":%d,"data":[%s]%s}' % (total, b",".join(rows), token), {})
 
-    class Sink(Emulator):
-        """Takes every body."""
-
-        def __init__(self) -> None:
-            super().__init__(azure.certificates.server_context())
-            self.app.router.add_post("/{path:.*}", self.take)
-
-        async def take(self, request: web.Request) -> web.Response:
-            await request.read()
-            return web.Response(status=204)
-
     tenant = synthetic_tenant(1, count, resources=0, untidy=False)
     azure = LocalAzure(folder, parts=("azurite", "arm"), tenant=tenant)
     azure.arm.throttling = False
     azure.arm._operations = Operations(*TABLES, Present(tenant, azure.arm.now).operations)  # noqa: SLF001 # as Arm makes it
-    async with azure, Sink() as sink:
+    async with azure, Sink(azure.certificates) as sink:
         environment = azure.app_settings() | {
             "LOGS_INGESTION_ENDPOINT": sink.endpoint,
             "LOGS_INGESTION_RULE_ID": "dcr-00000000000000000000000000000000",
