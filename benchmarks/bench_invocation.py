@@ -150,9 +150,7 @@ class Contest:
         (body, *_) = pack(Parser().parse(events, datetime.now(UTC)).rows).bodies
         edge = logs_ingestion.LogsIngestion(settings, clients, Clock())
         token = (await clients.credential.get_token(clients.ingestion_scope)).token
-        address = (
-            f"{settings.ingestion_endpoint}/dataCollectionRules/{settings.ingestion_rule_id}/streams/{body.stream}"
-        )
+        rule = f"{settings.ingestion_endpoint}/dataCollectionRules/{settings.ingestion_rule_id}"
         headers = {**logs_ingestion.HEADERS, "Authorization": f"Bearer {token}"}
         transport = clients.ingestion._pipeline._transport  # noqa: SLF001 # azure-core has no public name for it
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
 # All of a job's records count as enqueued when it was asked for.
 Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
+PAGES_A_CHECKPOINT = 20
+"""Of a preview, which loses nothing when some of what it read is read again."""
 EXAMPLES_KEPT = 12_000
 """Characters of examples in the state of a preview; a property of Table Storage holds 32,768."""
 
@@ -110,13 +112,17 @@ class Runners:
         _restore(tally, cursor)
         walk = PresentWalk(self._present, _kinds(sources), subscriptions, cursor)
         has_time = self._has_time()
+        pages = 0
         async for page in walk.pages():
-            if not has_time():
-                raise UnfinishedError
             for found in page:
                 tally.add(found.kind, found.record)
+            pages += 1
             progress.say(f"{tally.records:,} records read; {walk.left} of {len(subscriptions)} subscriptions to go")
-            progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
+            ended = not has_time()
+            if ended or pages % PAGES_A_CHECKPOINT == 0:
+                progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
+            if ended:
+                raise UnfinishedError
         return {"export": job.arguments["export"], **_told(tally, len(subscriptions), walk.reasons)}
 
     async def backfill(self, job: Job, progress: Progress) -> Mapping[str, Any]:
