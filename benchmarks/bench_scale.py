@@ -218,7 +218,7 @@ class Steps:
         return job.result
 
 
-STEPS = ("apply", "plan", "reports", "coverage", "freshness", "page", "backfill", "overdue", "preview")
+STEPS = ("apply", "plan", "reports", "coverage", "page", "preview", "backfill", "overdue", "freshness")
 
 
 async def contest(name: str, known: Mapping[str, Any]) -> dict[str, float]:
