@@ -1,6 +1,6 @@
 """The only place that makes credentials and SDK clients: on first use, once, and reused.
 
-SDKs are imported inside the methods that need them, so that a cold start pays for none.  Everything here is
+SDKs are imported inside the methods that need them, so that a cold start loads none.  Everything here is
 asynchronous and belongs to the event loop that first used it.
 """
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from azure.core import AsyncPipelineClient
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.pipeline.transport import AioHttpTransport
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
     from azure.data.tables.aio import TableServiceClient
     from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
     from azure.mgmt.core import AsyncARMPipelineClient
     from azure.monitor.query.aio import LogsQueryClient
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
-from shared.azure.clouds import CLOUDS
+from shared.azure.cloud_endpoints import CLOUDS
 from shared.azure.credentials import cross_tenant_credential, own_credential
 
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
@@ -186,6 +187,19 @@ class Clients:
         return client
 
     @cached_property
+    def data_blobs(self) -> BlobServiceClient:
+        """Blob Storage of what is delivered: the data plane's account where it has one, else the app's own."""
+        from azure.storage.blob.aio import BlobServiceClient
+
+        uri = self._settings.data_blob_uri
+        return self._storage(BlobServiceClient, uri, **_STORAGE_PAUSES) if uri else self.blobs
+
+    @cached_property
+    def data_tables(self) -> TableServiceClient:
+        """Table Storage of what was seen: the data plane's account where it has one, else the app's own."""
+        return self._tables(uri) if (uri := self._settings.data_table_uri) else self.tables
+
+    @cached_property
     def queues(self) -> QueueServiceClient:
         """Queue Storage of the function app's own account."""
         from azure.storage.queue.aio import QueueServiceClient
@@ -198,9 +212,11 @@ class Clients:
     @cached_property
     def tables(self) -> TableServiceClient:
         """Table Storage of the function app's own account."""
+        return self._tables(self._settings.storage_table_uri)
+
+    def _tables(self, uri: str) -> TableServiceClient:
         from azure.data.tables.aio import TableServiceClient
 
-        uri = self._settings.storage_table_uri
         if uri:
             return self._keep(TableServiceClient(uri, credential=self.credential, transport=_transport()))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above
@@ -229,22 +245,29 @@ class Clients:
         await self.credential.get_token(self.ingestion_scope, claims=claims)
 
     @cached_property
-    def ingestion(self) -> AsyncPipelineClient[Any, Any]:
+    def ingestion(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
         """A bare pipeline to the Logs Ingestion API; retries are the caller's.
 
         Bodies are ready bytes and an answer has none, so a third of the CPU of `azure-monitor-ingestion` a request,
         its serialisers and ten policies, would be for nothing (docs/decisions/ingestion-without-its-client.md).
         """
+        return self._ingestion(self._settings.ingestion_endpoint, "LOGS_INGESTION_ENDPOINT")
+
+    @cached_property
+    def own_ingestion(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+        """The same at the endpoint of the rule for the rows about the app itself."""
+        return self._ingestion(self._settings.own_ingestion_endpoint, "LOGS_INGESTION_OWN_ENDPOINT")
+
+    def _ingestion(self, endpoint: str, name: str) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
         from azure.core import AsyncPipelineClient
         from azure.core.pipeline import policies
         from azure.core.settings import settings as core
 
-        endpoint = self._settings.ingestion_endpoint
         if not endpoint:
-            message = "LOGS_INGESTION_ENDPOINT is not set: give the data collection rule's logsIngestion endpoint"
+            message = f"{name} is not set: give the data collection rule's logsIngestion endpoint"
             raise SettingsError(message)
         spans = [policies.DistributedTracingPolicy()] if core.tracing_enabled() else []
-        client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
+        client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
             endpoint,
             policies=[
                 policies.UserAgentPolicy(f"defender-export/{__version__}"),

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from shared.enrich.context.resource_context import Counts
-from shared.enrich.dead_letters.dead_letter import Letter, defective_event, defective_row, unreadable
+from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event, defective_row, unreadable
 from shared.enrich.delivery.packing import Body, pack
 from shared.enrich.records.model import Event, Parsed, Row
 from shared.enrich.records.parser import Parser
