@@ -77,7 +77,7 @@ def seconds(code: str, root: Path) -> float:
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=None,
         text=True,
         check=True,
     )

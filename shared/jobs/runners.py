@@ -9,8 +9,6 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic.alias_generators import to_camel
-
 from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT
@@ -210,6 +208,8 @@ def _digest(sources: Sequence[Source]) -> str:
 
 
 def _told(tally: Tally, subscriptions: int, reasons: Sequence[str]) -> dict[str, Any]:
+    from pydantic.alias_generators import to_camel
+
     return {
         "subscriptions": subscriptions,
         "records": tally.records,
