@@ -77,7 +77,7 @@ def seconds(code: str, root: Path) -> float:
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
         stdout=subprocess.PIPE,
-        stderr=None,
+        stderr=subprocess.DEVNULL,
         text=True,
         check=True,
     )
