@@ -4,6 +4,10 @@ A batch as the worker's library gets it (a collection of bytes, metadata as the 
 TLS by the local Logs Ingestion.  CPU time of one process on all its threads.  Contestants take turns on the same
 batches, so each ratio comes from one run; decoding includes reading what the pipeline takes of each event, because ours
 does its work there; medians are shown with their quartiles.  Events come from `local.records`.
+
+Beside what a user would pick instead, each with the decoding that it has: the stock way to the same rows
+(`benchmarks.stock`: json, dictionaries, `LogsIngestionClient.upload`, no context), and the steps of two published
+forwarders (`benchmarks.forwarders`), which post records as they are.
 The stand-in for the worker is the genuine converter with a plain object in the place of the protobuf message.
 """
 
@@ -17,22 +21,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from benchmarks import alternatives
 from benchmarks.bench_delivery import ROOT, local_azure
 from benchmarks.budgets import Budget
+from benchmarks.forwarders import JoinedLines, LabelledStreams
+from benchmarks.sink import Sink
+from shared.clock import Clock
 
 TIMES = {
     "no zone": "2026-11-22T10:00:00.992",
     "Z": "2026-11-22T10:00:00.123Z",
     "+00:00": "2026-11-22T10:00:00.123+00:00",
 }
-SIZES = (1_000, 100, 10, 1)
+TODAYS = ("no zone", "Z")
+"""Those that hosts of today and of a year ago send; the model reads the third by its first format."""
 WHOLE, DECODING = 1.3, 1 / 8
 SMALL = {100: 2.5, 10: 8.0}
+STOCK = {"Raw rest": 5.0, "Raw whole": 6.0}
+FORWARDERS = 2.0
 
 
 def trigger(bodies: Sequence[bytes], enqueued: str) -> tuple[Any, dict[str, Any]]:
@@ -50,69 +63,150 @@ def trigger(bodies: Sequence[bytes], enqueued: str) -> tuple[Any, dict[str, Any]
     return Datum(SimpleNamespace(bytes=bodies), "collection_bytes"), metadata
 
 
-async def measure(records: int, rounds: int) -> dict[str, list[float]]:
+Handler = Callable[[Sequence[Any]], Awaitable[object]]
+
+
+class Contest:
+    """Contestants in one process, whose CPU time each takes in turn."""
+
+    def __init__(self, records: int) -> None:
+        from azure.functions.eventhub import EventHubTriggerConverter
+
+        self.own = EventHubTriggerConverter.decode_multiple_events  # before the app puts its own there
+        import function_app
+        from local.records import generate
+        from shared.bootstrap import Services, services
+        from shared.enrich.invocation.trigger_decoding import decode
+        from shared.enrich.invocation.trigger_events import from_trigger
+
+        functions = {each.get_function_name(): each for each in function_app.app.get_functions()}
+        self.handler: Handler = functions["enrich_records"].get_user_function()
+        self.services = services()
+        self.keeping_whole = Services(replace(self.services.settings, raw_column="whole"))
+        self.decode, self.from_trigger = decode, from_trigger
+        self.bodies = [event.body for event in generate(2, [], records, bad=0)]
+        self.found: dict[str, list[float]] = {}
+
+    def batches(self, size: int) -> Iterable[list[bytes]]:
+        """The records in batches."""
+        return (self.bodies[start : start + size] for start in range(0, len(self.bodies), size))
+
+    def note(self, name: str, began: float, count: int) -> None:
+        """Microseconds a record since `began`."""
+        self.found.setdefault(name, []).append((time.process_time() - began) / count * 1e6)
+
+    async def whole(self, events: Sequence[Any]) -> None:
+        """The handler with the whole record in Raw."""
+        await self.keeping_whole.pipeline.run(self.from_trigger(events))
+
+    async def decoding(self, batch: Sequence[bytes]) -> None:
+        """Both decodings, with the reading of what the pipeline takes of an event."""
+        for zone, text in TIMES.items():
+            given = trigger(batch, text)
+            began = time.process_time()
+            self.from_trigger(self.own(*given))
+            self.note(f"decoding, the model's, {zone}", began, len(batch))
+            began = time.process_time()
+            self.from_trigger(self.decode(*given))
+            self.note(f"decoding, ours, {zone}", began, len(batch))
+
+    async def beside(self, name: str, batch: Sequence[bytes], handler: Handler, *, deferred: bool) -> None:
+        """A handler without any decoding, and with the decoding that it has."""
+        events = self.own(*trigger(batch, TIMES["no zone"]))
+        began = time.process_time()
+        await handler(events)
+        self.note(f"{name}, without decoding", began, len(batch))
+        given = trigger(batch, TIMES["no zone"])
+        began = time.process_time()
+        await handler(self.decode(*given) if deferred else self.own(*given))
+        self.note(f"{name}, whole", began, len(batch))
+
+    async def small(self, size: int) -> None:
+        """Small batches, one after the other."""
+        some = [trigger(each, TIMES["no zone"]) for each in list(self.batches(size))[: max(10, 200 // size)]]
+        began = time.process_time()
+        for given in some:
+            await self.handler(self.decode(*given))
+        self.note(f"whole, {size}", began, size * len(some))
+
+    async def requests_a_table(self, size: int) -> float:
+        """Requests beside tables that rows went to."""
+        requests = tables = 0
+        for batch in list(self.batches(size))[:20]:
+            summary = await self.services.pipeline.run(self.from_trigger(self.decode(*trigger(batch, TIMES["Z"]))))
+            requests, tables = requests + summary.requests, tables + len(summary.accepted)
+        return requests / tables
+
+    async def a_request(self) -> None:
+        """A small body through the edge, and through the transport that it uses, which has no policies."""
+        from azure.core.rest import HttpRequest
+
+        from shared.enrich.delivery import logs_ingestion
+        from shared.enrich.delivery.packing import pack
+        from shared.enrich.records.parser import Parser
+
+        settings, clients = self.services.settings, self.services.clients
+        events = self.from_trigger(self.decode(*trigger(self.bodies[:10], TIMES["Z"])))
+        (body, *_) = pack(Parser().parse(events, datetime.now(UTC)).rows).bodies
+        edge = logs_ingestion.LogsIngestion(settings, clients, Clock())
+        token = (await clients.credential.get_token(clients.ingestion_scope)).token
+        rule = f"{settings.ingestion_endpoint}/dataCollectionRules/{settings.ingestion_rule_id}"
+        headers = {**logs_ingestion.HEADERS, "Authorization": f"Bearer {token}"}
+        transport = clients.ingestion._pipeline._transport  # noqa: SLF001 # azure-core has no public name for it
+
+        async def alone() -> None:
+            url = f"{rule}/streams/{body.stream}?api-version={logs_ingestion.API_VERSION}"
+            await transport.send(HttpRequest("POST", url, headers=headers, content=body.data))
+
+        async def whole() -> None:
+            await edge.upload(body.stream, body.data, 30)
+
+        for name, send in (("a request, the transport alone", alone), ("a request", whole)):
+            began = time.process_time()
+            for _ in range(10):
+                await send()
+            self.note(name, began, 10)
+
+
+async def measure(records: int, rounds: int, sink: str) -> dict[str, list[float]]:
     """Microseconds of CPU a record by contestant, one figure a batch of 1,000 or run of smaller batches."""
-    from azure.functions.eventhub import EventHubTriggerConverter
-
-    own = EventHubTriggerConverter.decode_multiple_events  # before the app puts its own there
-    import function_app
-    from local.records import generate
-    from shared.bootstrap import services
-    from shared.enrich.invocation.trigger_decoding import decode
-    from shared.enrich.invocation.trigger_events import from_trigger
-
-    functions = {each.get_function_name(): each for each in function_app.app.get_functions()}
-    handler = functions["enrich_records"].get_user_function()
-    bodies = [event.body for event in generate(2, [], records, bad=0)]
-    found: dict[str, list[float]] = {}
-
-    def note(name: str, began: float, count: int) -> None:
-        found.setdefault(name, []).append((time.process_time() - began) / count * 1e6)
-
-    def batches(size: int) -> Iterable[list[bytes]]:
-        return (bodies[start : start + size] for start in range(0, len(bodies), size))
-
-    for each in batches(1_000):  # brings the resources into the context's cache
-        await handler(own(*trigger(each, TIMES["no zone"])))
+    contest = Contest(records)
+    others = {
+        "stock, Raw rest": alternatives.Stock(whole=False).run,
+        "stock, Raw whole": alternatives.Stock(whole=True).run,
+        "labelled streams": alternatives.Forwarding(LabelledStreams(), sink).run,
+        "joined lines": alternatives.Forwarding(JoinedLines(), sink).run,
+    }
+    for each in contest.batches(1_000):  # brings the resources into the contexts' caches
+        for handler in (contest.handler, contest.whole):
+            await handler(contest.own(*trigger(each, TIMES["no zone"])))
     for _ in range(rounds):
-        for each in batches(1_000):
-            for zone, text in TIMES.items():
-                given = trigger(each, text)
-                began = time.process_time()
-                events = own(*given)
-                from_trigger(events)
-                note(f"decoding, the model's, {zone}", began, len(each))
-                began = time.process_time()
-                from_trigger(decode(*given))
-                note(f"decoding, ours, {zone}", began, len(each))
-            began = time.process_time()
-            await handler(events)
-            note("handler alone", began, len(each))
-            given = trigger(each, TIMES["no zone"])
-            began = time.process_time()
-            await handler(decode(*given))
-            note("whole, 1000", began, len(each))
-            began = time.process_time()
-            await handler(own(*given))
-            note("whole, the model's decoding, 1000", began, len(each))
-        for size in SIZES[1:]:
-            some = [trigger(each, TIMES["no zone"]) for each in list(batches(size))[: max(10, 200 // size)]]
-            began = time.process_time()
-            for given in some:
-                await handler(decode(*given))
-            note(f"whole, {size}", began, size * len(some))
-    await services().close()
-    return found
+        for each in contest.batches(1_000):
+            await contest.decoding(each)
+            await contest.beside("ours, Raw rest", each, contest.handler, deferred=True)
+            await contest.beside("ours, Raw whole", each, contest.whole, deferred=True)
+            for name, handler in others.items():
+                await contest.beside(name, each, handler, deferred=False)
+            await contest.a_request()
+        for size in SMALL:
+            await contest.small(size)
+        await contest.small(1)
+    for size in SMALL:
+        contest.found[f"requests a table, {size}"] = [await contest.requests_a_table(size)]
+    await contest.keeping_whole.close()
+    await contest.services.close()
+    return contest.found
 
 
 async def compare(records: int, rounds: int) -> dict[str, list[float]]:
     """Measure in a process of its own, so that the emulators' work is not counted."""
-    command = [sys.executable, "-m", "benchmarks.bench_invocation", "--contest"]
+    command = [sys.executable, "-m", "benchmarks.bench_invocation", "--records", str(records), "--rounds", str(rounds)]
     with tempfile.TemporaryDirectory() as name:
-        async with local_azure(Path(name)):  # sets the environment that the process inherits
+        # The emulators set the environment that the process inherits.
+        async with local_azure(Path(name)) as azure, Sink(azure.certificates) as sink:
             done = await asyncio.to_thread(
                 subprocess.run,
-                [*command, "--records", str(records), "--rounds", str(rounds)],
+                [*command, "--contest", sink.endpoint],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -125,17 +219,33 @@ async def compare(records: int, rounds: int) -> dict[str, list[float]]:
 def judge(found: dict[str, list[float]]) -> list[Budget]:
     """The budgets, each a ratio of medians of one run."""
     middle = {name: statistics.median(costs) for name, costs in found.items()}
-    whole = middle["whole, 1000"] / middle["handler alone"]
-    budgets = [Budget("whole beside the handler alone", f"{whole:.2f}x", f"{WHOLE:g}x", whole <= WHOLE)]
-    for zone in TIMES:
+    ours = middle["ours, Raw rest, whole"]
+    budgets = [_at_most("whole beside the handler alone", ours / middle["ours, Raw rest, without decoding"], WHOLE)]
+    for zone in TODAYS:
         share = middle[f"decoding, ours, {zone}"] / middle[f"decoding, the model's, {zone}"]
         budgets.append(
             Budget(f"decoding beside the model's ({zone})", f"{share:.1%}", f"{DECODING:.1%}", share <= DECODING)
         )
     for size, most in SMALL.items():
-        ratio = middle[f"whole, {size}"] / middle["whole, 1000"]
-        budgets.append(Budget(f"batches of {size} beside 1,000", f"{ratio:.1f}x", f"{most:g}x", ratio <= most))
+        budgets.append(_at_most(f"batches of {size} beside 1,000", middle[f"whole, {size}"] / ours, most))
+        budgets.append(_at_most(f"requests a table, batches of {size}", middle[f"requests a table, {size}"], 1.0))
+    for raw, least in STOCK.items():
+        budgets.append(
+            _at_least(f"beside stock ({raw})", middle[f"stock, {raw}, whole"] / middle[f"ours, {raw}, whole"], least)
+        )
+    for name in ("labelled streams", "joined lines"):
+        budgets.append(_at_least(f"beside {name}", middle[f"{name}, whole"] / ours, FORWARDERS))
+        alone = middle[f"{name}, without decoding"] / middle["ours, Raw rest, without decoding"]
+        budgets.append(_at_least(f"beside {name}, without decoding", alone, 1.0))
     return budgets
+
+
+def _at_most(what: str, ratio: float, most: float) -> Budget:
+    return Budget(what, f"{ratio:.2f}x", f"at most {most:g}x", ratio <= most)
+
+
+def _at_least(what: str, ratio: float, least: float) -> Budget:
+    return Budget(what, f"{ratio:.2f}x", f"at least {least:g}x", ratio >= least)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,15 +253,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="bench_invocation", description=__doc__.partition("\n")[0])
     options.add_argument("--records", type=int, default=10_000)
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--contest", action="store_true", help=argparse.SUPPRESS)
+    options.add_argument("--contest", default="", help=argparse.SUPPRESS)
     chosen = options.parse_args(arguments)
     if chosen.contest:
-        print(json.dumps(asyncio.run(measure(chosen.records, chosen.rounds))))
+        print(json.dumps(asyncio.run(measure(chosen.records, chosen.rounds, chosen.contest))))
         return 0
     found = asyncio.run(compare(chosen.records, chosen.rounds))
     print("CPU, us a record: median (quartiles, number of figures)")
     for name, costs in found.items():
-        low, middle, high = statistics.quantiles(costs, n=4)
+        low, middle, high = statistics.quantiles(costs, n=4) if len(costs) > 1 else costs * 3
         print(f"  {name:36}{middle:10,.1f} ({low:,.1f} to {high:,.1f}, {len(costs)})")
     budgets = judge(found)
     for budget in budgets:

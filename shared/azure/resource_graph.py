@@ -49,12 +49,13 @@ class GraphPages:
     _graph: Graph
     _body: dict[str, Any]
     _deadline: Deadline | None = None
+    _skip: int = 0
     reasons: list[str] = field(default_factory=list)
 
     async def __aiter__(self) -> AsyncIterator[list[dict[str, Any]]]:
         from azure.core.exceptions import AzureError
 
-        seen, total, token, top = 0, 0, "", PAGE_ROWS
+        seen, total, token, top = self._skip, 0, "", PAGE_ROWS
         while True:
             if self._deadline is not None and self._deadline.left <= 0:
                 self.reasons.append("there was no time left to read all of Resource Graph's answer")
@@ -62,6 +63,8 @@ class GraphPages:
             options: dict[str, Any] = {"$top": top, "resultFormat": "objectArray"}
             if token:
                 options["$skipToken"] = token
+            elif self._skip:
+                options["$skip"] = self._skip
             try:
                 answer = await self._graph.page({**self._body, "options": options}, self.reasons, self._deadline)
             except AzureError as error:
@@ -131,8 +134,9 @@ class Graph:
         subscriptions: Sequence[str] | None = None,
         management_groups: Sequence[str] | None = None,
         deadline: Deadline | None = None,
+        skip: int = 0,
     ) -> GraphPages:
-        """The same, page by page, for answers too large to hold.
+        """The same, page by page, for answers too large to hold, without the first `skip` rows.
 
         Raises:
             ValueError: the query has no order.
@@ -144,7 +148,7 @@ class Graph:
             body["subscriptions"] = list(subscriptions)
         if management_groups is not None:
             body["managementGroups"] = list(management_groups)
-        return GraphPages(self, body, deadline)
+        return GraphPages(self, body, deadline, skip)
 
     async def page(self, body: dict[str, Any], reasons: list[str], deadline: Deadline | None = None) -> dict[str, Any]:
         """One page as Resource Graph answers it; what its headers say is missing goes to `reasons`.

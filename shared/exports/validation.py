@@ -14,7 +14,6 @@ from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGION
 from shared.exports.linter import CODES, lint_sources
 from shared.exports.source_map import SourceMap
 from shared.exports.suggestions import suggest
-from shared.exports.tightened_checks import check_tightened
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig, Scope
@@ -43,6 +42,7 @@ class Checked:
 def check_text(text: str | bytes, source: str = "<text>") -> Checked:
     """Read and lint one file; never raises for what the file holds."""
     from shared.exports.model import parse_document, read_document
+    from shared.exports.tightened_checks import check_tightened
 
     stricter: list[Diagnostic] = []
     try:

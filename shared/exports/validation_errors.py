@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel
-
 from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, more_findings
 from shared.exports.suggestions import suggest
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
     from shared.exports.yaml_reader import Document, Path
@@ -157,6 +155,8 @@ def _keys(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    from pydantic import BaseModel
+
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):

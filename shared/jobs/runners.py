@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
-
-from pydantic.alias_generators import to_camel
 
 from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
@@ -20,8 +19,9 @@ from shared.exports.rule_sets import Source
 from shared.exports.scope_findings import UnknownName
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
+from shared.jobs.present_walk import PresentWalk
 from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError, WaitingError
-from shared.watch.present_records import Found, PresentRecords, count
+from shared.watch.present_records import PresentRecords, Tally
 
 if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
 # All of a job's records count as enqueued when it was asked for.
 Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
-SUBSCRIPTIONS_A_STEP = 20
+PAGES_A_CHECKPOINT = 20
+"""Of a preview, which loses nothing when some of what it read is read again."""
+EXAMPLES_KEPT = 12_000
+"""Characters of examples in the state of a preview; a property of Table Storage holds 32,768."""
 # A run ends within minutes, whatever it is; what holds the lease for longer than this is none.
 WAITS_AT_MOST = timedelta(hours=1)
-RECORDS_A_BATCH = 1000
 
 
 class Clocked(Protocol):
@@ -111,11 +113,30 @@ class Runners:
         return _done(await self._reconciler.apply(request), job, progress)
 
     async def preview(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        """How many present records each rule set of an export would send."""
+        """How many present records each rule set of an export would send; goes on where it stopped.
+
+        Raises:
+            UnfinishedError: the time is used up.
+        """
         sources = await self._sources(str(job.arguments["export"]))
         subscriptions = await self._subscriptions(job)
-        progress.say(f"reading the present records of {len(subscriptions)} subscriptions")
-        return {"export": job.arguments["export"], **await preview(self._present, sources, subscriptions)}
+        tally, of = _tally(sources), _digest(sources)
+        cursor = job.cursor if job.cursor.get("of") == of else {}  # an export that was changed is counted anew
+        _restore(tally, cursor)
+        walk = PresentWalk(self._present, _kinds(sources), subscriptions, cursor)
+        has_time = self._has_time()
+        pages = 0
+        async for page in walk.pages():
+            for found in page:
+                tally.add(found.kind, found.record)
+            pages += 1
+            progress.say(f"{tally.records:,} records read; {walk.left} of {len(subscriptions)} subscriptions to go")
+            ended = not has_time()
+            if ended or pages % PAGES_A_CHECKPOINT == 0:
+                progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
+            if ended:
+                raise UnfinishedError
+        return {"export": job.arguments["export"], **_told(tally, len(subscriptions), walk.reasons)}
 
     async def backfill(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Send the present records through the pipeline, some subscriptions at a time; goes on where it stopped.
@@ -127,47 +148,17 @@ class Runners:
         sources = await self._sources(str(name)) if name else ()
         kinds = list(job.arguments.get("kinds") or (_kinds(sources) if sources else KINDS))
         subscriptions = await self._subscriptions(job)
-        # `step` are the subscriptions in hand, of which everything up to the record `inside` is sent.
-        done = {"after": "", "step": [], "inside": "", "records": 0, "reasons": [], **job.cursor}
+        records = job.cursor.get("records", 0)
+        walk = PresentWalk(self._present, kinds, subscriptions, job.cursor)
         has_time = self._has_time()
-        left = [subscription for subscription in subscriptions if subscription > done["after"]]
-        while left:
-            step = done["step"] = done["step"] or left[:SUBSCRIPTIONS_A_STEP]
-            left = [subscription for subscription in left if subscription > step[-1]]
-            reasons: list[str] = []
-            async for batch in self._batches(kinds, step, done["inside"], reasons):
-                if not has_time():
-                    raise UnfinishedError
-                records = [found.record for found in batch if not sources or _sends(sources, found.record)]
-                sent = await self._deliver(records, job.created)
-                done |= {"inside": batch[-1].id, "records": done["records"] + sent}
-                progress.say(
-                    f"{done['records']:,} records sent; {len(left)} of {len(subscriptions)} subscriptions to go"
-                )
-                progress.checkpoint(done)
-            done |= {"after": step[-1], "step": [], "inside": "", "reasons": sorted({*done["reasons"], *reasons})}
-            progress.checkpoint(done)
-        return {"subscriptions": len(subscriptions), "records": done["records"], "reasons": done["reasons"]}
-
-    async def _batches(
-        self, kinds: Sequence[str], subscriptions: Sequence[str], inside: str, reasons: list[str]
-    ) -> AsyncIterator[list[Found]]:
-        """The present records past the one whose id is `inside`; all of them when it is gone."""
-        batch: list[Found] = []
-        skipping = bool(inside)
-        async for found in self._present.read(kinds, subscriptions, reasons):
-            if skipping:
-                skipping = found.id != inside
-                continue
-            batch.append(found)
-            if len(batch) == RECORDS_A_BATCH:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-        if skipping:
-            async for batch in self._batches(kinds, subscriptions, "", reasons):
-                yield batch
+        async for page in walk.pages():
+            if not has_time():
+                raise UnfinishedError
+            chosen = [found.record for found in page if not sources or _sends(sources, found.record)]
+            records += await self._deliver(chosen, job.created)
+            progress.say(f"{records:,} records sent; {walk.left} of {len(subscriptions)} subscriptions to go")
+            progress.checkpoint({**walk.cursor, "records": records})
+        return {"subscriptions": len(subscriptions), "records": records, "reasons": walk.reasons}
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""
@@ -210,16 +201,50 @@ async def stored_sources(exports: ExportStore, name: str) -> tuple[Source, ...]:
 
 async def preview(present: PresentRecords, sources: Sequence[Source], subscriptions: Sequence[str]) -> dict[str, Any]:
     """How many present records each rule set would send, and how many records would be sent at all."""
-    reasons: list[str] = []
-    records = [found.record async for found in present.read(_kinds(sources), subscriptions, reasons)]
-    counts = count(sources, [explain(source) for source in sources], records)
+    tally, reasons = _tally(sources), list[str]()
+    async for found in present.read(_kinds(sources), subscriptions, reasons):
+        tally.add(found.kind, found.record)
+    return _told(tally, len(subscriptions), reasons)
+
+
+def _tally(sources: Sequence[Source]) -> Tally:
+    return Tally(sources, [explain(source) for source in sources])
+
+
+def _digest(sources: Sequence[Source]) -> str:
+    return sha256(repr(sources).encode()).hexdigest()[:16]
+
+
+def _told(tally: Tally, subscriptions: int, reasons: Sequence[str]) -> dict[str, Any]:
+    from pydantic.alias_generators import to_camel
+
     return {
-        "subscriptions": len(subscriptions),
-        "records": len(records),
-        "sent": sum(_sends(sources, record) for record in records),
-        "reasons": reasons,
-        "counts": [{to_camel(name): value for name, value in asdict(line).items()} for line in counts],
+        "subscriptions": subscriptions,
+        "records": tally.records,
+        "sent": tally.sent,
+        "reasons": list(reasons),
+        "counts": [{to_camel(name): value for name, value in asdict(line).items()} for line in tally.counts],
     }
+
+
+def _kept(tally: Tally) -> dict[str, Any]:
+    """What a later attempt needs of the counts so far; examples only as far as the job's state has room for them."""
+    room, counts = EXAMPLES_KEPT, []
+    for line in tally.counts:
+        examples = []
+        for example in line.examples:
+            room -= len(example)
+            if room >= 0:
+                examples.append(example)
+        counts.append([line.records, examples])
+    return {"records": tally.records, "sent": tally.sent, "counts": counts}
+
+
+def _restore(tally: Tally, cursor: Mapping[str, Any]) -> None:
+    """Go on from what an earlier attempt counted."""
+    tally.records, tally.sent = cursor.get("records", 0), cursor.get("sent", 0)
+    for line, (records, examples) in zip(tally.counts, cursor.get("counts", ()), strict=False):
+        line.records, line.examples = records, list(examples)
 
 
 def _done(report: Report, job: Job, progress: Progress) -> Mapping[str, Any]:

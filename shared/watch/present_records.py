@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.clock import Deadline
 from shared.exports.evaluator import accepts
-from shared.exports.event_sources import KINDS, member
+from shared.exports.event_sources import KINDS, SNAPSHOT, member
 from shared.exports.known_values import ALERT_STATUS_WORDS
-from shared.exports.rule_sets import Source
+from shared.exports.rule_sets import RuleSet, Source
 
 if TYPE_CHECKING:
     from shared.azure.resource_graph import Graph
@@ -48,7 +48,7 @@ _DATES = {
     "Assessments": ("status", "statusChangeDate"),
     "SubAssessments": ("timeGenerated",),
 }
-_SUBSCRIPTIONS_A_QUERY = 100
+SUBSCRIPTIONS_A_QUERY = 100
 _SHOWN_IDS = 5
 
 
@@ -111,22 +111,43 @@ class PresentRecords:
         deadline: Deadline | None = None,
     ) -> AsyncIterator[Found]:
         """Each present record, in one order every time; why any may be missing goes to `reasons`."""
-        text = query(kinds)
-        for start in range(0, len(subscriptions), _SUBSCRIPTIONS_A_QUERY):
-            chosen = subscriptions[start : start + _SUBSCRIPTIONS_A_QUERY]
-            pages = self._graph.pages(text, subscriptions=chosen, deadline=deadline)
-            async for page in pages:
-                for row in page:
-                    kind = _KIND_OF_TYPE[str(row["type"]).lower()]
-                    yield Found(str(row["subscriptionId"]).lower(), kind, str(row["id"]), as_exported(row))
-            if deadline is not None and deadline.left <= 0 and start + _SUBSCRIPTIONS_A_QUERY < len(subscriptions):
+        for start in range(0, len(subscriptions), SUBSCRIPTIONS_A_QUERY):
+            chosen = subscriptions[start : start + SUBSCRIPTIONS_A_QUERY]
+            found: list[str] = []
+            async for page in self.pages(kinds, chosen, found, deadline):
+                for each in page:
+                    yield each
+            if deadline is not None and deadline.left <= 0 and start + SUBSCRIPTIONS_A_QUERY < len(subscriptions):
                 reasons.append("there was no time left to read what is present in every subscription")
                 return
-            reasons.extend(reason for reason in pages.reasons if reason not in reasons)
+            reasons.extend(reason for reason in found if reason not in reasons)
+
+    async def pages(
+        self,
+        kinds: Sequence[str],
+        subscriptions: Sequence[str],
+        reasons: list[str],
+        deadline: Deadline | None = None,
+        *,
+        skip: int = 0,
+    ) -> AsyncIterator[list[Found]]:
+        """The same of at most 100 subscriptions, as pages come, without the first `skip` records."""
+        pages = self._graph.pages(query(kinds), subscriptions=subscriptions, deadline=deadline, skip=skip)
+        async for page in pages:
+            yield [
+                Found(
+                    str(row["subscriptionId"]).lower(),
+                    _KIND_OF_TYPE[str(row["type"]).lower()],
+                    str(row["id"]),
+                    as_exported(row),
+                )
+                for row in page
+            ]
+        reasons.extend(pages.reasons)
 
     async def plans_off(self, subscriptions: Sequence[str]) -> dict[str, frozenset[str]]:
         """The Defender plans that are known to be off, by subscription in lower case."""
-        narrowed = list(subscriptions) if len(subscriptions) <= _SUBSCRIPTIONS_A_QUERY else None
+        narrowed = list(subscriptions) if len(subscriptions) <= SUBSCRIPTIONS_A_QUERY else None
         answer = await self._graph.query(_PLANS_OFF, subscriptions=narrowed)
         return {str(row["subscriptionId"]).lower(): frozenset(row["plans"]) for row in answer.rows}
 
@@ -160,21 +181,34 @@ class Count:
             self.examples.append(str(member(record, "id") or member(record, "SystemAlertId") or ""))
 
 
-def count(sources: Sequence[Source], described: Sequence[str], records: Iterable[Mapping[str, Any]]) -> list[Count]:
-    """For each source and rule set, how many of `records` it would send; a record counts once for each that does.
+class Tally:
+    """How many records each rule set of some sources would send; a record counts once for each that does.
 
-    `described` has one phrase per source.  A source without rule sets has one line, with no rule set's number.
+    `described` has one phrase per source.  A source without rule sets has one line, with no rule set's number.  Present
+    records belong to no snapshot, so a rule set that a source and its snapshot share is asked once.
     """
-    counts = [
-        [Count(source.event_source, None if not source.rule_sets else index, phrase) for index in _lines(source)]
-        for source, phrase in zip(sources, described, strict=True)
-    ]
-    for record in records:
-        for source, lines in zip(sources, counts, strict=True):
-            for index, line in enumerate(lines):
-                if accepts(_only(source, index), record):
-                    line.add(record)
-    return [line for lines in counts for line in lines]
+
+    def __init__(self, sources: Sequence[Source], described: Sequence[str]) -> None:
+        self.records = 0
+        self.sent = 0
+        self.counts: list[Count] = []
+        self._asked: dict[str, dict[tuple[RuleSet, ...], tuple[Source, list[Count]]]] = {}
+        for source, phrase in zip(sources, described, strict=True):
+            of_kind = self._asked.setdefault(source.event_source.removesuffix(SNAPSHOT), {})
+            for index in _lines(source):
+                line = Count(source.event_source, None if not source.rule_sets else index, phrase)
+                only = _only(source, index)
+                of_kind.setdefault(only.rule_sets, (only, []))[1].append(line)
+                self.counts.append(line)
+
+    def add(self, kind: str, record: Mapping[str, Any]) -> None:
+        """Count one more record."""
+        self.records += 1
+        sending = [lines for source, lines in self._asked.get(kind, {}).values() if accepts(source, record)]
+        self.sent += bool(sending)
+        for lines in sending:
+            for line in lines:
+                line.add(record)
 
 
 def _lines(source: Source) -> range:

@@ -34,3 +34,8 @@ def test_importing_the_app_loads_no_sdk_no_pydantic_and_no_yaml() -> None:
     loaded = run("import sys, function_app; print(*sys.modules, sep='\\n')").split()
     assert "shared.web.routing" in loaded
     assert [name for name in loaded if name.startswith(tuple(HEAVY))] == []
+
+
+def test_what_reads_no_export_file_loads_no_pydantic() -> None:
+    modules = "shared.exports.store, shared.jobs.runners, shared.reconcile.run, shared.web.exports"
+    assert run(f"import sys, {modules}; print('pydantic' in sys.modules)").strip() == "False"

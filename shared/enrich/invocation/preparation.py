@@ -19,7 +19,7 @@ from shared.fail_points import touching
 
 logger = logging.getLogger("defender_export.enrich")
 SMALL_BYTES = 100_000
-"""Events of no more together are read where they are: some 2 ms, to which a thread would add a quarter."""
+"""Events of no more together are read where they are: some 2 ms, for which two changes of thread are not worth it."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

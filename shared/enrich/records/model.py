@@ -71,21 +71,17 @@ class Parsed:
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
-    """What the reading of one batch shares: the times that Azure accepts as TimeGenerated, and a reusable buffer.
-
-    A buffer per batch avoids growing a new one for each row.
-    """
+    """What the reading of one batch shares: the times that Azure accepts as TimeGenerated, and what was left out."""
 
     oldest: datetime
     newest: datetime
     now: datetime
-    page: bytearray
     left_out: dict[tuple[str, str, bool], datetime]
 
     @classmethod
     def begun(cls, now: datetime) -> Batch:
         """A batch that is read at this moment."""
-        return cls(now - OLDEST, now + NEWEST, now, bytearray(), {})
+        return cls(now - OLDEST, now + NEWEST, now, {})
 
     def accepted(self, event_time: datetime, enqueued: datetime) -> datetime:
         """The first of the record's time, the time of enqueuing and now that lies inside."""

@@ -19,7 +19,7 @@ from shared.enrich.records.record_key import KEY_LENGTH, key_of
 RecordFilter = Callable[[Kind, bool, Any], bool]
 """Says whether a record is kept: its kind, whether it is a snapshot's, and the parsed record."""
 
-_write = msgspec.json.Encoder().encode_into
+_encode = msgspec.json.Encoder().encode
 
 
 class RowBuilder:
@@ -81,8 +81,6 @@ class RowBuilder:
         located, tagged = values.Location is not None, values.Tags is not None
         for name in self._drop:
             setattr(values, name, None)
-        page = batch.page
-        _write(values, page)
         return Row(
             self._table,
             self._name,
@@ -95,7 +93,7 @@ class RowBuilder:
             tagged,
             event_time,
             snapshot,
-            bytes(page),
+            _encode(values),
             event,
             body,
             values.SourceTenantId is not None,

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ import pytest
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
+from shared.azure.resource_graph import Graph
 from shared.bootstrap import Services
 from shared.jobs.heartbeat import STALE_AFTER
 from shared.jobs.model import Job
-from shared.jobs.runners import preview, stored_sources
+from shared.jobs.runners import Runners, preview, stored_sources
+from shared.jobs.worker import JobWorker
 from shared.settings import Settings
+from shared.watch.present_records import PresentRecords
 
 ROOT = Path(__file__).parents[3]
 RECORDS = 20_000
@@ -182,10 +185,51 @@ async def test_a_backfill_goes_on_after_the_record_where_it_stopped_and_from_the
 ) -> None:
     one = next(iter(azure.tenant.subscriptions.values())).id
     found = [each async for each in services.present.read(["Assessments"], [one], [])]
-    for inside, left in ((found[2].id, len(found) - 3), ("no longer there", len(found))):
+    third, others = found[2].id, len(found) - 3
+    for inside, at, left in ((third, 0, others), (third, 3, others), (third, 2, others), (third, 10**6, others),
+                             ("no longer there", 0, len(found)), ("no longer there", 3, len(found))):  # fmt: skip
         job = await submitted(services, kinds=["Assessments"], subscriptions=[one])
         stored, etag = await services.jobs.get(job.id)
-        await services.jobs.save(replace(stored, cursor={"step": [one], "inside": inside, "records": 3}), etag)
+        await services.jobs.save(
+            replace(stored, cursor={"step": [one], "inside": inside, "at": at, "records": 3}), etag
+        )
         await services.job_worker.run(job.id)
         done = await services.jobs.settled(job.id, datetime.now(UTC))
         assert done.result == {"subscriptions": 1, "records": 3 + left, "reasons": []}
+
+
+async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
+    azure: LocalAzure, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.arm.graph.QUOTA", 1_000)
+    fill(azure, 5_000)
+    hub = destinations(azure.tenant).event_hub
+    await services.exports.put("filtered", FILTERED.format(hub=hub).encode())
+    everyone = sorted(one.id.lower() for one in (await services.tenant_state.take()).subscriptions)
+    graph = Graph(services.clients)
+    present = PresentRecords(graph)
+    told = await preview(present, await stored_sources(services.exports, "filtered"), everyone)
+    graph.requests = 0
+
+    def one_page() -> Callable[[], bool]:
+        left = iter([True])
+        return lambda: next(left, False)
+
+    runners = Runners(
+        reconciler=services.reconciler,
+        exports=services.exports,
+        tenant_state=services.tenant_state,
+        present=present,
+        replay=services.pipeline.replay,
+        deliver=services._deliver_present,
+        has_time=one_page,
+    )
+    worker = JobWorker(services.jobs, runners.by_kind(), retention=timedelta(days=1))
+    job = await services.jobs.submit("preview", {"export": "filtered"}, "test", now=datetime.now(UTC))
+    attempts = 0
+    while not (done := await services.jobs.settled(job.id, datetime.now(UTC))).final:
+        await worker.run(job.id)
+        attempts += 1
+    assert attempts > 3
+    assert done.result == {"export": "filtered", **told}
+    assert graph.requests <= 3 * attempts, "no attempt reads again what an earlier one has read"

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -112,6 +112,7 @@ def test_one_member_that_differs_changes_no_answer(name: str, value: Any) -> Non
     assert short == patient
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=4), st.lists(st.sampled_from(list(USUAL)), max_size=2), ABOUT)
 def test_both_ways_give_the_same_columns(changes: dict[str, Any], missing: list[str], about: Any) -> None:
     data = {name: value for name, value in USUAL.items() if name not in missing} | changes
