@@ -376,7 +376,8 @@ class Reconciler:
         # What could not be read is no sign of rights that were lost.
         judged = not (request.accept_fewer or other_eyes or inventory.reasons)
         known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
-        fewer = fallen(inventory, len(known) if baseline.known else baseline.subscriptions) if judged else ""
+        explained = len(baseline.known.keys() - known.keys())
+        fewer = fallen(inventory, max(len(known), baseline.subscriptions - explained)) if judged else ""
         run.done, unknown = await self.reports.done(self._clock.now())
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
