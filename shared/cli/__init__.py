@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("exports", "push", "reconcile", "stored", "import_live", "watch")
+_GROUPS = ("use", "exports", "push", "reconcile", "stored", "import_live", "watch", "jobs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

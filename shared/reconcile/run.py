@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from shared import stored_format
+from shared import deployment_file, stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
 from shared.reconcile.apply.executor import Apply, Outcome
@@ -153,8 +153,19 @@ class Reconciler:
         return await self._carry_out(request, "apply")
 
     async def tick(self) -> Report:
-        """What the timer does: plan, or apply when RECONCILE_MODE says so."""
+        """What the timer does: plan, or apply when RECONCILE_MODE says so; first it says whose storage this is."""
+        await self._keep_settings()
         return await self._carry_out(Request(Caller("timer", "reconcile_exports")), self._settings.reconcile_mode)
+
+    async def _keep_settings(self) -> None:
+        """Leave the settings for direct work; that this fails is no reason for no run."""
+        from azure.core.exceptions import AzureError
+
+        container = self._clients.blobs.get_container_client(self._settings.exports_container)
+        try:
+            await deployment_file.keep(container, self._settings)
+        except AzureError:
+            logger.exception("the settings could not be kept for direct work")
 
     async def discover(self, management_groups: Sequence[str] = ()) -> Inventory:
         """Every live automation; `management_groups` are those whose descendants matter to the caller."""

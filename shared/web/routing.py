@@ -60,6 +60,8 @@ OPERATIONS = {
         Operation("put_export", "PUT", "exports/{name}", WRITE, "exports"),
         Operation("delete_export", "DELETE", "exports/{name}", WRITE, "exports"),
         Operation("validate_export", "POST", "exports/validate", READ, "exports"),
+        Operation("plan_changes", "POST", "plan", READ, "plans"),
+        Operation("import_live", "POST", "import", READ, "plans"),
         Operation("start_job", "POST", "jobs", WRITE, "jobs"),
         Operation("get_job", "GET", "jobs/{id}", READ, "jobs"),
         Operation("list_jobs", "GET", "jobs", READ, "jobs"),
