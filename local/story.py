@@ -140,7 +140,7 @@ class Story:
         self.expected = datetime.now(UTC)
 
     async def drift(self) -> None:
-        """Break three automations behind the app's back and let the timer repair them."""
+        """Break three automations without the app and let the timer repair them."""
         self.title("Someone disables, empties and deletes an export by hand; the timer repairs all three")
         tenant = self.azure.tenant
         mine = [each for each in tenant.all_automations() if each["tags"].get("managed-by") == "defender-export"]

@@ -306,6 +306,18 @@ class Settings:
     ingestion_rule_id: str = _setting(
         "LOGS_INGESTION_RULE_ID", "", "Immutable id of the data collection rule (dcr-...).", section="Delivery"
     )
+    own_ingestion_endpoint: str = _setting(
+        "LOGS_INGESTION_OWN_ENDPOINT",
+        "",
+        "The same for the rule of the rows about the app itself (runs, health); empty: the rule of the records.",
+        section="Delivery",
+    )
+    own_ingestion_rule_id: str = _setting(
+        "LOGS_INGESTION_OWN_RULE_ID",
+        "",
+        "Immutable id of that rule; empty: the rule of the records takes those rows too.",
+        section="Delivery",
+    )
     ingestion_audience: str = _setting(
         "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion.", section="Delivery"
     )
@@ -442,6 +454,19 @@ class Settings:
     storage_table_uri: str = _setting(
         "AzureWebJobsStorage__tableServiceUri", "", "Table service address, for identity.", section="Storage"
     )
+    data_blob_uri: str = _setting(
+        "DataStorage__blobServiceUri",
+        "",
+        "Blob service address of the data plane's own account (dead letters, oversize records, checkpoints), where it "
+        "has one; empty: that of AzureWebJobsStorage.",
+        section="Storage",
+    )
+    data_table_uri: str = _setting(
+        "DataStorage__tableServiceUri",
+        "",
+        "Table service address of that account (when each subscription last sent each kind); empty: likewise.",
+        section="Storage",
+    )
     exports_container: str = _setting(
         "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth.", section="Storage"
     )
@@ -469,6 +494,23 @@ class Settings:
         _choice("key", "entra"),
         section="HTTP",
         unreadable=REFUSE,
+    )
+    accept_missing_auth_marker: bool = _setting(
+        "ACCEPT_MISSING_AUTH_MARKER",
+        "false",
+        "Under entra, answer although the platform does not say that Easy Auth is on (WEBSITE_AUTH_ENABLED): only "
+        "where Easy Auth was seen to refuse callers without a token. Meanwhile `ready` is not well.",
+        _flag,
+        section="HTTP",
+        unreadable="`false`: nobody is let in",
+    )
+    request_deadline_seconds: int = _setting(
+        "REQUEST_DEADLINE_SECONDS",
+        "60",
+        "A request without an answer by then gets 503; what `?wait=` asks for comes on top. Below 230, where the front "
+        "end of Azure Functions gives up.",
+        _integer(1, 200),
+        section="HTTP",
     )
     problems: Mapping[str, str] = field(default_factory=dict, metadata={})
 

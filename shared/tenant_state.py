@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.azure.resource_graph import Graph
+from shared.azure.resource_graph import LIMIT_HIT, Graph
 from shared.exports.compiler import compile_sources
+from shared.exports.scope_findings import KnownNames, UnknownName
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.discover.subscription_names import named
@@ -19,10 +21,17 @@ from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
 
 MAX_AGE = timedelta(seconds=60)
+MAX_FORCED = 30
+_READING_SECONDS = 180
+
+
+class TooManyReadingsError(Exception):
+    """The tenant was read anew too often within a minute; a reading of the last minute is at hand."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,10 @@ class TenantState:
     coverage: Sequence[SubscriptionCoverage]
     declared: Sequence[Declared]
     reasons: tuple[str, ...] = ()
+    failed: bool = False
+    """Nothing was read where something may be: no answer may be made of it."""
+    cut_short: bool = False
+    """Another reading may show more, unlike one that lasts."""
 
     @property
     def complete(self) -> bool:
@@ -44,17 +57,26 @@ class TenantState:
         """The subscriptions that are listed, by id or name, or lie below one of the groups; all when nothing is given.
 
         Raises:
+            UnknownName: one of the names selects nothing.
             ValueError: several have a name that is given.
         """
         if not subscriptions and not management_groups:
             return list(self.subscriptions)
-        listed = {subscription.lower() for subscription in named(subscriptions, self.subscriptions)}
+        known = KnownNames.of(self.subscriptions)
+        ids = named(subscriptions, self.subscriptions)
+        sentences = [
+            *map(known.unknown_subscription, ids),
+            *map(known.unknown_management_group, management_groups),
+        ]
+        if said := [sentence for sentence in sentences if sentence]:
+            raise UnknownName("; ".join(said))
+        listed = {subscription.lower() for subscription in ids}
         groups = {group.lower() for group in management_groups}
         return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]
 
 
 class TenantStateReader:
-    """Takes surveys through Resource Graph; one that is younger than a minute is used again."""
+    """Reads the tenant through Resource Graph; one that ended less than a minute ago is used again."""
 
     def __init__(
         self,
@@ -68,18 +90,49 @@ class TenantStateReader:
         self._instance_id = instance_id
         self._now = now
         self._last: TenantState | None = None
-        self._turn = asyncio.Lock()
+        self._ended = datetime.min.replace(tzinfo=UTC)
+        self._reading: asyncio.Task[TenantState] | None = None
+        self._forced: deque[datetime] = deque()
 
     async def take(self, max_age: timedelta = MAX_AGE) -> TenantState:
-        """The tenant as of at most `max_age` ago; callers at the same time share one reading."""
-        async with self._turn:
-            now = self._now()
-            if self._last is None or now - self._last.taken > max_age:
-                self._last = await self._take(now)
+        """The tenant as of a reading that ended at most `max_age` ago; callers at the same time share one reading.
+
+        A caller that stops waiting does not stop a shared reading.  A reading that was cut short is given to the
+        callers that wait for it, and not kept: the next caller reads again.
+
+        Raises:
+            TooManyReadingsError: readings younger than a minute were forced 30 times within one.
+            TimeoutError: the tenant could not be read within three minutes.
+            azure.core.exceptions.AzureError: the storage of exports does not answer.
+        """
+        if self._last is not None and self._now() - self._ended <= max_age:
             return self._last
+        if self._reading is None or self._reading.done():
+            if max_age < MAX_AGE:
+                self._count_forced()
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(_noticed)
+        return await asyncio.shield(self._reading)
+
+    def _count_forced(self) -> None:
+        """Resource Graph's quota belongs to the whole app: no caller may use it up by asking for what is newest."""
+        now = self._now()
+        while self._forced and now - self._forced[0] > MAX_AGE:
+            self._forced.popleft()
+        if len(self._forced) >= MAX_FORCED:
+            raise TooManyReadingsError
+        self._forced.append(now)
+
+    async def _read(self) -> TenantState:
+        async with asyncio.timeout(_READING_SECONDS):
+            state = await self._take(self._now())
+        if not state.cut_short:
+            self._last, self._ended = state, self._now()
+        return state
 
     async def _take(self, now: datetime) -> TenantState:
         inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
+        cut_short = not set(inventory.reasons) <= {LIMIT_HIT}
         automations = (Live(str(live.id), live.tags, live.encoded) for live in inventory.automations)
         return TenantState(
             taken=now,
@@ -87,6 +140,8 @@ class TenantStateReader:
             coverage=cover(inventory.subscriptions, automations, self._instance_id),
             declared=list(_declared([export.config for export in loaded.exports], inventory.subscriptions)),
             reasons=(*inventory.reasons, *_unknown(loaded)),
+            failed=cut_short and not (inventory.subscriptions and inventory.automations),
+            cut_short=cut_short,
         )
 
 
@@ -96,6 +151,12 @@ def _unknown(loaded: LoadedExports) -> Iterable[str]:
         if not problem.in_force:
             why = problem.findings[0].sentence if problem.findings else "it is invalid"
             yield f"the file of {problem.name} can't be read, so it is not known what it expects: {why}"
+
+
+def _noticed(reading: asyncio.Task[TenantState]) -> None:
+    """Fetch the failure of a reading without callers, which asyncio would report as never retrieved."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _declared(configs: Sequence[ExportConfig], subscriptions: Sequence[Subscription]) -> Iterable[Declared]:

@@ -67,7 +67,9 @@ class FunctionsHost:
         self._manual: set[asyncio.Task[None]] = set()
         self._listeners = {one.name: self._listener(one) for one in self.functions if one.kind != "httpTrigger"}
         front = HttpFront(self.functions, self.config, self._invoker, self.keys, self._fire)
-        self._runner = web.AppRunner(front.app, access_log=None, shutdown_timeout=1, handle_signals=False)
+        self._runner = web.AppRunner(
+            front.app, access_log=None, shutdown_timeout=1, handle_signals=False, auto_decompress=False
+        )
         try:
             await self._runner.setup()
             await web.TCPSite(self._runner, "127.0.0.1", self.port).start()

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import azure.functions as func
 from aiohttp import web
+from multidict import MultiMapping
 
 from local.host.config import HostConfig
 from local.host.functions import Function
@@ -106,8 +107,8 @@ class HttpFront:
         asked = func.HttpRequest(
             request.method,
             str(request.url),
-            headers=dict(request.headers),
-            params=dict(request.query),
+            headers=_joined(request.headers),
+            params=_joined(request.query),
             route_params={name: value for name, value in found.items() if value is not None},
             body=await request.read(),
         )
@@ -115,7 +116,7 @@ class HttpFront:
             answer = await self._invoker.invoke(function, asked)
         except FunctionTimeoutError:
             return web.Response(status=500)
-        except Exception:  # noqa: BLE001 - a handler may raise anything; the host answers without a word of it
+        except Exception:  # noqa: BLE001 - a handler may raise anything; the host's answer does not show it
             return web.Response(status=500)
         return _response(answer)
 
@@ -153,6 +154,14 @@ class HttpFront:
     def _require_master(self, request: web.Request) -> None:
         if not self._keys.allow("admin", "", _offered(request)):
             raise web.HTTPUnauthorized
+
+
+def _joined(values: MultiMapping[str]) -> dict[str, str]:
+    """Each name once, its values joined by commas: the host hands `StringValues.ToString()` to the worker."""
+    names: dict[str, str] = {}
+    for name in values:
+        names.setdefault(name.lower(), name)
+    return {name: ",".join(values.getall(name)) for name in names.values()}
 
 
 def _decoded(raw: str) -> str:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from shared.azure.retry import clock_seconds, retried, status_of
+from shared.azure.retry_backoff import clock_seconds, retried, status_of
 from shared.clock import Clock, Deadline
 from shared.fail_points import touching
-from shared.retry_after import capped
+from shared.retry_after_header import capped
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
@@ -28,6 +28,7 @@ TOO_LARGE = "ResponsePayloadTooLarge"
 REQUEST_SECONDS = 30.0  # for one request with its token; Resource Graph itself ends a query before that
 PAGE_SECONDS = 120.0  # for one page with all its retries
 THROTTLED = 429
+LIMIT_HIT = "Resource Graph shows only the first 10,000 subscriptions"
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,11 @@ class Graph:
             return response
 
         response = await retried(ask, self._clock, deadline=end.at)
-        limit_hit = "Resource Graph shows only the first 10,000 subscriptions"
         if (
             response.headers.get("x-ms-tenant-subscription-limit-hit", "").lower() == "true"
-            and limit_hit not in reasons
+            and LIMIT_HIT not in reasons
         ):
-            reasons.append(limit_hit)
+            reasons.append(LIMIT_HIT)
         answer: dict[str, Any] = orjson.loads(response.content)
         return answer
 

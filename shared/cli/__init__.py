@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("use", "exports", "push", "reconcile", "stored", "import_live", "watch", "jobs", "explain_code")
+_GROUPS = ("use", "exports", "push", "reconcile", "stored_exports", "import_live", "watch", "jobs", "explain_code")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -189,7 +189,7 @@ class ApiClient:
         self._refuse_changed(answer)
 
     def _refuse_changed(self, answer: Answer) -> None:
-        from shared.exports.store import ExportConflict
+        from shared.exports.export_blobs import ExportConflict
 
         if answer.status == 412:  # noqa: PLR2004 - HTTP
             raise ExportConflict("the stored export is not the version that was read")

@@ -12,14 +12,13 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from shared.cli.exit_codes import UsageError
 
-URL: Final = "DEFENDER_EXPORT_URL"
-KEY: Final = "DEFENDER_EXPORT_KEY"
-RESOURCE: Final = "DEFENDER_EXPORT_RESOURCE"
-CONFIG: Final = "DEFENDER_EXPORT_CONFIG"
+URL_VARIABLE = "DEFENDER_EXPORT_URL"
+KEY_VARIABLE = "DEFENDER_EXPORT_KEY"
+RESOURCE_VARIABLE = "DEFENDER_EXPORT_RESOURCE"
+CONFIG_VARIABLE = "DEFENDER_EXPORT_CONFIG"
 _STORAGE = ("AzureWebJobsStorage", "AzureWebJobsStorage__blobServiceUri")
 _OWNER_ONLY = 0o600
 NO_APP = (
@@ -40,10 +39,12 @@ class AppContext:
 def add_target(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which app is asked."""
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--url", metavar="URL", help=f"ask the app at this address; else {URL}, else what `use` keeps")
+    which.add_argument(
+        "--url", metavar="URL", help=f"ask the app at this address; else {URL_VARIABLE}, else what `use` keeps"
+    )
     which.add_argument("--direct", action="store_true", help="work on the app's storage and on Azure without the app")
     parser.add_argument(
-        "--entra", action="store_true", help=f"sign in with Entra, even where {KEY} holds a function key"
+        "--entra", action="store_true", help=f"sign in with Entra, even where {KEY_VARIABLE} holds a function key"
     )
     parser.add_argument("--resource", metavar="URI", help="the API's application id URI for Entra, api://<client id>")
 
@@ -60,23 +61,23 @@ def chosen(arguments: argparse.Namespace) -> AppContext | None:
     if arguments.direct:
         return None
     kept = read()
-    url = arguments.url or os.environ.get(URL)
+    url = arguments.url or os.environ.get(URL_VARIABLE)
     if not url:
         if kept is None:
-            if any(os.environ.get(name) for name in _STORAGE):
+            if any(value for name, value in os.environ.items() if name in _STORAGE):
                 return None
             raise UsageError(NO_APP)
         url = kept.url
     same = kept is not None and kept.url == url.rstrip("/")
-    resource = arguments.resource or os.environ.get(RESOURCE) or (kept.resource if kept and same else "")
-    key = os.environ.get(KEY) or (kept.key if kept and same else "")
-    return AppContext(url, "" if arguments.entra or (resource and not os.environ.get(KEY)) else key, resource)
+    resource = arguments.resource or os.environ.get(RESOURCE_VARIABLE) or (kept.resource if kept and same else "")
+    key = os.environ.get(KEY_VARIABLE) or (kept.key if kept and same else "")
+    return AppContext(url, "" if arguments.entra or (resource and not os.environ.get(KEY_VARIABLE)) else key, resource)
 
 
 def place(environment: dict[str, str] | None = None, platform: str = sys.platform) -> Path:
     """The file of `use`: below APPDATA on Windows, else below XDG_CONFIG_HOME or ~/.config."""
     known = dict(os.environ) if environment is None else environment
-    if named := known.get(CONFIG):
+    if named := known.get(CONFIG_VARIABLE):
         return Path(named)
     if platform == "win32":
         return Path(known.get("APPDATA") or Path.home()) / "defender-export" / "app.json"

@@ -48,7 +48,7 @@ def expected(error: BaseException) -> bool:
 
     from shared.azure.blob_container import StoreError
     from shared.cli.api_client import ApiFailure
-    from shared.exports.store import ExportConflict, ExportNotFound
+    from shared.exports.export_blobs import ExportConflict, ExportNotFound
     from shared.jobs.worker import JobRefusedError
 
     known = (AzureError, StoreError, ApiFailure, ExportConflict, ExportNotFound, JobRefusedError, OSError, ValueError)

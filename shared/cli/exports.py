@@ -160,7 +160,7 @@ def print_failures(outcomes: Iterable[dict[str, Any]], stream: Any = None) -> No
 
 
 def _compile(arguments: argparse.Namespace) -> int:
-    from shared.exports.compiler import automation_id, compile_automation, compile_sources
+    from shared.exports.compiler import automation_id, compile_automation, compile_sources, one_scope_each
     from shared.exports.explain import explain
     from shared.exports.explain_place import explain_place
 
@@ -177,8 +177,9 @@ def _compile(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.subscription is None:
         return usage("--subscription is needed: the automation of which subscription? `--explain` does without")
-    body = compile_automation(config, arguments.subscription, arguments.instance)
-    print(json.dumps({"id": automation_id(config, arguments.subscription)} | body, indent=2))
+    for part in one_scope_each(config):
+        body = compile_automation(part, arguments.subscription, arguments.instance)
+        print(json.dumps({"id": automation_id(part, arguments.subscription)} | body, indent=2))
     return 0
 
 

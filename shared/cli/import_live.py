@@ -37,7 +37,7 @@ async def _import(arguments: argparse.Namespace, services: Services) -> int:
 
 
 def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str) -> int:
-    from shared.reconcile.importer.automations_to_files import import_exports
+    from shared.reconcile.importer.imported_exports import import_exports
 
     chosen = _chosen(inventory.subscriptions, arguments.subscription, arguments.management_group)
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]

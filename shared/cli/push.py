@@ -97,7 +97,7 @@ async def prune(
 
     An empty list of files prunes nothing: `push` has refused it before.
     """
-    from shared.exports.store import ExportConflict
+    from shared.exports.export_blobs import ExportConflict
 
     stored = await target.names()
     extra = sorted(set(stored) - set(pushed))
@@ -124,7 +124,7 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
 
     The app is asked about every file first: one that it would not take stops all of them, so that none is half-way in.
     """
-    from shared.exports.store import ExportConflict
+    from shared.exports.export_blobs import ExportConflict
 
     if not await _all_taken(checked, target):
         print("nothing was pushed")
@@ -199,7 +199,7 @@ class StoreTarget:
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """See `PushTarget`."""
-        from shared.exports.store import ExportNotFound
+        from shared.exports.export_blobs import ExportNotFound
 
         try:
             stored = await self._store.get(name)
@@ -217,7 +217,7 @@ class StoreTarget:
 
     async def delete(self, name: str, etag: str) -> None:
         """See `PushTarget`."""
-        from shared.exports.store import ExportNotFound
+        from shared.exports.export_blobs import ExportNotFound
 
         with suppress(ExportNotFound):  # what is gone already need not go
             await self._store.delete(name, if_match=etag)

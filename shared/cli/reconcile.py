@@ -25,10 +25,10 @@ from shared.reconcile.plan_output import OUTPUTS
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.proposal import Proposal
-    from shared.exports.store import LoadedExports
     from shared.reconcile.apply.executor import Outcome
-    from shared.reconcile.plan.guards import Guards
+    from shared.reconcile.plan.change_limits import Guards
     from shared.reconcile.plan.model import Plan
     from shared.reconcile.plan_output import Wish
     from shared.reconcile.report.run_report import Caller, Report
@@ -275,9 +275,9 @@ def _request(
 
     return Request(
         _caller(),
-        subscriptions=arguments.subscription,
-        management_groups=arguments.management_group,
-        exports=arguments.export,
+        subscriptions=arguments.subscription or None,
+        management_groups=arguments.management_group or None,
+        exports=arguments.export or None,
         causes=[Cause(cause) for cause in arguments.cause],
         reviewed=reviewed,
         planned=planned,

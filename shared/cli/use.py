@@ -14,7 +14,7 @@ from typing import Any
 
 from shared import __version__
 from shared.cli import app_context
-from shared.cli.app_context import KEY, AppContext
+from shared.cli.app_context import KEY_VARIABLE, AppContext
 from shared.cli.exit_codes import DONE, UsageError
 
 
@@ -44,7 +44,7 @@ async def _look_and_keep(arguments: argparse.Namespace) -> int:
     from shared.cli.api_client import base_address, open_api
 
     url = base_address(arguments.address)
-    key = "" if arguments.resource else os.environ.get(KEY) or _asked_key()
+    key = "" if arguments.resource else os.environ.get(KEY_VARIABLE) or _asked_key()
     context = AppContext(url, key, arguments.resource)
     async with open_api(context) as api:
         release = await api.release()
@@ -58,7 +58,7 @@ async def _look_and_keep(arguments: argparse.Namespace) -> int:
 
 def _asked_key() -> str:
     if not sys.stdin.isatty():
-        raise UsageError(f"how to get in? --resource api://<client id> for Entra, or a function key in {KEY}")
+        raise UsageError(f"how to get in? --resource api://<client id> for Entra, or a function key in {KEY_VARIABLE}")
     return getpass.getpass("function key of the app (it is not shown): ").strip()
 
 

@@ -89,7 +89,7 @@ def _by_app(name: str) -> ApiCommand:
 def _read_requirements(arguments: argparse.Namespace) -> int:
     """Look at the file of requirements, if any, before anything else is asked."""
     from shared.watch.cis_benchmark import CIS
-    from shared.watch.requirements import read_requirements
+    from shared.watch.requirements_file import read_requirements
 
     arguments.judged = [CIS]
     if arguments.requirements:
@@ -99,7 +99,7 @@ def _read_requirements(arguments: argparse.Namespace) -> int:
 
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
     from shared.watch.coverage_document import coverage_row
-    from shared.watch.requirement_verdicts import judge
+    from shared.watch.requirement_checks import judge
 
     requirements = arguments.judged
     survey = await services.tenant_state.take()

@@ -82,8 +82,8 @@ def show_preview(result: Mapping[str, Any]) -> None:
         ("event source", "rule set", "records", "filter"),
         [
             (
-                each["event_source"],
-                "" if each["rule_set"] is None else str(each["rule_set"] + 1),
+                each["eventSource"],
+                "" if each["ruleSet"] is None else str(each["ruleSet"] + 1),
                 f"{each['records']:,}",
                 each["filter"],
             )
@@ -91,9 +91,9 @@ def show_preview(result: Mapping[str, Any]) -> None:
         ],
     )
     for each in result["counts"]:
-        number = "" if each["rule_set"] is None else f" {each['rule_set'] + 1}"
+        number = "" if each["ruleSet"] is None else f" {each['ruleSet'] + 1}"
         for example in each["examples"][:_SHOWN_IDS]:
-            print(f"{each['event_source']}{number}: {example}")
+            print(f"{each['eventSource']}{number}: {example}")
     print(
         f"{result['sent']:,} of {result['records']:,} records of {result['subscriptions']} subscriptions would be sent"
     )

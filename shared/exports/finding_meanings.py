@@ -81,6 +81,8 @@ OTHERS: Final[Mapping[str, Meaning]] = {
     "unused-waiver": Meaning("warning", "a waived code that is not found any more"),
     "too-large": Meaning("error", "the file or the automation exceeds its limit"),
     "blank-key": Meaning("error", "a key without a value"),
+    "empty-list": Meaning("error", "a list or mapping of the scope without entries"),
+    "not-json": Meaning("error", "a text that is sent as JSON and is none"),
     "dot-segment": Meaning("error", "a name or id with a part that is `.` or `..`"),
     "bad-tag": Meaning("error", "a tag that Azure refuses: two casings of one name, a reserved prefix"),
     "odd-yaml": Meaning("error", "an explicit tag such as `!!int`, or a NUL character"),

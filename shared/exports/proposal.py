@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shared.exports.store import LoadedExport, LoadedExports
+from shared.exports.last_known_good import LoadedExport, LoadedExports
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig

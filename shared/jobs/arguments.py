@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from shared.exports.event_sources import KINDS as RECORD_KINDS
+from shared.exports.suggestions import suggest
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MAX_ITEMS = 1_000
 _MAX_CHARACTERS = 30_000  # of all arguments as JSON: a property of Table Storage holds 32,768
 
@@ -20,6 +22,8 @@ def _list_of(check: Callable[[str], bool], right: str) -> Callable[[Any], Any]:
     def read(value: Any) -> list[str]:
         if not isinstance(value, list) or len(value) > _MAX_ITEMS:
             raise ValueError(f"must be a list of {right}, at most {_MAX_ITEMS:,}")
+        if not value:
+            raise ValueError("is an empty list; leave it out to mean all")
         if not all(isinstance(item, str) and check(item) for item in value):
             raise ValueError(f"must hold only {right}")
         return sorted(set(value))
@@ -34,6 +38,15 @@ def _one(pattern: re.Pattern[str], right: str) -> Callable[[Any], Any]:
         return value
 
     return read
+
+
+def _day(value: Any) -> str:
+    try:
+        if isinstance(value, str) and _DAY.fullmatch(value) and date.fromisoformat(value):
+            return value
+    except ValueError:
+        pass
+    raise ValueError("must be a day of the calendar as YYYY-MM-DD")
 
 
 def _flag(value: Any) -> bool:
@@ -57,7 +70,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "preview": {"export": _one(_NAME, "an export's name"), **_SCOPE},
     "backfill": {**_SCOPE, "kinds": _KINDS, "export": _one(_NAME, "an export's name")},
     "replay": {
-        "day": _one(_DAY, "a day as YYYY-MM-DD"),
+        "day": _day,
         "reason": _one(_NAME, "a dead letter's reason"),
         "parked": _flag,
     },
@@ -75,7 +88,8 @@ def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """
     kind = document.get("kind")
     if not isinstance(kind, str) or kind not in ARGUMENTS:
-        raise ValueError(f"'kind' must be one of {', '.join(ARGUMENTS)}")
+        near = suggest(kind, ARGUMENTS) if isinstance(kind, str) else ""
+        raise ValueError(f"'kind' must be one of {', '.join(ARGUMENTS)}. {near}".strip())
     allowed = ARGUMENTS[kind]
     arguments: dict[str, Any] = {}
     for name, value in document.items():
@@ -83,7 +97,7 @@ def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             continue
         if name not in allowed:
             takes = f"only {', '.join(allowed)}" if allowed else "nothing more"
-            raise ValueError(f"a {kind} job takes {takes}")
+            raise ValueError(f"a {kind} job takes {takes}. {suggest(name, allowed)}".strip())
         try:
             arguments[name] = allowed[name](value)
         except ValueError as error:

@@ -111,6 +111,11 @@ class JobStore:
             await self.announce(job.id)
         return job
 
+    async def queued(self) -> int:
+        """About how many jobs are queued or running, by their messages."""
+        properties = await self._queue.get_queue_properties()
+        return properties.approximate_message_count or 0
+
     async def announce(self, job_id: str, *, after: timedelta = timedelta()) -> None:
         """Put the job's message in the queue, to be delivered once `after` has passed."""
         message = {"job": job_id, **stored_format.stamp("job message")}

@@ -2,7 +2,7 @@
 
 Under `AUTH_MODE=key` the platform has checked the function key before the app runs.  Under `AUTH_MODE=entra` Easy
 Auth has checked the token and writes `X-MS-CLIENT-PRINCIPAL`, replacing whatever the caller sent; without Easy Auth in
-front that header is only a claim, which is why `ready` looks for the platform's marker of it.
+front that header is only a claim, so without the platform's marker of it all callers are refused.
 Source: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
 """
 
@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, ApiError
+from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, ApiError
 
 READ = "Exports.Read"
 WRITE = "Exports.Write"
@@ -25,6 +26,12 @@ EASY_AUTH_MARKER = "WEBSITE_AUTH_ENABLED"
 _OBJECT_ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
 _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 _SHOWN = 100
+_UNMARKED = (
+    "AUTH_MODE is entra, but the platform does not say that Easy Auth is on (WEBSITE_AUTH_ENABLED is not true), and "
+    "without it anyone can claim to be anyone: nobody is let in. Turn authentication on for this app, or set AUTH_MODE "
+    "to key. Where Easy Auth was seen to refuse callers without a token, ACCEPT_MISSING_AUTH_MARKER=true lets them in."
+)
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,21 @@ class Actor:
         return f"{self.kind}:{self.id}"
 
 
+def check_front(mode: str, *, accept_missing: bool) -> None:
+    """Refuse all callers where the principal header may be what a caller wrote.
+
+    Raises:
+        ApiError: 503 under `entra` without the platform's marker of Easy Auth, unless its absence is accepted.
+    """
+    if mode == "entra" and not marked() and not accept_missing:
+        raise ApiError(UNAVAILABLE, _UNMARKED)
+
+
+def marked() -> bool:
+    """Whether the platform says that Easy Auth is in front of the app."""
+    return os.environ.get(EASY_AUTH_MARKER, "").lower() == "true"
+
+
 def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
     """The caller, provided they hold `role`; Exports.Write includes Exports.Read.
 
@@ -58,7 +80,9 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
     claims = [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]
     actor = next((plain for kind, value in claims if kind in _OBJECT_ID and (plain := _plain(value))), "")
     if not actor:
-        raise ApiError(UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.")
+        raise ApiError(
+            UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.", headers=_CHALLENGE
+        )
     roles = {value for kind, value in claims if kind in _ROLES}
     if role not in roles and not (role == READ and WRITE in roles):
         raise ApiError(FORBIDDEN, f"Assign the app role {role} to the caller in the app's enterprise application.")
@@ -79,14 +103,13 @@ def _plain(text: str) -> str:
 
 
 def _principal(header: str) -> list[dict[str, object]]:
-    challenge = {"WWW-Authenticate": "Bearer"}
     if not header:
-        raise ApiError(UNAUTHENTICATED, "Send an access token for this app's API.", headers=challenge)
+        raise ApiError(UNAUTHENTICATED, "Send an access token for this app's API.", headers=_CHALLENGE)
     try:
         document = json.loads(base64.b64decode(header, validate=True))
     except (binascii.Error, ValueError, RecursionError):
         document = None
     claims = document.get("claims") if isinstance(document, dict) else None
     if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):
-        raise ApiError(UNAUTHENTICATED, "The platform's principal header can't be read.", headers=challenge)
+        raise ApiError(UNAUTHENTICATED, "The platform's principal header can't be read.", headers=_CHALLENGE)
     return claims

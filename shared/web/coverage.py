@@ -1,4 +1,4 @@
-"""Answers for people and dashboards: coverage, freshness, runs, dead letters."""
+"""Coverage over HTTP: what each subscription exports, in full or as the matrix of states."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.compiler import compile_sources
-from shared.exports.event_sources import SNAPSHOT
+from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
+from shared.exports.scope_findings import UnknownName
+from shared.tenant_state import MAX_FORCED, TooManyReadingsError
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
-from shared.watch.matrix import statuses
-from shared.watch.requirement_verdicts import Verdict, judge
-from shared.web import request_parameters, serialization
+from shared.watch.requirement_checks import Verdict, judge
+from shared.watch.status_matrix import statuses
+from shared.web import csv_answers, request_parameters, serialization
+from shared.web.problems import NOT_FOUND, RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
+from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -22,36 +26,51 @@ if TYPE_CHECKING:
     from shared.web.routing import Call
 
 _SURVEY_SECONDS = 60
+_TOO_OFTEN = f"The tenant was read anew {MAX_FORCED} times within a minute; ask with a larger maxAge, or later."
 _EXPORTER_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
     "wholeSubscription", "destinations", "filter", "findings",
 )  # fmt: skip
+_EXPORTER_KEY = ("subscriptionId", "eventSource", "automation")
 _STATUS_COLUMNS = ("subscriptionId", "subscription", "tenantId", "managementGroups", "states", "notes", "verdicts")
 
 
 async def get_coverage(call: Call) -> func.HttpResponse:
     """What each subscription exports and whether that suffices; `view=matrix` is one word per kind."""
     view = request_parameters.choice(call.request, "view", "exporters", "matrix")
+    unmet = request_parameters.word(call.request, "unmet", [CIS.name])
+    source = request_parameters.word(call.request, "source", EVENT_SOURCES)
+    asked = {
+        "subscription": request_parameters.guid(call.request, "subscription"),
+        "group": call.request.params.get("managementGroup", ""),
+        "tenant": request_parameters.guid(call.request, "tenant"),
+    }
     age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
-    survey = await call.services.tenant_state.take(timedelta(seconds=age))
-    chosen = list(_chosen(call, survey))
+    try:
+        survey = await call.services.tenant_state.take(timedelta(seconds=age))
+    except TooManyReadingsError:
+        raise ApiError(TOO_MANY, _TOO_OFTEN, headers=RETRY_LATER) from None
+    if survey.failed:
+        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(survey.reasons)}.", headers=RETRY_LATER)
+    await check_scope(call, **{f"{name}s": [value] for name, value in asked.items() if value})
+    chosen = list(_chosen(survey, **asked))
     verdicts = judge(chosen, [CIS])
-    unmet = call.request.params.get("unmet")
     if unmet:
         failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
         chosen = [each for each in chosen if each.subscription_id in failing]
     about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
     if view == "matrix":
         rows = await _matrix(call, survey, chosen, verdicts)
-        return serialization.table(call.request, rows, _STATUS_COLUMNS, **about)
-    source = call.request.params.get("source", "")
+        return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
-        return serialization.table(call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS)
+        return csv_answers.table(
+            call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY, complete=survey.complete
+        )
     above = _above(survey)
     by_subscription: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_subscription.setdefault(verdict.subscription_id, []).append(verdict)
-    shown, token = request_parameters.page(call.request, chosen)
+    shown, token = request_parameters.page(call.request, chosen, lambda each: (each.subscription_id,))
     value = [
         coverage_row(
             each, above.get(each.subscription_id.lower(), []), by_subscription.get(each.subscription_id, []), source
@@ -61,11 +80,11 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     return serialization.answer({**about, "value": value, "continuation": token})
 
 
-def _chosen(call: Call, survey: TenantState) -> Iterable[SubscriptionCoverage]:
-    asked = call.request.params
-    subscription, tenant = asked.get("subscription", "").lower(), asked.get("tenant", "").lower()
-    group = asked.get("managementGroup", "")
-    below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> Iterable[SubscriptionCoverage]:
+    try:
+        below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    except UnknownName as unknown:
+        raise ApiError(NOT_FOUND, str(unknown)) from None
     for each in survey.coverage:
         if subscription and each.subscription_id.lower() != subscription:
             continue

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from shared.web import request_parameters, serialization
-from shared.web.problems import BAD_REQUEST, ApiError
+from shared.web import csv_answers, request_parameters
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -23,12 +21,9 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
     """What could not be delivered, blob by blob, without contents."""
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 
-    day = call.request.params.get("day")
-    if day is not None and not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", day):
-        raise ApiError(BAD_REQUEST, "'day' must be a day as YYYY-MM-DD.")
-    parked = request_parameters.choice(call.request, "parked", "", "true", "false")
+    parked = request_parameters.word(call.request, "parked", ("true", "false"))
     choice = LetterFilter(
-        day=day or "",
+        day=request_parameters.day(call.request),
         reason=call.request.params.get("reason", ""),
         parked={"true": True, "false": False}.get(parked),
         due_only=False,
@@ -49,4 +44,4 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
         }
         async for letter in call.services.pipeline.dead_letters.find(choice)
     ]
-    return serialization.table(call.request, rows, _LETTER_COLUMNS)
+    return csv_answers.table(call.request, rows, _LETTER_COLUMNS, ("name",))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.exports.compiler import compile_automation, compile_sources
+from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportConflict, ExportNotFound, is_export_name
 from shared.exports.file_tests import run_tests
-from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
-from shared.exports.validation import Checked, check_text
+from shared.exports.store import StoredExport
+from shared.exports.suggestions import suggest
+from shared.exports.validation import Checked, check_text, check_version
+from shared.exports.yaml_writer import write
 from shared.stored_format import KeptAsIs
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters, serialization
+from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
@@ -21,7 +28,13 @@ if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
     from shared.web.routing import Call
 
+Result = TypeVar("Result")
+
 _COLUMNS = ("name", "etag", "size", "modified")
+_JSON_ETAG = '-json"'
+_TRIES = 5
+_CHECKER = ThreadPoolExecutor(1, "checks")
+_SHOWN = 1_000
 # Compiled bodies differ between subscriptions only in this id.
 _EXAMPLE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
@@ -37,81 +50,148 @@ async def list_exports(call: Call) -> func.HttpResponse:
         {"name": problem.name, "inForce": problem.in_force, "findings": shown(problem.findings)}
         for problem in loaded.problems
     ]
-    return serialization.table(call.request, rows, _COLUMNS, problems=problems, warnings=shown(loaded.warnings))
+    return csv_answers.table(
+        call.request, rows, _COLUMNS, ("name",), problems=problems, warnings=shown(loaded.warnings)
+    )
 
 
 async def get_export(call: Call) -> func.HttpResponse:
-    """One export as YAML, as it was put, or as JSON by `Accept`, with its ETag."""
-    kind = serialization.accepted(call.request, serialization.YAML, serialization.JSON)
+    """One export as JSON, or as YAML by `Accept`, with its ETag; 304 when the caller has this version."""
+    import azure.functions as func
+
+    kind = serialization.accepted(call.request, serialization.JSON, serialization.YAML)
+    condition = request_parameters.condition(call.request)
     stored = await _stored(call)
     if stored is None:
-        raise _missing()
-    headers = {"ETag": stored.etag}
+        raise await _missing(call)
+    headers = {"ETag": _representation(stored.etag, kind), "Vary": "Accept"}
+    if not condition.matches(headers["ETag"]):
+        raise _changed()
+    if not condition.is_new(headers["ETag"]):
+        return func.HttpResponse(status_code=304, headers={**SECURITY_HEADERS, **headers})
     if kind == serialization.YAML:
         return serialization.answer(stored.text, kind=serialization.YAML, headers=headers)
-    checked = check_text(stored.text, stored.name)
+    checked = await _apart(lambda: check_text(stored.text, stored.name))
     if checked.config is None:
         raise _invalid(checked.findings)
     return serialization.answer(_document(checked.config), headers=headers)
 
 
 async def put_export(call: Call) -> func.HttpResponse:
-    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` stops short of storing it."""
-    name = call.request.route_params["name"]
-    dry_run = request_parameters.choice(call.request, "dryRun", "false", "true") == "true"
-    condition = request_parameters.condition(call.request)
-    if not is_export_name(name):
-        raise ApiError(
-            BAD_REQUEST, "An export's name has 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end."
-        )
-    checked = check_version(name, _text(call))
+    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` only checks it."""
+    name = _writable_name(call)
+    dry_run = _dry_run(call)
+    condition = _condition(call)
+    checked = await _checked(call, name, check_version)
     if not checked.valid:
         raise _invalid(checked.findings)
-    before = await _stored(call)
-    if not condition.holds(before.etag if before else None):
-        raise _changed()
-    if dry_run:
-        return serialization.answer(_validation(checked, call.services.settings.instance_id))
-    absent = "*" if condition.absent else None
-    try:
-        etag = await call.services.exports.put(name, checked.text, if_match=condition.match, if_none_match=absent)
-    except ExportConflict:  # since it was looked at
-        raise _changed() from None
-    except KeptAsIs as kept:
-        raise ApiError(CONFLICT, str(kept)) from None
-    document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
-    headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
-    return serialization.answer(document, status=201 if before is None else 200, headers=headers)
+    for _ in range(_TRIES):
+        before = await _stored(call)
+        if not condition.holds(before.etag if before else None):
+            raise _changed()
+        if dry_run:
+            return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
+        match, absent = (before.etag, None) if before else (None, "*")
+        try:
+            etag = await call.services.exports.put(name, checked.text, if_match=match, if_none_match=absent)
+        except ExportConflict:  # another write came first: what holds now is looked at again
+            continue
+        except KeptAsIs as kept:
+            raise ApiError(CONFLICT, str(kept)) from None
+        document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
+        headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
+        return serialization.answer(document, status=201 if before is None else 200, headers=headers)
+    raise _changed()
 
 
 async def delete_export(call: Call) -> func.HttpResponse:
-    """Take an export out of the store; the next run removes its automations, within the guards."""
+    """Take an export out of the store; the next run removes its automations, within the guards.
+
+    What is not there is deleted already: 204, whatever `If-Match` says (RFC 9110, 13.1.1; Azure REST API guidelines,
+    "http-delete-returns-204").  `?dryRun=true` answers as the deletion would and deletes nothing.
+    """
     import azure.functions as func
 
-    condition = request_parameters.condition(call.request)
-    if condition.absent:
-        raise ApiError(BAD_REQUEST, "If-None-Match has no meaning here; name the version you delete in If-Match.")
-    try:
-        reason = f"through the API by {call.actor}"
-        await call.services.exports.delete(call.request.route_params["name"], if_match=condition.match, reason=reason)
-    except ExportNotFound:
-        raise _missing() from None
-    except ExportConflict:
-        raise _changed() from None
-    except KeptAsIs as kept:
-        raise ApiError(CONFLICT, str(kept)) from None
-    return func.HttpResponse(status_code=204, headers=SECURITY_HEADERS)
+    _writable_name(call)
+    dry_run = _dry_run(call)
+    condition = _condition(call)
+    done = func.HttpResponse(status_code=204, headers=SECURITY_HEADERS)
+    for _ in range(_TRIES):
+        stored = await _stored(call)
+        if stored is None:
+            return done
+        if not condition.holds(stored.etag):
+            raise _changed()
+        if dry_run:
+            return done
+        try:
+            reason = f"through the API by {call.actor}"
+            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason)
+        except ExportNotFound:
+            return done
+        except ExportConflict:  # it was replaced since it was looked at
+            continue
+        except KeptAsIs as kept:
+            raise ApiError(CONFLICT, str(kept)) from None
+        return done
+    raise _changed()
 
 
 async def validate_export(call: Call) -> func.HttpResponse:
     """Check an export without storing it: findings, what it sends in words, the compiled body, its own tests."""
-    checked = check_text(_text(call), "export")
-    return serialization.answer(_validation(checked, call.services.settings.instance_id))
+    checked = await _checked(call, "export", lambda name, text: check_text(text, name))
+    return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
 
 
-def _text(call: Call) -> bytes:
-    # YAML is a superset of JSON, so one reader serves both.
-    return serialization.body(call.request, serialization.YAML, serialization.JSON, "application/x-yaml", "text/yaml")
+def _writable_name(call: Call) -> str:
+    name: str = call.request.route_params["name"]
+    if not is_export_name(name):
+        raise ApiError(
+            BAD_REQUEST, "An export's name has 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end."
+        )
+    return name
+
+
+def _dry_run(call: Call) -> bool:
+    dry_run = request_parameters.choice(call.request, "dryRun", "false", "true") == "true"
+    call.deed["dryRun"] = dry_run
+    return dry_run
+
+
+def _condition(call: Call) -> request_parameters.Condition:
+    """The precondition of a write, in ETags of the stored version."""
+    return request_parameters.Condition(
+        *(
+            None if tags is None else tuple(tag.replace(_JSON_ETAG, '"') for tag in tags)
+            for tags in request_parameters.condition(call.request)
+        )
+    )
+
+
+def _representation(etag: str, kind: str) -> str:
+    """The ETag of one representation: a strong one differs where the bytes do (RFC 9110, 8.8.3.3)."""
+    return etag if kind == serialization.YAML else etag[:-1] + _JSON_ETAG
+
+
+async def _checked(call: Call, name: str, check: Callable[[str, bytes], Checked]) -> Checked:
+    """The checks of the body, beside the event loop and one at a time: a large file takes seconds."""
+    text = serialization.body(call.request, *serialization.YAML_TYPES, serialization.JSON)
+    is_json = serialization.media_type(call.request) == serialization.JSON
+    return await _apart(lambda: _check_json(name, text, check) if is_json else check(name, text))
+
+
+async def _apart(work: Callable[[], Result]) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(_CHECKER, work)
+
+
+def _check_json(name: str, text: bytes, check: Callable[[str, bytes], Checked]) -> Checked:
+    """JSON is read as JSON, and kept as the YAML that says the same."""
+    try:
+        document = read_json(text)
+    except UnreadableJsonError as error:
+        fix = "Send one JSON object that follows the schema of an export."
+        return Checked(name, b"", None, (Diagnostic("not-json", "error", name, f"the body {error}.", fix),))
+    return check(name, write(document).encode())
 
 
 async def _stored(call: Call) -> StoredExport | None:
@@ -137,21 +217,24 @@ def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
         for outcome in run_tests(config)
     ]
     if checked.valid:
-        answer["compiled"] = compile_automation(config, _EXAMPLE_SUBSCRIPTION, instance_id)
+        bodies = [compile_automation(part, _EXAMPLE_SUBSCRIPTION, instance_id) for part in one_scope_each(config)]
+        answer |= {"compiled": bodies[0], "automations": bodies}
     return answer
 
 
 def shown(findings: tuple[Diagnostic, ...]) -> list[dict[str, Any]]:
-    """Findings as the API gives them."""
-    return [finding.as_dict() for finding in findings]
+    """Findings as the API gives them; what a file says reaches an answer in part only."""
+    return [{name: text[:_SHOWN] for name, text in finding.as_dict().items()} for finding in findings]
 
 
 def _invalid(findings: tuple[Diagnostic, ...]) -> ApiError:
     return ApiError(INVALID_EXPORT, "Mend the findings of severity error and send it again.", findings=shown(findings))
 
 
-def _missing() -> ApiError:
-    return ApiError(NOT_FOUND, "There is no export of this name; `GET /api/exports` lists them.")
+async def _missing(call: Call) -> ApiError:
+    names = [entry.name for entry in await call.services.exports.list()]
+    near = suggest(call.request.route_params["name"], names)
+    return ApiError(NOT_FOUND, f"There is no export of this name; `GET /api/exports` lists them. {near}".strip())
 
 
 def _changed() -> ApiError:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.web import serialization
+from shared.exports.event_sources import KINDS
+from shared.watch.freshness_verdicts import VERDICTS
+from shared.web import csv_answers, request_parameters
+from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -17,13 +20,15 @@ _FRESHNESS_COLUMNS = ("subscriptionId", "kind", "export", "verdict", "since", "r
 
 async def get_freshness(call: Call) -> func.HttpResponse:
     """The verdicts of the latest check."""
-    latest = await call.services.freshness.latest()
-    asked = call.request.params
     wanted = {
-        "subscription_id": asked.get("subscription", "").lower(),
-        "kind": asked.get("kind", ""),
-        "verdict": asked.get("verdict", ""),
+        "subscription_id": request_parameters.guid(call.request, "subscription"),
+        "kind": request_parameters.word(call.request, "kind", KINDS),
+        "verdict": request_parameters.word(call.request, "verdict", VERDICTS),
     }
+    latest = await call.services.freshness.latest()
+    known = {each["subscription_id"].lower() for each in (latest["health"] if latest else ())}
+    if wanted["subscription_id"] and wanted["subscription_id"] not in known:
+        await check_scope(call, subscriptions=[wanted["subscription_id"]])
     rows = [
         {
             "subscriptionId": each["subscription_id"],
@@ -36,6 +41,12 @@ async def get_freshness(call: Call) -> func.HttpResponse:
             "present": each["present"],
         }
         for each in (latest["health"] if latest else ())
-        if all(not value or each[name] == value for name, value in wanted.items())
+        if all(not value or each[name].lower() == value.lower() for name, value in wanted.items())
     ]
-    return serialization.table(call.request, rows, _FRESHNESS_COLUMNS, checked=latest["checked"] if latest else None)
+    return csv_answers.table(
+        call.request,
+        rows,
+        _FRESHNESS_COLUMNS,
+        ("subscriptionId", "kind", "export"),
+        checked=latest["checked"] if latest else None,
+    )

@@ -11,7 +11,8 @@ from shared.jobs.arguments import read_arguments
 from shared.jobs.model import ID_PATTERN, Job
 from shared.jobs.store import JobConflictError, JobNotFoundError
 from shared.web import request_parameters, serialization
-from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, ApiError
+from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, RETRY_LATER, TOO_MANY, ApiError
+from shared.web.scope import check_job_scope
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -21,17 +22,27 @@ if TYPE_CHECKING:
 _POLL_SECONDS = (0.2, 0.5, 1, 2)
 _RETRY_AFTER_SECONDS = "5"
 _MAX_PAGE = 200
+_READING_SECONDS = 10
+_MAX_QUEUED = 100
 
 
 async def start_job(call: Call) -> func.HttpResponse:
     """Queue a job: 202 with its address, or, with `?wait=`, 200 once it is finished in time."""
+    from azure.core.exceptions import AzureError
+
     document = serialization.json_body(call.request)
     try:
         kind, arguments = read_arguments(document)
     except ValueError as error:
         raise ApiError(BAD_REQUEST, str(error)) from None
+    call.deed["kind"] = kind
     wait = request_parameters.wait_seconds(call.request)
     key = request_parameters.idempotency_key(call.request)
+    await check_job_scope(call, arguments)
+    if await call.services.jobs.queued() >= _MAX_QUEUED:
+        raise ApiError(
+            TOO_MANY, f"{_MAX_QUEUED} jobs are queued or running; wait for some of them to finish.", headers=RETRY_LATER
+        )
     if key:  # one caller's keys mean nothing to another
         key = f"{call.actor.scope} {key}"
     try:
@@ -42,7 +53,11 @@ async def start_job(call: Call) -> func.HttpResponse:
         raise ApiError(
             CONFLICT, "This Idempotency-Key was used for a different job; take a new key for a new request."
         ) from None
-    return await _answer(call, job.id, wait)
+    call.deed["target"] = {"job": job.id}
+    try:
+        return await _answer(call, job.id, wait)
+    except (TimeoutError, AzureError):  # it is queued all the same
+        return _under_way(job)
 
 
 async def get_job(call: Call) -> func.HttpResponse:
@@ -57,7 +72,7 @@ async def list_jobs(call: Call) -> func.HttpResponse:
     size = min(request_parameters.limit(call.request, 50), _MAX_PAGE)
     after = request_parameters.after(call.request, ID_PATTERN)
     jobs, more = await call.services.jobs.page(datetime.now(UTC), after=after, size=size)
-    token = request_parameters.continuation(jobs[-1].id) if more else ""
+    token = request_parameters.continuation(call.request, jobs[-1].id) if more else ""
     return serialization.answer({"value": [shown(job) for job in jobs], "continuation": token})
 
 
@@ -66,17 +81,27 @@ async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func
     pauses = iter(_POLL_SECONDS)
     while True:
         try:
-            job = await call.services.jobs.settled(job_id, datetime.now(UTC))
+            async with asyncio.timeout(_READING_SECONDS):
+                job = await call.services.jobs.settled(job_id, datetime.now(UTC))
         except JobNotFoundError:
             raise ApiError(NOT_FOUND, "There is no job of this id.") from None
         left = deadline - time.monotonic()
         if job.final or job.trouble or left <= 0:
             break
         await asyncio.sleep(min(next(pauses, _POLL_SECONDS[-1]), left))
-    headers = {"Location": f"/api/jobs/{job.id}"}
     if job.final:
-        return serialization.answer(shown(job), headers=headers)
-    return serialization.answer(shown(job), status=status, headers={**headers, "Retry-After": _RETRY_AFTER_SECONDS})
+        return serialization.answer(shown(job), headers=_location(job))
+    return _under_way(job, status)
+
+
+def _under_way(job: Job, status: int = 202) -> func.HttpResponse:
+    return serialization.answer(
+        shown(job), status=status, headers={**_location(job), "Retry-After": _RETRY_AFTER_SECONDS}
+    )
+
+
+def _location(job: Job) -> dict[str, str]:
+    return {"Location": f"/api/jobs/{job.id}"}
 
 
 def shown(job: Job) -> dict[str, Any]:

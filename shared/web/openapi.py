@@ -8,16 +8,23 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__
-from shared.web import problems, response_models
+from shared.exports.event_sources import EVENT_SOURCES, KINDS
+from shared.watch.cis_benchmark import CIS
+from shared.watch.freshness_verdicts import VERDICTS
+from shared.web import problems, response_models, serialization
 from shared.web.openapi_examples import EXAMPLES, EXPORT_YAML, JOBS, problem_example
-from shared.web.routing import OPERATIONS, Operation
+from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
+from shared.web.routing import OPERATIONS, Call, Operation
 
 if TYPE_CHECKING:
+    import azure.functions as func
     from pydantic import BaseModel
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM = "application/problem+json"
 _NOT_READY = 503
+_WITHOUT_CONTENT = {204, 304}
+_DESCRIPTIONS = {_NOT_READY: "Not ready", 304: "The version that the caller has"}
 
 
 @dataclass(frozen=True)
@@ -27,35 +34,33 @@ class _Shape:
     summary: str
     answers: dict[int, tuple[str, ...]]
     problems: tuple[problems.ProblemType, ...] = ()
-    query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     takes: str = ""
     gives: tuple[str, ...] = ("application/json",)
     returns: tuple[str, ...] = ()
 
 
-_PAGED = ("limit", "continuation")
 _TABLE = ("application/json", "text/csv")
 
 _SHAPES = {
     "list_exports": _Shape(
-        "List stored exports", {200: ("ExportList",)}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE), _PAGED,
+        "List stored exports", {200: ("ExportList",)}, (problems.NOT_ACCEPTABLE,),
         gives=_TABLE,
     ),
     "get_export": _Shape(
-        "Read an export as YAML or JSON", {200: ("ExportConfig",)},
-        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.INVALID_EXPORT),
-        gives=("application/yaml", "application/json"), returns=("ETag",),
+        "Read an export as JSON, or as YAML by Accept", {200: ("ExportConfig",), 304: ()},
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.CHANGED, problems.INVALID_EXPORT),
+        ("If-Match", "If-None-Match"), gives=("application/json", "application/yaml"), returns=("ETag", "Vary"),
     ),
     "put_export": _Shape(
         "Store an export, or only check it with dryRun", {200: ("ExportStored", "Validation"), 201: ("ExportStored",)},
-        (problems.BAD_REQUEST, problems.CHANGED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA,
+        (problems.CHANGED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA,
          problems.INVALID_EXPORT),
-        ("dryRun",), ("If-Match", "If-None-Match"), takes="export", returns=("ETag", "Location"),
+        ("If-Match", "If-None-Match"), takes="export", returns=("ETag", "Location"),
     ),
     "delete_export": _Shape(
-        "Delete an export", {204: ()}, (problems.BAD_REQUEST, problems.NOT_FOUND, problems.CHANGED),
-        headers=("If-Match",),
+        "Delete an export; one that is not there is deleted already", {204: ()}, (problems.CHANGED,),
+        ("If-Match", "If-None-Match"),
     ),
     "validate_export": _Shape(
         "Check an export without storing it", {200: ("Validation",)},
@@ -71,66 +76,77 @@ _SHAPES = {
     ),
     "start_job": _Shape(
         "Start a job", {202: ("Job",), 200: ("Job",)},
-        (problems.BAD_REQUEST, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
-        ("wait",), ("Idempotency-Key",), takes="job", returns=("Location", "Retry-After"),
+        (problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.TOO_MANY),
+        ("Idempotency-Key",), takes="job", returns=("Location", "Retry-After"),
     ),
     "get_job": _Shape(
-        "Read a job", {200: ("Job",)}, (problems.BAD_REQUEST, problems.NOT_FOUND), ("wait",),
+        "Read a job", {200: ("Job",)}, (problems.NOT_FOUND,),
         returns=("Location", "Retry-After"),
     ),
-    "list_jobs": _Shape("List jobs, newest first", {200: ("JobList",)}, (problems.BAD_REQUEST,), _PAGED),
+    "list_jobs": _Shape("List jobs, newest first", {200: ("JobList",)}),
     "get_coverage": _Shape(
         "What each subscription exports, and whether that suffices", {200: ("CoverageList", "StatusList")},
-        (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
-        ("view", "subscription", "managementGroup", "tenant", "source", "unmet", "maxAge", *_PAGED), gives=_TABLE,
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: ("FreshnessList",)},
-        (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE), ("subscription", "kind", "verdict", *_PAGED), gives=_TABLE,
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE,
     ),
     "list_runs": _Shape(
-        "List reconcile runs, newest first", {200: ("RunList",)}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
-        _PAGED, gives=_TABLE,
+        "List reconcile runs, newest first", {200: ("RunList",)}, (problems.NOT_ACCEPTABLE,),
+        gives=_TABLE,
     ),
     "get_run": _Shape("Read the report of a run", {200: ("RunReport",)}, (problems.NOT_FOUND,)),
     "list_dead_letters": _Shape(
-        "List dead letters", {200: ("DeadLetterList",)}, (problems.BAD_REQUEST, problems.NOT_ACCEPTABLE),
-        ("day", "reason", "parked", *_PAGED), gives=_TABLE,
+        "List dead letters", {200: ("DeadLetterList",)}, (problems.NOT_ACCEPTABLE,),
+        gives=_TABLE,
     ),
     "get_metrics": _Shape(
-        "Records a minute, lag and secure score over time", {200: ("Metrics",)}, (problems.BAD_REQUEST,), ("hours",)
+        "Records a minute, lag and secure score over time", {200: ("Metrics",)}
     ),
     "operations_page": _Shape("The page that people look at", {200: ()}, gives=("text/html",)),
     "ready": _Shape("Whether everything the app depends on answers", {200: ("Readiness",), _NOT_READY: ("Readiness",)}),
     "openapi": _Shape("This document", {200: ()}),
 }  # fmt: skip
 
-_ETAG = '^("[!#-~]{1,200}"|[!#-~]{1,200})$'
-_ALWAYS = (problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.INTERNAL, problems.UNAVAILABLE)
+_ETAG = f"^{ENTITY_TAGS}$"
+_HEADERS = {"If-Match", "If-None-Match", "Idempotency-Key"}
+_GUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_ALWAYS = (problems.BAD_REQUEST, problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.INTERNAL, problems.UNAVAILABLE)
 
 _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "limit": (
         "Rows in a page, at most; jobs and runs come 200 at most.",
         {"type": "integer", "minimum": 1, "maximum": 1000},
     ),
-    "continuation": ("The `continuation` of the page before.", {"type": "string"}),
-    "dryRun": ("Only check.", {"type": "string", "enum": ["true", "false"]}),
+    "continuation": (
+        "The `continuation` of the page before, of this list with these filters.",
+        {"type": "string", "minLength": 1},
+    ),
+    "dryRun": ("Only check; write nothing.", {"type": "string", "enum": ["true", "false"]}),
     "wait": ("Seconds to wait for the job to finish.", {"type": "integer", "minimum": 0, "maximum": 200}),
     "view": ("`matrix` for one word per kind.", {"type": "string", "enum": ["exporters", "matrix"]}),
-    "subscription": ("Only this subscription id.", {"type": "string"}),
-    "managementGroup": ("Only subscriptions below this one.", {"type": "string"}),
-    "tenant": ("Only subscriptions of this tenant id.", {"type": "string"}),
-    "source": ("Only this event source.", {"type": "string"}),
-    "unmet": ("Only subscriptions that miss this requirement.", {"type": "string"}),
+    "subscription": ("Only this subscription id.", {"type": "string", "pattern": _GUID}),
+    "managementGroup": ("Only subscriptions below this one.", {"type": "string", "minLength": 1}),
+    "tenant": ("Only subscriptions of this tenant id.", {"type": "string", "pattern": _GUID}),
+    "source": ("Only this event source.", {"type": "string", "enum": list(EVENT_SOURCES)}),
+    "unmet": ("Only subscriptions that miss this requirement.", {"type": "string", "enum": [CIS.name]}),
     "maxAge": ("Seconds that what is told may be old.", {"type": "integer", "minimum": 0, "maximum": 60}),
-    "kind": ("Only this kind of record.", {"type": "string"}),
-    "verdict": ("Only this verdict.", {"type": "string"}),
+    "kind": ("Only this kind of record.", {"type": "string", "enum": list(KINDS)}),
+    "verdict": ("Only this verdict.", {"type": "string", "enum": list(VERDICTS)}),
     "hours": ("How far back, in hours.", {"type": "integer", "minimum": 1, "maximum": 168}),
     "day": ("Only this day.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
-    "reason": ("Only this reason.", {"type": "string"}),
+    "reason": ("Only this reason.", {"type": "string", "minLength": 1}),
     "parked": ("Only parked ones, or only those that are not.", {"type": "string", "enum": ["true", "false"]}),
-    "If-Match": ("The ETag of the version you change, or `*`.", {"type": "string", "pattern": _ETAG}),
-    "If-None-Match": ("`*`: create, never replace.", {"type": "string", "enum": ["*"]}),
+    "If-Match": ("The ETag of the version you mean, or several, or `*`.", {"type": "string", "pattern": _ETAG}),
+    "If-None-Match": (
+        "The ETag of the version you have (a read then answers 304), or `*`: create, never replace.",
+        {"type": "string", "pattern": _ETAG},
+    ),
+    "api-version": (
+        "The version of this API, as a date; the newest by default.",
+        {"type": "string", "enum": list(API_VERSIONS)},
+    ),
     "Idempotency-Key": (
         "The same key again gives the same job; printable ASCII.",
         {"type": "string", "pattern": "^[!-~]{1,200}$"},
@@ -141,10 +157,17 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 _JSON_BODIES = {"plan": "PlanQuestion", "import": "ImportQuestion"}
 _RETURNS = {
     "ETag": "The stored version.",
+    "Vary": "The answer depends on Accept.",
     "Location": "Where it is.",
     "Retry-After": "Seconds until it is worth asking again.",
+    "Complete": "Whether all of the tenant could be read (CSV).",
     "Continuation": "The `continuation` of the next page, where there is one (CSV).",
 }
+
+
+async def openapi(call: Call) -> func.HttpResponse:  # noqa: ARG001 - every handler takes the call
+    """The OpenAPI 3.1 document."""
+    return serialization.answer(document())
 
 
 @cache
@@ -217,7 +240,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": shape.summary,
         "description": f"Needs the app role `{operation.role}` under Entra.",
-        "parameters": [*_path_parameters(operation), *map(_parameter, (*shape.query, *shape.headers))],
+        "parameters": [
+            *_path_parameters(operation),
+            *map(_parameter, (*operation.query, "api-version", *shape.headers)),
+        ],
         "responses": dict(sorted(responses.items())),
     }
     if shape.takes:
@@ -233,13 +259,13 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _parameter(name: str) -> dict[str, Any]:
     description, schema = _PARAMETERS[name]
-    where = "header" if "-" in name else "query"
+    where = "header" if name in _HEADERS else "query"
     return {"name": name, "in": where, "required": False, "description": description, "schema": schema}
 
 
 def _answer(shape: _Shape, status: int) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": "Not ready" if status == _NOT_READY else "Done"}
-    if status == 204:  # noqa: PLR2004 - HTTP: no content
+    response: dict[str, Any] = {"description": _DESCRIPTIONS.get(status, "Done")}
+    if status in _WITHOUT_CONTENT:
         return response
     names = shape.answers[status]
     references = [{"$ref": _REF.format(model=name)} for name in names]

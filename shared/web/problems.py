@@ -29,7 +29,7 @@ class ProblemType:
 
 BAD_REQUEST = ProblemType("bad-request", 400, "The request can't be understood")
 INVALID_EXPORT = ProblemType("invalid-export", 422, "The export is not valid")
-UNAUTHENTICATED = ProblemType("unauthenticated", 401, "No sign-in came with the request")
+UNAUTHENTICATED = ProblemType("unauthenticated", 401, "The sign-in is missing or can't be used")
 FORBIDDEN = ProblemType("forbidden", 403, "The caller lacks the app role")
 NOT_FOUND = ProblemType("not-found", 404, "There is no such thing")
 CONFLICT = ProblemType("conflict", 409, "The request contradicts an earlier one")
@@ -37,6 +37,7 @@ CHANGED = ProblemType("changed-meanwhile", 412, "It has changed since it was rea
 TOO_LARGE = ProblemType("too-large", 413, "The body is too large")
 UNSUPPORTED_MEDIA = ProblemType("unsupported-media-type", 415, "The body's content type is not understood")
 NOT_ACCEPTABLE = ProblemType("not-acceptable", 406, "None of the accepted content types can be given")
+TOO_MANY = ProblemType("too-many-requests", 429, "More is asked for than one deployment does at a time")
 UNAVAILABLE = ProblemType("unavailable", 503, "Something the answer depends on can't be reached")
 INTERNAL = ProblemType("internal", 500, "The app failed")
 
@@ -51,9 +52,12 @@ ALL = (
     TOO_LARGE,
     UNSUPPORTED_MEDIA,
     NOT_ACCEPTABLE,
+    TOO_MANY,
     UNAVAILABLE,
     INTERNAL,
 )
+
+RETRY_LATER = {"Retry-After": "10"}
 
 # Every answer is data for a program: nothing in it may run, be framed, be sniffed or be kept by a cache.
 SECURITY_HEADERS = {

@@ -84,6 +84,7 @@ class Validation(_Body):
     sentences: list[str] | None = None
     tests: list[FileTest] | None = None
     compiled: dict[str, Any] | None = None
+    automations: list[dict[str, Any]] | None = None
 
 
 _Guid = Annotated[str, Field(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
@@ -99,25 +100,30 @@ _Kind = Literal[
 ]
 
 
+def _some(description: str) -> Any:
+    """A list that is left out to mean all, and never empty."""
+    return Field(default_factory=list, min_length=1, max_length=1000, description=description)
+
+
 class _Scoped(_Body):
-    subscriptions: list[_Guid] = Field([], max_length=1000, description="Only these subscriptions, by id.")
-    management_groups: list[_Name] = Field([], max_length=1000, description="Only subscriptions below these.")
+    subscriptions: list[_Guid] = _some("Only these subscriptions, by id.")
+    management_groups: list[_Name] = _some("Only subscriptions below these.")
 
 
 class PlanRequest(_Scoped):
     """Say what a reconcile would change; it writes nothing."""
 
     kind: Literal["plan"]
-    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
 
 
 class ReconcileRequest(_Scoped):
     """Make every live export equal to its file now, whatever RECONCILE_MODE says; the guards hold."""
 
     kind: Literal["reconcile"]
-    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
 
 
 class PreviewRequest(_Scoped):
@@ -131,7 +137,7 @@ class BackfillRequest(_Scoped):
     """Send the present records through the pipeline: what streaming never sent, being there before."""
 
     kind: Literal["backfill"]
-    kinds: list[_Kind] = Field([], max_length=1000, description="Only these kinds of record.")
+    kinds: list[_Kind] = _some("Only these kinds of record.")
     export: _Name = Field("", description="Only what this export would send.")
 
 

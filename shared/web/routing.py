@@ -6,22 +6,32 @@ a test holds the three together.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit
 from shared.bootstrap import Services, services
-from shared.web.authorization import READ, WRITE, Actor, authorise
-from shared.web.problems import INTERNAL, SECURITY_HEADERS, UNAVAILABLE, ApiError
+from shared.web.authorization import READ, WRITE, Actor, authorise, check_front
+from shared.web.problems import INTERNAL, RETRY_LATER, SECURITY_HEADERS, UNAVAILABLE, ApiError
+from shared.web.request_parameters import PAGING, check_names
 
 if TYPE_CHECKING:
     import azure.functions as func
 
 log = logging.getLogger(__name__)
+
+_READING_SECONDS = 10
+_LONGEST_SECONDS = 224  # the front end of Azure Functions cuts a request after 230 s
+_LATE = (
+    "Something that the answer depends on did not answer in time; try again, and see `ready`. A write may have been "
+    "carried out: read before you repeat it."
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Call:
     request: func.HttpRequest
     services: Services
     actor: Actor
+    deed: dict[str, Any]
+    """What the log line of a write says beside its actor, target and status; handlers add to it."""
 
 
 Handler = Callable[[Call], Awaitable["func.HttpResponse"]]
@@ -38,13 +50,17 @@ Handler = Callable[[Call], Awaitable["func.HttpResponse"]]
 
 @dataclass(frozen=True)
 class Operation:
-    """One route: its function, verb, path below /api, the role it asks for, and the module that handles it."""
+    """One route: its function, verb, path below /api, the role it asks for, its module and its parameters.
+
+    `query` names every parameter that the route takes beside those of all routes.
+    """
 
     name: str
     method: str
     path: str
     role: str
     module: str
+    query: tuple[str, ...] = ()
 
     def handler(self) -> Handler:
         """The coroutine function of the same name in the operation's module."""
@@ -52,28 +68,32 @@ class Operation:
         return handler
 
 
+_COVERAGE = ("view", "subscription", "managementGroup", "tenant", "source", "unmet", "maxAge", *PAGING)
+
 OPERATIONS = {
     operation.name: operation
     for operation in (
-        Operation("list_exports", "GET", "exports", READ, "exports"),
+        Operation("list_exports", "GET", "exports", READ, "exports", PAGING),
         Operation("get_export", "GET", "exports/{name}", READ, "exports"),
-        Operation("put_export", "PUT", "exports/{name}", WRITE, "exports"),
-        Operation("delete_export", "DELETE", "exports/{name}", WRITE, "exports"),
+        Operation("put_export", "PUT", "exports/{name}", WRITE, "exports", ("dryRun",)),
+        Operation("delete_export", "DELETE", "exports/{name}", WRITE, "exports", ("dryRun",)),
         Operation("validate_export", "POST", "exports/validate", READ, "exports"),
-        Operation("plan_changes", "POST", "plan", READ, "plans"),
-        Operation("import_live", "POST", "import", READ, "plans"),
-        Operation("start_job", "POST", "jobs", WRITE, "jobs"),
-        Operation("get_job", "GET", "jobs/{id}", READ, "jobs"),
-        Operation("list_jobs", "GET", "jobs", READ, "jobs"),
-        Operation("get_coverage", "GET", "coverage", READ, "coverage"),
-        Operation("get_freshness", "GET", "freshness", READ, "freshness"),
-        Operation("list_runs", "GET", "runs", READ, "runs"),
-        Operation("get_run", "GET", "runs/{id}", READ, "runs"),
-        Operation("list_dead_letters", "GET", "dead-letters", READ, "dead_letters"),
-        Operation("get_metrics", "GET", "metrics", READ, "metrics"),
+        Operation("plan_changes", "POST", "plan", READ, "plan_answers"),
+        Operation("import_live", "POST", "import", READ, "plan_answers"),
+        Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",)),
+        Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",)),
+        Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
+        Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
+        Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
+        Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
+        Operation("get_run", "GET", "runs/{id}", READ, "run_history"),
+        Operation(
+            "list_dead_letters", "GET", "dead-letters", READ, "dead_letters", ("day", "reason", "parked", *PAGING)
+        ),
+        Operation("get_metrics", "GET", "metrics", READ, "metrics", ("hours",)),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
-        Operation("ready", "GET", "ready", READ, "readiness"),
-        Operation("openapi", "GET", "openapi.json", READ, "readiness"),
+        Operation("ready", "GET", "ready", READ, "health_check"),
+        Operation("openapi", "GET", "openapi.json", READ, "openapi"),
     )
 }
 
@@ -82,18 +102,22 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
     """Answer one request of the named operation; every failure becomes a problem document."""
     operation = OPERATIONS[name]
     actor: Actor | None = None
+    deed: dict[str, Any] = {}
     try:
         running = services()
         running.settings.require("AUTH_MODE")
+        check_front(running.settings.auth_mode, accept_missing=running.settings.accept_missing_auth_marker)
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
-        response = await operation.handler()(Call(request, running, actor))
+        check_names(request, operation.query)
+        async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)):
+            response = await operation.handler()(Call(request, running, actor, deed))
     except ApiError as refusal:
         response = refusal.response()
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
         response = _failure(name, error).response()
     if operation.role == WRITE:
         # As JSON, no name can end a line and begin another.
-        event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params)}
+        event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
     return response
 
@@ -106,6 +130,14 @@ def alive() -> func.HttpResponse:
     return func.HttpResponse(json.dumps(about), mimetype="application/json", headers=SECURITY_HEADERS)
 
 
+def _patience(request: func.HttpRequest, deadline: int) -> float:
+    """Seconds that a request may take: the deadline, or what it asks to wait and 10 s for the readings beneath."""
+    wait: str = request.params.get("wait", "")
+    if not re.fullmatch("[0-9]{1,3}", wait) or int(wait) == 0:
+        return deadline
+    return min(int(wait) + min(deadline, _READING_SECONDS), _LONGEST_SECONDS)
+
+
 def _failure(name: str, error: Exception) -> ApiError:
     from azure.core.exceptions import AzureError
 
@@ -114,9 +146,16 @@ def _failure(name: str, error: Exception) -> ApiError:
 
     if isinstance(error, SettingsError):
         log.error("%s can't work: %s", name, error)
-        return ApiError(UNAVAILABLE, f"The app is not fully configured: {error}")
+        return ApiError(UNAVAILABLE, f"The app is not fully configured: {error}", headers=RETRY_LATER)
+    if isinstance(error, TimeoutError):
+        log.error("%s had no answer in time", name)
+        return ApiError(UNAVAILABLE, _LATE, headers=RETRY_LATER)
     if isinstance(error, AzureError | StoreError):
         log.error("%s failed: %s from Azure", name, type(error).__name__)
-        return ApiError(UNAVAILABLE, "Azure did not answer as needed; try again, and see `ready` and the app's log.")
+        return ApiError(
+            UNAVAILABLE,
+            "Azure did not answer as needed; try again, and see `ready` and the app's log.",
+            headers=RETRY_LATER,
+        )
     log.error("%s failed", name, exc_info=error)
     return ApiError(INTERNAL, "This is a fault of the app; its log tells more.")

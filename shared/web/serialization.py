@@ -1,26 +1,26 @@
-"""Requests in, answers out: bodies within limits, content negotiation, tables, CSV that no spreadsheet runs."""
+"""Requests in, answers out: bodies within limits, content negotiation."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from shared.web import request_parameters
+from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, NOT_ACCEPTABLE, SECURITY_HEADERS, TOO_LARGE, UNSUPPORTED_MEDIA, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
 
+MAX_JOB_BYTES = 131_072  # 1,000 names in each list of a job
 MAX_BODY_BYTES = 1_000_000
 JSON = "application/json"
 YAML = "application/yaml"
+YAML_TYPES = (YAML, "application/x-yaml", "text/yaml", "text/x-yaml")
 CSV = "text/csv"
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_ALIASES = dict.fromkeys(YAML_TYPES, YAML)
 
 
 def body(request: func.HttpRequest, *types: str) -> bytes:
@@ -32,54 +32,72 @@ def body(request: func.HttpRequest, *types: str) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and len(declared) < 20 and int(declared) > MAX_BODY_BYTES:  # noqa: PLR2004 - digits of 2**64
         raise ApiError(TOO_LARGE, f"Send at most {MAX_BODY_BYTES:,} bytes.")
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise ApiError(
+            UNSUPPORTED_MEDIA,
+            "Send the body as it is, without Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},
+        )
     content: bytes = request.get_body()
     if len(content) > MAX_BODY_BYTES:
         raise ApiError(TOO_LARGE, f"Send at most {MAX_BODY_BYTES:,} bytes.")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in types:
+    if media_type(request) not in types:
         raise ApiError(UNSUPPORTED_MEDIA, f"Send the body as {' or '.join(types)}.")
     return content
+
+
+def media_type(request: func.HttpRequest) -> str:
+    """The content type of the request's body, without parameters; empty when it has none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()  # type: ignore[no-any-return] # headers are texts
 
 
 def json_body(request: func.HttpRequest) -> dict[str, Any]:
     """The request's JSON object; an empty body is an empty object.
 
     Raises:
-        ApiError: 400 when it is not a JSON object, and as `body` does.
+        ApiError: 400 when it is not one JSON object that says everything once, and as `body` does.
     """
     if not request.get_body():
         return {}
     content = body(request, JSON)
+    if len(content) > MAX_JOB_BYTES:
+        raise ApiError(TOO_LARGE, f"Send at most {MAX_JOB_BYTES:,} bytes.")
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        raise ApiError(BAD_REQUEST, "The body is not valid JSON in UTF-8.") from None
+        document = read_json(content)
+    except UnreadableJsonError as error:
+        raise ApiError(BAD_REQUEST, f"The body {error}.") from None
     if not isinstance(document, dict):
         raise ApiError(BAD_REQUEST, "The body must be one JSON object.")
     return document
 
 
 def accepted(request: func.HttpRequest, *offered: str) -> str:
-    """The content type to answer with: the caller's first choice among those offered; the first one by default.
+    """The content type to answer with: the one the caller weighs most, the first offered among equals.
+
+    For each type offered the most specific range of `Accept` counts (RFC 9110, 12.5.1).
 
     Raises:
         ApiError: 406 when the caller accepts none of them.
     """
     header = request.headers.get("accept", "") or "*/*"
-    choices: list[tuple[float, str]] = []
+    ranges: dict[str, float] = {}
     for entry in header.split(","):
         kind, *parameters = (part.strip().lower() for part in entry.split(";"))
         weight = next((_weight(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
-        choices.append((-weight, kind))
-    for weight, kind in sorted(choices, key=lambda choice: choice[0]):
-        for offer in offered:
-            if weight < 0 and (kind in {offer, "*/*"} or kind == offer.partition("/")[0] + "/*"):
-                return offer
-    raise ApiError(NOT_ACCEPTABLE, f"Accept {' or '.join(offered)}.")
+        kind = _ALIASES.get(kind, kind)
+        ranges[kind] = max(weight, ranges.get(kind, 0.0))
+    weights = [
+        next((ranges[each] for each in (offer, offer.partition("/")[0] + "/*", "*/*") if each in ranges), 0.0)
+        for offer in offered
+    ]
+    best = max(weights)
+    if best == 0:
+        raise ApiError(NOT_ACCEPTABLE, f"Accept {' or '.join(offered)}.")
+    return offered[weights.index(best)]
 
 
 def _weight(text: str) -> float:
-    return float(text) if re.fullmatch(r"[01](\.\d{0,3})?", text) else 0.0
+    return float(text) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", text) else 0.0
 
 
 def answer(
@@ -93,41 +111,3 @@ def answer(
     return func.HttpResponse(
         content, status_code=status, mimetype=kind, charset="utf-8", headers={**SECURITY_HEADERS, **(headers or {})}
     )
-
-
-def table(
-    request: func.HttpRequest, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], **extra: Any
-) -> func.HttpResponse:
-    """Rows as a JSON page `{"value": [...], "continuation": "..."}`, or the same page as CSV by `Accept`."""
-    kind = accepted(request, JSON, CSV)
-    shown, token = request_parameters.page(request, rows)
-    if kind == CSV:
-        return csv_page(shown, columns, token)
-    return answer({**extra, "value": list(shown), "continuation": token})
-
-
-def csv_page(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], token: str) -> func.HttpResponse:
-    """A page as CSV; the token of the next one is in the header `Continuation`."""
-    return answer(as_csv(rows, columns), kind=CSV, headers={"Continuation": token} if token else {})
-
-
-def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Rows as CSV (RFC 4180); a cell that a spreadsheet would take for a formula is made text.
-
-    Source: owasp.org/www-community/attacks/CSV_Injection.
-    """
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row.get(column)) for column in columns])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    text = text.encode("utf-8", "replace").decode()
-    # A negative number is data; text that begins like a formula is not.
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text

@@ -151,6 +151,11 @@ class Api(Caller, AbstractContextManager["Api"]):
             f"destination: {{eventHub: {{resourceId: {hub}, trustedService: true}}}}\n"
         )
 
+    @property
+    def subscription(self) -> str:
+        """The id of a subscription of the tenant."""
+        return min(each.id for each in self.azure.tenant.subscriptions.values())
+
     def job(self, wait: int = 60, **request: Any) -> dict[str, Any]:
         """A job that has ended."""
         answer = self.call("POST", f"/api/jobs?wait={wait}", request)

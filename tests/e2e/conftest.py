@@ -16,5 +16,5 @@ def api(tmp_path_factory: pytest.TempPathFactory, local_certs: Certificates) -> 
 
 @pytest.fixture(scope="session")
 def entra_api(tmp_path_factory: pytest.TempPathFactory, local_certs: Certificates) -> Iterator[Api]:
-    with Api(tmp_path_factory.mktemp("entra"), local_certs, AUTH_MODE="entra") as running:
+    with Api(tmp_path_factory.mktemp("entra"), local_certs, AUTH_MODE="entra", WEBSITE_AUTH_ENABLED="true") as running:
         yield running

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -69,14 +70,70 @@ class TestExports:
         assert answer.headers["etag"] == answer.json()["etag"]
         assert api.call("DELETE", "/api/exports/fresh").status == 204
 
-    def test_one_is_given_as_the_yaml_that_was_put(self, api: Api, stored: str) -> None:
-        answer = api.call("GET", "/api/exports/kept")
+    def test_one_is_given_as_the_yaml_that_was_put_by_accept(self, api: Api, stored: str) -> None:
+        answer = api.call("GET", "/api/exports/kept", accept="application/yaml")
         assert answer.headers["content-type"].startswith("application/yaml")
         assert (answer.text, answer.headers["etag"]) == (api.export("kept"), stored)
 
-    def test_one_is_given_as_json_by_accept(self, api: Api, stored: str) -> None:
-        answer = api.call("GET", "/api/exports/kept", accept="application/json;q=0.9, text/html")
+    @pytest.mark.parametrize("accept", ["application/json;q=0.9, text/html", "*/*", "application/yaml;q=0.1, */*", ""])
+    def test_one_is_given_as_json_otherwise(self, api: Api, stored: str, accept: str) -> None:
+        answer = api.call("GET", "/api/exports/kept", accept=accept)
         assert answer.json() == yaml.safe_load(api.export("kept"))
+
+    @pytest.mark.parametrize("kind", ["text/yaml", "application/x-yaml", "text/*;q=0, application/yaml"])
+    def test_every_name_of_yaml_is_understood(self, api: Api, stored: str, kind: str) -> None:
+        assert api.call("GET", "/api/exports/kept", accept=kind).text == api.export("kept")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "\U0001f600",
+            "\x7f",
+            "\uffff",
+            "\u2028",
+            "k" * 300,
+            "off",
+            "1e3",
+            "# no comment",
+            "'\"",
+            "12345678901234567890",
+        ],
+    )
+    @pytest.mark.parametrize("ascii_only", [True, False])
+    def test_json_is_taken_back_as_it_was_given(self, api: Api, text: str, ascii_only: bool) -> None:
+        document = yaml.safe_load(api.export("kept"))
+        document["automation"]["tags"] = {"note": text[:256]}
+        sent = json.dumps(document, ensure_ascii=ascii_only)
+        try:
+            assert api.call("PUT", "/api/exports/kept", sent, content_type="application/json").status in {200, 201}
+            given = api.call("GET", "/api/exports/kept")
+            assert given.json() == document
+            assert api.call("PUT", "/api/exports/kept", given.text, content_type="application/json").status == 200
+            assert api.call("GET", "/api/exports").json()["problems"] == []
+        finally:
+            api.call("DELETE", "/api/exports/kept")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "version: 1", '{"version": 1,}', '{"version": 1, "version": 1}', '{"a": {"b": 1, "b": 2}}', '{"n": NaN}',
+            '{"n": -Infinity}', '{"n": 1e999}', '{"n": 1234567890123456789}',
+            "{} {}", "// no\n{}", '{"a": "\\ud800"}', "",
+        ],
+    )  # fmt: skip
+    def test_what_is_no_json_is_refused_as_json(self, api: Api, text: str) -> None:
+        (finding,) = api.call("POST", "/api/exports/validate", text, content_type="application/json").json()["findings"]
+        assert finding["code"] == "not-json"
+        answer = api.call("PUT", "/api/exports/kept", text, content_type="application/json")
+        assert (answer.problem, answer.json()["findings"][0]["code"]) == ("invalid-export", "not-json")
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "x-secret", "gzip, identity"])
+    def test_a_coded_body_is_415_with_what_is_taken(self, api: Api, coding: str) -> None:
+        for method, path in (("PUT", "exports/kept"), ("POST", "exports/validate"), ("POST", "jobs")):
+            answer = api.call(
+                method, f"/api/{path}", b"\x1f\x8b", content_type="application/json", content_encoding=coding
+            )
+            assert (answer.problem, answer.headers["accept-encoding"]) == ("unsupported-media-type", "identity")
 
     def test_json_may_be_put_too(self, api: Api) -> None:
         answer = api.call("PUT", "/api/exports/kept", yaml.safe_load(api.export("kept")))
@@ -99,11 +156,31 @@ class TestExports:
         problem = api.call("GET", "/api/exports").json()["problems"][0]
         assert (problem["name"], problem["inForce"]) == ("kept", True)
         assert api.call("GET", "/api/exports/kept", accept="application/json").problem == "invalid-export"
-        assert api.call("GET", "/api/exports/kept").text == "version: 1\n"
+        assert api.call("GET", "/api/exports/kept", accept="application/yaml").text == "version: 1\n"
 
     def test_unknown_ones_are_404(self, api: Api) -> None:
         assert api.call("GET", "/api/exports/none").problem == "not-found"
-        assert api.call("DELETE", "/api/exports/none").problem == "not-found"
+
+    def test_an_unknown_one_is_404_with_the_nearest(self, api: Api, stored: str) -> None:
+        assert "Did you mean kept?" in api.call("GET", "/api/exports/kpet").json()["detail"]
+
+    @pytest.mark.parametrize("headers", [{}, {"if_match": "*"}, {"if_match": '"0x1"'}, {"if_none_match": "*"}])
+    def test_one_that_is_not_there_is_deleted_already(self, api: Api, headers: dict[str, Any]) -> None:
+        assert api.call("DELETE", "/api/exports/none", **headers).status == 204
+
+    def test_a_dry_run_of_a_deletion_deletes_nothing(self, api: Api, stored: str) -> None:
+        assert api.call("DELETE", "/api/exports/kept?dryRun=true").status == 204
+        assert api.call("DELETE", "/api/exports/kept?dryRun=true", if_match='"0x1"').problem == "changed-meanwhile"
+        for misspelt in (
+            "dryrun=true",
+            "dryRun=yes",
+            "dryRun=",
+            "DryRun=true",
+            "dry_run=true",
+            "dryRun=true&dryRun=false",
+        ):
+            assert api.call("DELETE", f"/api/exports/kept?{misspelt}").problem == "bad-request"
+        assert api.call("GET", "/api/exports/kept").status == 200
 
     def test_invalid_ones_are_422_with_findings_and_not_stored(self, api: Api) -> None:
         answer = api.put("broken", "version: 1\nname: broken\n")
@@ -156,14 +233,45 @@ class TestPreconditions:
     def test_an_etag_may_come_without_its_quotes(self, api: Api, stored: str) -> None:
         assert api.put("kept", if_match=stored.strip('"')).status == 200
 
-    @pytest.mark.parametrize("value", ['W/"0x1"', '"0x1", "0x2"', "", "a b"])
+    @pytest.mark.parametrize("value", ['W/"0x1"', '"0x1", "0x2"', "x,y", "other"])
+    def test_a_write_whose_etags_are_all_others_is_412(self, api: Api, stored: str, value: str) -> None:
+        if value != "x,y":
+            assert api.put("kept", if_match=value).problem == "changed-meanwhile"
+
+    @pytest.mark.parametrize("value", ["", "a b", '*, "a"', '"a" "b"', '"a",', "x,y"])
     def test_what_a_write_cannot_use_is_400(self, api: Api, stored: str, value: str) -> None:
         assert api.put("kept", if_match=value).problem == "bad-request"
 
-    def test_both_at_once_or_another_if_none_match_is_400(self, api: Api, stored: str) -> None:
-        assert api.put("kept", if_match=stored, if_none_match="*").problem == "bad-request"
-        assert api.put("kept", if_none_match=stored).problem == "bad-request"
-        assert api.call("DELETE", "/api/exports/kept", if_none_match="*").problem == "bad-request"
+    def test_both_at_once_are_both_looked_at(self, api: Api, stored: str) -> None:
+        assert api.put("kept", if_match=stored, if_none_match="*").problem == "changed-meanwhile"
+        assert api.put("kept", if_match=stored, if_none_match=stored).problem == "changed-meanwhile"
+        assert api.put("kept", if_match=stored, if_none_match='"other"').status == 200
+
+    def test_one_of_several_etags_is_enough(self, api: Api, stored: str) -> None:
+        assert api.put("kept", if_match=f'"0x1", {stored}').status == 200
+
+    @pytest.mark.parametrize("kind", ["application/json", "application/yaml"])
+    def test_a_read_is_304_while_the_caller_has_the_version(self, api: Api, stored: str, kind: str) -> None:
+        etag = api.call("GET", "/api/exports/kept", accept=kind).headers["etag"]
+        for held in (etag, f"W/{etag}", f'"0x1", {etag}', "*"):
+            answer = api.call("GET", "/api/exports/kept", accept=kind, if_none_match=held)
+            assert (answer.status, answer.text, answer.headers["etag"]) == (304, "", etag)
+            assert answer.headers["vary"] == "Accept"
+        assert api.call("GET", "/api/exports/kept", accept=kind, if_none_match='"0x1"').status == 200
+        assert api.call("GET", "/api/exports/kept", accept=kind, if_match='"0x1"').problem == "changed-meanwhile"
+        assert api.call("GET", "/api/exports/kept", accept=kind, if_match=etag).status == 200
+        assert api.put("kept", if_match=etag).status == 200
+
+    def test_the_two_representations_have_etags_of_their_own(self, api: Api, stored: str) -> None:
+        kinds = ("application/json", "application/yaml")
+        assert len({api.call("GET", "/api/exports/kept", accept=kind).headers["etag"] for kind in kinds}) == 2
+
+    def test_of_creations_at_once_one_is_201(self, api: Api) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            answers = [each.result().status for each in [pool.submit(api.put, "raced") for _ in range(8)]]
+        api.call("DELETE", "/api/exports/raced")
+        assert answers.count(201) == 1
+        assert set(answers) <= {200, 201, 412}
 
     def test_hold_for_delete_too(self, api: Api, stored: str) -> None:
         assert api.call("DELETE", "/api/exports/kept", if_match='"0x1"').problem == "changed-meanwhile"
@@ -180,7 +288,7 @@ class TestJobs:
         assert (ended["state"], ended["result"]["blobs"]) == ("succeeded", 0)
 
     def test_one_that_ends_within_wait_is_200(self, api: Api) -> None:
-        assert api.job(kind="plan", subscriptions=[GUID])["state"] == "succeeded"
+        assert api.job(kind="plan", subscriptions=[api.subscription])["state"] == "succeeded"
 
     def test_an_idempotency_key_twice_gives_one_job(self, api: Api) -> None:
         first = api.call("POST", "/api/jobs", {"kind": "replay"}, idempotency_key="once")
@@ -207,6 +315,18 @@ class TestJobs:
             {"kind": "preview"},
             {"kind": "replay", "parked": "yes"},
             {"kind": "replay", "day": "yesterday"},
+            {"kind": "replay", "day": "2026-02-30"},
+            {"kind": "replay", "day": "\u0662\u0660\u0662\u0666-11-26"},
+            {"kind": "plan", "subscriptions": []},
+            {"kind": "plan", "managementGroups": []},
+            {"kind": "reconcile", "exports": []},
+            {"kind": "reconcile", "subscriptions": None},
+            {"kind": "backfill", "kinds": []},
+            {"kind": "backfill", "export": ""},
+            {"kind": "replay", "reason": ""},
+            {"Kind": "replay"},
+            {"kind": "Replay"},
+            {"kind": "plan", "Subscriptions": [GUID]},
             {"kind": "backfill", "kinds": ["Everything"]},
         ],
         ids=str,
@@ -223,9 +343,23 @@ class TestJobs:
     def test_unknown_ones_are_404(self, api: Api, job: str) -> None:
         assert api.call("GET", f"/api/jobs/{job}").problem == "not-found"
 
-    def test_a_runner_that_refuses_fails_the_job_with_what_to_do(self, api: Api) -> None:
-        job = api.job(kind="preview", export="none")
-        assert (job["state"], job["error"]) == ("failed", "there is no export named none; put it first")
+    @pytest.mark.parametrize(
+        ("asked", "near"),
+        [
+            ({"kind": "preview", "export": "kpet"}, "kept"),
+            ({"kind": "backfill", "export": "kpet"}, "kept"),
+            ({"kind": "plan", "exports": ["kept", "kpet"]}, "kept"),
+            ({"kind": "reconcile", "managementGroups": ["contoso-prd"]}, "contoso-prod"),
+            ({"kind": "reconcile", "subscriptions": [GUID]}, ""),
+        ],
+        ids=str,
+    )
+    def test_one_over_what_is_not_there_is_404_with_the_nearest(
+        self, api: Api, stored: str, asked: dict[str, Any], near: str
+    ) -> None:
+        answer = api.call("POST", "/api/jobs", asked)
+        assert answer.problem == "not-found"
+        assert near in answer.json()["detail"]
 
     def test_come_page_by_page_newest_first(self, api: Api) -> None:
         for _ in range(3):
@@ -255,7 +389,10 @@ class TestReads:
         one = min(everything)
         assert ids(f"subscription={one.upper()}") == {one}
         assert set() < ids("managementGroup=contoso-prod") < everything
-        assert ids(f"tenant={GUID}") == ids("managementGroup=none") == ids("subscription=none") == set()
+        for query in (f"tenant={GUID}", "managementGroup=contoso-prd", f"subscription={GUID}"):
+            answer = api.call("GET", f"/api/coverage?{query}")
+            assert answer.problem == "not-found"
+            assert ("Did you mean contoso-prod?" in answer.json()["detail"]) == ("contoso" in query)
         assert ids("unmet=cis-8.1.5.2") <= everything
         sources = api.call("GET", "/api/coverage?source=Alerts").json()["value"]
         assert {name for row in sources for name in row["sources"]} <= {"Alerts"}
@@ -266,7 +403,7 @@ class TestReads:
 
     def test_runs_come_page_by_page_and_each_has_its_report(self, api: Api) -> None:
         for _ in range(3):
-            api.job(kind="plan", subscriptions=[GUID])
+            api.job(kind="plan", subscriptions=[api.subscription])
         found = pages(api, "runs?limit=2", "runId")
         assert len(found) == len(set(found)) >= 3
         report = api.call("GET", f"/api/runs/{found[0]}").json()
@@ -295,10 +432,48 @@ class TestReads:
             "coverage?view=all", "coverage?limit=0", "runs?limit=1001", "jobs?limit=x", "exports?continuation=%21",
             "runs?continuation=MTA%3D", "runs?continuation=MjA5OTk5OTlUOTk5OTk5OTk5OTk5Wi0wMDAwMDAwMA%3D%3D",
             "jobs?continuation=Li4vLi4%3D", "dead-letters?day=..%2F..", "dead-letters?parked=maybe",
+            "dead-letters?day=2026-02-30", "dead-letters?parked=", "dead-letters?reason=", "coverage?subscription=",
+            "coverage?subscription=none", "coverage?managementGroup=", "coverage?tenant=", "coverage?unmet=",
+            "coverage?unmet=cis", "coverage?source=alerts", "coverage?maxage=0", "coverage?Limit=1",
+            "coverage?limits=1",
+            "coverage?limit=1&limit=2", "freshness?verdict=", "freshness?verdict=Silent", "freshness?kind=alerts",
+            "freshness?subscription=x", "exports?api-version=2020-01-01", "exports?api-version=", "ready?deep=true",
+            "openapi.json?x", "operations?x=1", "metrics?hour=1", "jobs?continuation=", "runs/x?x=1", "exports/x?x=1",
         ],
     )  # fmt: skip
     def test_what_a_parameter_cannot_be_is_400(self, api: Api, path: str) -> None:
         assert api.call("GET", f"/api/{path}").problem == "bad-request"
+
+    @pytest.mark.parametrize(
+        ("path", "near"),
+        [("coverage?maxage=0", "maxAge"), ("coverage?managementgroup=x", "managementGroup"), ("jobs?limt=1", "limit"),
+         ("freshness?kind=Alert", "Alerts"), ("exports?api-version=2020-01-01", "2026-11-26")],
+    )  # fmt: skip
+    def test_a_refusal_names_the_nearest(self, api: Api, path: str, near: str) -> None:
+        assert near in api.call("GET", f"/api/{path}").json()["detail"]
+
+    def test_what_the_platform_reads_and_the_version_are_known_on_every_route(self, api: Api) -> None:
+        for path in ("exports", "jobs", "runs", "freshness", "ready", "openapi.json", "operations", "metrics"):
+            query = f"code={api.key}&clientId=default&api-version=2026-11-26"
+            assert api.call("GET", f"/api/{path}?{query}", key=False).status == 200, path
+
+    def test_a_token_is_good_for_its_own_list_and_filters_only(self, api: Api) -> None:
+        token = api.call("GET", "/api/coverage?limit=2").json()["continuation"]
+        assert api.call("GET", f"/api/coverage?limit=3&maxAge=30&continuation={token}").status == 200
+        for other in ("coverage?view=matrix", "coverage?source=Alerts", "freshness?limit=1", "exports?limit=1",
+                      "dead-letters?limit=1", "jobs?limit=1", "runs?limit=1"):  # fmt: skip
+            assert api.call("GET", f"/api/{other}&continuation={token}").problem == "bad-request"
+
+    def test_what_goes_between_two_pages_hides_no_other(self, api: Api) -> None:
+        names = [f"paged-{n}" for n in range(4)]
+        for name in names:
+            api.put(name)
+        first = api.call("GET", "/api/exports?limit=2").json()
+        api.call("DELETE", "/api/exports/paged-0")
+        second = api.call("GET", f"/api/exports?limit=2&continuation={first['continuation']}").json()
+        for name in names:
+            api.call("DELETE", f"/api/exports/{name}")
+        assert [row["name"] for row in first["value"] + second["value"]] == names
 
     @pytest.mark.parametrize(
         "run", ["none", "20261122T180000000000Z-00000000", "20269922T180000000000Z-00000000", "latest"]
@@ -312,7 +487,7 @@ class TestReady:
         answer = api.call("GET", "/api/ready")
         checks = {check["name"]: check for check in answer.json()["checks"]}
         assert list(checks) == [
-            "settings", "identity", "storage", "stored", "eventHub", "ingestion", "lastRun",
+            "settings", "signIn", "identity", "storage", "stored", "eventHub", "ingestion", "lastRun",
         ]  # fmt: skip
         assert (answer.status, answer.json()["ready"]) == (200, True), answer.text
         assert "by partition 0: 0" in checks["eventHub"]["detail"]
@@ -357,5 +532,11 @@ def test_the_actor_of_a_write_is_in_the_log_and_in_the_runs_report(api: Api) -> 
     api.call("DELETE", "/api/exports/kept", x_forwarded_for="203.0.113.9")
     lines = [json.loads(line[line.index("{") :]) for line in api.log.splitlines() if '"event": "delete_export"' in line]
     assert lines[-1] == {
-        "event": "delete_export", "actor": "key:203.0.113.9", "target": {"name": "kept"}, "status": 204,
+        "event": "delete_export", "actor": "key:203.0.113.9", "target": {"name": "kept"}, "dryRun": False,
+        "status": 204,
     }  # fmt: skip
+    api.call("PUT", "/api/exports/kept?dryRun=true", api.export("kept"))
+    lines = [json.loads(line[line.index("{") :]) for line in api.log.splitlines() if '"event": "' in line]
+    assert (lines[-1]["event"], lines[-1]["dryRun"]) == ("put_export", True)
+    (started,) = [line for line in lines if line.get("target") == {"job": job["id"]}]
+    assert (started["event"], started["kind"]) == ("start_job", "plan")

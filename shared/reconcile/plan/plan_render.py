@@ -214,11 +214,15 @@ class _Text:
             yield from self._noted(f"! discovery is incomplete, so nothing is deleted: {reason}")
         for reason in self._plan.guards:
             yield from self._noted(f"! held back: {reason}")
+        findings = self._plan.findings
+        for finding in findings[: self._detail.notes]:
+            yield from self._noted(f"! {finding}")
         warnings = list(warnings_by_sentence(self._plan.warnings).items())
         for sentence, exports in warnings[: self._detail.notes]:
             about = f" ({_first(exports, 3)})" if exports else ""
             yield from self._noted(f"! warning{about}: {sentence}")
         left = max(0, len(self._notes) - self._detail.notes) + max(0, len(warnings) - self._detail.notes)
+        left += max(0, len(findings) - self._detail.notes)
         if left:
             self._cut = True
             yield f"and {_count(left, 'more remark')}"
@@ -314,6 +318,8 @@ def _items(plan: Plan, names: Mapping[str, str], *, colour: bool) -> Iterator[st
         yield _coloured(printable(f"! discovery is incomplete, so nothing is deleted: {reason}"), "!", colour=colour)
     for reason in plan.guards:
         yield _coloured(printable(f"! held back: {reason}"), "!", colour=colour)
+    for finding in plan.findings:
+        yield _coloured(printable(f"! {finding}"), "!", colour=colour)
     for warning in plan.warnings:
         yield _coloured(printable(f"! warning: {warning}"), "!", colour=colour)
     yield f"Plan: {summary(plan)}."
@@ -329,6 +335,7 @@ def _page(parts: Sequence[ExportPart], plan: Plan, detail: _Detail) -> Iterator[
     yield ""
     yield from (f"> **Held back:** {markdown_text(reason)}\n" for reason in plan.guards[: detail.notes])
     yield from (f"> **Discovery is incomplete:** {markdown_text(reason)}\n" for reason in plan.reasons[: detail.notes])
+    yield from (f"> **Not in force:** {markdown_text(finding)}\n" for finding in plan.findings[: detail.notes])
     warnings = list(warnings_by_sentence(plan.warnings).items())
     for sentence, exports in warnings[: detail.notes]:
         about = f" ({markdown_text(_first(exports, 5))})" if exports else ""

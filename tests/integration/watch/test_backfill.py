@@ -19,7 +19,8 @@ from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
 from shared.bootstrap import Services
-from shared.jobs.model import STALE_AFTER, Job
+from shared.jobs.heartbeat import STALE_AFTER
+from shared.jobs.model import Job
 from shared.jobs.runners import preview, stored_sources
 from shared.settings import Settings
 
@@ -162,7 +163,7 @@ async def test_previews_counts_equal_what_a_filtered_backfill_sends(azure: Local
 
     by_kind: dict[str, int] = {}
     for line in told["counts"]:  # no two rule sets of this export let the same record through
-        by_kind[line["event_source"]] = by_kind.get(line["event_source"], 0) + line["records"]
+        by_kind[line["eventSource"]] = by_kind.get(line["eventSource"], 0) + line["records"]
         assert len(line["examples"]) == min(5, line["records"])
     sent = {
         kind: (await azure.workspace.sql(f"SELECT count(*), count(DISTINCT RecordKey) FROM {table}")).rows[0]

@@ -16,8 +16,13 @@ KEPT = AppContext("https://kept", "kept-key", "")
 
 @pytest.fixture(autouse=True)
 def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(app_context.CONFIG, str(tmp_path / "deep" / "app.json"))
-    for name in (app_context.URL, app_context.KEY, app_context.RESOURCE, "AzureWebJobsStorage"):
+    monkeypatch.setenv(app_context.CONFIG_VARIABLE, str(tmp_path / "deep" / "app.json"))
+    for name in (
+        app_context.URL_VARIABLE,
+        app_context.KEY_VARIABLE,
+        app_context.RESOURCE_VARIABLE,
+        "AzureWebJobsStorage",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("AzureWebJobsStorage__blobServiceUri", raising=False)
 
@@ -38,7 +43,7 @@ def test_an_option_goes_before_the_environment_and_that_before_what_is_kept(monk
     assert asked() == KEPT
     monkeypatch.setenv("AzureWebJobsStorage", "UseDevelopmentStorage=true")
     assert asked() == KEPT, "what was said by `use` goes before what happens to be in the shell"
-    monkeypatch.setenv(app_context.URL, "https://env")
+    monkeypatch.setenv(app_context.URL_VARIABLE, "https://env")
     assert asked() == AppContext("https://env"), "a key goes to no other app than the one that it was kept for"
     assert asked(url="https://option") == AppContext("https://option")
     assert asked(url="https://kept/") == AppContext("https://kept/", "kept-key")
@@ -48,7 +53,7 @@ def test_an_option_goes_before_the_environment_and_that_before_what_is_kept(monk
 def test_entra_goes_before_a_key_where_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     app_context.keep(AppContext("https://kept", "", "api://app"))
     assert asked() == AppContext("https://kept", "", "api://app")
-    monkeypatch.setenv(app_context.KEY, "from-the-shell")
+    monkeypatch.setenv(app_context.KEY_VARIABLE, "from-the-shell")
     assert asked() == AppContext("https://kept", "from-the-shell", "api://app")
     assert asked(entra=True) == AppContext("https://kept", "", "api://app")
 

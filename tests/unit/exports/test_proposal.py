@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from shared.exports.diagnostics import Diagnostic
+from shared.exports.last_known_good import LoadedExport, LoadedExports, Problem
 from shared.exports.model import ExportConfig, parse_export
 from shared.exports.proposal import propose
-from shared.exports.store import LoadedExport, LoadedExports, Problem
 from tests.unit.exports.examples import text
 
 

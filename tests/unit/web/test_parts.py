@@ -19,34 +19,47 @@ def request(headers: dict[str, str] | None = None, **params: str) -> func.HttpRe
     return func.HttpRequest("GET", "http://app/api/x", headers=headers or {}, params=params, body=b"")
 
 
+def token_of(token: str) -> dict[str, str]:
+    return {"continuation": token} if token else {}
+
+
 class TestConditions:
     @pytest.mark.parametrize(
-        ("match", "absent", "stored", "holds"),
+        ("match", "none_match", "stored", "holds"),
         [
-            (None, False, None, True),
-            (None, False, '"a"', True),
-            ('"a"', False, '"a"', True),
-            ("a", False, '"a"', True),
-            ('"a"', False, '"b"', False),
-            ('"a"', False, None, False),
-            ("*", False, '"a"', True),
-            ("*", False, None, False),
-            (None, True, None, True),
-            (None, True, '"a"', False),
+            (None, None, None, True),
+            (None, None, '"a"', True),
+            ('"a"', None, '"a"', True),
+            ("a", None, '"a"', True),
+            ('"b", "a"', None, '"a"', True),
+            ('W/"a"', None, '"a"', False),
+            ('"a"', None, '"b"', False),
+            ('"a"', None, None, False),
+            ("*", None, '"a"', True),
+            ("*", None, None, False),
+            (None, "*", None, True),
+            (None, "*", '"a"', False),
+            (None, 'W/"a"', '"a"', False),
+            (None, '"b"', '"a"', True),
+            ('"a"', '"b"', '"a"', True),
         ],
     )
     def test_hold_for_the_version_that_the_caller_means(
-        self, match: str | None, absent: bool, stored: str | None, holds: bool
+        self, match: str | None, none_match: str | None, stored: str | None, holds: bool
     ) -> None:
-        assert request_parameters.Condition(match, absent).holds(stored) is holds
+        headers = {"if-match": match, "if-none-match": none_match}
+        sent = request({name: value for name, value in headers.items() if value is not None})
+        assert request_parameters.condition(sent).holds(stored) is holds
 
 
 class TestPages:
     def test_lead_through_all_rows_once(self) -> None:
-        rows, token = list(range(10)), ""
+        rows, token = [n // 2 for n in range(10)], ""  # two of each key, and pages that part them
         seen: list[int] = []
         while True:
-            shown, token = request_parameters.page(request(limit="3", continuation=token), rows)
+            shown, token = request_parameters.page(
+                request(None, limit="3", **token_of(token)), rows, lambda n: (str(n),)
+            )
             seen += shown
             if not token:
                 break
@@ -55,7 +68,7 @@ class TestPages:
     @pytest.mark.parametrize("token", ["!", "MQ", "/w==", "-1", base64.b64encode(b"-1").decode(), "é", "\ud800"])
     def test_refuse_tokens_that_were_not_given(self, token: str) -> None:
         with pytest.raises(ApiError):
-            request_parameters.page(request(continuation=token), [1])
+            request_parameters.page(request(continuation=token), [1], lambda n: (str(n),))
 
 
 class TestAccept:
@@ -68,12 +81,17 @@ class TestAccept:
             ("text/csv;q=0.1, application/json;q=0.9", serialization.JSON),
             ("text/html, text/csv", serialization.CSV),
             ("application/json;q=0, text/csv;q=0.1", serialization.CSV),
+            ("application/json;q=0, */*", serialization.CSV),
+            ("text/csv;q=0.9, */*;q=0.1", serialization.CSV),
+            ("text/*, application/*;q=0.1", serialization.CSV),
         ],
     )
     def test_takes_the_callers_first_choice(self, header: str, kind: str) -> None:
         assert serialization.accepted(request({"accept": header}), serialization.JSON, serialization.CSV) == kind
 
-    @pytest.mark.parametrize("header", ["text/html", "text/csv;q=0", "text/csv;q=much"])
+    @pytest.mark.parametrize(
+        "header", ["text/html", "text/csv;q=0", "text/csv;q=much", "text/csv;q=0, text/*", "text/csv;q=1.5"]
+    )
     def test_is_refused_when_nothing_fits(self, header: str) -> None:
         with pytest.raises(ApiError):
             serialization.accepted(request({"accept": header}), serialization.JSON, serialization.CSV)

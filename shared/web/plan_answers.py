@@ -10,7 +10,7 @@ from shared.exports.file_tests import run_tests
 from shared.exports.proposal import Proposal, propose
 from shared.exports.validation import Checked, check_text, check_together
 from shared.reconcile.discover.subscription_names import named
-from shared.reconcile.importer.automations_to_files import import_exports
+from shared.reconcile.importer.imported_exports import import_exports
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.model import Cause
 from shared.reconcile.plan_output import OUTPUTS, Wish, document, formed
@@ -23,8 +23,8 @@ from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, ApiError
 if TYPE_CHECKING:
     import azure.functions as func
 
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import LoadedExports
     from shared.web.routing import Call
 
 _NAMES = ("subscriptions", "managementGroups", "exports", "causes")
@@ -50,9 +50,9 @@ async def plan_changes(call: Call) -> func.HttpResponse:
 
     request = Request(
         Caller("api", str(call.actor)),
-        subscriptions=asked.get("subscriptions", ()),
-        management_groups=asked.get("managementGroups", ()),
-        exports=asked.get("exports", ()),
+        subscriptions=asked.get("subscriptions"),
+        management_groups=asked.get("managementGroups"),
+        exports=asked.get("exports"),
         causes=[Cause(cause) for cause in asked.get("causes", ())],
         propose=proposed,
     )

@@ -16,6 +16,7 @@ FRESH = "fresh"
 SILENT = "silent"
 QUIET = "quiet"
 NOT_OBSERVABLE = "not observable"
+VERDICTS = (FRESH, SILENT, QUIET, NOT_OBSERVABLE)
 
 # Attack paths come and go and carry no date, so one that is there now may not have been when the snapshot was taken.
 FLEETING = frozenset({"AttackPaths"})

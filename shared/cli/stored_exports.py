@@ -73,7 +73,7 @@ async def _list(arguments: argparse.Namespace, services: Services) -> int:
 
 
 async def _get(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.exports.store import ExportNotFound
+    from shared.exports.export_blobs import ExportNotFound
 
     try:
         stored = await services.exports.get(arguments.name)
@@ -88,7 +88,7 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
 
 
 async def _delete(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.exports.store import ExportConflict, ExportNotFound
+    from shared.exports.export_blobs import ExportConflict, ExportNotFound
 
     name, reason = arguments.name, arguments.reason or f"by {caller_name()}"
     if not _confirmed(arguments, f"Delete the export {name}, and its automations with the next run?"):

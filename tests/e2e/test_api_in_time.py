@@ -1,0 +1,137 @@
+"""An answer in time, or none: every route while what it depends on refuses, throttles, hangs or drops connections."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.jobs.model import new_id
+from shared.web.routing import OPERATIONS
+from tests.e2e.api import Answer, Api, Caller
+
+pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(300)]
+DEADLINE_SECONDS = 5
+PATIENCE_SECONDS = 8
+BODIES: dict[str, Any] = {"PUT": "version: 1\n", "POST": {"kind": "replay"}}
+GRAPH = "POST .*ResourceGraph"
+# What needs no storage, and what is refused before storage is asked.
+ANSWERS_WITHOUT_STORAGE = {
+    "openapi": {200}, "operations_page": {200}, "validate_export": {200}, "put_export": {422},
+    "get_metrics": {200, 503},
+}  # fmt: skip
+IDS = {"get_job": new_id(datetime.now(UTC)), "get_run": f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-00000000"}
+GROUPS = [[*OPERATIONS][start::3] for start in range(3)]
+FAULTS: tuple[Any, ...] = (
+    {"kind": "expire_token"},
+    pytest.param({"kind": "error", "status": 500}, marks=pytest.mark.soak),
+    {"kind": "error", "status": 403},
+    {"kind": "throttle", "retry_after": 40},
+    pytest.param({"kind": "throttle_bare"}, marks=pytest.mark.soak),
+    pytest.param({"kind": "drop_before"}, marks=pytest.mark.soak),
+    {"kind": "hang", "seconds": 30},
+)
+
+
+def ask(app: Caller, operation: str, query: str = "") -> Answer:
+    method, path = OPERATIONS[operation].method, OPERATIONS[operation].path.format(name="kept", id=IDS.get(operation))
+    return app.call(method, f"/api/{path}{query}", BODIES.get(method))
+
+
+@pytest.fixture(scope="module")
+def short(api: Api) -> Iterator[Caller]:
+    """An app that has read nothing of the tenant yet, with a deadline of 5 s."""
+    with api.beside("short", REQUEST_DEADLINE_SECONDS=str(DEADLINE_SECONDS)) as app:
+        yield app
+
+
+def asked(app: Caller, requests: list[tuple[str, str]]) -> list[tuple[str, Answer]]:
+    """The answers to requests that are sent at the same time, each an operation and its query."""
+    with ThreadPoolExecutor(len(requests)) as pool:
+        waiting = [(operation, pool.submit(ask, app, operation, query)) for operation, query in requests]
+        return [(operation, each.result()) for operation, each in waiting]
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port of loopback that takes connections and never says a word."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(200)
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def hung(api: Api) -> Iterator[Caller]:
+    """An app whose storage hangs."""
+    with silent_port() as port:
+        gone = f"https://127.0.0.1:{port}/devstoreaccount1"
+        uris = {f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")}
+        with api.beside("hung", REQUEST_DEADLINE_SECONDS=str(DEADLINE_SECONDS), **uris) as app:
+            yield app
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_coverage_is_503_and_never_empty_while_the_tenant_can_not_be_read(
+    api: Api, short: Caller, fault: dict[str, Any]
+) -> None:
+    api.azure.arm.faults.add(matching=GRAPH, **fault)
+    queries = ("?maxAge=0", "?maxAge=0&view=matrix", "?maxAge=0&unmet=cis-8.1.5.2", "?maxAge=0&source=Alerts")
+    try:
+        answers = [answer for _, answer in asked(short, [("get_coverage", query) for query in queries * 3])]
+        answers.append(short.call("GET", "/api/coverage?maxAge=0", accept="text/csv"))
+    finally:
+        api.azure.arm.faults.clear()
+    for answer in answers:
+        assert (answer.problem, answer.headers["retry-after"]) == ("unavailable", "10")
+        assert answer.seconds < PATIENCE_SECONDS
+
+
+def test_a_failed_reading_is_kept_for_nobody_and_takes_the_place_of_no_complete_one(api: Api) -> None:
+    with api.beside("recovering", REQUEST_DEADLINE_SECONDS=str(DEADLINE_SECONDS)) as app:
+        before = ask(app, "get_coverage").json()
+        api.azure.arm.faults.add("error", matching=GRAPH, status=403)
+        try:
+            assert ask(app, "get_coverage", "?maxAge=0").problem == "unavailable"
+            kept = ask(app, "get_coverage").json()
+        finally:
+            api.azure.arm.faults.clear()
+        assert (kept["generated"], kept["complete"], kept["value"]) == (before["generated"], True, before["value"])
+        assert ask(app, "get_coverage", "?maxAge=0").json()["complete"] is True
+
+
+def test_callers_at_the_same_time_share_one_reading(api: Api) -> None:
+    api.azure.arm.faults.add("latency", matching=GRAPH, seconds=1)
+    try:
+        answers = [answer for _, answer in asked(api, [("get_coverage", "?maxAge=0")] * 20)]
+    finally:
+        api.azure.arm.faults.clear()
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.json()["generated"] for answer in answers}) <= 2
+
+
+@pytest.mark.parametrize("operations", GROUPS, ids=", ".join)
+def test_every_route_answers_ten_callers_at_once_while_storage_hangs(hung: Caller, operations: list[str]) -> None:
+    for operation, answer in asked(hung, [(operation, "") for operation in operations * 10]):
+        assert answer.seconds < PATIENCE_SECONDS, operation
+        assert answer.status in ANSWERS_WITHOUT_STORAGE.get(operation, {503}), answer.text
+        if answer.status == 503 and operation != "ready":
+            assert (answer.problem, answer.headers["retry-after"]) == ("unavailable", "10")
+
+
+def test_a_wait_ends_within_ten_seconds_more(hung: Caller) -> None:
+    for operation, answer in asked(hung, [(each, "?wait=4") for each in ("start_job", "get_job")]):
+        assert answer.problem == "unavailable", operation
+        assert answer.seconds < 4 + 10
+
+
+def test_health_answers_at_once_whatever_hangs(hung: Caller) -> None:
+    with ThreadPoolExecutor(30) as pool:
+        waiting = [pool.submit(ask, hung, "list_exports") for _ in range(29)]
+        answer = hung.call("GET", "/api/health", key=False)
+        assert (answer.status, answer.seconds < 1) == (200, True)
+        for each in waiting:
+            each.result()
