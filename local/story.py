@@ -70,7 +70,9 @@ class Story:
             "shared.cli",
             *arguments,
             cwd=self.folder,
-            env=os.environ | self.settings | {"PYTHONPATH": str(ROOT)},
+            env=os.environ
+            | self.settings
+            | {"PYTHONPATH": str(ROOT), "DEFENDER_EXPORT_CONFIG": str(self.folder / "app")},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -10,7 +10,19 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("use", "exports", "push", "reconcile", "stored_exports", "import_live", "watch", "jobs", "explain_code")
+_GROUPS = (
+    "use",
+    "init",
+    "exports",
+    "push",
+    "reconcile",
+    "stored_exports",
+    "import_live",
+    "watch",
+    "jobs",
+    "explain_code",
+    "doctor",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
