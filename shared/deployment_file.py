@@ -20,6 +20,7 @@ _KIND: Final = "deployment"
 INSTANCE: Final = "INSTANCE_ID"
 KEPT: Final = (
     INSTANCE,
+    "APPROVAL",
     "AZURE_CLOUD",
     "TENANT_ID",
     "EVENT_HUB_RESOURCE_ID",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.cli.app_context import chosen
-from shared.cli.error_sentences import sentence
+from shared.cli.command_errors import sentence
 from shared.cli.exit_codes import NOT_WELL, UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ def with_services(direct: Command, through_app: ApiCommand | None = None) -> Cal
             return await through_app(arguments, api)
 
     return lambda arguments: asyncio.run(run(arguments))
+
+
+async def person(services: Services) -> str:
+    """Who is at the terminal: the identity of their token where four eyes are asked for, else their name here."""
+    if services.settings.approval == "four-eyes" and (identity := await services.clients.object_id()):
+        return f"entra:{identity}"
+    return f"cli:{getpass.getuser()}"
 
 
 def colour_wanted(*, refused: bool = False) -> bool:

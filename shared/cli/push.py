@@ -166,6 +166,7 @@ async def _all_taken(checked: Sequence[Checked], target: PushTarget) -> bool:
 async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
     """The app that is asked, or the storage account that the environment names, with the caller's own identity."""
     from shared.cli.api_client import open_api
+    from shared.cli.command_services import person
     from shared.cli.direct import open_services
 
     context = chosen(arguments)
@@ -174,14 +175,15 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
             yield target
         return
     async with open_services() as services:
-        yield StoreTarget(services.exports, services.reconciler.reports)
+        yield StoreTarget(services.exports, services.reconciler.reports, await person(services))
 
 
 class StoreTarget:
     """The store as a target of `push`."""
 
-    def __init__(self, store: ExportStore, reports: Reports | None = None) -> None:
+    def __init__(self, store: ExportStore, reports: Reports | None = None, by: str = "") -> None:
         self._store = store
+        self._by = by
         self._reports = reports
 
     async def release(self) -> str:
@@ -209,7 +211,7 @@ class StoreTarget:
 
     async def write(self, name: str, text: bytes, etag: str | None) -> None:
         """See `PushTarget`."""
-        await self._store.put(name, text, if_match=etag, if_none_match=None if etag else "*", accept=False)
+        await self._store.put(name, text, if_match=etag, if_none_match=None if etag else "*", accept=False, by=self._by)
 
     async def names(self) -> dict[str, str]:
         """See `PushTarget`."""
@@ -220,4 +222,4 @@ class StoreTarget:
         from shared.exports.export_blobs import ExportNotFound
 
         with suppress(ExportNotFound):  # what is gone already need not go
-            await self._store.delete(name, if_match=etag)
+            await self._store.delete(name, if_match=etag, by=self._by)

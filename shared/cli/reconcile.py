@@ -1,4 +1,4 @@
-"""`plan`, `apply` and `status`: what reconcile would do, do it, and what the last runs did.
+"""`plan`, `apply`, `approve` and `status`: what reconcile would do, do it, let it through, and what the last runs did.
 
 Exit codes: 0 all well, 1 an error or a run that did not fully succeed, 2 wrong usage; `plan --detailed-exitcode` ends
 with 0 when there is nothing to do, 1 on an error, and 2 when there are changes.
@@ -10,7 +10,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,7 @@ Commands = Any  # argparse has no public name for what add_subparsers returns
 
 
 def register(commands: Commands) -> None:
-    """Add the three commands."""
+    """Add these commands."""
     plan = commands.add_parser("plan", help="show what apply would do, without writing")
     plan.add_argument(
         "paths", nargs="*", type=Path, metavar="PATH", help="plan these export files, or folders of them, as if pushed"
@@ -55,6 +57,9 @@ def register(commands: Commands) -> None:
     )
     plan.add_argument("--full", action="store_true", help="every automation with its whole id, whatever the length")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
+    plan.add_argument(
+        "--keep", action="store_true", help="leave a report, for `approve`; else nothing is written anywhere"
+    )
     plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
     plan.set_defaults(run=_plan_files)
 
@@ -66,6 +71,13 @@ def register(commands: Commands) -> None:
     apply.add_argument("--full", action="store_true", help="show every automation before and after")
     apply.add_argument("--json", action="store_true", help="the run's report as JSON, and nothing else")
     apply.set_defaults(run=_apply_kept)
+
+    approve = commands.add_parser(
+        "approve", help="let the plan of a run through, for the app's next run under RECONCILE_MODE=approve"
+    )
+    approve.add_argument("run_id", help="the run whose plan was reviewed; `plan` and `status` name it")
+    add_target(approve)
+    approve.set_defaults(run=with_services(_approve, reconcile_by_app.approve))
 
     status = commands.add_parser("status", aliases=["runs"], help="the last runs and how they ended")
     status.add_argument("run_id", nargs="?", help="show this run's report")
@@ -125,8 +137,6 @@ def _plan_files(arguments: argparse.Namespace) -> int:
 
 
 async def _plan(arguments: argparse.Namespace, services: Services) -> int:
-    from dataclasses import replace
-
     from shared.exports.proposal import propose
     from shared.reconcile.plan.saved_plan import plan_as_dict
     from shared.reconcile.plan_output import formed
@@ -137,7 +147,7 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
         proposals.append(propose(stored, arguments.files, prune=arguments.prune))
         return proposals[0].loaded
 
-    request = _request(arguments)
+    request = replace(_request(arguments), keep=arguments.keep)
     if arguments.files is not None:
         request = replace(request, propose=proposed)
     report = await services.reconciler.plan(request)
@@ -145,6 +155,8 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
         document = plan_as_dict(report.plan, report.instance_id)
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
     print(formed(report, proposals[0] if proposals else None, _wish(arguments)))
+    if arguments.keep and arguments.output == "text" and report.plan.writes:
+        print(f"Run {report.run_id}; where RECONCILE_MODE is approve: `defender-export approve {report.run_id}`.")
     if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
         return CHANGES
     return 0
@@ -193,6 +205,18 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
         return failed(stale)
     print(json.dumps(report.as_dict(), indent=1) if arguments.json else _ended(report, arguments))
     return 0 if report.outcome == "Succeeded" else 1
+
+
+async def _approve(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
+    from shared.reconcile.report.approvals import ApprovalRefused
+
+    try:
+        approval = await services.reconciler.approve(arguments.run_id, await person(services))
+    except (ApprovalRefused, LookupError) as refusal:
+        return failed(str(refusal))
+    print(f"approved by {approval.by} until {approval.expires:%Y-%m-%d %H:%M} UTC: plan {approval.fingerprint}")
+    return 0
 
 
 def _kept_document(path: Path) -> dict[str, Any]:
@@ -289,13 +313,9 @@ def _request(
 
 def _guards(arguments: argparse.Namespace) -> Callable[[Guards], Guards]:
     """The settings' guards, with what the command line replaces."""
-    from dataclasses import replace
+    from shared.reconcile.plan.change_limits import raised
 
-    given = {
-        "max_deletes": arguments.max_deletes,
-        "max_change_percent": arguments.max_change_percent,
-    }
-    return lambda guards: replace(guards, **{name: value for name, value in given.items() if value is not None})
+    return partial(raised, max_deletes=arguments.max_deletes, percent=arguments.max_change_percent)
 
 
 def _caller() -> Caller:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shared.cli import run_outcomes
-from shared.cli.command_services import colour_wanted
+from shared.cli.command_services import colour_wanted, moment_text
 from shared.cli.exit_codes import CHANGES, DONE, NOT_WELL, UsageError
 from shared.cli.questions import confirmed
 from shared.cli.subscriptions_by_app import ids_of
@@ -24,6 +24,8 @@ _WRITES = ("create", "update", "adopt", "delete")
 async def plan(arguments: argparse.Namespace, api: ApiClient) -> int:
     """What a reconcile of the app would change, of what is stored or of the files at hand."""
     _refuse_direct_only(arguments)
+    if arguments.keep:
+        raise UsageError("the app keeps the plans of its own runs: `runs` lists them; --direct keeps this one")
     files = {path.as_posix(): path.read_text("utf-8-sig") for path in arguments.found} if arguments.paths else None
     asked = _asked(arguments) | ({"files": files, "prune": arguments.prune} if files else {})
     answer = await api.document("POST", "plan", json=asked | {"output": arguments.output})
@@ -32,6 +34,13 @@ async def plan(arguments: argparse.Namespace, api: ApiClient) -> int:
     print(answer["shown"])
     changes = _writes(answer["plan"]) or answer["plan"]["guards"]
     return CHANGES if arguments.detailed_exitcode and changes else DONE
+
+
+async def approve(arguments: argparse.Namespace, api: ApiClient) -> int:
+    """Let the plan of a run through."""
+    found = await api.document("POST", "approvals", (200, 201), json={"runId": arguments.run_id})
+    print(f"approved: the plan of run {arguments.run_id}, by {found['by']} until {moment_text(found['expires'])}")
+    return DONE
 
 
 async def apply(arguments: argparse.Namespace, api: ApiClient) -> int:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused or a failure, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,17 +89,19 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
 
 
 async def _delete(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
     from shared.exports.export_blobs import ExportConflict, ExportNotFound
 
     name, reason = arguments.name, arguments.reason or f"by {caller_name()}"
     if not _confirmed(arguments, f"Delete the export {name}, and its automations with the next run?"):
         return 1
+    by = await person(services)
     try:
         try:
-            await services.exports.delete(name, reason=reason)
+            await services.exports.delete(name, reason=reason, by=by)
             print(f"{name}: deleted; the next run removes its automations, within the guards")
         except ExportNotFound:
-            await services.exports.end(name, reason=reason)
+            await services.exports.end(name, reason=reason, by=by)
             print(f"{name}: has no file, and is ended; the next run removes its automations, within the guards")
     except (ExportConflict, ExportNotFound) as error:
         return failed(str(error))
@@ -120,7 +123,7 @@ async def _claim(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.run import Request
 
     request = Request(Caller("cli", caller_name()), claim=True, former_instance=arguments.former)
-    planned = await services.reconciler.plan(request)
+    planned = await services.reconciler.plan(replace(request, keep=False))
     print(terminal(planned.plan, colour=False))
     if not planned.plan.writes:
         print("there is nothing to take over")

@@ -332,6 +332,8 @@ Guard             string    The guard that stopped updates or deletes, where one
 Problems          dynamic   What went wrong, by subscription or export file.
 ReportName        string    Name of the report's blob.
 Release           string    Release of the app that wrote the row.
+ApprovedBy        string    Who approved the plan that the run carried out.
+ApprovedTime      datetime  When it was approved.
 """)
 
 _HEALTH = _columns("""

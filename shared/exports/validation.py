@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, errors, limit
+from shared.exports.file_tests import run_tests
 from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGIONS
 from shared.exports.linter import CODES, lint_sources
 from shared.exports.source_map import SourceMap
@@ -58,18 +59,36 @@ def check_text(text: str | bytes, source: str = "<text>") -> Checked:
 
 
 def check_version(name: str, text: str | bytes) -> Checked:
-    """The checks of `text` as the version of export `name`: those of the file, and that its name is this one."""
+    """The checks of `text` as the version of export `name`: those of the file, its own tests, and its name."""
     checked = check_text(text, name)
-    if checked.config is None or checked.config.name == name:
+    if checked.config is None:
         return checked
-    finding = Diagnostic(
-        "name-mismatch",
-        "error",
-        f"{name}: name",
-        f"the file says {checked.config.name!r} but is stored as {name!r}.",
-        "A name is an export's identity: store it under its own.",
-    )
-    return Checked(checked.source, checked.text, checked.config, (*checked.findings, finding))
+    found = [*_failed_tests(checked.config, name)]
+    if checked.config.name != name:
+        found.append(
+            Diagnostic(
+                "name-mismatch",
+                "error",
+                f"{name}: name",
+                f"the file says {checked.config.name!r} but is stored as {name!r}.",
+                "A name is an export's identity: store it under its own.",
+            )
+        )
+    return replace(checked, findings=(*checked.findings, *found)) if found else checked
+
+
+def _failed_tests(config: ExportConfig, name: str) -> Iterator[Diagnostic]:
+    """The file's own tests that fail; what is in their records is not quoted."""
+    for outcome in run_tests(config):
+        if not outcome.passed:
+            wanted, found = ("exported", "not exported") if outcome.expected else ("not exported", "exported")
+            yield Diagnostic(
+                "test-failed",
+                "error",
+                f"{name}: {outcome.label}",
+                f"the file says that this record is {wanted}, and it is {found}.",
+                "Mend the filter or the test; `defender-export test` says why.",
+            )
 
 
 def check_config(config: ExportConfig, source: str = "<text>", document: Document | None = None) -> list[Diagnostic]:

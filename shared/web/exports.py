@@ -93,7 +93,9 @@ async def put_export(call: Call) -> func.HttpResponse:
             return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
         match, absent = (before.etag, None) if before else (None, "*")
         try:
-            etag = await call.services.exports.put(name, checked.text, if_match=match, if_none_match=absent)
+            etag = await call.services.exports.put(
+                name, checked.text, if_match=match, if_none_match=absent, by=str(call.actor)
+            )
         except ExportConflict:  # another write came first: what holds now is looked at again
             continue
         except KeptAsIs as kept:
@@ -108,7 +110,8 @@ async def delete_export(call: Call) -> func.HttpResponse:
     """Take an export out of the store; the next run removes its automations, within the guards.
 
     What is not there is deleted already: 204, whatever `If-Match` says (RFC 9110, 13.1.1; Azure REST API guidelines,
-    "http-delete-returns-204").  `?dryRun=true` answers as the deletion would and deletes nothing.
+    "http-delete-returns-204"), but one whose file was lost, and whose automations are live, is ended.
+    `?dryRun=true` answers as the deletion would and deletes nothing.
     """
     import azure.functions as func
 
@@ -119,6 +122,8 @@ async def delete_export(call: Call) -> func.HttpResponse:
     for _ in range(_TRIES):
         stored = await _stored(call)
         if stored is None:
+            if not dry_run and await _lost(call):
+                await _end(call)
             return done
         if not condition.holds(stored.etag):
             raise _changed()
@@ -126,7 +131,7 @@ async def delete_export(call: Call) -> func.HttpResponse:
             return done
         try:
             reason = f"through the API by {call.actor}"
-            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason)
+            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason, by=str(call.actor))
         except ExportNotFound:
             return done
         except ExportConflict:  # it was replaced since it was looked at
@@ -135,6 +140,23 @@ async def delete_export(call: Call) -> func.HttpResponse:
             raise ApiError(CONFLICT, str(kept)) from None
         return done
     raise _changed()
+
+
+async def _lost(call: Call) -> bool:
+    """Whether automations of this instance belong to an export that has no file."""
+    name = call.request.route_params["name"]
+    state = await call.services.tenant_state.take()
+    live = (each for one in state.coverage for exporters in one.exporters.values() for each in exporters)
+    return any(each.owner == "ours" and each.export == name for each in live)
+
+
+async def _end(call: Call) -> None:
+    try:
+        await call.services.exports.end(call.request.route_params["name"], reason=f"through the API by {call.actor}")
+    except ExportConflict:
+        raise _changed() from None
+    except KeptAsIs as kept:
+        raise ApiError(CONFLICT, str(kept)) from None
 
 
 async def validate_export(call: Call) -> func.HttpResponse:

@@ -12,7 +12,8 @@ from shared.exports.event_sources import EVENT_SOURCES, KINDS
 from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
-from shared.web.openapi_examples import EXAMPLES, EXPORT_YAML, JOBS, problem_example
+from shared.web.authorization import APPROVE
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, EXPORT_YAML, JOBS, problem_example
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
 
@@ -84,6 +85,11 @@ _SHAPES = {
         returns=("Location", "Retry-After"),
     ),
     "list_jobs": _Shape("List jobs, newest first", {200: ("JobList",)}),
+    "approve_plan": _Shape(
+        "Approve the plan of a run", {201: ("ApprovalBody",)},
+        (problems.BAD_REQUEST, problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
+        takes="approval",
+    ),
     "get_coverage": _Shape(
         "What each subscription exports, and whether that suffices", {200: ("CoverageList", "StatusList")},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
@@ -239,7 +245,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": shape.summary,
-        "description": f"Needs the app role `{operation.role}` under Entra.",
+        "description": f"Needs the app role `{operation.role}` under Entra."
+        + (" No function key bears it." if operation.role == APPROVE else ""),
         "parameters": [
             *_path_parameters(operation),
             *map(_parameter, (*operation.query, "api-version", *shape.headers)),
@@ -314,6 +321,9 @@ def _request_body(takes: str) -> dict[str, Any]:
             "required": False,
             "content": {"application/json": {"schema": schema, "example": EXAMPLES[_JSON_BODIES[takes]]}},
         }
+    if takes == "approval":
+        schema = {"$ref": _REF.format(model="ApprovalRequest")}
+        return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
     # A text to be judged may be anything; one to be stored must be an export.
     schema = {"$ref": _REF.format(model="ExportConfig")} if takes == "export" else {}
     return {

@@ -55,6 +55,7 @@ async def plan_changes(call: Call) -> func.HttpResponse:
         exports=asked.get("exports"),
         causes=[Cause(cause) for cause in asked.get("causes", ())],
         propose=proposed,
+        keep=False,
     )
     try:
         report = await call.services.reconciler.plan(request)

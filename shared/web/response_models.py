@@ -116,14 +116,21 @@ class PlanRequest(_Scoped):
     kind: Literal["plan"]
     exports: list[_Name] = _some("Only these exports.")
     causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
+    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
+    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
 
 
 class ReconcileRequest(_Scoped):
-    """Make every live export equal to its file now, whatever RECONCILE_MODE says; the guards hold."""
+    """Make every live export equal to its file now; the guards hold, and raising them needs Exports.Approve too.
+
+    Under RECONCILE_MODE=approve it carries out a plan that is approved, and nothing else.
+    """
 
     kind: Literal["reconcile"]
     exports: list[_Name] = _some("Only these exports.")
     causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
+    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
+    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
 
 
 class PreviewRequest(_Scoped):
@@ -313,11 +320,29 @@ class DeadLetterList(_Body):
     continuation: str
 
 
+class ApprovalRequest(_Body):
+    """The run whose plan was reviewed."""
+
+    run_id: str = Field(pattern=r"^20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}$")
+
+
+class ApprovalBody(_Body):
+    """An approval: of which plan, by whom, and until when a run may carry it out."""
+
+    run_id: str
+    fingerprint: str
+    by: str
+    at: datetime
+    expires: datetime
+
+
 class Run(_Body):
     """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations.
 
     `outcome` is Succeeded, Partial, Failed, Blocked, Skipped, Running (also of a run that was killed) or Unreadable,
     with the reason.  `release` wrote the report, `writer` names who writes for the instance, `storeNumber` the files.
+    `waiting`: its changes wait for an approval; `approvedBy` and `approvedAt` tell of the one that it carried out.
+    `fingerprint` stands for all that its plan would write, `written` says it in words.
     """
 
     run_id: str
@@ -344,6 +369,12 @@ class Run(_Body):
     tenants: dict[str, dict[str, int]]
     counts: dict[str, int]
     requests: dict[str, int]
+    asked: dict[str, Any] = {}
+    fingerprint: str = ""
+    waiting: bool = False
+    approved_by: str = ""
+    approved_at: str = ""
+    written: list[dict[str, Any]] = []
 
 
 class RunReport(Run):
@@ -463,6 +494,6 @@ class Readiness(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, PlanQuestion, PlanAnswer,
-    ImportQuestion, ImportAnswer,
+    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody,
+    PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

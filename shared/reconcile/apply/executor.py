@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
+from shared.clock import Clock
 from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
+from shared.reconcile.arm.automation_contract import writable
 from shared.reconcile.arm.error_explanations import Refusal, explain
 from shared.reconcile.destinations.event_hub_keys import Destinations
+from shared.reconcile.destinations.registration import not_registered
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import decide
-from shared.reconcile.plan.provenance_tags import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
+from shared.reconcile.plan.provenance_tags import MARK_TAGS, Writer, digest, mark_tags, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,12 @@ READ_BACK_PAUSES = (0, 1, 3)
 REGISTRATION_PAUSES = (5, 10, 15, 30)
 ROUNDS = 3
 PRECONDITION_FAILED = 412
+_CHANGING = "it changes while it is written, or is there although reads do not show it yet; the next run looks again"
+_NOT_AS_REVIEWED = "it changed after the plan was made; make a new plan"
+_REPLACED = (
+    "reads showed nothing there, yet Azure says that this write replaced something: see in the subscription's activity "
+    "log who made it, and whether its filters and destination are still needed"
+)
 
 
 class Status(StrEnum):
@@ -74,7 +84,8 @@ class Outcome:
 class Apply:
     """One application of a plan.
 
-    `outcomes` is right at every moment, so that a run that is cancelled can still say how far it came.
+    `outcomes` is right at every moment, so that a run that is cancelled can still say how far it came.  With `binding`
+    an automation that is no longer as the plan saw it is left alone: what was reviewed is done, and nothing else.
     """
 
     def __init__(
@@ -85,8 +96,10 @@ class Apply:
         *,
         writer: Writer | None = None,
         pause: Callable[[float], Awaitable[None]],
+        now: Callable[[], datetime] | None = None,
         concurrency: int,
         register_provider: bool = False,
+        binding: bool = False,
         progress: Callable[[Outcome], None] | None = None,
     ) -> None:
         self._arm = arm
@@ -94,8 +107,10 @@ class Apply:
         self._instance_id = instance_id
         self._writer = writer or Writer()
         self._pause = pause
+        self._now = now or Clock().now
         self._concurrency = concurrency
         self._register_provider = register_provider
+        self._binding = binding
         self._progress = progress
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
 
@@ -187,7 +202,7 @@ class Apply:
                 sent = True  # a repeated PUT meets its own first try, so this may have been us
                 continue
             return outcome
-        return self._outcome(item, Status.UNCONFIRMED, "it changes while it is written; the next run looks again")
+        return self._outcome(item, Status.UNCONFIRMED, _CHANGING)
 
     async def _put(self, item: Item, live: Live | None, *, sent: bool) -> Outcome:
         desired = item.desired
@@ -199,16 +214,21 @@ class Apply:
         if now.action not in WRITES:
             done = sent and now.action is Action.UNCHANGED
             return self._outcome(item, DONE[item.action] if done else _LEFT_ALONE[now.action], now.reason)
+        if self._binding and (now.action, now.changes) != (item.action, item.changes):
+            return self._outcome(item, Status.NOT_REACHED, _NOT_AS_REVIEWED)
         if live is None and (refusal := await self._group(desired)):
             return self._outcome(item, Status.BLOCKED, refusal)
         marked = merge(live, desired.body)
-        marked["tags"] = _without(marked["tags"], MARK_TAGS) | self._marks(desired, live)
-        body = self._destinations.seal(desired.export, marked)
+        marked["tags"] = _without(marked["tags"], MARK_TAGS) | self._marks(desired, live, item.cause)
+        body = writable(self._destinations.seal(desired.export, marked))
         if refusal := await self._arm.validate(desired.id, body, desired.tenant_id):
             return self._outcome(item, Status.FAILED, f"Azure calls the body invalid: {refusal}")
         self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
-        await self._arm.put(item.id, body, live.etag if live else "", desired.tenant_id)
-        return await self._read_back(item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body)))
+        was_there = await self._arm.put(item.id, body, live.etag if live else None, desired.tenant_id)
+        outcome = await self._read_back(
+            item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body))
+        )
+        return replace(outcome, reason=_REPLACED) if live is None and was_there and not outcome.reason else outcome
 
     def _others(self, live: Live, item: Item) -> str:
         """Why an automation is left to another app, or to a later state of the store; empty when it is not."""
@@ -223,12 +243,11 @@ class Apply:
             return "it was written from a later state of the store of export files"
         return ""
 
-    def _marks(self, desired: Desired, live: Live | None) -> dict[str, str]:
-        """The marks of a write; a part of a body leaves the digest of what was written whole before."""
-        if not desired.partial:
-            return mark_tags(self._writer, digest(desired.body))
-        before = tag(live.tags, APPLIED_TAG) if live else ""
-        return mark_tags(self._writer, "") | ({APPLIED_TAG: before} if before else {})
+    def _marks(self, desired: Desired, live: Live | None, cause: Cause | None = None) -> dict[str, str]:
+        """The marks of a write; a part of a body leaves what is known of the body that was written whole before."""
+        applied = "" if desired.partial else digest(desired.body)
+        before = live.tags if live else {}
+        return mark_tags(self._writer, applied, before, self._now(), let_through=cause is Cause.RELEASE)
 
     async def _retag(self, item: Item, live: Live | None) -> Outcome:
         """Write tags and nothing else."""
@@ -285,10 +304,7 @@ class Apply:
     async def _registered(self, subscription_id: str) -> str:
         """Register Microsoft.Security where that is allowed; returns why it is not registered."""
         if not self._register_provider:
-            return (
-                "Microsoft.Security is not registered in the subscription: run `az provider register --namespace "
-                f"Microsoft.Security --subscription {subscription_id}`, or set REGISTER_PROVIDER to true"
-            )
+            return not_registered(subscription_id)
         if await self._arm.register(subscription_id):
             return ""
         for pause in REGISTRATION_PAUSES:

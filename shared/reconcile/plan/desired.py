@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, one_scope_each
 from shared.reconcile.model import Desired, ResourceId, Subscription
+from shared.reconcile.plan.model import Rollout
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
@@ -86,6 +88,19 @@ def _desired(template: _Template, subscription: Subscription, destination: Prepa
         tenant_id=config.destination.tenant_id or "",
         number=number,
     )
+
+
+def rollouts(configs: Iterable[ExportConfig], prepared: Mapping[str, Prepared]) -> dict[str, Rollout]:
+    """The exports that reach their management groups one after another, by name."""
+    return {
+        config.name: Rollout(
+            config.rollout.management_groups,
+            timedelta(hours=config.rollout.wait_hours),
+            prepared.get(config.name, Prepared()).blocked,
+        )
+        for config in configs
+        if config.rollout is not None
+    }
 
 
 def oversized(configs: Iterable[ExportConfig], instance_id: str) -> dict[str, str]:

@@ -11,17 +11,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
-from shared.reconcile.plan.automation_diff import Change, diff, same_location
-from shared.reconcile.plan.change_limits import Guards, block, hold_back
-from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.automation_diff import (
+    Change,
+    destination_in_words,
+    diff,
+    same_location,
+    sources_in_words,
+)
+from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
+from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.rollout import Found, hold_groups
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEY = f"tags.{FINGERPRINT_TAG}"
 _HELD_RELEASE = (
     "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
@@ -39,11 +48,13 @@ _SEVERAL_SCOPES_ADOPTED = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a plan is made under: the guards, who writes, and the causes that the run names."""
+    """What a plan is made under: guards, who writes, the causes that the run names, what was done today, the time."""
 
     guards: Guards = field(default_factory=Guards)
     writer: Writer = field(default_factory=Writer)
     causes: Collection[Cause] = ()
+    done: Done = field(default_factory=Done)
+    now: datetime = _LONG_AGO
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -87,10 +98,7 @@ def _decided(
             return kept
         desired = _successor(desired, live, instance_id)
     there = live.get(desired.id.key)
-    item = decide(desired, there, instance_id)
-    if item is not None and there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
-        return _held_back(item, there)
-    return item
+    return decide(desired, there, instance_id)
 
 
 def _kept_together(
@@ -195,6 +203,9 @@ def make_plan(
         item = _decided(desired, live, instance_id, terms, owned_here)
         if item is None:
             continue
+        waits = item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes and not item.retag
+        if waits and item.id.key in live and desired.export not in declaration.rollouts:
+            item = _held_back(item, live[item.id.key])
         item = _unless_read_only(item, subscriptions.get(item.id.key[0]))
         key = item.id.key
         if key in items and items[key] != item:
@@ -205,18 +216,40 @@ def make_plan(
     for key, automation in live.items():
         if key not in items:
             items[key] = _undeclared(automation, declaration, placed, subscriptions, instance_id)
-    if chosen:
-        items = {key: item for key, item in items.items() if chosen(item)}
+    found = Found(subscriptions, live, instance_id, terms.now, "; ".join(inventory.reasons), terms.causes)
+    turns = hold_groups(items, declaration.rollouts, found, _held_back)
     if not inventory.complete:
         block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
-    held = hold_back(items, terms.guards, owned_count)
+    held = hold_back(items, terms.guards, owned_count, terms.done)
+    if chosen:  # only now: many narrowed runs may do no more than one whole run
+        items = {key: item for key, item in items.items() if chosen(item)}
+        held = tuple(each for each in held if any(item.reason == each for item in items.values()))
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     ordered = tuple(items[key] for key in sorted(items))
+    findings = (*declaration.findings, *turns.standing)
+    warnings = (*declaration.warnings, *turns.warnings)
     return Plan(
-        ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold, findings=declaration.findings
+        ordered,
+        tuple(inventory.reasons),
+        held,
+        warnings,
+        stands.hold,
+        _in_words(ordered),
+        findings,
     )
+
+
+def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
+    """What the items write and where to, once for all automations of an export that do the same."""
+    counted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+    for item in items:
+        if item.action in WRITES and (desired := item.desired) is not None:
+            where = destination_in_words(desired.body)
+            there = f"{where} in tenant {desired.tenant_id}" if desired.tenant_id else where
+            counted[item.export, there, sources_in_words(desired.body)] += 1
+    return tuple(Written(*words, number) for words, number in sorted(counted.items()))
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:

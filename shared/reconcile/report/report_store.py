@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.azure.storage_time import storage_time
+from shared.reconcile.plan.change_limits import WINDOW, Done
+from shared.reconcile.report.approvals import FOLDER as APPROVALS
 from shared.reconcile.report.run_report import Report
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 LATEST_BLOB = "latest.json"
+DAY_BLOB = "changes-of-a-day.json"
 UNREADABLE = "Unreadable"
 RUN_ID = re.compile("20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}", re.ASCII)
 
@@ -28,10 +31,11 @@ _MEMBERS: Mapping[str, Any] = {
     "outcome": "", "reason": "", "complete": False, "incompleteBecause": [], "guards": [], "warnings": [],
     "findings": [], "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {},
     "items": [], "release": "", "writer": "", "storeNumber": 0,
+    "asked": {}, "fingerprint": "", "waiting": False, "approvedBy": "", "approvedAt": "", "written": [],
 }  # fmt: skip
-_ADDED = frozenset(
-    {"findings", "release", "writer", "storeNumber", "warnings", "tenants", "requests"}
-)  # since the first reports
+_ADDED = frozenset({"findings", "release", "writer", "storeNumber", "warnings", "tenants", "requests"}) | {
+    "asked", "fingerprint", "waiting", "approvedBy", "approvedAt", "written",
+}  # fmt: skip  # since the first reports
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,29 @@ class Reports:
             return Baseline(trouble="this baseline does not say how many subscriptions were seen")
         return Baseline(int(seen), int(number))
 
+    async def done(self, now: datetime) -> tuple[Done, str]:
+        """What runs of the last 24 hours deleted and repaired; and why that is not known, where it can't be read."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            stream = await self._container.download_blob(DAY_BLOB)
+            document = stored_format.read_object("changes of a day", await stream.readall())
+            deletes, repairs = (_moments(document.get(name)) for name in ("deletes", "repairs"))
+        except ResourceNotFoundError as error:
+            if error.error_code == "ContainerNotFound":  # type: ignore[attr-defined] # storage adds it to every error
+                raise
+            return Done(), ""
+        except stored_format.KeptAsIs as kept:
+            return Done(), str(kept)
+        return Done(deletes, repairs).since(now - WINDOW), ""
+
+    async def note_done(self, done: Done) -> None:
+        """Keep what was done within a day; only a run that holds the lease does so."""
+        document: dict[str, Any] = stored_format.stamp("changes of a day")
+        for name, moments in (("deletes", done.deletes), ("repairs", done.repairs)):
+            document[name] = {key: moment.isoformat() for key, moment in moments.items()}
+        await self._container.upload_blob(DAY_BLOB, json.dumps(document), overwrite=True)
+
     async def read(self, run_id: str) -> dict[str, Any] | None:
         """A run's report, or None; one that can't be read whole is shown as far as it can be, with the reason."""
         from azure.core.exceptions import ResourceNotFoundError
@@ -115,8 +142,9 @@ class Reports:
         return found[:limit]
 
     async def expire(self) -> int:
-        """Delete reports that were written longer ago than the retention, by the storage's time; gives how many.
+        """Delete reports and approvals that were written longer ago than the retention; gives how many reports.
 
+        The time is the storage's.
         Nothing else in the container is touched, whatever its name.
         """
         oldest = await self._now(self._container) - self._retention
@@ -127,6 +155,9 @@ class Reports:
             if _NAME.fullmatch(blob.name) and blob.last_modified < oldest:
                 await self._container.delete_blob(blob.name)
                 expired += 1
+        async for blob in self._container.list_blobs(name_starts_with=APPROVALS):
+            if blob.last_modified < oldest:
+                await self._container.delete_blob(blob.name)
         return expired
 
 
@@ -168,6 +199,18 @@ def _is_like(value: Any, example: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _moments(value: Any) -> dict[str, datetime]:
+    """Moments by digest.
+
+    Raises:
+        stored_format.KeptAsIs: these are none.
+    """
+    try:
+        return {str(key): datetime.fromisoformat(moment).astimezone(UTC) for key, moment in dict(value).items()}
+    except (TypeError, ValueError):
+        raise stored_format.KeptAsIs(f"{DAY_BLOB} does not say what was done within a day: remove it") from None
 
 
 def _is_moment(text: str) -> bool:

@@ -13,7 +13,7 @@ from shared import __version__, stored_format
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.model import Action, Plan
-from shared.reconcile.plan.saved_plan import item_as_dict
+from shared.reconcile.plan.saved_plan import fingerprint, item_as_dict
 
 NO_PLAN = Plan(())
 RUNS_TABLE = "DefenderExportRuns_CL"
@@ -49,6 +49,9 @@ class Report:
 
     `running` until it ends: a report that stays so is of a run that was killed.  `saw_all` says that discovery was
     complete, `store_number` is the number of the store that was read, `writer` names who writes for this instance here.
+    `asked` is what the run was narrowed to and let through, JSON-ready, so that a plan that is approved can be made
+    again.  `waiting` says that its changes wait for an approval; `approved_by` and `approved_at` tell of the one that
+    this run carries out.
     """
 
     run_id: str
@@ -69,6 +72,10 @@ class Report:
     saw_all: bool = False
     store_number: int = 0
     writer: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    waiting: bool = False
+    approved_by: str = ""
+    approved_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -102,6 +109,8 @@ class Report:
             return "Skipped"
         if self.failure:
             return "Failed"
+        if self.waiting:
+            return "Partial"
         doubts = self.unreadable or self.plan.reasons or self.plan.findings
         if doubts or any(outcome.status in _INCOMPLETE for outcome in self.outcomes):
             return "Partial"
@@ -119,7 +128,9 @@ class Report:
             return "it has not ended; a run that was killed stays so"
         if self.outcome == "Succeeded":
             return ""
-        return "; ".join([*self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left])
+        waits = f"{len(self.plan.writes)} changes wait for approval: `defender-export approve {self.run_id}`"
+        told = [waits] if self.waiting else []
+        return "; ".join([*told, *self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left])
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready data; automations that need nothing are only counted."""
@@ -157,6 +168,12 @@ class Report:
             "tenants": self._tenants(),
             "counts": self.counts,
             "requests": dict(self.requests),
+            "asked": dict(self.asked),
+            "fingerprint": fingerprint(self.plan) if self.plan.writes else "",
+            "waiting": self.waiting,
+            "approvedBy": self.approved_by,
+            "approvedAt": self.approved_at.isoformat() if self.approved_at else "",
+            "written": [words._asdict() for words in self.plan.written],
             "items": items,
         }
 
@@ -165,12 +182,12 @@ class Report:
         problems = [
             {"id": str(outcome.id), "export": outcome.export, "status": outcome.status.value, "reason": outcome.reason}
             for outcome in self.outcomes
-            if outcome.status in _INCOMPLETE
+            if outcome.status in _INCOMPLETE or (outcome.reason and outcome.status is Status.CREATED)
         ]
         problems += [
             {"id": str(item.id), "export": item.export, "status": "blocked", "reason": item.reason}
             for item in self.plan.items
-            if item.action is Action.BLOCKED
+            if item.action is Action.BLOCKED and not item.waits
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
         return {
@@ -194,6 +211,8 @@ class Report:
             "Guard": "; ".join(self.plan.guards),
             "Problems": problems[:MAX_PROBLEMS],
             "ReportName": self.name,
+            "ApprovedBy": self.approved_by,
+            "ApprovedTime": self.approved_at.isoformat() if self.approved_at else None,
             "Release": __version__,
         }
 

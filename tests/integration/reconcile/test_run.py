@@ -364,8 +364,10 @@ class TestRegistration:
         self, here: World, unregistered: str
     ) -> None:
         await here.put("soc")
+        planned = await here.plan()
         report = await here.apply()
-        (blocked,) = [outcome for outcome in report.outcomes if outcome.status is Status.BLOCKED]
+        (blocked,) = [item for item in report.plan.items if item.action is Action.BLOCKED]
+        assert [item for item in planned.plan.items if item.action is Action.BLOCKED] == [blocked]
         assert f"az provider register --namespace Microsoft.Security --subscription {unregistered}" in blocked.reason
         assert report.counts["Created"] == SIZE - 1
 

@@ -141,6 +141,7 @@ def test_pushing_without_a_store_says_what_to_set(
     assert "AzureWebJobsStorage__blobServiceUri" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_help_imports_no_model_and_no_sdk() -> None:
     code = (
         "import sys, contextlib, io\n"
@@ -152,6 +153,7 @@ def test_help_imports_no_model_and_no_sdk() -> None:
     assert shown.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_500_files_are_validated_in_no_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample = (
         (ROOT / "exports" / "sql-findings-to-workspace.yaml")
