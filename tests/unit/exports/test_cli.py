@@ -130,7 +130,7 @@ def test_nothing_is_pushed_when_a_file_is_invalid_or_a_test_fails(
     broken: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "c.yaml").write_text(broken)
-    assert main(["push", str(folder)]) == 1
+    assert main(["push", str(folder)]) == 2
     assert "nothing was pushed" in capsys.readouterr().err
 
 
@@ -139,7 +139,7 @@ def test_pushing_without_a_store_says_what_to_set(
 ) -> None:
     for name in ("AzureWebJobsStorage", "AzureWebJobsStorage__blobServiceUri"):
         monkeypatch.delenv(name, raising=False)
-    assert main(["push", str(folder)]) == 1
+    assert main(["push", str(folder)]) == 2
     assert "AzureWebJobsStorage__blobServiceUri" in capsys.readouterr().err
 
 
