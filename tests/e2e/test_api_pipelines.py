@@ -22,7 +22,7 @@ PIPELINES = ROOT / "docs" / "pipelines"
 SOUND = "managementGroups: [contoso-prod-corp]"
 RECORD = """#!/bin/sh
 printf '%s\\n' "$@" > "$RECORDS/{name}.arguments"
-for argument; do test -f "$argument" && cp "$argument" "$RECORDS/{name}.file"; done
+for argument; do if test -f "$argument"; then cp "$argument" "$RECORDS/{name}.file"; fi; done
 {more}
 """
 

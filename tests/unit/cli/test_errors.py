@@ -152,5 +152,5 @@ def test_a_signal_ends_a_command_in_one_word(folder: Path, number: signal.Signal
     with waits.open("w"):  # it has begun to read
         time.sleep(0.1)
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert (err, process.returncode) == (f"{told}\n", 128 + number)

@@ -130,7 +130,7 @@ def test_nothing_is_pushed_when_a_file_is_invalid_or_a_test_fails(
     broken: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "c.yaml").write_text(broken)
-    assert main(["push", str(folder)]) == 2
+    assert main(["push", str(folder)]) == 1
     assert "nothing was pushed" in capsys.readouterr().err
 
 
