@@ -230,6 +230,14 @@ class Settings:
         _integer(0, 100_000),
         section="Reconcile",
     )
+    delete_grace_hours: int = _setting(
+        "DELETE_GRACE_HOURS",
+        "24",
+        "Hours for which an automation stays in a subscription that left its export's scope; two complete runs at "
+        "least.",
+        _integer(0, 8760),
+        section="Reconcile",
+    )
     max_change_percent: int = _setting(
         "MAX_CHANGE_PERCENT",
         "20",

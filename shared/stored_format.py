@@ -50,6 +50,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("baseline", 1, strict=False),
         StoredFormat("changes of a day", 1, strict=False),
         StoredFormat("approval", 1, strict=True),
+        StoredFormat("left scopes", 1, strict=False),
         StoredFormat("freshness answer", 1, strict=False),
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),

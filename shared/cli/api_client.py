@@ -16,6 +16,8 @@ from shared.cli.exit_codes import UsageError
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from shared.exports.model import ExportConfig
+
 _TIMEOUT_SECONDS = 240  # the front end of Azure Functions cuts a request after 230
 _WAIT_SECONDS = "20"
 _TRIES = 3
@@ -95,6 +97,7 @@ class ApiClient:
     """The HTTP API of a running app; a target of `push` as well."""
 
     def __init__(self, base: str, web: ClientSession) -> None:
+        self.beside: dict[str, ExportConfig | None] = {}
         self._base = base
         self._web = web
 

@@ -19,13 +19,19 @@ from shared.cli.exports import add_paths, check_files, print_failures, print_fin
 from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
+    from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
     from shared.exports.validation import Checked
     from shared.reconcile.report.report_store import Reports
 
 
 class PushTarget(Protocol):
-    """Where `push` puts files: the store itself, or something that stands in front of it."""
+    """Where `push` puts files: the store itself, or something that stands in front of it.
+
+    `beside` has what is put or deleted (None) in the same turn, as far as the target can take it into account.
+    """
+
+    beside: dict[str, ExportConfig | None]
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """The stored text and its ETag; None when there is no export of this name."""
@@ -75,10 +81,12 @@ def _push(arguments: argparse.Namespace) -> int:
 
 async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namespace) -> int:
     async with _target(arguments) as target:
+        pushed = {file.config.name for file in checked if file.config}
+        if arguments.prune:
+            target.beside |= dict.fromkeys(set(await target.names()) - pushed)
         code = await push_files(checked, target, dry_run=arguments.dry_run)
         if code or not arguments.prune:
             return code
-        pushed = {file.config.name for file in checked if file.config}
         return await prune(pushed, target, confirm=_confirm(arguments), dry_run=arguments.dry_run)
 
 
@@ -126,6 +134,7 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
     """
     from shared.exports.export_blobs import ExportConflict
 
+    target.beside |= {file.config.name: file.config for file in checked if file.config}
     if not await _all_taken(checked, target):
         print("nothing was pushed")
         return 1
@@ -182,6 +191,7 @@ class StoreTarget:
     """The store as a target of `push`."""
 
     def __init__(self, store: ExportStore, reports: Reports | None = None, by: str = "") -> None:
+        self.beside: dict[str, ExportConfig | None] = {}
         self._store = store
         self._by = by
         self._reports = reports
@@ -195,9 +205,11 @@ class StoreTarget:
             return str(report["release"]) if report else ""
         return __version__  # no app has run yet
 
-    async def refusal(self, name: str, text: bytes) -> str:  # noqa: ARG002 - the app takes a version on in its next run
+    async def refusal(self, name: str, text: bytes) -> str:
         """See `PushTarget`."""
-        return ""
+        from shared.exports.diagnostics import errors
+
+        return "; ".join(map(str, errors((await self._store.check(name, text, self.beside)).findings)))
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """See `PushTarget`."""
@@ -211,7 +223,10 @@ class StoreTarget:
 
     async def write(self, name: str, text: bytes, etag: str | None) -> None:
         """See `PushTarget`."""
-        await self._store.put(name, text, if_match=etag, if_none_match=None if etag else "*", accept=False, by=self._by)
+        absent = None if etag else "*"
+        await self._store.put(
+            name, text, if_match=etag, if_none_match=absent, accept=False, beside=self.beside, by=self._by
+        )
 
     async def names(self) -> dict[str, str]:
         """See `PushTarget`."""

@@ -1,7 +1,8 @@
 """`plan`, `apply`, `approve` and `status`: what reconcile would do, do it, let it through, and what the last runs did.
 
 Exit codes: 0 all well, 1 an error or a run that did not fully succeed, 2 wrong usage; `plan --detailed-exitcode` ends
-with 0 when there is nothing to do, 1 on an error, and 2 when there are changes.
+with 0 when there is nothing to do and all is in force, 2 when there are changes and nothing else, and 1 whenever
+something is incomplete, blocked, unreadable, unknown or not judged, also beside changes.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def register(commands: Commands) -> None:
     plan.add_argument(
         "--keep", action="store_true", help="leave a report, for `approve`; else nothing is written anywhere"
     )
-    plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
+    plan.add_argument(
+        "--detailed-exitcode", action="store_true", help="0 all in force, 1 not all well, 2 changes alone"
+    )
     plan.set_defaults(run=_plan_files)
 
     apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
@@ -147,7 +150,9 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
         proposals.append(propose(stored, arguments.files, prune=arguments.prune))
         return proposals[0].loaded
 
-    request = replace(_request(arguments), keep=arguments.keep)
+    # A plan that is kept is reviewed before it is carried out, so that nothing in it waits for a grace.
+    request = _request(arguments, waive_grace=bool(arguments.out or arguments.keep))
+    request = replace(request, keep=arguments.keep)
     if arguments.files is not None:
         request = replace(request, propose=proposed)
     report = await services.reconciler.plan(request)
@@ -157,9 +162,14 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     print(formed(report, proposals[0] if proposals else None, _wish(arguments)))
     if arguments.keep and arguments.output == "text" and report.plan.writes:
         print(f"Run {report.run_id}; where RECONCILE_MODE is approve: `defender-export approve {report.run_id}`.")
-    if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
-        return CHANGES
-    return 0
+    return detailed_exit_code(report) if arguments.detailed_exitcode else 0
+
+
+def detailed_exit_code(report: Report) -> int:
+    """0 nothing to do and all in force, 2 changes and nothing else, 1 whenever anything else is the matter."""
+    if report.in_doubt:
+        return 1
+    return CHANGES if report.outcome != "Succeeded" else 0
 
 
 def _wish(arguments: argparse.Namespace) -> Wish:
@@ -198,7 +208,13 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
             if proposed.plan.writes and not _confirmed(proposed):
                 return 1
             reviewed = proposed.plan
-        request = _request(arguments, reviewed=reviewed, planned=planned, progress=lambda _: progress.step())
+        request = _request(
+            arguments,
+            reviewed=reviewed,
+            planned=planned,
+            progress=lambda _: progress.step(),
+            waive_grace=arguments.document is not None,
+        )
         with progress:
             report = await services.reconciler.apply(request)
     except StalePlan as stale:
@@ -265,6 +281,7 @@ def _ended(report: Report, arguments: argparse.Namespace) -> str:
         return f"{report.outcome}: {report.skipped}"
     lines = run_outcomes.every(report) if arguments.full else run_outcomes.unfinished(report)
     counts = ", ".join(f"{number:,} {name.lower()}" for name, number in report.counts.items() if number)
+    lines += run_outcomes.not_in_force(report)
     return "\n".join([*lines, f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})"])
 
 
@@ -293,6 +310,7 @@ def _request(
     reviewed: Plan | None = None,
     planned: Callable[[Report], None] | None = None,
     progress: Callable[[Outcome], None] | None = None,
+    waive_grace: bool = False,
 ) -> Any:
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.run import Request
@@ -308,6 +326,7 @@ def _request(
         guards=_guards(arguments),
         accept_fewer=arguments.accept_fewer,
         progress=progress,
+        waive_grace=waive_grace,
     )
 
 

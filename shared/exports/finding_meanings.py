@@ -82,6 +82,18 @@ OTHERS: Final[Mapping[str, Meaning]] = {
     "too-large": Meaning("error", "the file or the automation exceeds its limit"),
     "blank-key": Meaning("error", "a key without a value"),
     "empty-list": Meaning("error", "a list or mapping of the scope without entries"),
+    "still-declared": Meaning(
+        "error",
+        "`renamedFrom` names an export that still has a file; a warning where one file is put",
+    ),
+    "two-heirs": Meaning(
+        "error",
+        "two files name the same former name",
+    ),
+    "failing-test": Meaning(
+        "error",
+        "one of the file's own tests fails, where a file is put",
+    ),
     "not-json": Meaning("error", "a text that is sent as JSON and is none"),
     "dot-segment": Meaning("error", "a name or id with a part that is `.` or `..`"),
     "bad-tag": Meaning("error", "a tag that Azure refuses: two casings of one name, a reserved prefix"),

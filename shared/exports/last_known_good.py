@@ -112,7 +112,7 @@ class ExportsInForce:
 
         async def load(name: str, blob: Any) -> tuple[LoadedExport | None, Problem | None]:
             async with gate:
-                # Where a record of its delete is left, the version before it is not in force any more.
+                # What was taken on before a delete stays deleted, whatever is put under its name later.
                 return await self._load(name, blob, None if name in deleted else accepted.get(name), store)
 
         async def record(name: str) -> tuple[str, str | Problem | None]:

@@ -642,6 +642,9 @@ class ExportConfig(_Part):
 
     version: Literal[1] = Field(description="The version of this format.")
     name: ExportName = Field(description="The export's identity; also its file name in the store.")
+    renamed_from: ExportName | None = Field(
+        None, description="The export's former name: its automations move to this one, and go once it is in force."
+    )
     description: Annotated[str, Field(max_length=_MAX_DESCRIPTION)] | None = Field(
         None, description="Shown on the automation."
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,12 @@ from shared.exports.export_blobs import (
 )
 from shared.exports.last_known_good import BY, TOMBSTONE_MEMBERS, ExportsInForce, LoadedExports
 from shared.exports.store_number import StoreNumber, about_version
-from shared.exports.validation import check_version
+from shared.exports.validation import Checked, check_beside, check_version, failing_tests
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
+
+    from shared.exports.model import ExportConfig
 
 
 @dataclass(frozen=True)
@@ -89,18 +91,20 @@ class ExportStore:
         if_none_match: str | None = None,
         accept: bool = True,
         by: str = "",
+        beside: Mapping[str, ExportConfig | None] | None = None,
     ) -> str:
         """Store a new version after all checks, and return its ETag; `if_none_match="*"` only creates.
 
-        With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.  `by`
-        is who puts it, kept beside the version.
+        With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.
+        `beside` has what is put or deleted (None) in the same turn, for the check of the set.  `by` is who puts it,
+        kept beside the version.
 
         Raises:
             InvalidExport: the text is no valid export, or its name is another one.
             ExportConflict: the stored version is not `if_match`, or exists despite `if_none_match`.
             shared.stored_format.KeptAsIs: the store's number can't be read, so that nothing may be written.
         """
-        checked = check_version(name, text)
+        checked = await self.check(name, text, beside or {})
         if not checked.valid:
             raise InvalidExport(checked.findings)
         data = text.encode() if isinstance(text, str) else text
@@ -113,6 +117,23 @@ class ExportStore:
         if accept:
             await self._blobs.upload(ACCEPTED, name, data, metadata={**about, "etag": etag.strip('"')})
         return etag
+
+    async def check(
+        self, name: str, text: str | bytes, beside: Mapping[str, ExportConfig | None] | None = None
+    ) -> Checked:
+        """All checks of `text` as the new version of `name`: the file, its own tests, and the set that it joins."""
+        return await self.check_beside(name, check_version(name, text), beside)
+
+    async def check_beside(
+        self, name: str, checked: Checked, beside: Mapping[str, ExportConfig | None] | None = None
+    ) -> Checked:
+        """A version that was checked alone, with the findings of its own tests and of the set that it joins."""
+        if checked.config is None or not checked.valid:
+            return checked
+        stored = {each.name: each.config for each in (await self.load_all()).exports}
+        others = {one: config for one, config in (stored | dict(beside or {})).items() if config and one != name}
+        found = [*failing_tests(checked.config, name), *check_beside(name, checked.config, others)]
+        return replace(checked, findings=(*checked.findings, *found))
 
     async def delete(self, name: str, *, if_match: str | None = None, reason: str = "", by: str = "") -> None:
         """Take an export out of the store, its accepted version too, and leave a record of it.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, errors, limit
-from shared.exports.file_tests import run_tests
 from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGIONS
 from shared.exports.linter import CODES, lint_sources
 from shared.exports.source_map import SourceMap
@@ -59,36 +58,18 @@ def check_text(text: str | bytes, source: str = "<text>") -> Checked:
 
 
 def check_version(name: str, text: str | bytes) -> Checked:
-    """The checks of `text` as the version of export `name`: those of the file, its own tests, and its name."""
+    """The checks of `text` as the version of export `name`: those of the file, and that its name is this one."""
     checked = check_text(text, name)
-    if checked.config is None:
+    if checked.config is None or checked.config.name == name:
         return checked
-    found = [*_failed_tests(checked.config, name)]
-    if checked.config.name != name:
-        found.append(
-            Diagnostic(
-                "name-mismatch",
-                "error",
-                f"{name}: name",
-                f"the file says {checked.config.name!r} but is stored as {name!r}.",
-                "A name is an export's identity: store it under its own.",
-            )
-        )
-    return replace(checked, findings=(*checked.findings, *found)) if found else checked
-
-
-def _failed_tests(config: ExportConfig, name: str) -> Iterator[Diagnostic]:
-    """The file's own tests that fail; what is in their records is not quoted."""
-    for outcome in run_tests(config):
-        if not outcome.passed:
-            wanted, found = ("exported", "not exported") if outcome.expected else ("not exported", "exported")
-            yield Diagnostic(
-                "test-failed",
-                "error",
-                f"{name}: {outcome.label}",
-                f"the file says that this record is {wanted}, and it is {found}.",
-                "Mend the filter or the test; `defender-export test` says why.",
-            )
+    finding = Diagnostic(
+        "name-mismatch",
+        "error",
+        f"{name}: name",
+        f"the file says {checked.config.name!r} but is stored as {name!r}.",
+        "A name is an export's identity: store it under its own.",
+    )
+    return Checked(checked.source, checked.text, checked.config, (*checked.findings, finding))
 
 
 def check_config(config: ExportConfig, source: str = "<text>", document: Document | None = None) -> list[Diagnostic]:
@@ -232,7 +213,63 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Diagnostic
                     "Give one of them another automation.name or resourceGroup.",
                 )
             )
-    return found
+    return [*found, *_check_renames(listed)]
+
+
+def check_beside(name: str, config: ExportConfig, others: Mapping[str, ExportConfig]) -> list[Diagnostic]:
+    """What one export brings into a set: the findings that there are with it and not without it.
+
+    A former name that is still an export's is a warning here: the new file is put before the old one is deleted.
+    """
+    rest = list(others.items())
+    before = check_together(rest)
+    found = [finding for finding in check_together([*rest, (name, config)]) if finding not in before]
+    return [replace(one, severity="warning") if one.code == "still-declared" else one for one in found]
+
+
+def failing_tests(config: ExportConfig, source: str) -> list[Diagnostic]:
+    """An error for each of a file's own tests that fails; what the record holds is not repeated."""
+    from shared.exports.file_tests import run_tests
+
+    return [
+        Diagnostic(
+            "failing-test",
+            "error",
+            f"{source}: {outcome.label}",
+            f"the record should be {'exported' if outcome.expected else 'left out'}, and is not.",
+            "Run `defender-export test` on the file, which says why.",
+        )
+        for outcome in run_tests(config)
+        if not outcome.passed
+    ]
+
+
+def _check_renames(files: Sequence[tuple[str, ExportConfig]]) -> Iterator[Diagnostic]:
+    """Former names that are still an export's, or that two exports claim."""
+    by_name = {config.name: source for source, config in files}
+    heirs: dict[str, str] = {}
+    for source, config in files:
+        former = config.renamed_from
+        if former is None:
+            continue
+        where = f"{source}: renamedFrom"
+        if former in by_name:
+            sentence = f"{former!r} is still the name in {by_name[former]}."
+            yield Diagnostic("still-declared", "error", where, sentence, "Delete that export, or take the key out.")
+        if heirs.setdefault(former, source) != source:
+            sentence = f"{heirs[former]} says that it was {former!r}, too."
+            yield Diagnostic("two-heirs", "error", where, sentence, "One export can take over from another.")
+
+
+def renames(configs: Sequence[ExportConfig]) -> dict[str, str]:
+    """Former names with the one export that bears a new one, where that is certain."""
+    names = {config.name for config in configs}
+    former = Counter(config.renamed_from for config in configs if config.renamed_from)
+    return {
+        config.renamed_from: config.name
+        for config in configs
+        if config.renamed_from and config.renamed_from not in names and former[config.renamed_from] == 1
+    }
 
 
 def _overlap(one: Scope, other: Scope) -> str:

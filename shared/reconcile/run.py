@@ -12,15 +12,15 @@ import logging
 import platform
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared import deployment_file, stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.exports.scope_findings import KnownNames, scope_findings
-from shared.exports.scope_selection import depends_on_groups, selects
+from shared.exports.last_known_good import LoadedExports
+from shared.exports.scope_selection import selects
 from shared.reconcile.apply.executor import Apply, Outcome
 from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
@@ -28,13 +28,15 @@ from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.destinations.registration import closed, unregistered, without_automations
 from shared.reconcile.discover.inventory import from_graph, from_lists
-from shared.reconcile.discover.missing_subscriptions import fallen
+from shared.reconcile.discover.missing_subscriptions import fallen, hidden, remembered
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
 from shared.reconcile.plan.change_limits import Done, Guards, raised
-from shared.reconcile.plan.desired import Prepared, desired_automations, oversized, rollouts
-from shared.reconcile.plan.model import WRITES, Cause, Declaration, Plan
+from shared.reconcile.plan.declaration import declared, first_sentence
+from shared.reconcile.plan.deletes import Grace
+from shared.reconcile.plan.desired import Prepared, oversized
+from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.provenance_tags import Writer, highest_number
 from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, refuse_if_stale
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
     from shared.azure.clients import Clients
-    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
     from shared.settings import Settings
@@ -70,7 +71,8 @@ class Request:
     for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
     `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
     row, since it says nothing about what is in force.  Nor does a plan without `keep`, which so needs no right to
-    write.  `planned` is called before the first write, `progress` after each.
+    write.  `planned` is called before the first write, `progress` after each.  With `waive_grace` what left a scope may
+    go at once: for a plan that people review first.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -90,6 +92,7 @@ class Request:
     planned: Callable[[Report], None] | None = None
     progress: Callable[[Outcome], None] | None = None
     keep: bool = True
+    waive_grace: bool = False
 
     def __post_init__(self) -> None:
         for given in (self.subscriptions, self.management_groups, self.exports):
@@ -158,8 +161,6 @@ class Reconciler:
     @property
     def reports(self) -> Reports:
         """The reports of past runs."""
-        from datetime import timedelta
-
         return Reports(self._container, timedelta(days=self._settings.report_retention_days))
 
     @property
@@ -199,7 +200,7 @@ class Reconciler:
         now = self._clock.now()
         waiting = await self.approvals.open(now)
         if not waiting:
-            return await self._carry_out(Request(caller), "plan")
+            return await self._carry_out(Request(caller, waive_grace=True), "plan")  # it is reviewed before anything
         approval = waiting[0]
         report = await self._carry_out(_again(approval.asked, caller), "apply")
         if not (report.approved_by or report.skipped or report.failure or report.plan.reasons):
@@ -320,6 +321,7 @@ class Reconciler:
             running=True,
             writer=self.writer_name,
             asked=self._asked(request),
+            scope=request.scope,
         )
         deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
         arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
@@ -344,6 +346,7 @@ class Reconciler:
             "claim": request.claim,
             "formerInstance": request.former_instance,
             "acceptFewer": request.accept_fewer,
+            "waiveGrace": request.waive_grace,
             **({} if guards == self._guards else asdict(guards)),
         }
 
@@ -366,11 +369,7 @@ class Reconciler:
             loaded = request.propose(loaded)
         run.loaded = loaded
         configs = [export.config for export in loaded.exports]
-        unreadable = {
-            problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
-            for problem in loaded.problems
-            if not problem.in_force
-        }
+        unreadable = {problem.name: first_sentence(problem) for problem in loaded.problems if not problem.in_force}
         too_large = oversized(configs, settings.instance_id)
         configs = [config for config in configs if config.name not in too_large]
         unreadable |= too_large
@@ -383,56 +382,79 @@ class Reconciler:
             request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
         Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
+        identity = await run.arm.assignee()
+        other_eyes = baseline.identity not in {"", identity}
         # What could not be read is no sign of rights that were lost.
-        fewer = "" if request.accept_fewer or inventory.reasons else fallen(inventory, baseline.subscriptions)
+        judged = not (request.accept_fewer or other_eyes or inventory.reasons)
+        known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
+        fewer = fallen(inventory, len(known) if baseline.known else baseline.subscriptions) if judged else ""
         run.done, unknown = await self.reports.done(self._clock.now())
-        doubts = [*inventory.reasons, *filter(None, (fewer, unknown))]
-        run.report = replace(run.report, saw_all=not doubts, store_number=max(loaded.number, baseline.store_number))
+        doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
+        run.report = replace(
+            run.report,
+            saw_all=not doubts,
+            known=known,
+            store_number=max(loaded.number, baseline.store_number),
+            identity=identity,
+            subscriptions=inventory.subscriptions,
+        )
         if not request.accept_fewer:
             doubts += filter(None, (baseline.trouble, "" if configs or unreadable or loaded.deleted else _NO_FILES))
-        run.report = replace(run.report, subscriptions=inventory.subscriptions)
         inventory = Inventory(inventory.subscriptions, inventory.automations, tuple(doubts))
         run.writer = Writer(self.writer_name, loaded.number, baseline.store_number, loaded.trouble)
         if request.claim:
             plan = make_claim(inventory, settings.instance_id, run.writer, request.former_instance)
         else:
-            plan = await self._plan(run, request, loaded, configs, inventory)
+            guards = request.guards(self._guards)
+            terms = Terms(
+                guards,
+                run.writer,
+                request.causes,
+                await self._grace(request),
+                _seen_by_another(baseline.identity, identity) if other_eyes and not request.accept_fewer else "",
+                # Limits that were raised for this run are for what this run does.
+                run.done if guards == self._guards else Done(),
+                self._clock.now(),
+            )
+            plan = await self._plan(run, request, configs, inventory, terms)
         run.report = replace(run.report, plan=plan, waiting=self.by_approval and bool(plan.writes))
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
 
-    async def _plan(
-        self,
-        run: _Run,
-        request: Request,
-        loaded: LoadedExports,
-        configs: Sequence[ExportConfig],
-        inventory: Inventory,
-    ) -> Plan:
-        settings = self._settings
-        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
-        numbers = {export.name: export.number for export in loaded.exports}
-        known = KnownNames.of(inventory.subscriptions)
-        unknown = {config.name: scope_findings(config.scope, inventory.subscriptions, known) for config in configs}
-        declaration = Declaration(
-            desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared, numbers),
-            {config.name for config in configs},
-            run.report.unreadable,
-            tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
-            loaded.deleted,
-            {problem.name for problem in loaded.problems},
-            {name: found for name, found in unknown.items() if found},
-            tuple(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
-            {config.name for config in configs if depends_on_groups(config.scope)},
-            rollouts(configs, prepared),
+    async def _grace(self, request: Request) -> Grace:
+        return Grace(
+            self._clock.now(),
+            timedelta(hours=self._settings.delete_grace_hours),
+            await self.reports.left(),
+            waived=request.waive_grace,
         )
+
+    async def _plan(
+        self, run: _Run, request: Request, configs: Sequence[ExportConfig], inventory: Inventory, terms: Terms
+    ) -> Plan:
+        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
+        declaration = declared(
+            run.loaded or LoadedExports(()), configs, inventory, self._settings.instance_id, prepared
+        )
+        declaration = replace(declaration, unreadable=run.report.unreadable)
         if reasons := await self._unregistered(run, configs, inventory):
             declaration = replace(declaration, desired=closed(declaration.desired, reasons))
-        guards = request.guards(self._guards)
-        # Limits that were raised for this run are for what this run does.
-        done = run.done if guards == self._guards else Done()
-        terms = Terms(guards, run.writer, request.causes, done, self._clock.now())
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
-        return make_plan(declaration, inventory, settings.instance_id, terms, chosen)
+        return make_plan(declaration, inventory, self._settings.instance_id, terms, chosen)
+
+    async def _agreed(self, run: _Run, request: Request, deletes: Sequence[Item]) -> Mapping[tuple[str, str, str], str]:
+        """Look at files and tenant once more: why a delete that was planned is not to be carried out after all."""
+        again = replace(run)
+        await self._look(again, request)
+        plan = again.report.plan
+        items = {item.id.key: item for item in plan.items}
+        if plan.reasons:
+            return dict.fromkeys((item.id.key for item in deletes), f"the second discovery: {'; '.join(plan.reasons)}")
+        return {
+            item.id.key: f"the second discovery does not agree: {found.reason if found else 'it is not there'}"
+            for item in deletes
+            for found in (items.get(item.id.key),)
+            if found is None or found.action is not Action.DELETE
+        }
 
     async def _unregistered(
         self, run: _Run, configs: Sequence[ExportConfig], inventory: Inventory
@@ -480,7 +502,7 @@ class Reconciler:
             done = run.done.with_items(run.report.plan.writes, self._clock.now())
             if done != run.done:
                 await self.reports.note_done(done)
-        await run.applying.carry_out(run.report.plan)
+        await run.applying.carry_out(run.report.plan, lambda deletes: self._agreed(run, request, deletes))
 
     async def _let_through(self, run: _Run) -> bool:
         """Whether the plan is approved, by its fingerprint; then this run has taken the approval, and no other can."""
@@ -532,10 +554,18 @@ def _again(asked: Mapping[str, Any], caller: Caller) -> Request:
         former_instance=asked.get("formerInstance", ""),
         guards=limits,
         accept_fewer=asked.get("acceptFewer", False),
+        waive_grace=asked.get("waiveGrace", False),
     )
 
 
 _NO_FILES = "the store holds no export file: put some into it with `push`; if none is meant, run `apply --accept-fewer`"
+
+
+def _seen_by_another(before: str, now: str) -> str:
+    return (
+        f"the last complete run saw the tenant as {before}, this one as {now}: nothing is deleted before a second run "
+        "as the same"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -122,11 +122,11 @@ async def _matrix(
 
 
 async def _open_items(call: Call) -> Iterable[Mapping[str, Any]]:
-    """The items of the newest run that planned anything."""
+    """The items of the newest run that planned for the whole tenant."""
     reports = call.services.reconciler.reports
     for run_id in await reports.recent(datetime.now(UTC), limit=5):
         report = await reports.read(run_id)
-        if report and report["outcome"] not in {"Skipped", "Failed", "Running", "Unreadable"}:
+        if report and not report["scope"] and report["outcome"] not in {"Skipped", "Failed", "Running", "Unreadable"}:
             items: list[Mapping[str, Any]] = report["items"]
             return items
     return ()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
-from shared.exports.diagnostics import Diagnostic
+from shared.exports.diagnostics import Diagnostic, InvalidExport
 from shared.exports.explain import explain
 from shared.exports.export_blobs import ExportConflict, ExportNotFound, is_export_name
 from shared.exports.file_tests import run_tests
@@ -82,7 +82,7 @@ async def put_export(call: Call) -> func.HttpResponse:
     name = _writable_name(call)
     dry_run = _dry_run(call)
     condition = _condition(call)
-    checked = await _checked(call, name, check_version)
+    checked = await call.services.exports.check_beside(name, await _checked(call, name, check_version))
     if not checked.valid:
         raise _invalid(checked.findings)
     for _ in range(_TRIES):
@@ -98,6 +98,8 @@ async def put_export(call: Call) -> func.HttpResponse:
             )
         except ExportConflict:  # another write came first: what holds now is looked at again
             continue
+        except InvalidExport as invalid:  # another file was put meanwhile
+            raise _invalid(invalid.findings) from None
         except KeptAsIs as kept:
             raise ApiError(CONFLICT, str(kept)) from None
         document = {"name": name, "etag": etag, "findings": shown(checked.findings)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -255,9 +255,16 @@ async def last_run(services: Services) -> str:
     said = f"{report['outcome']}, {int(age.total_seconds())} s ago"
     if age > _STALE_RUN:
         raise NotWell(f"the last run ended more than a day ago ({said}): does the timer fire?")
+    said += _in_force(report)
     if report["outcome"] == "Failed":
         raise NotWell(f"{said}: {report['reason']}")
     return said
+
+
+def _in_force(report: Mapping[str, Any]) -> str:
+    found = [each for each in report["inForce"] if isinstance(each, dict)]
+    there, declared = (sum(each.get(name, 0) for each in found) for name in ("inForce", "declared"))
+    return f": in force {there} of {declared}" if found else ""
 
 
 async def _sign_in(services: Services) -> str:

@@ -336,6 +336,23 @@ class ApprovalBody(_Body):
     expires: datetime
 
 
+class ReasonCount(_Body):
+    """Why an export is not in force, and in how many subscriptions; 0 where its file can't be read."""
+
+    reason: str
+    count: int
+
+
+class ExportInForce(_Body):
+    """In how many subscriptions an export is declared, in force, or skipped since they take no writes."""
+
+    export: str
+    declared: int
+    in_force: int
+    skipped: int
+    rest: list[ReasonCount]
+
+
 class Run(_Body):
     """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations.
 
@@ -343,6 +360,8 @@ class Run(_Body):
     with the reason.  `release` wrote the report, `writer` names who writes for the instance, `storeNumber` the files.
     `waiting`: its changes wait for an approval; `approvedBy` and `approvedAt` tell of the one that it carried out.
     `fingerprint` stands for all that its plan would write, `written` says it in words.
+    `inForce` answers for each export where it is in force, within `scope`, which is empty for the whole tenant;
+    `identity` is whose rights the tenant was read with; `findings` are what is wrong with the files as a set.
     """
 
     run_id: str
@@ -363,6 +382,10 @@ class Run(_Body):
     incomplete_because: list[str]
     guards: list[str]
     warnings: list[str] = []
+    findings: list[str] = []
+    scope: dict[str, list[str]] = {}
+    identity: str = ""
+    in_force: list[ExportInForce] = []
     exports: list[str]
     unreadable: dict[str, str]
     subscriptions: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -55,6 +55,7 @@ class Status(StrEnum):
     FAILED = "failed"
     UNCONFIRMED = "unconfirmed"
     NOT_REACHED = "not_reached"
+    SKIPPED = "skipped"
 
 
 DONE = {
@@ -68,6 +69,7 @@ _LEFT_ALONE = {
     Action.UNCHANGED: Status.UNCHANGED,
     Action.FOREIGN: Status.FOREIGN,
     Action.BLOCKED: Status.BLOCKED,
+    Action.SKIPPED: Status.SKIPPED,
 }
 
 
@@ -79,6 +81,10 @@ class Outcome:
     export: str
     status: Status
     reason: str = ""
+
+
+# Why deletes are not to be carried out after all, by the automation's key; those that may are left out.
+Agreed = Callable[[Sequence[Item]], Awaitable[Mapping[tuple[str, str, str], str]]]
 
 
 class Apply:
@@ -113,45 +119,60 @@ class Apply:
         self._binding = binding
         self._progress = progress
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
+        self._missing: dict[str, str] = {}
 
     @property
     def outcomes(self) -> list[Outcome]:
         """The outcome of every write in the plan, in its order."""
         return list(self._outcomes.values())
 
-    async def carry_out(self, plan: Plan) -> list[Outcome]:
-        """Do everything that the plan would write and return the outcomes in its order; failures are outcomes."""
+    async def carry_out(self, plan: Plan, agreed: Agreed | None = None) -> list[Outcome]:
+        """Do everything that the plan would write and return the outcomes in its order; failures are outcomes.
+
+        Deletes come last, after everything else was written, each only where nothing failed in its subscription and
+        where `agreed`, asked once with all of them, has no reason against it.
+        """
         self._outcomes = {
             item.id.key: Outcome(item.id, item.export, Status.NOT_REACHED, "the run ended before")
             for item in plan.writes
         }
+        await self._side_by_side([item for item in plan.writes if item.action is not Action.DELETE])
+        deletes = [item for item in plan.writes if item.action is Action.DELETE]
+        reasons = dict(await agreed(deletes)) if deletes and agreed is not None and not self._arm.halt() else {}
+        for item in deletes:
+            missing = self._missing.get(item.id.key[0], "")
+            if reason := reasons.get(item.id.key) or missing:
+                reasons[item.id.key] = reason
+                self._tell(self._outcome(item, Status.BLOCKED, reason))
+        await self._side_by_side([item for item in deletes if item.id.key not in reasons])
+        return self.outcomes
+
+    async def _side_by_side(self, items: Sequence[Item]) -> None:
         waiting: dict[str, list[Item]] = {}
-        for item in plan.writes:
-            waiting.setdefault(item.id.subscription_id.lower(), []).append(item)
+        for item in items:
+            waiting.setdefault(item.id.key[0], []).append(item)
         queue = iter(waiting.values())
 
         async def work() -> None:
-            for items in queue:
-                await self._subscription(items)
+            for those in queue:
+                await self._subscription(those)
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(self._concurrency, len(waiting))):
                 workers.create_task(work())
-        return self.outcomes
 
     async def _subscription(self, items: Iterable[Item]) -> None:
-        """Deletes come last, and an automation that moved goes only once its successor is there."""
-        failed: set[str] = set()
-        for item in sorted(items, key=lambda item: item.action is Action.DELETE):
-            if item.action is Action.DELETE and item.export in failed:
-                outcome = Outcome(item.id, item.export, Status.BLOCKED, "its successor was not made")
-            else:
-                outcome = await self._guarded(item)
-            if outcome.status not in SUCCESSES:
-                failed.add(item.export)
-            self._note(outcome)
-            if self._progress:
-                self._progress(outcome)
+        for item in items:
+            outcome = await self._guarded(item)
+            if item.declared and outcome.status not in SUCCESSES:
+                said = f"{item.export} is not in force here ({outcome.reason or outcome.status.value})"
+                self._missing.setdefault(item.id.key[0], f"nothing is deleted before its successor is there: {said}")
+            self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._note(outcome)
+        if self._progress:
+            self._progress(outcome)
 
     async def _guarded(self, item: Item) -> Outcome:
         """The outcome of one item, whatever happens to it."""

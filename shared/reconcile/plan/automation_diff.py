@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from shared.exports.compiler import MANAGED_BY_TAG
 from shared.exports.explain import explain
+from shared.exports.ownership import tag
 from shared.exports.rule_sets import MalformedRules, Source, normalise, parse_sources
 from shared.reconcile.model import Live
 
@@ -64,7 +66,9 @@ def merge(live: Live | None, desired: Mapping[str, Any]) -> dict[str, Any]:
     """
     if live is None:
         return {**desired, "tags": dict(desired.get("tags") or {})}
-    ours = desired.get("tags") or {}
+    ours = dict(desired.get("tags") or {})
+    if theirs := tag(live.tags, MANAGED_BY_TAG):
+        ours[MANAGED_BY_TAG] = theirs
     declared = {name.lower() for name in ours}
     kept = {
         name: value
@@ -105,6 +109,8 @@ def _diff_tags(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterable[
     present = {name.lower(): value for name, value in live.items()}
     declared = {name.lower() for name in desired}
     for name, value in desired.items():
+        if name == MANAGED_BY_TAG:
+            continue  # for people; where a policy sets it, it would be written without end
         yield from _diff_value(f"tags.{name}", present.get(name.lower()), value)
     for name, value in live.items():
         if name.lower().startswith(OWN_TAG_PREFIX) and name.lower() not in declared:

@@ -43,7 +43,7 @@ class Done:
 
     def with_items(self, items: Collection[Item], now: datetime) -> Done:
         """The same, and what these items are about to do."""
-        deletes = {digest_of_id(item.id.key): now for item in items if item.action is Action.DELETE}
+        deletes = {digest_of_id(item.id.key): now for item in items if is_loss(item)}
         repairs = {digest_of_id(item.id.key): now for item in items if is_repair(item)}
         return Done({**self.deletes, **deletes}, {**self.repairs, **repairs})
 
@@ -61,6 +61,11 @@ def digest_of_id(key: Key) -> str:
     return hashlib.sha256("/".join(key).encode()).hexdigest()[:16]
 
 
+def is_loss(item: Item) -> bool:
+    """Whether it deletes what nothing takes the place of."""
+    return item.action is Action.DELETE and item.cause is not Cause.MOVE
+
+
 def is_repair(item: Item) -> bool:
     """Whether it undoes a change from outside this app, rather than following from what was asked for."""
     return item.action is Action.UPDATE and item.cause in {None, Cause.DRIFT}
@@ -76,12 +81,13 @@ def block(items: dict[tuple[str, str, str], Item], actions: Collection[Action], 
 def hold_back(items: dict[Key, Item], guards: Guards, owned_count: int, done: Done | None = None) -> tuple[str, ...]:
     """Hold back all deletes, or all repairs of drift, when there are more than the guards allow.
 
-    `done` is what runs of the last 24 hours did.  Creates are never guarded, nor are updates that follow from an edit
-    of a file, a renewed key or a named cause: those were asked for.
+    `done` is what runs of the last 24 hours did.  Creates are never guarded, nor deletes of what moved, which goes once
+    its successor is there.  Nor are updates that follow from an edit of a file, a renewed key or a named cause: those
+    were asked for.
     """
     done = done or Done()
     held = []
-    doomed = [key for key, item in items.items() if item.action is Action.DELETE]
+    doomed = [key for key, item in items.items() if is_loss(item)]
     number, earlier = _together(doomed, done.deletes)
     if doomed and number > guards.max_deletes:
         held.append(f"{number} deletes{earlier} are more than MAX_DELETES allows ({guards.max_deletes})")

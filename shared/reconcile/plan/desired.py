@@ -13,7 +13,7 @@ from shared.reconcile.plan.model import Rollout
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
-from shared.exports.scope_selection import selects
+from shared.exports.scope_selection import judged, selects
 
 # Stands for the subscription in a body that is compiled once and then filled in for each.
 ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -54,7 +54,9 @@ def desired_automations(
     for subscription in subscriptions:
         for template, whole, destination in templates:
             config = template.config
-            if not selects(config.scope, subscription):
+            if not (
+                selects(config.scope, subscription) and judged(config.scope, subscription, placed=subscription.placed)
+            ):
                 continue
             number = (numbers or {}).get(config.name, 0)
             desired = _desired(template, subscription, destination, number)

@@ -37,6 +37,8 @@ _SIGNS = {
     Action.BLOCKED: "!",
     Action.FOREIGN: "?",
     Action.UNCHANGED: "=",
+    Action.SKIPPED: "?",
+    Action.LEAVING: "-",
 }
 _COLOURS = {"+": "\033[32m", "~": "\033[33m", "-": "\033[31m", "!": "\033[35m", "?": "\033[36m"}
 _PLAIN = "\033[0m"
@@ -117,7 +119,7 @@ def summary(plan: Plan) -> str:
     """The counts in one line, without those that are nought."""
     counts = plan.counts
     writes = [f"{counts[action]:,} to {action.value}" for action in Action if action in WRITES and counts[action]]
-    rest = (Action.UNCHANGED, Action.FOREIGN, Action.BLOCKED)
+    rest = (Action.UNCHANGED, Action.FOREIGN, Action.BLOCKED, Action.SKIPPED, Action.LEAVING)
     parts = writes or ["nothing to change"]
     return ", ".join(parts + [f"{counts[action]:,} {action.value}" for action in rest if counts[action]])
 

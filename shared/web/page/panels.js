@@ -1,7 +1,7 @@
 // The drawer: one subscription, or one run, in full.
 import { MAY_APPROVE, ask } from "./api.js";
 import { byId, el, fill, mark } from "./dom.js";
-import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, kindName, moment, planned, plural } from "./words.js";
+import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, inForce, kindName, moment, planned, plural } from "./words.js";
 
 const MOST = 200;
 const drawer = byId("drawer");
@@ -123,6 +123,8 @@ export async function run(id) {
     fill(byId("drawer-body"),
       el("dl", { class: "facts" },
         el("dt", {}, "Outcome"), el("dd", {}, mark(OUTCOMES[report.outcome] ?? "quiet", report.outcome), report.reason ? ` ${report.reason}` : ""),
+        el("dt", {}, "In force"), el("dd", {}, inForce(report) || "nothing is declared"),
+        Object.keys(report.scope ?? {}).length ? [el("dt", {}, "Only"), el("dd", {}, Object.values(report.scope).flat().join(", "))] : null,
         el("dt", {}, "Changes"), el("dd", {}, planned(report)),
         el("dt", {}, "By"), el("dd", {}, `${report.trigger}, ${report.actor}; mode ${report.mode}`),
         report.approvedBy ? [el("dt", {}, "Approved"), el("dd", {}, `by ${report.approvedBy}, ${moment(report.approvedAt)}`)] : null,
@@ -132,7 +134,9 @@ export async function run(id) {
       (report.written ?? []).map((each) => el("p", {}, el("b", {}, each.export), ` writes ${plural(each.automations, "automation")} to ${each.destination}: ${each.sends.join("; ")}`)),
       (report.guards ?? []).map((guard) => el("p", {}, mark("blocked", "held back"), ` ${guard}`)),
       (report.incompleteBecause ?? []).map((reason) => el("p", {}, mark("blocked", "incomplete"), ` ${reason}`)),
-      ["blocked", "update", "create", "delete", "adopt", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action))),
+      (report.findings ?? []).map((finding) => el("p", {}, mark("drifted", "not in force"), ` ${finding}`)),
+      (report.inForce ?? []).filter((each) => each.rest.length).map((each) => el("p", {}, mark("drifted", each.export), ` ${each.rest.map((one) => `${one.count}: ${one.reason}`).join("; ")}`)),
+      ["blocked", "update", "create", "delete", "leaving", "adopt", "skipped", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action))),
       report.items.length ? null : el("p", { class: "empty" }, "Everything already was as declared."));
   } catch (failure) {
     if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => run(id)));

@@ -65,8 +65,14 @@ def test_tag_values_are_compared_as_they_are() -> None:
 
 
 def test_a_missing_tag_of_ours_is_a_change() -> None:
-    tags = {name: value for name, value in body()["tags"].items() if name != "managed-by"}
-    assert diff(live(tags=tags), body()) == (Change("tags.managed-by", None, "defender-export"),)
+    tags = {name: value for name, value in body()["tags"].items() if name != "defender-export-name"}
+    assert diff(live(tags=tags), body()) == (Change("tags.defender-export-name", None, "soc"),)
+
+
+def test_the_tag_for_people_is_no_change_and_keeps_what_others_write() -> None:
+    tags = body()["tags"] | {"managed-by": "platform-team"}
+    assert diff(live(tags=tags), body()) == ()
+    assert merge(live(tags=tags), body())["tags"]["managed-by"] == "platform-team"
 
 
 def test_a_tag_of_ours_that_is_no_longer_declared_goes() -> None:

@@ -32,7 +32,7 @@ def written(made: Plan) -> Any:
 
 def test_a_plan_comes_back_from_json_as_it_was_but_for_what_needs_nothing() -> None:
     made = everything()
-    assert set(made.counts) == set(Action)
+    assert set(made.counts) == set(Action) - {Action.SKIPPED, Action.LEAVING}
     kept = tuple(item for item in made.items if item.action is not Action.UNCHANGED)
     assert plan_from_dict(written(made), INSTANCE) == Plan(kept, made.reasons, made.guards, written=made.written)
 
