@@ -11,8 +11,8 @@ REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
 run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
 	@$(BIN)/python -m local run
 
-up: $(VENV)/.installed node_modules/.installed ## the local Azure, until Ctrl-C
-	@$(BIN)/python -m local
+up: $(VENV)/.installed node_modules/.installed ## the same tenant and data as `make run`, until Ctrl-C
+	@$(BIN)/python -m local run --stay
 
 test: lint ## all checks
 	@$(BIN)/pytest -n 2 --dist loadgroup -q

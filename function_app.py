@@ -104,6 +104,20 @@ async def validate_export(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("validate_export", req)
 
 
+@app.function_name("plan_changes")
+@app.route("plan", methods=["POST"])
+async def plan_changes(req: func.HttpRequest) -> func.HttpResponse:
+    """Say what a reconcile would change, of what is stored or of files that come along."""
+    return await routing.respond("plan_changes", req)
+
+
+@app.function_name("import_live")
+@app.route("import", methods=["POST"])
+async def import_live(req: func.HttpRequest) -> func.HttpResponse:
+    """Write export files for what is live."""
+    return await routing.respond("import_live", req)
+
+
 @app.function_name("start_job")
 @app.route("jobs", methods=["POST"])
 async def start_job(req: func.HttpRequest) -> func.HttpResponse:

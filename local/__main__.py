@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shlex
 import signal
 import sys
@@ -16,6 +17,7 @@ from local.faults import KINDS, Fault
 from local.http import CONTROL
 from local.running import PARTS
 
+MAX_RECORDS = 10_000
 EMULATORS = ("identity", "arm", "ingestion", "query")
 
 
@@ -28,8 +30,7 @@ async def up(parts: tuple[str, ...], partitions: int, *, app: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with LocalAzure(parts=parts, partitions=partitions, app=app) as azure:
-        ca = str(azure.certificates.ca_file)
-        running.write({"endpoints": azure.endpoints(), "settings": azure.app_settings(), "ca": ca})
+        running.write(running.state_of(azure))
         try:
             print("\n".join(introduction(azure)), flush=True)
             await stopped.wait()
@@ -73,6 +74,35 @@ def env(arguments: argparse.Namespace) -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
+def send(arguments: argparse.Namespace) -> None:
+    """Send sample records of subscriptions of the running tenant, and say how many."""
+    from datetime import UTC, datetime, timedelta
+
+    from azure.eventhub import EventData, EventHubProducerClient
+
+    from local.records import generate
+
+    state = running.read()
+    if not 1 <= arguments.count <= MAX_RECORDS:
+        raise ValueError(f"send 1 to {MAX_RECORDS:,} records at a time")
+    start = datetime.now(UTC) - timedelta(seconds=arguments.count / 10)
+    events = generate(arguments.seed, state["subscriptions"], arguments.count, start=start)
+    settings = state["settings"]
+    with EventHubProducerClient.from_connection_string(
+        settings["EventHubConnection"], eventhub_name=settings["EVENT_HUB_NAME"]
+    ) as producer:
+        for event in events:
+            producer.send_event(EventData(event.body))
+    print(f"{arguments.count:,} records sent")
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Become the command, so that this shell keeps its own settings and trust."""
+    if not arguments.command:
+        raise ValueError("exec needs a command, such as: python -m local exec defender-export plan --direct")
+    os.execvpe(arguments.command[0], arguments.command, os.environ | running.read()["settings"])  # noqa: S606 - that is its purpose
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; `eventhubs` alone has one of its own."""
     command = argparse.ArgumentParser(prog="python -m local", description=__doc__)
@@ -80,7 +110,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--no-app", dest="app", action="store_false", help="everything but the app itself")
     command.set_defaults(act=None, parts=PARTS)
     commands = command.add_subparsers(metavar="COMMAND")
-    commands.add_parser("run", help="the app's main job, told from nothing to rows in tables", add_help=False)
+    commands.add_parser(
+        "run", help="the app's main job, told from nothing to rows in tables; --stay goes on", add_help=False
+    )
     commands.add_parser("eventhubs", help="the Event Hubs broker alone", add_help=False)
     for part in PARTS:
         if part != "eventhubs":
@@ -101,6 +133,13 @@ def parser() -> argparse.ArgumentParser:
     breaking.add_argument("--retry-after", type=float, help="seconds, of throttle")
     breaking.add_argument("--status", type=int, help="of error")
     breaking.set_defaults(act=faults)
+    sending = commands.add_parser("send", help="send sample records to the running one's event hub")
+    sending.add_argument("count", nargs="?", type=int, default=100)
+    sending.add_argument("--seed", type=int, default=0)
+    sending.set_defaults(act=send)
+    child = commands.add_parser("exec", help="run a command with the app settings of the running one")
+    child.add_argument("command", nargs=argparse.REMAINDER)
+    child.set_defaults(act=execute)
     settings = commands.add_parser("env", help="the running one's app settings, as shell exports")
     settings.add_argument("--json", action="store_true", help="as local.settings.json")
     settings.set_defaults(act=env)
@@ -116,7 +155,7 @@ def main(argv: Sequence[str]) -> int:
     if argv[:1] == ["run"]:
         from local.story import main as story
 
-        return story()
+        return story(stay="--stay" in argv[1:])
     arguments = parser().parse_args(argv)
     if arguments.act is None:
         asyncio.run(up(arguments.parts, arguments.partitions, app=arguments.app and arguments.parts == PARTS))

@@ -15,6 +15,7 @@ _TOKEN = """export CURL_CA_BUNDLE={ca}
 
 def introduction(azure: LocalAzure) -> Iterator[str]:
     """The lines that people see once everything runs."""
+    yield from _first_steps(azure)
     yield "The local Azure is up. Each call can be pasted into a shell, after these two lines:"
     yield ""
     settings = azure.app_settings()
@@ -32,8 +33,21 @@ def introduction(azure: LocalAzure) -> Iterator[str]:
     yield ""
     if "query" in endpoints:
         yield "SQL over what has arrived: python -m local query \"SELECT count(*) FROM 'DefenderAlerts_CL'\""
-    yield 'The app\'s settings for a shell: eval "$(python -m local env)"'
+    yield "A command with the app's own settings: python -m local exec defender-export plan --direct"
     yield "Ctrl-C ends it."
+
+
+def _first_steps(azure: LocalAzure) -> Iterator[str]:
+    """The page's address, and three commands to try."""
+    if azure.app is None:
+        return
+    yield f"The operations page: {azure.app.url}/api/operations?code={azure.app.host_key}"
+    yield ""
+    yield "To try in another shell, in .venv/bin:"
+    yield f"  DEFENDER_EXPORT_KEY={azure.app.host_key} defender-export use {azure.app.url}"
+    yield "  defender-export coverage"
+    yield "  python -m local send 200      # sample records; a row each"
+    yield ""
 
 
 def _calls(azure: LocalAzure, endpoints: dict[str, str]) -> Iterator[tuple[str, str]]:

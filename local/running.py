@@ -8,11 +8,24 @@ import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from local.stack import LocalAzure
 
 PARTS = ("azurite", "eventhubs", "identity", "arm", "ingestion")
 _ROOT = Path(__file__).resolve().parent.parent
 STATE = Path(os.environ.get("LOCAL_AZURE_STATE", _ROOT / ".local" / "running.json"))
+
+
+def state_of(azure: LocalAzure) -> dict[str, Any]:
+    """What others need to know of a local Azure that runs."""
+    return {
+        "endpoints": azure.endpoints(),
+        "settings": azure.app_settings(),
+        "ca": str(azure.certificates.ca_file),
+        "subscriptions": [one.id for one in azure.tenant.subscriptions.values()],
+    }
 
 
 class NotRunningError(RuntimeError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -18,7 +19,9 @@ from typing import Any
 
 import aiohttp
 
+from local import running
 from local.app import ROOT
+from local.console import introduction
 from local.records import KINDS, Generator, generate
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
@@ -38,6 +41,7 @@ _SAMPLE_HUB = f"{_SAMPLE_GROUP}Microsoft.EventHub/namespaces/contoso-soc/eventhu
 _SAMPLE_WORKSPACE = f"{_SAMPLE_GROUP}Microsoft.OperationalInsights/workspaces/contoso-soc"
 _PATIENCE_SECONDS = 60
 _SHOWN_LINES = 6
+_WHOLE_PLAN = 60
 
 
 class StoryError(Exception):
@@ -55,6 +59,7 @@ class Story:
         self.expected = datetime.now(UTC)
         self.silent = ""
         self._kept = 0
+        self.stays = False
         self.settings = azure.app_settings()
 
     def title(self, text: str) -> None:
@@ -70,7 +75,9 @@ class Story:
             "shared.cli",
             *arguments,
             cwd=self.folder,
-            env=os.environ | self.settings | {"PYTHONPATH": str(ROOT)},
+            env=os.environ
+            | self.settings
+            | {"PYTHONPATH": str(ROOT), "DEFENDER_EXPORT_CONFIG": str(self.folder / "app")},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -127,11 +134,11 @@ class Story:
     async def converge(self) -> None:
         """Plan, apply, and plan again."""
         self.title("The plan: what would change in the tenant, before anything does")
-        await self.command("plan", "--no-color", "--detailed-exitcode", expect=2)
+        await self.command("plan", "exports", "--no-color", "--detailed-exitcode", expect=2, lines=_WHOLE_PLAN)
         self.title("Apply")
-        await self.command("apply", "--yes", "--no-color")
+        await self.command("apply", "--yes", "--no-color", lines=1)
         self.title("A second plan has nothing to do")
-        await self.command("plan", "--no-color", "--detailed-exitcode")
+        await self.command("plan", "--no-color", "--detailed-exitcode", lines=1)
 
     async def expect(self) -> None:
         """Note from when on records are waited for."""
@@ -295,11 +302,12 @@ class Story:
         """Say where everything went."""
         self.title("Done")
         print(f"    {len(self.azure.arm.requests):,} requests reached Azure Resource Manager and Resource Graph")
-        print("    Next: `make up` keeps all this running; docs/deploy.md leads to a real tenant")
+        if not self.stays:
+            print("    Next: `make up` does the same and goes on; docs/deploy.md leads to a real tenant")
 
 
-async def tell() -> None:
-    """Run the whole story.
+async def tell(*, stay: bool = False) -> None:
+    """Run the whole story; with `stay`, all goes on until Ctrl-C or SIGTERM.
 
     Raises:
         StoryError: a step did not end as it should.
@@ -317,6 +325,7 @@ async def tell() -> None:
         async with LocalAzure(app=True, settings=settings, tenant=tenant) as azure, aiohttp.ClientSession() as web:
             story = Story(azure, Path(folder), web)
             story.began = began
+            story.stays = stay
             print(f"    up: {', '.join(azure.endpoints())}")
             steps = (
                 story.declare,
@@ -331,12 +340,27 @@ async def tell() -> None:
             )
             for step in steps:
                 await step()
+            if stay:
+                await _stay(azure)
 
 
-def main() -> int:
+async def _stay(azure: LocalAzure) -> None:
+    """Say where everything is, and wait to be ended."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    running.write(running.state_of(azure))
+    try:
+        print("\n".join(["", *introduction(azure)]), flush=True)
+        await stopped.wait()
+    finally:
+        running.forget()
+
+
+def main(*, stay: bool = False) -> int:
     """Tell the story; 0 when every step ended as it should."""
     try:
-        asyncio.run(tell())
+        asyncio.run(tell(stay=stay))
     except StoryError as error:
         print(f"\nThe run failed: {error}", file=sys.stderr)
         return 1

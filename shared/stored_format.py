@@ -55,6 +55,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),
         StoredFormat("saved plan", 3, strict=True),
+        StoredFormat("deployment", 1, strict=False),
         StoredFormat("run lease", 1, strict=False),
         StoredFormat("whole record", 1, strict=False),
     )

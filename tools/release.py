@@ -31,6 +31,7 @@ from typing import Any
 from shared import __version__
 from tools.package import ROOT, contents
 
+_WHEEL_FILES = frozenset({"setup.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE"})
 LOCK = ROOT / "requirements" / "release.txt"
 SITE_PACKAGES = ".python_packages/lib/site-packages"
 # Flex Consumption runs Linux on x86-64; pip takes a wheel of the first of these that there is.
@@ -267,7 +268,13 @@ def command_line(folder: Path, temporary: Path) -> None:
     """The command line's wheel, its entries rewritten without times."""
     source = temporary / "source"
     for name in _git("ls-files").splitlines():
-        if name.startswith("shared/") or name in {"pyproject.toml", "requirements.txt", "README.md", "LICENSE"}:
+        if name.startswith(("shared/", "defender_export/")) or name in {
+            "setup.py",
+            "pyproject.toml",
+            "requirements.txt",
+            "README.md",
+            "LICENSE",
+        }:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, source / name)
     built = temporary / "built"

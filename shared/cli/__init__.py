@@ -10,7 +10,19 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("exports", "push", "reconcile", "stored_exports", "import_live", "watch")
+_GROUPS = (
+    "use",
+    "init",
+    "exports",
+    "push",
+    "reconcile",
+    "stored_exports",
+    "import_live",
+    "watch",
+    "jobs",
+    "explain_code",
+    "doctor",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,14 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
+    from shared.cli import completion, version
     from shared.cli.argument_parser import Parser
 
     parser = Parser(
         prog="defender-export", description=__doc__, epilog="`defender-export COMMAND --help` tells of each command."
     )
+    parser.add_argument("--version", action="version", version=version.told(), help="say which release this is")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for group in _GROUPS:
         importlib.import_module(f"shared.cli.{group}").register(commands)
+    completion.register(commands, command_parser)
     return parser
 
 

@@ -1,14 +1,16 @@
-"""The HTTP API as a target of `push`, for pipelines that have no right to the storage."""
+"""The HTTP API as commands ask it: for people and pipelines without a right to the storage or the tenant."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from shared.cli.app_context import AppContext
 from shared.cli.exit_codes import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +18,17 @@ if TYPE_CHECKING:
 
     from shared.exports.model import ExportConfig
 
-_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 240  # the front end of Azure Functions cuts a request after 230
+_WAIT_SECONDS = "20"
+_TRIES = 3
+_LONGEST_PAUSE_SECONDS = 10.0
+_ENDED = frozenset({"succeeded", "failed", "dead"})
+_WITHOUT_REASON = {
+    401: "is the key right, and this the app's address?",
+    403: "this sign-in may not do that: ask for the app role Exports.Read or Exports.Write",
+    404: "is this the app's address, and of which release is it?",
+}
+_UNREACHABLE = "look at the address, the network and whether the app runs"
 
 
 class ApiFailure(Exception):  # noqa: N818 - says what happened
@@ -53,22 +65,25 @@ def _is_loopback(host: str) -> bool:
 
 
 @asynccontextmanager
-async def open_target(url: str, *, key: str = "", resource: str = "") -> AsyncIterator[ApiTarget]:
-    """A target at `url`, with a function key, or with an Entra token for `resource` (`api://<client id>`).
+async def open_api(context: AppContext) -> AsyncIterator[ApiClient]:
+    """A client of the app, with its function key, or with an Entra token for its resource (`api://<client id>`).
 
     Raises:
-        ValueError: the address is none, or neither a key nor a resource is given.
+        UsageError: the address is none, or neither a key nor a resource is given.
         azure.core.exceptions.ClientAuthenticationError: no identity gives a token.
     """
     import aiohttp
 
-    base = base_address(url)
-    if not key and not resource:
+    base = base_address(context.url)
+    if context.key:
+        headers = {"x-functions-key": context.key}
+    elif context.resource:
+        headers = {"Authorization": f"Bearer {await _token(context.resource)}"}
+    else:
         raise UsageError("give --entra with --resource, or the function key in DEFENDER_EXPORT_KEY")
-    headers = {"x-functions-key": key} if key else {"Authorization": f"Bearer {await _token(resource)}"}
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as web:
-        yield ApiTarget(base, web)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=True) as web:
+        yield ApiClient(base, web)
 
 
 async def _token(resource: str) -> str:
@@ -78,13 +93,53 @@ async def _token(resource: str) -> str:
         return (await credential.get_token(f"{resource.rstrip('/')}/.default")).token
 
 
-class ApiTarget:
-    """The store behind the HTTP API of a running app."""
+class ApiClient:
+    """The HTTP API of a running app; a target of `push` as well."""
 
     def __init__(self, base: str, web: ClientSession) -> None:
         self.beside: dict[str, ExportConfig | None] = {}
         self._base = base
         self._web = web
+
+    @property
+    def address(self) -> str:
+        """The app's address."""
+        return self._base
+
+    async def document(self, method: str, path: str, expected: Collection[int] = (200,), **options: Any) -> Any:
+        """The JSON that the API answers.
+
+        Raises:
+            ApiFailure: another status, or no JSON.
+        """
+        headers = {"Accept": "application/json", **options.pop("headers", {})}
+        answer = await self._ask(method, path, {*expected}, headers=headers, **options)
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            raise ApiFailure(f"{self._base} answers, but not as this API does: is it the app's address?") from None
+
+    async def pages(self, path: str, **params: str) -> list[dict[str, Any]]:
+        """The rows of every page of a list."""
+        rows: list[dict[str, Any]] = []
+        token = ""  # nosec B105 # of continuation, none yet
+        while True:
+            page = await self.document("GET", path, params=params | ({"continuation": token} if token else {}))
+            try:
+                rows += page["value"]
+                token = page["continuation"]
+            except (KeyError, TypeError):
+                raise ApiFailure(f"{self._base} answers, but not as this API does: is it the app's address?") from None
+            if not token:
+                return rows
+
+    async def finished(self, job: Mapping[str, Any], told: Callable[[str], None]) -> dict[str, Any]:
+        """The job once it has ended; what it says of its progress goes to `told`."""
+        found = dict(job)
+        while found["state"] not in _ENDED and not found.get("trouble"):
+            told(str(found["progress"] or found["state"]))
+            found = await self.document("GET", f"jobs/{found['id']}", (200, 202), params={"wait": _WAIT_SECONDS})
+        return found
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """See `PushTarget`."""
@@ -145,16 +200,29 @@ class ApiTarget:
     async def _ask(self, method: str, path: str, expected: set[int], **options: Any) -> Answer:
         import aiohttp
 
-        try:
-            async with self._web.request(
-                method, f"{self._base}/api/{path}", allow_redirects=False, **options
-            ) as response:
-                answer = Answer(response.status, response.headers, await response.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiFailure(f"{self._base} does not answer: {type(error).__name__}") from error
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                async with self._web.request(
+                    method, f"{self._base}/api/{path}", allow_redirects=False, **options
+                ) as response:
+                    answer = Answer(response.status, response.headers, await response.read())
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise ApiFailure(f"{self._base} does not answer ({type(error).__name__}): {_UNREACHABLE}") from error
+            pause = _pause(answer)
+            if method != "GET" or pause is None or answer.status in expected or not tries_left:
+                break
+            await asyncio.sleep(pause)
         if answer.status not in expected:
             raise ApiFailure(f"{method} /api/{path} answered {answer.status}: {_sentence(answer)}")
         return answer
+
+
+def _pause(answer: Answer) -> float | None:
+    """Seconds until it is worth asking again; None where that helps nothing."""
+    if answer.status not in {429, 503}:
+        return None
+    told = answer.headers.get("Retry-After", "1")
+    return min(float(told), _LONGEST_PAUSE_SECONDS) if told.isascii() and told.isdecimal() else 1.0
 
 
 def _sentence(answer: Answer) -> str:
@@ -164,4 +232,4 @@ def _sentence(answer: Answer) -> str:
         findings = "; ".join(f"{each['where']}: {each['sentence']}" for each in problem.get("findings") or ())
         return f"{problem['detail']} {findings}".strip()
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "is the key right, and this the app's address?" if answer.status == 401 else "no reason given"  # noqa: PLR2004 - HTTP
+        return _WITHOUT_REASON.get(answer.status, "no reason given")

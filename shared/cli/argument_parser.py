@@ -76,16 +76,19 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def one_of(*known: str) -> Callable[[str], str]:
-    """The type of an option that takes one of the words, in any casing."""
+class one_of:  # noqa: N801 - reads as the other types do
+    """The type of an option that takes one of the words, in any casing; completion offers them."""
 
-    def read(text: str) -> str:
-        for word in known:
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, text: str) -> str:
+        """The word as it is known."""
+        for word in self.words:
             if word.lower() == text.lower():
                 return word
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}. {suggest(text, known)}".strip())
-
-    return read
+        told = f"{text!r} is none of {', '.join(self.words)}. {suggest(text, self.words)}"
+        raise argparse.ArgumentTypeError(told.strip())
 
 
 def subscription_id(text: str) -> str:

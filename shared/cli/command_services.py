@@ -11,14 +11,18 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from shared.cli.app_context import chosen
 from shared.cli.command_errors import sentence
-from shared.cli.exit_codes import NOT_WELL
+from shared.cli.exit_codes import NOT_WELL, UsageError
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
+    from shared.cli.api_client import ApiClient
 
 Command = Callable[[argparse.Namespace, "Services"], Awaitable[int]]
 """Carries out the arguments and returns the exit code."""
+ApiCommand = Callable[[argparse.Namespace, "ApiClient"], Awaitable[int]]
+"""The same, by asking the app."""
 
 
 def add_scope(parser: argparse.ArgumentParser) -> None:
@@ -29,18 +33,21 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--management-group", action="append", default=[], metavar="ID", help="only below this one")
 
 
-def with_services(command: Command) -> Callable[[argparse.Namespace], int]:
-    """The command as argparse calls it: with the services of this process."""
+def with_services(direct: Command, through_app: ApiCommand | None = None) -> Callable[[argparse.Namespace], int]:
+    """The command as argparse calls it: through the app that is chosen, or with the services of this process."""
 
     async def run(arguments: argparse.Namespace) -> int:
-        from shared.bootstrap import Services
-        from shared.settings import Settings
+        from shared.cli.api_client import open_api
+        from shared.cli.direct import open_services
 
-        services = Services(Settings.load_all_readable())
-        try:
-            return await command(arguments, services)
-        finally:
-            await services.close()
+        context = chosen(arguments)
+        if context is None:
+            async with open_services() as services:
+                return await direct(arguments, services)
+        if through_app is None:
+            raise UsageError(f"`{arguments.command}` works on the storage and on Azure itself: give --direct")
+        async with open_api(context) as api:
+            return await through_app(arguments, api)
 
     return lambda arguments: asyncio.run(run(arguments))
 
@@ -62,6 +69,14 @@ def failed(error: Exception | str) -> int:
     """Say why on standard error; returns the exit code for that."""
     print(f"error: {sentence(error)}", file=sys.stderr)
     return NOT_WELL
+
+
+def caller_name() -> str:
+    """Who works here, for jobs and reports."""
+    try:
+        return f"cli {getpass.getuser()}"
+    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
+        return "cli"
 
 
 def moment_text(text: str | None) -> str:

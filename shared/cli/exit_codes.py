@@ -7,6 +7,7 @@ from typing import Final
 DONE: Final = 0
 NOT_WELL: Final = 1
 USAGE: Final = 2
+CHANGES: Final = 2
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 TERMINATED: Final = 143

@@ -77,6 +77,11 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
+def is_file(text: str) -> bool:
+    """Whether a name on the command line is that of a file."""
+    return Path(text).is_file()
+
+
 def check_files(paths: Iterable[Path]) -> tuple[list[Checked], list[Diagnostic]]:
     """Every file checked, and all findings: of each file, then of the files together."""
     from shared.exports.validation import check_text, check_together

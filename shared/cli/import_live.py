@@ -9,13 +9,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.cli.app_context import add_target
 from shared.cli.command_services import add_scope, with_services
+from shared.cli.exit_codes import UsageError
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
-    from shared.reconcile.importer.imported_exports import Imported, Left
+    from shared.cli.api_client import ApiClient
     from shared.reconcile.model import Inventory, Subscription
 
 
@@ -25,7 +27,8 @@ def register(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the files here; without it they are printed")
     parser.add_argument("--adopt", action="store_true", help="mark the files, so that apply takes the automations over")
     add_scope(parser)
-    parser.set_defaults(run=with_services(_import))
+    add_target(parser)
+    parser.set_defaults(run=with_services(_import, _import_by_app))
 
 
 async def _import(arguments: argparse.Namespace, services: Services) -> int:
@@ -39,13 +42,52 @@ def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str
     chosen = _chosen(inventory.subscriptions, arguments.subscription, arguments.management_group)
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]
     imported, left = import_exports(automations, inventory.subscriptions, instance_id, adopt=arguments.adopt)
+    files = [
+        _File(one.name, one.text, len(one.automations), [f"{each.code}: {each.sentence}" for each in one.findings])
+        for one in imported
+    ]
+    return _put(arguments, files, [(str(live.id), reason) for live, reason in left], inventory.reasons)
+
+
+async def _import_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
+    asked = {
+        "subscriptions": arguments.subscription,
+        "managementGroups": arguments.management_group,
+        "adopt": arguments.adopt,
+    }
+    found = await api.document("POST", "import", json={name: value for name, value in asked.items() if value})
+    files = [
+        _File(
+            one["name"],
+            one["text"],
+            len(one["automations"]),
+            [f"{each['code']}: {each['sentence']}" for each in one["findings"]],
+        )
+        for one in found["files"]
+    ]
+    return _put(arguments, files, [(one["automation"], one["reason"]) for one in found["left"]], found["reasons"])
+
+
+class _File(NamedTuple):
+    """An export file that was written for live automations, with their number and what the linter says."""
+
+    name: str
+    text: str
+    automations: int
+    findings: Sequence[str]
+
+
+def _put(
+    arguments: argparse.Namespace, files: Sequence[_File], left: Sequence[tuple[str, str]], reasons: Sequence[str]
+) -> int:
+    """Keep the files, or print them; then a summary beside them."""
     if arguments.out:
-        _keep(imported, arguments.out)
+        _keep(files, arguments.out)
     else:
-        for one in imported:
+        for one in files:
             print(f"# --- {one.name}.yaml\n{one.text}")
-    _tell(imported, left, inventory.reasons)
-    return 1 if inventory.reasons else 0
+    _tell(files, left, reasons)
+    return 1 if reasons else 0
 
 
 def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
@@ -61,31 +103,35 @@ def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups:
     }
 
 
-def _keep(imported: Sequence[Imported], folder: Path) -> None:
+def _keep(files: Sequence[_File], folder: Path) -> None:
     """Write every file, or none when one of them is there already.
 
     Raises:
-        FileExistsError: one is there.
+        UsageError: one is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {folder / f"{one.name}.yaml": one.text for one in imported}
+    paths = {folder / f"{one.name}.yaml": one.text for one in files}
     there = [path.as_posix() for path in paths if path.exists()]
     if there:
-        raise FileExistsError(f"{', '.join(there)}: already there; choose another folder, and nothing was written")
+        raise UsageError(f"{', '.join(there)}: already there; choose another folder, and nothing was written")
     for path, text in paths.items():
         path.write_text(text, encoding="utf-8")
 
 
-def _tell(imported: Sequence[Imported], left: Sequence[Left], reasons: Sequence[str]) -> None:
+def _tell(files: Sequence[_File], left: Sequence[tuple[str, str]], reasons: Sequence[str]) -> None:
     """A summary beside the files, which may be on standard output."""
     from shared.reconcile.plan.plan_render import printable
 
     lines = [
-        f"{one.name}: {len(one.automations)} automation(s)"
-        + "".join(f"\n  ! {finding.code}: {finding.sentence}" for finding in one.findings)
-        for one in imported
+        f"{one.name}: {_count(one.automations, 'automation')}" + "".join(f"\n  ! {finding}" for finding in one.findings)
+        for one in files
     ]
-    lines += [f"left out {automation.id}: {reason}" for automation, reason in left]
+    lines += [f"left out {automation}: {reason}" for automation, reason in left]
     lines += [f"discovery is incomplete: {reason}" for reason in reasons]
-    lines.append(f"{len(imported)} file(s) for {sum(len(one.automations) for one in imported)} automation(s).")
+    total = sum(one.automations for one in files)
+    lines.append(f"{_count(len(files), 'file')} for {_count(total, 'automation')}.")
     print("\n".join("\n".join(map(printable, line.split("\n"))) for line in lines), file=sys.stderr)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared import __version__
+from shared.cli.app_context import add_target, chosen
 from shared.cli.exports import add_paths, check_files, print_failures, print_findings, run_tests, usage
 from shared.cli.questions import confirmed
 
@@ -59,9 +59,7 @@ def register(commands: Any) -> None:
     push.add_argument("--dry-run", action="store_true", help="show what would be written")
     push.add_argument("--prune", action="store_true", help="delete stored exports that are not among the files")
     push.add_argument("--yes", action="store_true", help="delete without asking (for pipelines)")
-    push.add_argument("--url", help="go through the HTTP API of the app at this address, not to the storage")
-    push.add_argument("--entra", action="store_true", help="with --url: sign in with Entra instead of a function key")
-    push.add_argument("--resource", default="", help="with --entra: the API's application id URI, api://<client id>")
+    add_target(push)
     push.set_defaults(run=_push)
 
 
@@ -175,27 +173,18 @@ async def _all_taken(checked: Sequence[Checked], target: PushTarget) -> bool:
 
 @asynccontextmanager
 async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
-    """The app at `--url`, or the storage account that the environment names, with the caller's own identity.
-
-    Raises:
-        ValueError: `--url` does not tell how to get in.
-    """
-    from shared.bootstrap import Services
-    from shared.cli.api_client import open_target
+    """The app that is asked, or the storage account that the environment names, with the caller's own identity."""
+    from shared.cli.api_client import open_api
     from shared.cli.command_services import person
-    from shared.settings import Settings
+    from shared.cli.direct import open_services
 
-    if arguments.url:
-        # A key on the command line would be in the shell's history and in every listing of processes.
-        key = "" if arguments.entra else os.environ.get("DEFENDER_EXPORT_KEY", "")
-        async with open_target(arguments.url, key=key, resource=arguments.resource) as target:
+    context = chosen(arguments)
+    if context is not None:
+        async with open_api(context) as target:
             yield target
         return
-    services = Services(Settings.load_all_readable())
-    try:
+    async with open_services() as services:
         yield StoreTarget(services.exports, services.reconciler.reports, await person(services))
-    finally:
-        await services.close()
 
 
 class StoreTarget:

@@ -8,21 +8,23 @@ something is incomplete, blocked, unreadable, unknown or not judged, also beside
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.cli import reconcile_by_app
+from shared.cli.app_context import add_target
 from shared.cli.argument_parser import whole_number
-from shared.cli.command_services import add_scope, colour_wanted, failed, with_services
-from shared.cli.exit_codes import UsageError
-from shared.cli.exports import check_files, print_failures, print_findings, run_tests, usage
+from shared.cli.command_services import add_scope, caller_name, colour_wanted, failed, with_services
+from shared.cli.exit_codes import CHANGES, UsageError
+from shared.cli.exports import check_files, find_files, print_failures, print_findings, run_tests, usage
 from shared.cli.questions import confirmed
+from shared.reconcile.plan_output import OUTPUTS
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -31,14 +33,10 @@ if TYPE_CHECKING:
     from shared.reconcile.apply.executor import Outcome
     from shared.reconcile.plan.change_limits import Guards
     from shared.reconcile.plan.model import Plan
+    from shared.reconcile.plan_output import Wish
     from shared.reconcile.report.run_report import Caller, Report
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
-CHANGES = 2
-WIDE = 1000
-_LEAST_LINES = 10
-_NO_RUNS = "no run yet: the app's timer makes one each 15 minutes, and `plan` makes one now"
-OUTPUTS = ("text", "json", "yaml", "csv", "markdown")
 
 
 def register(commands: Commands) -> None:
@@ -51,6 +49,7 @@ def register(commands: Commands) -> None:
         "--prune", action="store_true", help="with PATH: as if stored exports not among them were deleted"
     )
     _common(plan)
+    add_target(plan)
     form = plan.add_mutually_exclusive_group()
     form.add_argument("--output", choices=OUTPUTS, default="text", help="the form of the plan; markdown fits a comment")
     form.add_argument("--json", action="store_const", const="json", dest="output", help="short for --output json")
@@ -69,6 +68,7 @@ def register(commands: Commands) -> None:
 
     apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
     _common(apply)
+    add_target(apply)
     apply.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a kept plan; refused when it no longer fits")
     apply.add_argument("--yes", action="store_true", help="carry out without asking (for pipelines)")
     apply.add_argument("--full", action="store_true", help="show every automation before and after")
@@ -79,13 +79,15 @@ def register(commands: Commands) -> None:
         "approve", help="let the plan of a run through, for the app's next run under RECONCILE_MODE=approve"
     )
     approve.add_argument("run_id", help="the run whose plan was reviewed; `plan` and `status` name it")
-    approve.set_defaults(run=with_services(_approve))
+    add_target(approve)
+    approve.set_defaults(run=with_services(_approve, reconcile_by_app.approve))
 
-    status = commands.add_parser("status", help="the last runs and how they ended")
+    status = commands.add_parser("status", aliases=["runs"], help="the last runs and how they ended")
     status.add_argument("run_id", nargs="?", help="show this run's report")
     status.add_argument("--json", action="store_true")
     status.add_argument("--limit", type=whole_number(1, 200), default=10, metavar="N", help="how many; 10 by default")
-    status.set_defaults(run=with_services(_status))
+    add_target(status)
+    status.set_defaults(run=with_services(_status, reconcile_by_app.status))
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +121,7 @@ def _plan_files(arguments: argparse.Namespace) -> int:
         if arguments.prune:
             return usage("--prune goes with files: `plan --prune exports/`")
         arguments.files = None
-        return with_services(_plan)(arguments)
+        return with_services(_plan, reconcile_by_app.plan)(arguments)
     if arguments.out:
         return usage("--out keeps a plan of what is stored, for `apply`: push the files first")
     try:
@@ -133,12 +135,14 @@ def _plan_files(arguments: argparse.Namespace) -> int:
         print("nothing was planned: mend the files first", file=sys.stderr)
         return 1
     arguments.files = [file.config for file in checked if file.config]
-    return with_services(_plan)(arguments)
+    arguments.found = find_files(arguments.paths)
+    return with_services(_plan, reconcile_by_app.plan)(arguments)
 
 
 async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     from shared.exports.proposal import propose
     from shared.reconcile.plan.saved_plan import plan_as_dict
+    from shared.reconcile.plan_output import formed
 
     proposals: list[Proposal] = []
 
@@ -155,7 +159,7 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
     if arguments.out:
         document = plan_as_dict(report.plan, report.instance_id)
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    print(_formed(report, proposals[0] if proposals else None, arguments))
+    print(formed(report, proposals[0] if proposals else None, _wish(arguments)))
     if arguments.keep and arguments.output == "text" and report.plan.writes:
         print(f"Run {report.run_id}; where RECONCILE_MODE is approve: `defender-export approve {report.run_id}`.")
     return detailed_exit_code(report) if arguments.detailed_exitcode else 0
@@ -168,29 +172,12 @@ def detailed_exit_code(report: Report) -> int:
     return CHANGES if report.outcome != "Succeeded" else 0
 
 
-def _formed(report: Report, proposal: Proposal | None, arguments: argparse.Namespace) -> str:
-    """The plan in the form that was asked for."""
-    import yaml
+def _wish(arguments: argparse.Namespace) -> Wish:
+    from shared.reconcile.plan_output import Wish
 
-    from shared.cli import plan_notes
-    from shared.reconcile.plan.plan_render import markdown
-    from shared.reconcile.plan.plan_rows import plan_csv
-    from shared.reconcile.plan.saved_plan import plan_as_dict
-
-    if arguments.output == "csv":
-        return plan_csv(report.plan, report.subscriptions).rstrip()
-    if arguments.output in {"json", "yaml"}:
-        files = {"files": proposal.as_dict()} if proposal else {}
-        document = plan_as_dict(report.plan, report.instance_id) | files
-        if arguments.output == "json":
-            return json.dumps(document, indent=1)
-        return yaml.safe_dump(document, sort_keys=False, width=WIDE).rstrip()
-    narrowed = arguments.subscription or arguments.management_group or arguments.export
-    notes = plan_notes.notes(report, empty_scopes=not narrowed)
-    if arguments.output == "markdown":
-        page = markdown(report.plan, report.subscriptions, everything=arguments.full)
-        return plan_notes.markdown(page, proposal, notes)
-    return _text(report, arguments, plan_notes.above(proposal), notes)
+    narrowed = bool(arguments.subscription or arguments.management_group or arguments.export)
+    colour = colour_wanted(refused=arguments.no_color)
+    return Wish(getattr(arguments, "output", "text"), arguments.full, colour, narrowed)
 
 
 def _apply_kept(arguments: argparse.Namespace) -> int:
@@ -198,7 +185,7 @@ def _apply_kept(arguments: argparse.Namespace) -> int:
     if arguments.json and not (arguments.yes or arguments.plan):
         return usage("--json can't ask: give --yes, or a plan that `plan --out` kept")
     arguments.document = _kept_document(arguments.plan) if arguments.plan else None
-    return with_services(_apply)(arguments)
+    return with_services(_apply, reconcile_by_app.apply)(arguments)
 
 
 async def _apply(arguments: argparse.Namespace, services: Services) -> int:
@@ -273,9 +260,11 @@ def _reviewed(document: dict[str, Any] | None, services: Services) -> Plan | Non
 
 
 def _shown(report: Report, arguments: argparse.Namespace) -> str:
-    from shared.cli import plan_notes
+    from dataclasses import replace
 
-    return _text(report, arguments, (), plan_notes.notes(report))
+    from shared.reconcile.plan_output import formed
+
+    return formed(report, None, replace(_wish(arguments), output="text", narrowed=True))
 
 
 def _confirmed(report: Report) -> bool:
@@ -311,7 +300,7 @@ async def _status(arguments: argparse.Namespace, services: Services) -> int:
     if arguments.json:
         print(json.dumps(found, indent=1))
         return 0
-    print("\n".join(line for report in found for line in run_outcomes.listed(report)) or _NO_RUNS)
+    print("\n".join(line for report in found for line in run_outcomes.listed(report)) or run_outcomes.NO_RUNS)
     return 0
 
 
@@ -351,20 +340,4 @@ def _guards(arguments: argparse.Namespace) -> Callable[[Guards], Guards]:
 def _caller() -> Caller:
     from shared.reconcile.report.run_report import Caller
 
-    return Caller("cli", getpass.getuser())
-
-
-def _text(report: Report, arguments: argparse.Namespace, above: Sequence[str], notes: Sequence[str]) -> str:
-    from shared.cli import plan_notes
-    from shared.reconcile.plan import plan_render
-
-    colour = colour_wanted(refused=arguments.no_color)
-    if arguments.full:
-        plan = plan_render.full(report.plan, report.subscriptions, colour=colour)
-        below = [f"! {plan_render.printable(note)}" for note in notes]
-    else:
-        below = plan_notes.below(notes)
-        room = plan_render.MAX_LINES - len(above) - len(below)
-        plan = plan_render.terminal(report.plan, report.subscriptions, colour=colour, most=max(room, _LEAST_LINES))
-    *body, last = plan.split("\n")
-    return "\n".join([*above, *body, *below, last])
+    return Caller("cli", caller_name().removeprefix("cli ") or "cli")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DONE = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.ADOPTED, Status.UNCHANGED})
 _NAMES, _REASONS = 5, 10
+NO_RUNS = "no run yet: the app's timer makes one each 15 minutes, and `plan` makes one now"
 
 
 def every(report: Report) -> list[str]:
@@ -72,13 +73,20 @@ def listed(report: Mapping[str, Any]) -> list[str]:
     return [*lines, *_sentence(report["reason"])] if report["reason"] else lines
 
 
-def told(report: Mapping[str, Any]) -> list[str]:
-    """One kept report: how it ended, by whom, and what was not done, equal reasons once."""
+def told(report: Mapping[str, Any], *, everything: bool = False) -> list[str]:
+    """One kept report: how it ended, by whom, and what became of its automations, equal reasons once.
+
+    With `everything` each automation has a line of its own.
+    """
     lines = [*listed(report), f"    by {report['trigger']} {report['actor']}, {report['seconds']:.0f} s"]
+    if everything:
+        return [*map(_item, report["items"]), *lines]
     found: dict[tuple[str, str, str], int] = {}
     for item in report["items"]:
         what = str(item.get("outcome") or item["action"]).replace("_", " ")
         reason = str(item.get("outcomeReason") or item.get("reason") or "")
+        if what == "foreign" and not reason:
+            continue  # of others, and in the way of nothing
         parts = ResourceId.parse(item["id"])
         reason = re.sub(re.escape(parts.subscription_id), "<subscription>", reason, flags=re.IGNORECASE)
         key = what, item.get("export") or "(no export)", reason
@@ -89,6 +97,12 @@ def told(report: Mapping[str, Any]) -> list[str]:
         lines += _sentence(reason) if reason else []
     left = ranked[_REASONS:]
     return [*lines, f"and {len(left)} more like these; --json has every automation"] if left else lines
+
+
+def _item(item: Mapping[str, Any]) -> str:
+    what = str(item.get("outcome") or item["action"]).replace("_", " ")
+    reason = item.get("outcomeReason") or item.get("reason") or ""
+    return printable(f"{what:12} {item['id']} [{item.get('export', '')}]{f': {reason}' if reason else ''}")
 
 
 def _counts(counts: Mapping[str, int], *, planned: bool) -> str:

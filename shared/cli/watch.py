@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.cli import watch_tables
+from shared.cli.app_context import add_target
 from shared.cli.argument_parser import moment, one_of
-from shared.cli.command_services import add_scope, failed, moment_text, with_services
+from shared.cli.command_services import ApiCommand, add_scope, caller_name, failed, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
 from shared.exports.event_sources import KINDS
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
+    from shared.cli.api_client import ApiClient
     from shared.jobs.model import Job
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 _POLL_SECONDS = 1.0
-_SHOWN_IDS = 2
-_ATTENTION = ("silent", "quiet", "not observable", "fresh")
 
 
 def register(commands: Commands) -> None:
@@ -39,26 +38,28 @@ def register(commands: Commands) -> None:
     coverage.add_argument("--details", action="store_true", help="every automation, its filter and its findings")
     coverage.add_argument("--check", action="store_true", help="end with 1 when a requirement is unmet")
     coverage.add_argument("--json", action="store_true")
-    coverage.set_defaults(run=with_services(_coverage))
+    add_target(coverage)
+    coverage.set_defaults(run=_read_requirements)
 
     freshness = commands.add_parser("freshness", help="who sends which kind, since when, and who has gone silent")
     add_scope(freshness)
     freshness.add_argument("--now", action="store_true", help="check now, as the timer does, instead of the latest")
     freshness.add_argument("--as-of", type=moment, metavar="TIME", help="judge as of this time; nothing is written")
     freshness.add_argument("--kind", type=one_of(*KINDS), metavar="KIND", help=f"only this kind: {', '.join(KINDS)}")
-    freshness.add_argument(
-        "--verdict", type=one_of(*_ATTENTION), metavar="VERDICT", help=f"only: {', '.join(_ATTENTION)}"
-    )
+    words = watch_tables.ATTENTION
+    freshness.add_argument("--verdict", type=one_of(*words), metavar="VERDICT", help=f"only: {', '.join(words)}")
     freshness.add_argument("--check", action="store_true", help="end with 1 when one of those is silent")
     freshness.add_argument("--all", action="store_true", help="also those in order")
     freshness.add_argument("--json", action="store_true")
-    freshness.set_defaults(run=with_services(_freshness))
+    add_target(freshness)
+    freshness.set_defaults(run=with_services(_freshness, _by_app("freshness")))
 
     preview = commands.add_parser("preview", help="how many present records an export would send")
     preview.add_argument("export", metavar="FILE|NAME", help="an export file, or the name of a stored export")
     add_scope(preview)
     preview.add_argument("--json", action="store_true")
-    preview.set_defaults(run=with_services(_preview))
+    add_target(preview)
+    preview.set_defaults(run=with_services(_preview, _by_app("preview")))
 
     backfill = commands.add_parser("backfill", help="send the present records to the tables: streaming never does")
     add_scope(backfill)
@@ -69,18 +70,38 @@ def register(commands: Commands) -> None:
     backfill.add_argument("--follow", metavar="JOB", help="follow a job that was started before")
     backfill.add_argument("--detach", action="store_true", help="start it and leave")
     backfill.add_argument("--json", action="store_true")
-    backfill.set_defaults(run=with_services(_backfill))
+    add_target(backfill)
+    backfill.set_defaults(run=with_services(_backfill, _by_app("backfill")))
+
+
+def _by_app(name: str) -> ApiCommand:
+    """The command of this name as a question to the app."""
+
+    async def ask(arguments: argparse.Namespace, api: ApiClient) -> int:
+        from shared.cli import watch_by_app
+
+        command: ApiCommand = getattr(watch_by_app, name)
+        return await command(arguments, api)
+
+    return ask
+
+
+def _read_requirements(arguments: argparse.Namespace) -> int:
+    """Look at the file of requirements, if any, before anything else is asked."""
+    from shared.watch.cis_benchmark import CIS
+    from shared.watch.requirements_file import read_requirements
+
+    arguments.judged = [CIS]
+    if arguments.requirements:
+        arguments.judged += read_requirements(arguments.requirements.read_bytes(), str(arguments.requirements))
+    return with_services(_coverage, _by_app("coverage"))(arguments)
 
 
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.watch.cis_benchmark import CIS
     from shared.watch.coverage_document import coverage_row
     from shared.watch.requirement_checks import judge
-    from shared.watch.requirements_file import read_requirements
 
-    requirements = [CIS]
-    if arguments.requirements:
-        requirements += read_requirements(arguments.requirements.read_bytes(), str(arguments.requirements))
+    requirements = arguments.judged
     survey = await services.tenant_state.take()
     chosen = {each.id.lower() for each in survey.below(arguments.subscription, arguments.management_group)}
     covered = [each for each in survey.coverage if each.subscription_id.lower() in chosen]
@@ -98,44 +119,12 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
         about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
         print(json.dumps({**about, "unmet": dict(unmet), "value": rows}, indent=1))
     else:
-        _warn(survey.reasons)
-        _show_coverage(rows, details=arguments.details)
+        watch_tables.warn(survey.reasons)
+        watch_tables.show_coverage(rows, details=arguments.details)
         for requirement in requirements:
             met = len(covered) - unmet[requirement.name]
             print(f"{requirement.name}: met by {met} of {len(covered)} subscriptions ({requirement.description})")
     return NOT_WELL if arguments.check and unmet else DONE
-
-
-def _show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
-    lines: list[tuple[str, ...]] = []
-    for row in sorted(rows, key=lambda row: str(row["subscription"])):
-        automations = {each["automation"]: each["owner"] for found in row["sources"].values() for each in found}
-        owners = Counter(automations.values())
-        missing = [f"{each['requirement']}: {each['reason']}" for each in row["verdicts"] if not each["met"]]
-        lines.append((
-            row["subscription"], str(owners["ours"]), str(owners["foreign"]), _kinds(row["sources"]),
-            "; ".join(missing) or "met",
-        ))  # fmt: skip
-        if details:
-            lines += [_exporter_line(source, each) for source, found in row["sources"].items() for each in found]
-    _table(("subscription", "ours", "foreign", "kinds exported", "requirements"), lines)
-
-
-def _kinds(sources: Mapping[str, Any]) -> str:
-    from shared.exports.event_sources import KINDS, SNAPSHOT
-
-    live = {name for name, found in sources.items() if any(each["enabled"] for each in found)}
-    kinds = [kind for kind in KINDS if kind in live or kind + SNAPSHOT in live]
-    return "all" if len(kinds) == len(KINDS) else ", ".join(kinds) or "none"
-
-
-def _exporter_line(source: str, exporter: Mapping[str, Any]) -> tuple[str, ...]:
-    where = ", ".join(destination.rsplit("/", 1)[-1] for destination in exporter["destinations"]) or "nowhere"
-    state = "" if exporter["enabled"] else " (disabled)"
-    partly = "" if exporter["wholeSubscription"] else " of some resource groups"
-    findings = f" [{', '.join(exporter['findings'])}]" if exporter["findings"] else ""
-    name = exporter["automation"].rsplit("/", 1)[-1]
-    return f"  {source}", "", "", f"{name}{state}: {exporter['filter']}{partly} -> {where}{findings}", ""
 
 
 async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
@@ -147,18 +136,12 @@ async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
             return failed("nothing was checked yet; `freshness --now` does it now")
         document = latest
     places = await _places(arguments, services)
-    health = [
-        each
-        for each in document["health"]
-        if arguments.verdict in {None, each["verdict"]}
-        and arguments.kind in {None, each["kind"]}
-        and (places is None or each["subscription_id"].lower() in places)
-    ]
+    health = watch_tables.wanted(document["health"], arguments, places)
     if arguments.json:
         print(json.dumps({**document, "health": health}, indent=1))
     else:
         narrowed = bool(arguments.verdict or arguments.kind or places is not None)
-        _show_freshness(document, health, everything=arguments.all or narrowed)
+        watch_tables.show_freshness(document, health, everything=arguments.all or narrowed)
     silent = any(each["verdict"] == "silent" for each in health)
     return NOT_WELL if arguments.check and silent else DONE
 
@@ -168,33 +151,6 @@ async def _places(arguments: argparse.Namespace, services: Services) -> set[str]
     if not arguments.subscription and not arguments.management_group:
         return None
     return set(await _subscriptions(arguments, services))
-
-
-def _show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, Any]], *, everything: bool) -> None:
-    order = {verdict: rank for rank, verdict in enumerate(_ATTENTION)}
-    shown = [each for each in health if everything or each["verdict"] == "silent"]
-    shown.sort(
-        key=lambda each: (order.get(each["verdict"], len(order)), each["name"] or each["subscription_id"], each["kind"])
-    )
-    lines = [
-        (
-            each["name"] or each["subscription_id"], each["kind"], each["verdict"],
-            moment_text(each["since"]), moment_text(each["last_seen"]) or "never", each["reason"],
-        )
-        for each in shown
-    ]  # fmt: skip
-    if lines:
-        _table(("subscription", "kind", "verdict", "since", "last seen", "reason"), lines)
-    for reason in document["reasons"]:
-        print(f"! {reason}; what follows from it is not judged")
-    counts = Counter(each["verdict"] for each in document["health"])
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ATTENTION if counts[verdict])
-    print(f"checked {moment_text(document['checked'])}: {told or 'no export sends to the hub that this app reads'}")
-    for each in document.get("stored", ()):
-        lost = each["uploaded"] - each["stored"]
-        if lost > 0:
-            held = f"{each['stored']:,} of {each['uploaded']:,} rows of {each['day']}"
-            print(f"! {each['table']} holds {held}: {lost:,} accepted rows are not in it")
 
 
 async def _preview(arguments: argparse.Namespace, services: Services) -> int:
@@ -212,26 +168,7 @@ async def _preview(arguments: argparse.Namespace, services: Services) -> int:
     if arguments.json:
         print(json.dumps(result, indent=1))
         return 0
-    _warn(result["reasons"])
-    _table(
-        ("event source", "rule set", "records", "filter"),
-        [
-            (
-                each["eventSource"],
-                "" if each["ruleSet"] is None else str(each["ruleSet"] + 1),
-                f"{each['records']:,}",
-                each["filter"],
-            )
-            for each in result["counts"]
-        ],
-    )
-    for each in result["counts"]:
-        number = "" if each["ruleSet"] is None else f" {each['ruleSet'] + 1}"
-        for example in each["examples"][:_SHOWN_IDS]:
-            print(f"{each['eventSource']}{number}: {example}")
-    print(
-        f"{result['sent']:,} of {result['records']:,} records of {result['subscriptions']} subscriptions would be sent"
-    )
+    watch_tables.show_preview(result)
     return 0
 
 
@@ -258,7 +195,7 @@ async def _backfill(arguments: argparse.Namespace, services: Services) -> int:
         "export": arguments.export,
     }
     kind, checked = read_arguments({name: value for name, value in asked.items() if value})
-    job = await services.jobs.submit(kind, checked, f"cli {getpass.getuser()}", now=datetime.now(UTC))
+    job = await services.jobs.submit(kind, checked, caller_name(), now=datetime.now(UTC))
     if arguments.detach:
         told = f"job {job.id}; `backfill --follow {job.id}` follows it"
         print(json.dumps({"job": job.id}) if arguments.json else told)
@@ -280,7 +217,7 @@ async def _follow(job_id: str, services: Services, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(_as_dict(job), indent=1))
     elif job.result:
-        _warn(job.result.get("reasons", ()))
+        watch_tables.warn(job.result.get("reasons", ()))
         print(f"{job.state}: {job.result['records']:,} records of {job.result['subscriptions']} subscriptions")
     else:
         print(f"{job.state}: {job.error}")
@@ -289,15 +226,3 @@ async def _follow(job_id: str, services: Services, *, as_json: bool) -> int:
 
 def _as_dict(job: Job) -> dict[str, Any]:
     return {"job": job.id, "state": job.state, "error": job.error, "result": job.result}
-
-
-def _warn(reasons: Iterable[str]) -> None:
-    for reason in reasons:
-        print(f"! {reason}; what follows may not be all")
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head) - 1)]
-    for line in (head, *lines):
-        cells = [f"{text:{width}}" for text, width in zip(line, widths, strict=False)]
-        print("  ".join([*cells, line[-1]]).rstrip())

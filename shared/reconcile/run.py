@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared import stored_format
+from shared import deployment_file, stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
 from shared.exports.last_known_good import LoadedExports
@@ -184,6 +184,7 @@ class Reconciler:
 
     async def tick(self) -> Report:
         """What the timer does: plan, or apply, or carry out what is approved, as RECONCILE_MODE says."""
+        await self._keep_settings()
         caller = Caller("timer", "reconcile_exports")
         if self.by_approval:
             return await self.carry_out_approved(caller)
@@ -252,6 +253,16 @@ class Reconciler:
                     "Entra",
                     forbidden=True,
                 )
+
+    async def _keep_settings(self) -> None:
+        """Leave the settings for direct work; that this fails is no reason for no run."""
+        from azure.core.exceptions import AzureError
+
+        container = self._clients.blobs.get_container_client(self._settings.exports_container)
+        try:
+            await deployment_file.keep(container, self._settings)
+        except AzureError:
+            logger.exception("the settings could not be kept for direct work")
 
     async def discover(self, management_groups: Sequence[str] = ()) -> Inventory:
         """Every live automation; `management_groups` are those whose descendants matter to the caller."""

@@ -67,6 +67,14 @@ _SHAPES = {
         "Check an export without storing it", {200: ("Validation",)},
         (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="text",
     ),
+    "plan_changes": _Shape(
+        "Plan what is stored, or files that come along, and keep nothing", {200: ("PlanAnswer",)},
+        (problems.BAD_REQUEST, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT), takes="plan",
+    ),
+    "import_live": _Shape(
+        "Export files for what is live", {200: ("ImportAnswer",)},
+        (problems.BAD_REQUEST, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="import",
+    ),
     "start_job": _Shape(
         "Start a job", {202: ("Job",), 200: ("Job",)},
         (problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.TOO_MANY),
@@ -152,6 +160,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+_JSON_BODIES = {"plan": "PlanQuestion", "import": "ImportQuestion"}
 _RETURNS = {
     "ETag": "The stored version.",
     "Vary": "The answer depends on Accept.",
@@ -308,6 +317,12 @@ def _request_body(takes: str) -> dict[str, Any]:
         examples = {job["kind"]: {"value": job} for job in JOBS}
         schema = {"$ref": _REF.format(model="JobRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
+    if takes in _JSON_BODIES:
+        schema = {"$ref": _REF.format(model=_JSON_BODIES[takes])}
+        return {
+            "required": False,
+            "content": {"application/json": {"schema": schema, "example": EXAMPLES[_JSON_BODIES[takes]]}},
+        }
     if takes == "approval":
         schema = {"$ref": _REF.format(model="ApprovalRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}

@@ -88,6 +88,8 @@ EXAMPLES: dict[str, Any] = {
         ],
         "warnings": [],
     },
+    "PlanQuestion": {"files": {"soc-alerts.yaml": EXPORT_YAML}, "prune": False, "output": "markdown"},
+    "ImportQuestion": {"managementGroups": ["contoso-prod"], "adopt": True},
     "Health": {"status": "alive", "version": "1.0.0", "commit": "0123456789abcdef0123456789abcdef01234567"},
 }
 

@@ -413,6 +413,60 @@ class RunList(_Body):
     continuation: str
 
 
+class PlanQuestion(_Body):
+    """What to plan: the stored exports, or as if `files` (texts by name) were stored; nothing of it is kept."""
+
+    files: dict[str, str] | None = Field(None, description="Export files, YAML or JSON, by a name for findings.")
+    prune: bool = Field(False, description="As if stored exports that are not among the files were deleted.")
+    subscriptions: list[str] = Field([], max_length=1000, description="Only these subscriptions, by id or name.")
+    management_groups: list[_Name] = Field([], max_length=1000, description="Only subscriptions below these.")
+    exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
+    causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
+    output: Literal["text", "json", "yaml", "csv", "markdown"] = Field("text", description="The form of `shown`.")
+    full: bool = Field(False, description="Every automation, whatever the length.")
+    colour: bool = Field(False, description="With colours for a terminal, in `text`.")
+
+
+class PlanAnswer(_Body):
+    """The plan, as `plan --out` keeps it, and as it is shown to people."""
+
+    plan: dict[str, Any]
+    shown: str
+
+
+class ImportQuestion(_Body):
+    """Whose automations to write files for; `adopt` marks the files, so that a reconcile takes them over."""
+
+    subscriptions: list[str] = Field([], max_length=1000, description="Only these subscriptions, by id or name.")
+    management_groups: list[_Name] = Field([], max_length=1000, description="Only subscriptions below these.")
+    adopt: bool = Field(False, description="Mark the files to take the automations over.")
+
+
+class ImportedFile(_Body):
+    """An export file, the automations that it stands for, and what the linter has against it."""
+
+    name: str
+    text: str
+    automations: list[str]
+    findings: list[FindingBody]
+
+
+class LeftAutomation(_Body):
+    """An automation that no file was written for, and why."""
+
+    automation: str
+    reason: str
+
+
+class ImportAnswer(_Body):
+    """Files for what is live; when not `complete`, `reasons` say what may be missing."""
+
+    files: list[ImportedFile]
+    left: list[LeftAutomation]
+    complete: bool
+    reasons: list[str]
+
+
 class SecureScoreDay(_Body):
     """The tenant's secure score on a day, in percent, over as many subscriptions as had one."""
 
@@ -465,4 +519,5 @@ class Readiness(_Body):
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
     DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody,
+    PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

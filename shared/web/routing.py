@@ -78,6 +78,8 @@ OPERATIONS = {
         Operation("put_export", "PUT", "exports/{name}", WRITE, "exports", ("dryRun",)),
         Operation("delete_export", "DELETE", "exports/{name}", WRITE, "exports", ("dryRun",)),
         Operation("validate_export", "POST", "exports/validate", READ, "exports"),
+        Operation("plan_changes", "POST", "plan", READ, "plan_answers"),
+        Operation("import_live", "POST", "import", READ, "plan_answers"),
         Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",)),
         Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",)),
         Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),

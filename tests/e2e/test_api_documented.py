@@ -26,6 +26,8 @@ KEY = "documented"
 BODIES: dict[str, str | dict[str, Any]] = {
     "put_export": EXPORT_YAML,
     "validate_export": EXPORT_YAML,
+    "plan_changes": {"output": "markdown"},
+    "import_live": {"adopt": True},
     "start_job": {"kind": "replay"},
 }
 
@@ -94,6 +96,9 @@ USUAL = (
     Case("delete_export", 204, after=STORED),
     Case("delete_export", 412, headers={"if_match": '"0x1"'}, after=STORED),
     Case("validate_export", 200),
+    Case("plan_changes", 200),
+    Case("plan_changes", 422, body={"files": {"soc.yaml": "version: 1\n"}}),
+    Case("import_live", 200),
     *(Case(name, 413, body=" " * 1_000_001) for name in BODIES),
     *(Case(name, 415, headers={"content_type": "text/xml"}) for name in BODIES),
     Case("start_job", 200, query="wait=20"),

@@ -203,6 +203,16 @@ class DeadLetters:
         data, _ = await self._container.get(name)
         return await asyncio.to_thread(_decode, data, None)
 
+    async def discard(self, name: str) -> None:
+        """Delete one blob of letters, whatever is in it; its records are lost.
+
+        Raises:
+            shared.azure.blob_container.StoreError: it is not there, is being replayed, or can't be deleted.
+        """
+        async with self._container.leased(name) as lease:
+            _, etag = await self._container.get(name)
+            await self._container.delete(name, etag, lease)
+
     async def replay(self, redeliver: Redeliver, deadline: Deadline, choice: LetterFilter | None = None) -> Replay:
         """Deliver letters again and remove what was accepted; the places take turns.
 

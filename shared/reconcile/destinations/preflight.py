@@ -174,7 +174,7 @@ class _Looking:
             )
 
     async def _closed(self, namespace: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The namespace's firewall where it does not let all callers in; else nothing.
+        """The namespace's firewall where it does not let all traffic in; else nothing.
 
         Public access is said in two places, of the namespace and of its rule set: it is closed if either says so.
         A perimeter is named, since its own rules decide, and they can't be read here.

@@ -191,3 +191,31 @@ class _Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+async def test_direct_work_takes_the_apps_settings_and_refuses_another_instance(
+    here: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.reconciler().tick()
+    monkeypatch.delenv("INSTANCE_ID")
+    assert await run("apply", "--yes") == 0
+    assert await run("plan", "--detailed-exitcode") == 0
+    capsys.readouterr()
+    monkeypatch.setenv("INSTANCE_ID", "default")
+    before = here.writes()
+    for command in ("plan", "apply --yes", "exports delete soc --yes", "exports accept --yes", "claim --yes", "status"):
+        assert await run(*command.split()) == 1, command
+        err = capsys.readouterr().err
+        assert err.startswith(
+            f"error: this storage belongs to the instance {INSTANCE}, and INSTANCE_ID here is default"
+        )
+    assert here.writes() == before
+    assert [entry.name for entry in await here.store.list()] == ["soc"]
+
+
+async def test_direct_work_without_an_instance_is_refused_until_the_app_has_run(
+    here: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INSTANCE_ID")
+    assert await run("plan") == 1
+    assert capsys.readouterr().err.startswith("error: which instance is this?")

@@ -15,7 +15,7 @@ from local.app import ROOT
 from shared.cli import main
 from shared.cli.exit_codes import MEANINGS
 
-NO_STORAGE = "error: no storage: set AzureWebJobsStorage"
+NO_STORAGE = "error: it is not said which app: `defender-export use https://"
 # Command, the beginning of what it says, exit code.  Run where no setting is there and nobody is signed in.
 ERRORS = [
     ("", "error: the following arguments are required: COMMAND. See `defender-export --help`.", 2),
@@ -32,7 +32,7 @@ ERRORS = [
     ("plan soc.yaml --out plan.json", "error: --out keeps a plan of what is stored, for `apply`: push", 2),
     ("plan missing.yaml", "error: missing.yaml: no export file here", 2),
     ("plan bad.yaml", "bad.yaml:1: name: error missing-key: 'name' is missing.", 1),
-    ("plan", NO_STORAGE, 1),
+    ("plan", NO_STORAGE, 2),
     ("apply soc.yaml", "error: soc.yaml is no plan: `plan soc.yaml` plans export files, `push soc.yaml`", 2),
     ("apply list.json", "error: list.json is no plan: `plan --out FILE` writes one", 2),
     ("apply text.json", "error: text.json is no plan: `plan --out FILE` writes one", 2),
@@ -48,11 +48,11 @@ ERRORS = [
     ("freshness --as-of 2026-13-01", "error: argument --as-of: '2026-13-01' is no time such as", 2),
     ("freshness --kind alertz", "error: argument --kind: 'alertz' is none of Assessments, ", 2),
     ("freshness --verdict loud", "error: argument --verdict: 'loud' is none of silent, quiet, not observable", 2),
-    ("freshness", NO_STORAGE, 1),
+    ("freshness", NO_STORAGE, 2),
     ("coverage --requirements missing.yaml", "error: missing.yaml: there is no such file or folder", 2),
     ("coverage --requirements empty", "error: empty: it is a folder, and a file is needed", 2),
     ("coverage --requirements binary.yaml", "error: ", 1),
-    ("coverage", NO_STORAGE, 1),
+    ("coverage", NO_STORAGE, 2),
     ("validate missing", "error: missing: no export file here", 2),
     ("validate empty", "error: empty: no export file here", 2),
     ("validate", "error: the following arguments are required: path.", 2),
@@ -67,22 +67,22 @@ ERRORS = [
     ("schema --json", "error: '--json' means nothing here.", 2),
     ("push missing", "error: missing: no export file here", 2),
     ("push bad.yaml", "bad.yaml:1: name: error missing-key: 'name' is missing.", 1),
-    ("push soc.yaml", NO_STORAGE, 1),
+    ("push soc.yaml", NO_STORAGE, 2),
     ("push soc.yaml --url http://example.org", "error: --url must begin with https: a key or token is sent", 2),
     ("push soc.yaml --url example.org", "error: --url takes the app's address, such as https://my-app", 2),
     ("push soc.yaml --url https://127.0.0.1:9", "error: give --entra with --resource, or the function key in", 2),
-    ("preview soc.yaml", NO_STORAGE, 1),
+    ("preview soc.yaml", NO_STORAGE, 2),
     ("preview", "error: the following arguments are required: FILE|NAME.", 2),
     ("backfill --kind nope", "error: argument --kind: 'nope' is none of Assessments, ", 2),
-    ("backfill", NO_STORAGE, 1),
-    ("import", NO_STORAGE, 1),
+    ("backfill", NO_STORAGE, 2),
+    ("import", NO_STORAGE, 2),
     ("pull", "error: the following arguments are required: folder.", 2),
-    ("pull backup", NO_STORAGE, 1),
-    ("claim", NO_STORAGE, 1),
+    ("pull backup", NO_STORAGE, 2),
+    ("claim", NO_STORAGE, 2),
     ("exports", "error: the following arguments are required: ", 2),
-    ("exports delte x", "error: argument exports_command: there is no 'delte'. Did you mean delete?", 2),
+    ("exports delte x", "error: argument COMMAND: there is no 'delte'. Did you mean delete?", 2),
     ("exports delete", "error: the following arguments are required: name.", 2),
-    ("exports accept", NO_STORAGE, 1),
+    ("exports accept", NO_STORAGE, 2),
 ]  # fmt: skip
 
 
@@ -152,5 +152,5 @@ def test_a_signal_ends_a_command_in_one_word(folder: Path, number: signal.Signal
     with waits.open("w"):  # it has begun to read
         time.sleep(0.1)
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert (err, process.returncode) == (f"{told}\n", 128 + number)

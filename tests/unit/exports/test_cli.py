@@ -139,7 +139,7 @@ def test_pushing_without_a_store_says_what_to_set(
 ) -> None:
     for name in ("AzureWebJobsStorage", "AzureWebJobsStorage__blobServiceUri"):
         monkeypatch.delenv(name, raising=False)
-    assert main(["push", str(folder)]) == 1
+    assert main(["push", str(folder)]) == 2
     assert "AzureWebJobsStorage__blobServiceUri" in capsys.readouterr().err
 
 

@@ -68,8 +68,7 @@ def test_github_plans_a_pull_request_and_pushes_a_merge() -> None:
 
 
 @pytest.mark.parametrize("name", ["azure-pipelines.yml", "github-actions.yml"])
-def test_the_plan_knows_whose_exports_are_its_own(name: str) -> None:
+def test_the_plan_asks_the_app_which_knows_whose_exports_are_its_own(name: str) -> None:
     text = (FOLDER / name).read_text()
-    plan = text[: text.index("push:\n" if name.startswith("github") else "- stage: push")]
-    assert "INSTANCE_ID" in plan if name.startswith("azure") else "INSTANCE_ID" in text
-    assert "output `instanceId`" in (FOLDER / "README.md").read_text()
+    assert "DEFENDER_EXPORT_URL" in text
+    assert "--direct" not in text

@@ -1,0 +1,118 @@
+"""Coverage, freshness and previews as people read them on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from shared.cli.command_services import moment_text
+from shared.cli.tables import print_table
+
+ATTENTION = ("silent", "quiet", "not observable", "fresh")
+_SHOWN_IDS = 2
+
+
+def show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
+    """Print rows of coverage as columns; with `details` each automation below its subscription."""
+    lines: list[tuple[str, ...]] = []
+    for row in sorted(rows, key=lambda row: str(row["subscription"])):
+        automations = {each["automation"]: each["owner"] for found in row["sources"].values() for each in found}
+        owners = Counter(automations.values())
+        missing = [f"{each['requirement']}: {each['reason']}" for each in row["verdicts"] if not each["met"]]
+        lines.append((
+            row["subscription"], str(owners["ours"]), str(owners["foreign"]), _kinds(row["sources"]),
+            "; ".join(missing) or "met",
+        ))  # fmt: skip
+        if details:
+            lines += [_exporter_line(source, each) for source, found in row["sources"].items() for each in found]
+    print_table(("subscription", "ours", "foreign", "kinds exported", "requirements"), lines)
+
+
+def _kinds(sources: Mapping[str, Any]) -> str:
+    from shared.exports.event_sources import KINDS, SNAPSHOT
+
+    live = {name for name, found in sources.items() if any(each["enabled"] for each in found)}
+    kinds = [kind for kind in KINDS if kind in live or kind + SNAPSHOT in live]
+    return "all" if len(kinds) == len(KINDS) else ", ".join(kinds) or "none"
+
+
+def _exporter_line(source: str, exporter: Mapping[str, Any]) -> tuple[str, ...]:
+    where = ", ".join(destination.rsplit("/", 1)[-1] for destination in exporter["destinations"]) or "nowhere"
+    state = "" if exporter["enabled"] else " (disabled)"
+    partly = "" if exporter["wholeSubscription"] else " of some resource groups"
+    findings = f" [{', '.join(exporter['findings'])}]" if exporter["findings"] else ""
+    name = exporter["automation"].rsplit("/", 1)[-1]
+    return f"  {source}", "", "", f"{name}{state}: {exporter['filter']}{partly} -> {where}{findings}", ""
+
+
+def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, Any]], *, everything: bool) -> None:
+    """Print verdicts as columns, those that need a look first, and the counts of all."""
+    order = {verdict: rank for rank, verdict in enumerate(ATTENTION)}
+    shown = [each for each in health if everything or each["verdict"] == "silent"]
+    shown.sort(
+        key=lambda each: (order.get(each["verdict"], len(order)), each["name"] or each["subscription_id"], each["kind"])
+    )
+    lines = [
+        (
+            each["name"] or each["subscription_id"], each["kind"], each["verdict"],
+            moment_text(each["since"]), moment_text(each["last_seen"]) or "never", each["reason"],
+        )
+        for each in shown
+    ]  # fmt: skip
+    if lines:
+        print_table(("subscription", "kind", "verdict", "since", "last seen", "reason"), lines)
+    for reason in document["reasons"]:
+        print(f"! {reason}; what follows from it is not judged")
+    counts = Counter(each["verdict"] for each in document["health"])
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ATTENTION if counts[verdict])
+    print(f"checked {moment_text(document['checked'])}: {told or 'no export sends to the hub that this app reads'}")
+    for each in document.get("stored", ()):
+        lost = each["uploaded"] - each["stored"]
+        if lost > 0:
+            held = f"{each['stored']:,} of {each['uploaded']:,} rows of {each['day']}"
+            print(f"! {each['table']} holds {held}: {lost:,} accepted rows are not in it")
+
+
+def show_preview(result: Mapping[str, Any]) -> None:
+    """Print how many records each rule set would send."""
+    warn(result["reasons"])
+    print_table(
+        ("event source", "rule set", "records", "filter"),
+        [
+            (
+                each["eventSource"],
+                "" if each["ruleSet"] is None else str(each["ruleSet"] + 1),
+                f"{each['records']:,}",
+                each["filter"],
+            )
+            for each in result["counts"]
+        ],
+    )
+    for each in result["counts"]:
+        number = "" if each["ruleSet"] is None else f" {each['ruleSet'] + 1}"
+        for example in each["examples"][:_SHOWN_IDS]:
+            print(f"{each['eventSource']}{number}: {example}")
+    print(
+        f"{result['sent']:,} of {result['records']:,} records of {result['subscriptions']} subscriptions would be sent"
+    )
+
+
+def wanted(
+    health: Iterable[Mapping[str, Any]], arguments: argparse.Namespace, places: set[str] | None
+) -> list[Mapping[str, Any]]:
+    """Those verdicts that the options ask for; `places` are lower-case subscription ids, None for all."""
+    return [
+        each
+        for each in health
+        if arguments.verdict in {None, each["verdict"]}
+        and arguments.kind in {None, each["kind"]}
+        and (places is None or each["subscription_id"].lower() in places)
+    ]
+
+
+def warn(reasons: Iterable[str]) -> None:
+    """Say why what follows may not be all."""
+    for reason in reasons:
+        print(f"! {reason}; what follows may not be all")

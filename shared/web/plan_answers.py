@@ -1,0 +1,155 @@
+"""Plans of what is stored or of files that come with the request, and files for what is live; nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shared.exports.diagnostics import Diagnostic, errors
+from shared.exports.file_tests import run_tests
+from shared.exports.proposal import Proposal, propose
+from shared.exports.validation import Checked, check_text, check_together
+from shared.reconcile.discover.subscription_names import named
+from shared.reconcile.importer.imported_exports import import_exports
+from shared.reconcile.model import Subscription
+from shared.reconcile.plan.model import Cause
+from shared.reconcile.plan_output import OUTPUTS, Wish, document, formed
+from shared.reconcile.report.run_report import Caller
+from shared.reconcile.run import Request
+from shared.web import serialization
+from shared.web.exports import shown
+from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, ApiError
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.exports.last_known_good import LoadedExports
+    from shared.exports.model import ExportConfig
+    from shared.web.routing import Call
+
+_NAMES = ("subscriptions", "managementGroups", "exports", "causes")
+_FLAGS = ("prune", "full", "colour")
+_PLAN_MEMBERS = frozenset({*_NAMES, *_FLAGS, "files", "output"})
+_IMPORT_MEMBERS = frozenset({"subscriptions", "managementGroups", "adopt"})
+_MAX_FILES = 1_000
+
+
+async def plan_changes(call: Call) -> func.HttpResponse:
+    """What a reconcile would change, of what is stored or as if the files of the request were; leaves no report."""
+    asked = _members(call, _PLAN_MEMBERS)
+    configs = _files(asked.get("files"))
+    if configs is None and asked.get("prune"):
+        raise ApiError(BAD_REQUEST, "'prune' goes with 'files': it plans the delete of what is not among them.")
+    proposals: list[Proposal] = []
+
+    def proposed(stored: LoadedExports) -> LoadedExports:
+        if configs is None:
+            return stored
+        proposals.append(propose(stored, configs, prune=bool(asked.get("prune"))))
+        return proposals[0].loaded
+
+    request = Request(
+        Caller("api", str(call.actor)),
+        subscriptions=asked.get("subscriptions"),
+        management_groups=asked.get("managementGroups"),
+        exports=asked.get("exports"),
+        causes=[Cause(cause) for cause in asked.get("causes", ())],
+        propose=proposed,
+        keep=False,
+    )
+    try:
+        report = await call.services.reconciler.plan(request)
+    except ValueError as error:
+        raise ApiError(BAD_REQUEST, f"{error}.") from None
+    proposal = proposals[0] if proposals else None
+    narrowed = any(asked.get(name) for name in ("subscriptions", "managementGroups", "exports"))
+    wish = Wish(asked.get("output", "text"), bool(asked.get("full")), bool(asked.get("colour")), narrowed)
+    answer = {"plan": document(report, proposal), "shown": formed(report, proposal, wish)}
+    return serialization.answer(answer)
+
+
+async def import_live(call: Call) -> func.HttpResponse:
+    """Export files that mean what is live and was made by others; `adopt` marks them to be taken over."""
+    asked = _members(call, _IMPORT_MEMBERS)
+    groups = asked.get("managementGroups", ())
+    inventory = await call.services.reconciler.discover(groups)
+    chosen = _chosen(inventory.subscriptions, asked.get("subscriptions", ()), groups)
+    automations = [live for live in inventory.automations if live.id.key[0] in chosen]
+    instance = call.services.settings.instance_id
+    imported, left = import_exports(automations, inventory.subscriptions, instance, adopt=bool(asked.get("adopt")))
+    answer = {
+        "files": [
+            {
+                "name": one.name,
+                "text": one.text,
+                "automations": [str(live.id) for live in one.automations],
+                "findings": shown(one.findings),
+            }
+            for one in imported
+        ],
+        "left": [{"automation": str(one.automation.id), "reason": one.reason} for one in left],
+        "complete": inventory.complete,
+        "reasons": list(inventory.reasons),
+    }
+    return serialization.answer(answer)
+
+
+def _members(call: Call, known: frozenset[str]) -> Mapping[str, Any]:
+    """The request's members, each of its type."""
+    asked = serialization.json_body(call.request)
+    if not {*asked} <= known:
+        raise ApiError(BAD_REQUEST, f"The body takes only {', '.join(sorted(known))}.")
+    for name in ("subscriptions", "managementGroups", "exports", "causes"):
+        value = asked.get(name, ["-"])
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
+            raise ApiError(BAD_REQUEST, f"'{name}' must be a list of names that is not empty; leave it out for all.")
+    for name in ("prune", "full", "colour", "adopt"):
+        if not isinstance(asked.get(name, False), bool):
+            raise ApiError(BAD_REQUEST, f"'{name}' must be true or false.")
+    if asked.get("output", "text") not in OUTPUTS:
+        raise ApiError(BAD_REQUEST, f"'output' must be one of {', '.join(OUTPUTS)}.")
+    if any(cause != "release" for cause in asked.get("causes", ())):
+        raise ApiError(BAD_REQUEST, "'causes' must hold only causes that wait for being named (release).")
+    return asked
+
+
+def _files(files: Any) -> list[ExportConfig] | None:
+    """The exports that the request brings; None when it brings none.
+
+    Raises:
+        ApiError: 400 when the files are no texts by name, 422 when one is invalid or fails its own tests.
+    """
+    if files is None:
+        return None
+    right = isinstance(files, dict) and 0 < len(files) <= _MAX_FILES
+    if not right or not all(isinstance(text, str) for text in files.values()):
+        raise ApiError(BAD_REQUEST, f"'files' must hold 1 to {_MAX_FILES:,} texts by their names.")
+    checked = [check_text(text.encode("utf-8", "replace"), name) for name, text in files.items()]
+    findings = [finding for one in checked for finding in one.findings]
+    findings += check_together([(one.source, one.config) for one in checked if one.config])
+    findings += [failed for one in checked if one.config for failed in _failed_tests(one, one.config)]
+    if errors(findings):
+        told = "Mend the findings of severity error; nothing was planned."
+        raise ApiError(INVALID_EXPORT, told, findings=shown(tuple(findings)))
+    return [one.config for one in checked if one.config]
+
+
+def _failed_tests(checked: Checked, config: ExportConfig) -> list[Diagnostic]:
+    return [
+        Diagnostic("test-failed", "error", checked.source, f"{outcome.label}: {outcome.reason}", "")
+        for outcome in run_tests(config)
+        if not outcome.passed
+    ]
+
+
+def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
+    """The lower-case ids of the subscriptions asked for; all when none was named."""
+    try:
+        ids, above = {one.lower() for one in named(asked, subscriptions)}, {group.lower() for group in groups}
+    except ValueError as error:
+        raise ApiError(BAD_REQUEST, f"{error}.") from None
+    return {
+        one.id.lower()
+        for one in subscriptions
+        if not (ids or above) or one.id.lower() in ids or above.intersection(one.ancestors)
+    }
