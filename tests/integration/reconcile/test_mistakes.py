@@ -532,13 +532,6 @@ CASES = [
         may_go=("c",),
         heals=True,
     ),
-    Case(
-        "more subscriptions were seen before",
-        all_of(GONE_C, baseline(subscriptions=9)),
-        baseline(subscriptions=SIZE),
-        "rights may be lost",
-        may_go=("c",),
-    ),
     Case("the baseline can't be read", all_of(GONE_C, baseline(format=99)), nothing, "", may_go=("c",), heals=True),
 ]
 
