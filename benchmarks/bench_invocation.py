@@ -152,7 +152,7 @@ class Contest:
         token = (await clients.credential.get_token(clients.ingestion_scope)).token
         rule = f"{settings.ingestion_endpoint}/dataCollectionRules/{settings.ingestion_rule_id}"
         headers = {**logs_ingestion.HEADERS, "Authorization": f"Bearer {token}"}
-        transport = clients.ingestion._pipeline._transport  # noqa: SLF001 # azure-core has no public name for it
+        transport = clients.ingestion._client._pipeline._transport  # noqa: SLF001 # azure-core has no public name for it
 
         async def alone() -> None:
             url = f"{rule}/streams/{body.stream}?api-version={logs_ingestion.API_VERSION}"

@@ -13,6 +13,7 @@ POINTS = (
     "ingestion.upload",  # a body to the Logs Ingestion API
     "ingestion.token",  # a fresh token for it
     "blob.put",  # a dead letter, or the whole of a record that was cut
+    "blob.exists",  # whether a blob that can't be written is there already, under an immutability policy
     "blob.replace",  # what remains of a dead letter after a replay
     "blob.list",
     "blob.get",

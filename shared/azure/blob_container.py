@@ -112,8 +112,10 @@ class Container:
         except RefusedError:  # under an immutability policy nothing that is there can be written again
             with _store_errors():
                 async with asyncio.timeout(TIMEOUT):
-                    if await self._blob(name).exists():
-                        return
+                    with touching("blob.exists"):
+                        there = await self._blob(name).exists()
+            if there:
+                return
             raise
 
     async def replace(self, name: str, data: bytes, metadata: Mapping[str, str], etag: str, lease: str) -> None:

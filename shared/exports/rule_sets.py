@@ -181,9 +181,13 @@ def _plain(number: Decimal) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
+# `$` and one dot, as often as they stand there; two dots are JSONPath's search at any depth, and stay.
+_ROOT = re.compile(r"\A(?:\$?\.(?!\.))+(?:\$\Z)?|\A\$\Z")
+
+
 def bare_path(path: str) -> str:
     """`path` without the `$.` that some templates write in front."""
-    return path.removeprefix("$").removeprefix(".")
+    return _ROOT.sub("", path)
 
 
 def as_text(value: Any) -> str | None:

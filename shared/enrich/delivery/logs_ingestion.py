@@ -19,10 +19,9 @@ from shared.retry_after_header import asked_seconds
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from azure.core import AsyncPipelineClient
-    from azure.core.rest import AsyncHttpResponse, HttpRequest
+    from azure.core.rest import AsyncHttpResponse
+    from azure.monitor.ingestion.aio import LogsIngestionClient
 
-_Client = Callable[[], "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]"]
 API_VERSION = "2023-01-01"
 HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 MESSAGE_LIMIT = 500  # characters of an error that are kept
@@ -44,11 +43,11 @@ class _Rule:
 
     streams: str
     fault: str
-    client: _Client
+    client: Callable[[], LogsIngestionClient]
 
 
 class LogsIngestion:
-    """The data collection rules named in the settings, by the API's one call.
+    """The data collection rules named in the settings, by the client's `send_request`.
 
     One rule takes ten streams and ten data flows (Azure Monitor, service limits): those of records have one, those of
     the app's own rows another where the settings name it.
@@ -111,10 +110,11 @@ def _rule(
     immutable_id: str,
     endpoint: str,
     name: str,
-    client: _Client,
+    client: Callable[[], LogsIngestionClient],
 ) -> _Rule:
     streams = f"{endpoint.rstrip('/')}/dataCollectionRules/{quote(immutable_id, safe='')}/streams/"
-    return _Rule(streams, endpoint_fault(endpoint, name) if endpoint else "", client)
+    missing = f"{name} is not set: give the data collection rule's logsIngestion endpoint"
+    return _Rule(streams, endpoint_fault(endpoint, name) if endpoint else missing, client)
 
 
 def endpoint_fault(endpoint: str, name: str = "LOGS_INGESTION_ENDPOINT") -> str:
