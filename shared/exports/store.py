@@ -35,6 +35,7 @@ _NUMBER_MEMBERS: Final = frozenset({"number", "accepted"})
 _TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason"})
 _WRITE_TRIES: Final = 20
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+EXPORT_NAME: Final = f"^{_NAME.pattern}$"
 _READS_AT_ONCE: Final = 16
 
 

@@ -1,10 +1,10 @@
-"""Answers for people and dashboards: coverage, freshness, runs, dead letters."""
+"""Coverage over HTTP: what each subscription exports, and the state of each in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
@@ -34,49 +34,77 @@ _EXPORTER_KEY = ("subscriptionId", "eventSource", "automation")
 _STATUS_COLUMNS = ("subscriptionId", "subscription", "tenantId", "managementGroups", "states", "notes", "verdicts")
 
 
+class _Asked(NamedTuple):
+    """The subscriptions that were asked for, with what was read of the tenant and judged of them."""
+
+    state: TenantState
+    chosen: list[SubscriptionCoverage]
+    verdicts: list[Verdict]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """How old and how complete the answer is."""
+        return {
+            "generated": self.state.taken.isoformat(),
+            "complete": self.state.complete,
+            "reasons": list(self.state.reasons),
+        }
+
+
 async def get_coverage(call: Call) -> func.HttpResponse:
-    """What each subscription exports and whether that suffices; `view=matrix` is one word per kind."""
-    view = request_parameters.choice(call.request, "view", "exporters", "matrix")
-    unmet = request_parameters.word(call.request, "unmet", [CIS.name])
+    """What each subscription exports and whether that suffices."""
     source = request_parameters.word(call.request, "source", EVENT_SOURCES)
-    asked = {
-        "subscription": request_parameters.guid(call.request, "subscription"),
-        "group": call.request.params.get("managementGroup", ""),
-        "tenant": request_parameters.guid(call.request, "tenant"),
-    }
-    age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
-    try:
-        survey = await call.services.tenant_state.take(timedelta(seconds=age))
-    except TooManyReadingsError:
-        raise ApiError(TOO_MANY, _TOO_OFTEN, headers=RETRY_LATER) from None
-    if survey.failed:
-        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(survey.reasons)}.", headers=RETRY_LATER)
-    await check_scope(call, **{f"{name}s": [value] for name, value in asked.items() if value})
-    chosen = list(_chosen(survey, **asked))
-    verdicts = judge(chosen, [CIS])
-    if unmet:
-        failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
-        chosen = [each for each in chosen if each.subscription_id in failing]
-    about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
-    if view == "matrix":
-        rows = await _matrix(call, survey, chosen, verdicts)
-        return serialization.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
+    asked = await _asked(call)
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
         return serialization.table(
-            call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY, complete=survey.complete
+            call.request,
+            list(_flat(asked.chosen, source)),
+            _EXPORTER_COLUMNS,
+            _EXPORTER_KEY,
+            complete=asked.state.complete,
         )
-    above = _above(survey)
+    above = _above(asked.state)
     by_subscription: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
+    for verdict in asked.verdicts:
         by_subscription.setdefault(verdict.subscription_id, []).append(verdict)
-    shown, token = request_parameters.page(call.request, chosen, lambda each: (each.subscription_id,))
+    shown, token = request_parameters.page(call.request, asked.chosen, lambda each: (each.subscription_id,))
     value = [
         coverage_row(
             each, above.get(each.subscription_id.lower(), []), by_subscription.get(each.subscription_id, []), source
         )
         for each in shown
     ]
-    return serialization.answer({**about, "value": value, "continuation": token})
+    return serialization.answer({**asked.about, "value": value, "continuation": token})
+
+
+async def get_status(call: Call) -> func.HttpResponse:
+    """The state of each subscription, one word for each kind of record, and what needs a person."""
+    asked = await _asked(call)
+    rows = await _matrix(call, asked.state, asked.chosen, asked.verdicts)
+    return serialization.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **asked.about)
+
+
+async def _asked(call: Call) -> _Asked:
+    unmet = request_parameters.word(call.request, "unmet", [CIS.name])
+    names = {
+        "subscription": request_parameters.guid(call.request, "subscription"),
+        "group": call.request.params.get("managementGroup", ""),
+        "tenant": request_parameters.guid(call.request, "tenant"),
+    }
+    age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
+    try:
+        state = await call.services.tenant_state.take(timedelta(seconds=age))
+    except TooManyReadingsError:
+        raise ApiError(TOO_MANY, _TOO_OFTEN, headers=RETRY_LATER) from None
+    if state.failed:
+        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(state.reasons)}.", headers=RETRY_LATER)
+    await check_scope(call, **{f"{name}s": [value] for name, value in names.items() if value})
+    chosen = list(_chosen(state, **names))
+    verdicts = judge(chosen, [CIS])
+    if unmet:
+        failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
+        chosen = [each for each in chosen if each.subscription_id in failing]
+    return _Asked(state, chosen, verdicts)
 
 
 def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> Iterable[SubscriptionCoverage]:
