@@ -1,7 +1,7 @@
 """Which reader each genuine shape takes, by kind and generation: `python -m benchmarks.bench_shapes`.
 
 Shapes are those that the generator sends, in the casing and order of members in which records were captured or
-published.  Records of kinds that nobody knows are left out: they are for the tolerant reader.
+published.  Records of unknown kinds are left out: they are for the tolerant reader.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `make_row` makes the same rows as ours, column for column (`bench_enrich` checks that before it measures), written
 down in the plain way: one walk over the parsed record with the mapping at hand, then the columns that no field holds.
 It knows the shapes that the generator sends and nothing more, and it has no second way in, no cost filters, no limits
-and no dead letters, all of which ours pays for.  What scanners say (`vulnerability`) and how entities are compared
+and no dead letters, each of which costs ours time.  What scanners say (`vulnerability`) and how entities are compared
 (`canonical_entities`) are the same functions on both sides: rules of the domain, which no way spares.
 """
 

@@ -19,10 +19,15 @@ import {
   UpdateStrategy
 } from 'types.bicep'
 
-@description('Names this deployment: part of every resource name, and of the ownership tags of the exports it manages. Lower-case letters, digits and hyphens. Two deployments in one tenant need two names.')
+@description('Names this deployment: part of every resource name. Lower-case letters, digits and hyphens.')
 @minLength(2)
 @maxLength(20)
 param environmentName string
+
+@description('INSTANCE_ID of the app: names it in the ownership tags of the exports that it manages. Two deployments in one tenant need two, but where one takes over from the other, such as in another region.')
+@minLength(2)
+@maxLength(20)
+param instanceId string = environmentName
 
 @description('Azure region of every resource. An existing workspace must lie in this region too, because a data collection rule must.')
 param location string
@@ -30,7 +35,11 @@ param location string
 @description('Name of the resource group that is created.')
 @minLength(1)
 @maxLength(90)
-param resourceGroupName string = 'rg-defender-export-${environmentName}'
+param resourceGroupName string = 'rg-defender-export-${environmentName}-${location}'
+
+@description('The thirteen characters at the end of resource names, of a deployment whose names must stay. Empty derives them from subscription, resource group, environmentName and location.')
+@maxLength(13)
+param nameToken string = ''
 
 @description('Tags on every resource.')
 param tags Tags = {}
@@ -54,8 +63,11 @@ param retentionInDays int = 90
 @maxValue(4383)
 param totalRetentionInDays int = 365
 
-@description('Replication of the storage account. A region without zones has Standard_LRS and Standard_GRS only; Azure does not change the zones of an existing account in a deployment.')
+@description('Replication of the storage account. GRS and GZRS keep a copy in the paired region; RAGRS and RAGZRS let it be read. A region without zones has no ZRS of any kind; Azure does not change the zones of an existing account in a deployment.')
 param storageSku StorageSku = 'Standard_ZRS'
+
+@description('Whether storage, Event Hubs and the workspace that is created are locked against deletion. Needs the right to write locks.')
+param lockData bool = false
 
 @description('Partitions of the hub. Each partition is read by one invocation at a time, so this bounds parallelism; on the Standard tier it can not be changed later.')
 @minValue(1)
@@ -185,6 +197,14 @@ var rules = [
     sentence: 'environmentName \'${environmentName}\' must consist of lower-case letters, digits and hyphens, and neither begin nor end with a hyphen: it is part of names.'
   }
   {
+    broken: !consistsOf(instanceId, '${letters}-') || startsWith(instanceId, '-') || endsWith(instanceId, '-')
+    sentence: 'instanceId \'${instanceId}\' must consist of lower-case letters, digits and hyphens, and neither begin nor end with a hyphen: it is a tag that is searched for.'
+  }
+  {
+    broken: !empty(nameToken) && (length(nameToken) != 13 || !consistsOf(nameToken, letters))
+    sentence: 'nameToken \'${nameToken}\' must be the thirteen lower-case letters and digits at the end of existing names, or be empty.'
+  }
+  {
     broken: !consistsOf(toLower(resourceGroupName), '${letters}-_.()') || endsWith(resourceGroupName, '.')
     sentence: 'resourceGroupName \'${resourceGroupName}\' may hold letters, digits and -_.() only, and not end with a full stop.'
   }
@@ -217,7 +237,7 @@ var rules = [
   }
   {
     broken: zoneRedundant && !endsWith(storageSku, 'ZRS')
-    sentence: 'zoneRedundant needs a storageSku of Standard_ZRS or Standard_GZRS: the app can not outlive a zone that its storage lies in.'
+    sentence: 'zoneRedundant needs a storageSku of Standard_ZRS, Standard_GZRS or Standard_RAGZRS: the app can not outlive a zone that its storage lies in.'
   }
   {
     broken: privateNetworking && allowEventHubKeys
@@ -270,18 +290,23 @@ var resourceTags = union(tags, {
 
 // Every name is computed here, once, and handed both to what makes the resource and to what uses it: so that
 // what-if, which knows no output of a module beforehand, still predicts each role, setting and app.
-var token = uniqueString(subscription().id, resourceGroupName, name)
+var token = empty(nameToken) ? uniqueString(subscription().id, resourceGroupName, name, location) : nameToken
 var groupId = '${subscription().id}/resourceGroups/${resourceGroupName}'
 var identityName = 'id-defender-export-${token}'
 var dataIdentityName = 'id-defender-export-data-${token}'
 var identityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${identityName}'
 var dataIdentityId = '${groupId}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${dataIdentityName}'
 var storageAccountName = 'stdefexp${token}'
+var dataStorageAccountName = separateDataPlane ? 'stdefdat${token}' : storageAccountName
 var namespaceName = 'evhns-defender-export-${token}'
+var controlContainers = [containerNames.exports, containerNames.reports]
+var dataContainers = [containerNames.deadLetters, containerNames.oversize]
 var hubName = 'defender-export'
 var forwardHubName = forwardRows ? 'defender-export-rows' : ''
 var consumerGroup = 'enrich'
 var ruleName = 'dcr-defender-export-${token}'
+var ownRuleName = 'dcr-defender-export-own-${token}'
+var ruleNames = [ruleName, ownRuleName]
 var insightsName = 'appi-defender-export-${token}'
 var networkName = 'vnet-defender-export-${token}'
 var namespaceId = '${groupId}/providers/Microsoft.EventHub/namespaces/${namespaceName}'
@@ -310,6 +335,7 @@ var containerNames = {
 
 // The tables that the app writes about itself are small, and the alerts ask them: always Analytics.
 var tableDefinitions = loadJsonContent('generated/tables.json', 'tables')
+var streams = loadJsonContent('generated/streams.json')
 var plans = toObject(
   tableDefinitions,
   table => table.name,
@@ -354,6 +380,7 @@ module workspace 'modules/workspace.bicep' = if (createWorkspace) {
     location: location
     tags: resourceTags
     retentionInDays: retentionInDays
+    lock: lockData
   }
 }
 
@@ -395,6 +422,22 @@ module ingestion 'modules/ingestion.bicep' = {
     name: ruleName
     location: location
     tags: resourceTags
+    streams: streams.records
+    workspaceResourceId: workspaceId
+  }
+}
+
+module ownIngestion 'modules/ingestion.bicep' = {
+  name: 'own-ingestion'
+  scope: group
+  dependsOn: [
+    tables
+  ]
+  params: {
+    name: ownRuleName
+    location: location
+    tags: resourceTags
+    streams: streams.own
     workspaceResourceId: workspaceId
   }
 }
@@ -411,15 +454,40 @@ module storage 'modules/storage.bicep' = {
     tags: resourceTags
     sku: storageSku
     containerNames: containerNames
+    containers: separateDataPlane
+      ? [containerNames.deployments, ...controlContainers]
+      : [containerNames.deployments, ...controlContainers, ...dataContainers]
     queueNames: [
       'jobs'
     ]
-    tableNames: [
-      'jobs'
-      'freshness'
-    ]
+    tableNames: separateDataPlane ? ['jobs'] : ['jobs', 'freshness']
     oversizeRetentionInDays: totalRetentionInDays
     publicNetworkAccess: !privateNetworking
+    lock: lockData
+    workspaceResourceId: workspaceId
+  }
+}
+
+// What reads the hub has an account of its own: the other holds export files, jobs and the control plane's package,
+// and whoever may write those may change exports.
+module dataStorage 'modules/storage.bicep' = if (separateDataPlane) {
+  name: 'data-storage'
+  scope: group
+  dependsOn: [
+    tables
+  ]
+  params: {
+    name: dataStorageAccountName
+    location: location
+    tags: resourceTags
+    sku: storageSku
+    containerNames: containerNames
+    containers: [containerNames.deployments, ...dataContainers]
+    queueNames: []
+    tableNames: ['freshness']
+    oversizeRetentionInDays: totalRetentionInDays
+    publicNetworkAccess: !privateNetworking
+    lock: lockData
     workspaceResourceId: workspaceId
   }
 }
@@ -443,6 +511,7 @@ module eventHubs 'modules/eventhubs.bicep' = {
     eventRetentionInDays: eventRetentionInDays
     allowKeys: allowEventHubKeys
     publicNetworkAccess: !privateNetworking
+    lock: lockData
     workspaceResourceId: workspaceId
   }
 }
@@ -452,6 +521,7 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   scope: group
   dependsOn: [
     storage
+    dataStorage
     eventHubs
   ]
   params: {
@@ -459,6 +529,7 @@ module network 'modules/network.bicep' = if (privateNetworking) {
     location: location
     tags: resourceTags
     storageAccountName: storageAccountName
+    dataStorageAccountName: dataStorageAccountName
     namespaceName: namespaceName
   }
 }
@@ -467,6 +538,7 @@ module app 'modules/app.bicep' = {
   name: 'app'
   scope: group
   dependsOn: [
+    dataStorage
     insights
     network
     roles
@@ -481,6 +553,7 @@ module app 'modules/app.bicep' = {
     identityId: identityId
     identityClientId: identity.outputs.clientId
     storageAccountName: storageAccountName
+    dataStorageAccountName: dataStorageAccountName
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: hubName
@@ -490,9 +563,11 @@ module app 'modules/app.bicep' = {
     forwardEventHub: forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint
     ingestionRuleId: ingestion.outputs.immutableId
+    ownIngestionEndpoint: ownIngestion.outputs.endpoint
+    ownIngestionRuleId: ownIngestion.outputs.immutableId
     workspaceId: tables.outputs.customerId
     insightsName: insightsName
-    instanceId: name
+    instanceId: instanceId
     reconcileMode: reconcileMode
     authMode: authMode
     authClientId: authClientId
@@ -511,9 +586,9 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
   scope: group
   dependsOn: [
     dataRoles
+    dataStorage
     insights
     network
-    storage
   ]
   params: {
     name: 'func-defender-data-${token}'
@@ -523,7 +598,8 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
     tags: resourceTags
     identityId: dataIdentityId
     identityClientId: dataIdentity!.outputs.clientId
-    storageAccountName: storageAccountName
+    storageAccountName: dataStorageAccountName
+    dataStorageAccountName: dataStorageAccountName
     containerNames: containerNames
     eventHubNamespace: eventHubs.outputs.fullyQualifiedNamespace
     eventHubName: hubName
@@ -533,9 +609,11 @@ module dataApp 'modules/app.bicep' = if (separateDataPlane) {
     forwardEventHub: forwardHubName
     ingestionEndpoint: ingestion.outputs.endpoint
     ingestionRuleId: ingestion.outputs.immutableId
+    ownIngestionEndpoint: ownIngestion.outputs.endpoint
+    ownIngestionRuleId: ownIngestion.outputs.immutableId
     workspaceId: tables.outputs.customerId
     insightsName: insightsName
-    instanceId: name
+    instanceId: instanceId
     reconcileMode: 'plan'
     authMode: authMode
     authClientId: authClientId
@@ -555,17 +633,21 @@ module roles 'modules/roles.bicep' = {
   dependsOn: [
     eventHubs
     ingestion
+    ownIngestion
     insights
+    dataStorage
     storage
   ]
   params: {
     identityId: identityId
     principalId: identity.outputs.principalId
+    role: separateDataPlane ? 'control' : 'all'
     storageAccountName: storageAccountName
+    dataStorageAccountName: dataStorageAccountName
     namespaceName: namespaceName
     hubName: hubName
     forwardHubName: forwardHubName
-    ruleName: ruleName
+    ruleNames: ruleNames
     insightsName: insightsName
     securityProviderPrincipalId: securityProviderPrincipalId
     operatorPrincipalId: operatorPrincipalId
@@ -580,17 +662,20 @@ module dataRoles 'modules/roles.bicep' = if (separateDataPlane) {
   dependsOn: [
     eventHubs
     ingestion
+    ownIngestion
     insights
-    storage
+    dataStorage
   ]
   params: {
     identityId: dataIdentityId
     principalId: dataIdentity!.outputs.principalId
-    storageAccountName: storageAccountName
+    role: 'data'
+    storageAccountName: dataStorageAccountName
+    dataStorageAccountName: dataStorageAccountName
     namespaceName: namespaceName
     hubName: hubName
     forwardHubName: forwardHubName
-    ruleName: ruleName
+    ruleNames: ruleNames
     insightsName: insightsName
     containerNames: containerNames
   }
@@ -643,11 +728,12 @@ module alerts 'modules/alerts.bicep' = {
   scope: group
   params: {
     environmentName: name
+    instanceId: instanceId
     location: location
     tags: resourceTags
     workspaceResourceId: workspaceId
     namespaceName: namespaceName
-    ruleName: ruleName
+    ruleNames: ruleNames
     insightsName: insightsName
     appUrl: app.outputs.url
     basicTables: basicTables
@@ -673,6 +759,15 @@ output dataPrincipalId string = dataIdentity.?outputs.?principalId ?? ''
 
 @description('Resource id of the hub: destination.eventHub.resourceId of export files.')
 output eventHubResourceId string = hubId
+
+@description('Name of the resource group.')
+output resourceGroupName string = resourceGroupName
+
+@description('INSTANCE_ID of the app: that of the command line too.')
+output instanceId string = instanceId
+
+@description('Name of the Event Hubs namespace.')
+output namespaceName string = namespaceName
 
 @description('Resource id of the workspace that holds the tables.')
 output workspaceResourceId string = workspaceId

@@ -70,7 +70,30 @@ type UpdateStrategy = 'Recreate' | 'RollingUpdate'
 
 @export()
 @description('Replication of the storage account. Dead letters are the last copy of a record.')
-type StorageSku = 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GRS' | 'Standard_GZRS'
+type StorageSku =
+  | 'Standard_LRS'
+  | 'Standard_ZRS'
+  | 'Standard_GRS'
+  | 'Standard_GZRS'
+  | 'Standard_RAGRS'
+  | 'Standard_RAGZRS'
+
+@export()
+@description('Stream declarations of a data collection rule, by name of the stream.')
+type Streams = {
+  *: StreamDeclaration
+}
+
+@description('The columns of one stream.')
+type StreamDeclaration = {
+  columns: StreamColumn[]
+}
+
+@description('A column of a stream.')
+type StreamColumn = {
+  name: string
+  type: string
+}
 
 @export()
 @description('Kinds of principal that roles are assigned to.')

@@ -1,4 +1,4 @@
-"""The Logs Ingestion API: one data collection rule with the streams of `shared/enrich/tables.py`.
+"""The Logs Ingestion API: the data collection rules of `infra/`, one for records and one for the app's own rows.
 
 Documented: the address, audience, limits and status codes.  Of the error codes inside the body the documentation names
 few; the others follow answers seen in public threads.
@@ -20,6 +20,7 @@ from aiohttp import web
 from isal import isal_zlib
 
 from local.certs import Certificates
+from local.collection_rule import CollectionRule, properties_for, written
 from local.faults import Fault
 from local.http import CONTROL, RECORDED, Emulator
 from local.streams import BodyError, Loss, Losses, Stream
@@ -29,9 +30,8 @@ from local.workspace import Workspace
 AUDIENCES = ("https://monitor.azure.com",)
 API_VERSIONS = ("2023-01-01", "2021-11-01-preview")
 RULE_ID = "dcr-0123456789abcdef0123456789abcdef"
+OWN_RULE_ID = "dcr-fedcba9876543210fedcba9876543210"
 MAX_BODY_BYTES = 1_048_576  # "1 MB, both compressed and uncompressed": 1048576 in the service's own error message
-REQUESTS_PER_MINUTE = 12_000
-BYTES_PER_MINUTE = 2 * 1024**3
 GZIP_OR_ZLIB = 47  # the window bits that make zlib find out which
 
 
@@ -58,33 +58,13 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
         self.response = _error(status, code, message, headers)
 
 
-@dataclass
-class RateLimit:
-    """The requests and bytes that a rule takes in each minute of its clock."""
-
-    requests: int = REQUESTS_PER_MINUTE
-    bytes: int = BYTES_PER_MINUTE
-    _minute: int = -1
-    _requests: int = 0
-    _bytes: int = 0
-
-    def take(self, size: int, now: float) -> int:
-        """Count a request; 0 when it fits, else the seconds until it may be sent again."""
-        if int(now // 60) != self._minute:
-            self._minute, self._requests, self._bytes = int(now // 60), 0, 0
-        if self._requests + 1 > self.requests or self._bytes + size > self.bytes:
-            return 60 - int(now % 60)
-        self._requests += 1
-        self._bytes += size
-        return 0
-
-
 class Ingestion(Emulator):
-    """The data collection rule's endpoint, over TLS, storing into `workspace`.
+    """The endpoint of the data collection rules, over TLS, storing into `workspace`.
 
-    `publishers` are the object ids that hold Monitoring Metrics Publisher on the rule; taking one away makes its
-    requests 403.  `drop_share` of the rows is lost after the 204, and a body that contains `poison` is answered 400.
-    `losses` says what a 204 did not: it is complete after `await workspace.flush()`.  These switches are also at
+    Of the workspace's tables, those of records belong to one rule, the others to a second (`own`).  `publishers` are
+    the object ids that hold Monitoring Metrics Publisher on the first; taking one away makes its requests there 403.
+    `drop_share` of the rows is lost after the 204, and a body that contains `poison` is answered 400.  `losses` says
+    what a 204 did not: it is complete after `await workspace.flush()`.  These switches are also at
     `PUT /_local/behaviour`.
     """
 
@@ -101,11 +81,14 @@ class Ingestion(Emulator):
     ) -> None:
         super().__init__(certificates.server_context())
         self.workspace = workspace
-        self.rule_id = rule_id
-        self.publishers = set(publishers)
+        tables = list(workspace.tables.values())
+        records = properties_for(table for table in tables if table.holds_records)
+        own = properties_for(table for table in tables if not table.holds_records)
+        who = set(publishers)
+        self.records = written(rule_id, records, who)
+        self.own = written(OWN_RULE_ID, own, who)
         self.drop_share = 0.0
         self.poison = b""
-        self.limit = RateLimit()
         self.stored: list[StoredBody] = []
         self._answering: Losses = Counter()  # counted on the event loop
         self._storing: Losses = Counter()  # counted in the workspace's thread
@@ -113,10 +96,24 @@ class Ingestion(Emulator):
         self._tenant_id = tenant_id
         self._now = now
         self._random = random.Random(0)
-        self._streams = {table.stream: Stream(table) for table in workspace.tables.values()}
+        self._streams = {table.stream: Stream(table) for table in tables}
         self.app.router.add_post("/dataCollectionRules/{rule}/streams/{stream}", self._upload)
         self.app.router.add_put(CONTROL + "/behaviour", self._control_behaviour)
         self.app.router.add_get(CONTROL + "/losses", self._control_losses)
+
+    @property
+    def rule_id(self) -> str:
+        """The immutable id of the rule for records."""
+        return self.records.immutable_id
+
+    @property
+    def publishers(self) -> set[str]:
+        """Who may send records."""
+        return self.records.publishers
+
+    @publishers.setter
+    def publishers(self, object_ids: Iterable[str]) -> None:
+        self.records.publishers = set(object_ids)
 
     @property
     def losses(self) -> Losses:
@@ -135,9 +132,9 @@ class Ingestion(Emulator):
     async def _upload(self, request: web.Request) -> web.Response:
         try:
             wire = await self._body(request)
-            stream = self._admit(request)
+            rule, stream = self._admit(request)
             raw = _unpacked(request, wire)
-            self._pace(len(raw))
+            self._pace(rule, len(raw))
             rows = self._read(stream, raw)
         except _Refused as refused:
             return refused.response
@@ -149,7 +146,7 @@ class Ingestion(Emulator):
         await self.workspace.append(stream.table.name, make, arrived)
         return _with_ids(web.Response(status=204))
 
-    def _admit(self, request: web.Request) -> Stream:
+    def _admit(self, request: web.Request) -> tuple[CollectionRule, Stream]:
         """Check everything but the body."""
         version = request.query.get("api-version", "")
         if version not in API_VERSIONS:
@@ -160,21 +157,22 @@ class Ingestion(Emulator):
         except TokenRejectedError as rejected:
             raise _Refused(401, rejected.code, str(rejected)) from rejected
         request[RECORDED].principal = claims.object_id
-        rule, name = request.match_info["rule"], request.match_info["stream"]
-        if rule != self.rule_id:
-            raise _Refused(404, "NotFound", f"Data collection rule with immutable Id '{rule}' not found.")
-        if claims.tenant_id != self._tenant_id or claims.object_id not in self.publishers:
+        asked, name = request.match_info["rule"], request.match_info["stream"]
+        rule = {one.immutable_id: one for one in (self.records, self.own)}.get(asked)
+        if rule is None:
+            raise _Refused(404, "NotFound", f"Data collection rule with immutable Id '{asked}' not found.")
+        if claims.tenant_id != self._tenant_id or claims.object_id not in rule.publishers:
             message = (
                 "The authentication token provided does not have access to ingest data for the data collection rule "
-                f"with immutable Id '{rule}'."
+                f"with immutable Id '{asked}'."
             )
             raise _Refused(403, "OperationFailed", message)
-        if name not in self._streams:
-            message = f"The stream {name} was not configured in the Data collection rule with immutable Id {rule}."
+        if name not in rule.tables:
+            message = f"The stream {name} was not configured in the Data collection rule with immutable Id {asked}."
             raise _Refused(400, "InvalidStream", message)
         if request.content_type != "application/json":
             raise _Refused(415, "UnsupportedMediaType", "The Content-Type must be application/json.")
-        return self._streams[name]
+        return rule, self._streams[name]
 
     async def _body(self, request: web.Request) -> bytes:
         body = await request.read()  # before any refusal: an answer to a half-read request may get lost
@@ -182,8 +180,8 @@ class Ingestion(Emulator):
             raise _too_large(len(body))
         return body
 
-    def _pace(self, size: int) -> None:
-        seconds = self.limit.take(size, self._now().timestamp())
+    def _pace(self, rule: CollectionRule, size: int) -> None:
+        seconds = rule.limit.take(size, self._now().timestamp())
         if seconds:
             message = "The rate limit of the data collection rule was exceeded. Retry later."
             raise _Refused(429, "TooManyRequests", message, **{"Retry-After": str(seconds)})

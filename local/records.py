@@ -3,7 +3,7 @@
     for event in generate(seed=7, subscriptions=ids, count=1000):
         send(event.body)
 
-Sizes are lifelike (median near 2 KB, alerts up to 60 KB); shares of duplicates, late and bad events are given by the
+Sizes are as observed (median near 2 KB, alerts up to 60 KB); shares of duplicates, late and bad events are given by the
 caller.  The same arguments give the same bytes.
 """
 
@@ -137,7 +137,7 @@ class Generator:
 
     @cached_property
     def _recommendations(self) -> list[Record]:
-        """A fixed set of recommendations: the texts repeat from resource to resource, as they do in life."""
+        """A fixed set of recommendations: the texts repeat from resource to resource, as they do in a tenant."""
         return [
             {
                 "id": self._guid(),
@@ -182,7 +182,7 @@ class Generator:
         return {"securityEventDataEnrichment": body} | ({twin: dict(body)} if name else {})
 
     def _cloud(self, subscription: str, resource: str, kind: str, name: str) -> tuple[str, Record]:
-        """Resource details, mostly of Azure, now and then of another cloud, with the id it hangs on."""
+        """Resource details, mostly of Azure, now and then of another cloud, with the id it belongs to."""
         source = self._rng.choices(["Azure", "Aws", "Gcp", "OnPremise"], [88, 6, 4, 2])[0]
         provider = resource.split("/")[6]
         if source in {"Azure", "OnPremise"}:

@@ -166,6 +166,8 @@ class LocalAzure:
             found |= {
                 "LOGS_INGESTION_ENDPOINT": self.ingestion.endpoint,
                 "LOGS_INGESTION_RULE_ID": self.ingestion.rule_id,
+                "LOGS_INGESTION_OWN_ENDPOINT": self.ingestion.endpoint,
+                "LOGS_INGESTION_OWN_RULE_ID": self.ingestion.own.immutable_id,
                 "LOGS_QUERY_ENDPOINT": self.logs_query.endpoint,
                 "WORKSPACE_ID": self.workspace.workspace_id,
             }

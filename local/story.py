@@ -129,18 +129,18 @@ class Story:
         self.title("The plan: what would change in the tenant, before anything does")
         await self.command("plan", "--no-color", "--detailed-exitcode", expect=2)
         self.title("Apply")
-        await self.command("apply", "--no-color")
+        await self.command("apply", "--yes", "--no-color")
         self.title("A second plan has nothing to do")
         await self.command("plan", "--no-color", "--detailed-exitcode")
 
     async def expect(self) -> None:
         """Note from when on records are waited for."""
         self.title("From now on it is known who should be sending what; nothing has arrived yet")
-        await self.command("freshness", "--check")
+        await self.command("freshness", "--now")
         self.expected = datetime.now(UTC)
 
     async def drift(self) -> None:
-        """Break three automations behind the app's back and let the timer repair them."""
+        """Break three automations without the app and let the timer repair them."""
         self.title("Someone disables, empties and deletes an export by hand; the timer repairs all three")
         tenant = self.azure.tenant
         mine = [each for each in tenant.all_automations() if each["tags"].get("managed-by") == "defender-export"]

@@ -34,7 +34,7 @@ _JSON_TYPES: dict[str, Any] = {
     "datetime": datetime | None,
     "dynamic": msgspec.Raw,
 }
-_ARROW_TYPES = {
+ARROW_TYPES = {
     "string": pa.string(),
     "int": pa.int32(),
     "long": pa.int64(),
@@ -130,13 +130,13 @@ class Stream:
                 values = self._dated(values, arrived, losses)
             elif column.type == "dynamic":
                 values = [None if (text := bytes(raw)) == b"null" else text for raw in values]
-            array = pa.array(values, _ARROW_TYPES[column.type] if column.type != "dynamic" else pa.binary())
+            array = pa.array(values, ARROW_TYPES[column.type] if column.type != "dynamic" else pa.binary())
             if (
                 column.type in {"string", "dynamic"}
                 and (pc.max(pc.binary_length(array)).as_py() or 0) > MAX_FIELD_BYTES
             ):
                 array = self._cut(array, column, losses)
-            arrays[column.name] = array.cast(_ARROW_TYPES[column.type])
+            arrays[column.name] = array.cast(ARROW_TYPES[column.type])
         return pa.table(arrays)
 
     def _dated(self, values: list[datetime | None], arrived: datetime, losses: Losses) -> list[datetime]:

@@ -166,7 +166,7 @@ class Workspace:
             ended = None in taken
             try:
                 self._insert(connection, [item for item in taken if isinstance(item, _Batch)])
-            except Exception as error:  # noqa: BLE001 - the thread lives on; flush raises it
+            except Exception as error:  # noqa: BLE001 - the thread goes on; flush raises it
                 self._failure = error
             for item in taken:
                 if isinstance(item, Future):

@@ -79,10 +79,10 @@ class Services:
     def pipeline(self) -> Pipeline:
         """Delivers events, dead letters and the app's own rows."""
         from shared.azure.resource_graph import Graph
-        from shared.enrich.context import graph_lookup
+        from shared.enrich.context import context_factory
         from shared.enrich.invocation.pipeline_factory import pipeline
 
-        context = graph_lookup.context(self.settings, Graph(self.clients))
+        context = context_factory.context(self.settings, Graph(self.clients))
         return pipeline(self.settings, self.clients, os.environ, context=context, observer=self._note)
 
     @cached_property
@@ -91,7 +91,9 @@ class Services:
         from shared.watch.last_seen import LastSeen
 
         settings = self.settings
-        return LastSeen(self.clients.tables.get_table_client(settings.freshness_table), settings.freshness_interval)
+        return LastSeen(
+            self.clients.data_tables.get_table_client(settings.freshness_table), settings.freshness_interval
+        )
 
     @cached_property
     def present(self) -> PresentRecords:
@@ -145,7 +147,7 @@ class Services:
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
 
     async def check_freshness(self, *, as_of: datetime | None = None) -> Mapping[str, Any]:
-        """What the timer does: survey the tenant, then check everything once.
+        """What the timer does: read the tenant, then check everything once.
 
         With `as_of` the answer is for that time, and nothing is noted or written.
         """
@@ -161,8 +163,9 @@ class Services:
 
     @property
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
-        """Where the app's own rows go; nowhere as long as no data collection rule is configured."""
-        return self.pipeline.sink if self.settings.ingestion_endpoint else None
+        """Where the app's own rows go; nowhere as long as no data collection rule is given."""
+        settings = self.settings
+        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint else None
 
     async def _note(
         self,
@@ -208,7 +211,7 @@ class Services:
 @cache
 def services() -> Services:
     """This process's services, from its environment; what can't be read of it is logged, and `ready` names it."""
-    # At INFO, the SDKs tell of every request and every AMQP link.
+    # At INFO, the SDKs log every request and every AMQP link.
     logging.getLogger("azure").setLevel(logging.WARNING)
     settings = Settings.load()
     for problem in settings.problems.values():

@@ -1,7 +1,7 @@
-"""Named points at which a test can stop the process: one around each touch of the outside world.
+"""Named points at which a test can stop the process: one around each call to a service.
 
-The app only announces where it is.  There is no listener unless a test sets one, so in production a
-touch costs one comparison, and no setting or environment variable can change that.
+There is no listener unless a test sets one, so in production a point costs one comparison, and no setting or
+environment variable can change that.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _listener: Callable[[str], None] | None = None
 
 
 def listen(listener: Callable[[str], None] | None) -> None:
-    """Call `listener` with "point:before" and "point:after" at each touch; None stops it.  For tests only."""
+    """Call `listener` with "point:before" and "point:after" at each point; None stops it.  For tests only."""
     global _listener  # noqa: PLW0603 # one process, one listener
     _listener = listener
 
 
 @contextmanager
 def touching(point: str) -> Iterator[None]:
-    """Announce that the outside world is touched here; the after-point is reached only on success."""
+    """Run a call to a service between its two points; the after-point is reached only on success."""
     if _listener is not None:
         _listener(f"{point}:before")
     yield

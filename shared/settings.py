@@ -306,6 +306,18 @@ class Settings:
     ingestion_rule_id: str = _setting(
         "LOGS_INGESTION_RULE_ID", "", "Immutable id of the data collection rule (dcr-...).", section="Delivery"
     )
+    own_ingestion_endpoint: str = _setting(
+        "LOGS_INGESTION_OWN_ENDPOINT",
+        "",
+        "The same for the rule of the rows about the app itself (runs, health); empty: the rule of the records.",
+        section="Delivery",
+    )
+    own_ingestion_rule_id: str = _setting(
+        "LOGS_INGESTION_OWN_RULE_ID",
+        "",
+        "Immutable id of that rule; empty: the rule of the records takes those rows too.",
+        section="Delivery",
+    )
     ingestion_audience: str = _setting(
         "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion.", section="Delivery"
     )
@@ -441,6 +453,19 @@ class Settings:
     )
     storage_table_uri: str = _setting(
         "AzureWebJobsStorage__tableServiceUri", "", "Table service address, for identity.", section="Storage"
+    )
+    data_blob_uri: str = _setting(
+        "DataStorage__blobServiceUri",
+        "",
+        "Blob service address of the data plane's own account (dead letters, oversize records, checkpoints), where it "
+        "has one; empty: that of AzureWebJobsStorage.",
+        section="Storage",
+    )
+    data_table_uri: str = _setting(
+        "DataStorage__tableServiceUri",
+        "",
+        "Table service address of that account (when each subscription last sent each kind); empty: likewise.",
+        section="Storage",
     )
     exports_container: str = _setting(
         "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth.", section="Storage"

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 from shared.azure.resource_graph import LIMIT_HIT, Graph
 from shared.exports.compiler import compile_sources
+from shared.exports.scope_findings import KnownNames, UnknownName
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
+from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Subscription
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
 from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
 
 MAX_AGE = timedelta(seconds=60)
 MAX_FORCED = 30
@@ -51,10 +54,23 @@ class TenantState:
         return not self.reasons
 
     def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:
-        """The subscriptions that are listed or lie below one of the groups; all of them when nothing is given."""
+        """The subscriptions that are listed, by id or name, or lie below one of the groups; all when nothing is given.
+
+        Raises:
+            UnknownName: one of the names selects nothing.
+            ValueError: several have a name that is given.
+        """
         if not subscriptions and not management_groups:
             return list(self.subscriptions)
-        listed = {subscription.lower() for subscription in subscriptions}
+        known = KnownNames.of(self.subscriptions)
+        ids = named(subscriptions, self.subscriptions)
+        sentences = [
+            *map(known.unknown_subscription, ids),
+            *map(known.unknown_management_group, management_groups),
+        ]
+        if said := [sentence for sentence in sentences if sentence]:
+            raise UnknownName("; ".join(said))
+        listed = {subscription.lower() for subscription in ids}
         groups = {group.lower() for group in management_groups}
         return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from shared.enrich.tables import TABLES, Table, stream_declarations, table_schema
+from shared.enrich.tables import OWN_TABLES, RECORD_TABLES, TABLES, Table, stream_declarations, table_schema
 from shared.settings import declarations
 from tools.kql import record_functions
 from tools.kql.binder import Function
@@ -50,7 +50,7 @@ NOT_DEPLOYED = {
 
 # Settings that the deployment decides, each by what: parameter `settings` must not contradict it.
 DECIDED = {
-    "INSTANCE_ID": "environmentName",
+    "INSTANCE_ID": "instanceId",
     "AZURE_CLOUD": "the cloud that is deployed to",
     "TENANT_ID": "the tenant that is deployed to",
     "RECONCILE_MODE": "reconcileMode",
@@ -61,12 +61,16 @@ DECIDED = {
     "EventHubConnection__fullyQualifiedNamespace": "the namespace's name",
     "FORWARD_EVENT_HUB": "forwardRows",
     "ForwardConnection__fullyQualifiedNamespace": "forwardRows",
-    "LOGS_INGESTION_ENDPOINT": "the data collection rule",
-    "LOGS_INGESTION_RULE_ID": "the data collection rule",
+    "LOGS_INGESTION_ENDPOINT": "the data collection rule of records",
+    "LOGS_INGESTION_RULE_ID": "the data collection rule of records",
+    "LOGS_INGESTION_OWN_ENDPOINT": "the data collection rule of the app's own rows",
+    "LOGS_INGESTION_OWN_RULE_ID": "the data collection rule of the app's own rows",
     "WORKSPACE_ID": "the workspace",
     "AzureWebJobsStorage__blobServiceUri": "the storage account",
     "AzureWebJobsStorage__queueServiceUri": "the storage account",
     "AzureWebJobsStorage__tableServiceUri": "the storage account",
+    "DataStorage__blobServiceUri": "separateDataPlane",
+    "DataStorage__tableServiceUri": "separateDataPlane",
     "EXPORTS_CONTAINER": "the containers' names",
     "REPORTS_CONTAINER": "the containers' names",
     "DEAD_LETTERS_CONTAINER": "the containers' names",
@@ -263,7 +267,9 @@ def generated() -> dict[Path, str]:
     folder = INFRA / "generated"
     return {
         folder / "tables.json": _json({"tables": [_table(table) for table in TABLES]}),
-        folder / "streams.json": _json(stream_declarations()),
+        folder / "streams.json": _json(
+            {"records": stream_declarations(RECORD_TABLES), "own": stream_declarations(OWN_TABLES)}
+        ),
         folder / "settings.json": _json(settings_defaults()),
         folder / "known-settings.json": _json(known_settings()),
         folder / "switched-off.json": _json(switched_off()),

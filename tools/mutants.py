@@ -42,7 +42,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         "rule_sets",
     ),
     "reconcile": ("automation_diff", "planner", "saved_plan", "plan_render"),
-    "enrich": ("parser", "typed_reader", "resource_ids", "packing", "record_key", "cost_filters", "anything"),
+    "enrich": ("parser", "typed_reader", "resource_ids", "packing", "record_key", "keep_drop_filters", "anything"),
 }
 """The unit tests that hold them, tests/unit/<area>/test_<name>.py, those that notice most first."""
 

@@ -41,8 +41,18 @@ BUILT_IN: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": (
         "Storage Blob Data Contributor",
-        ("Microsoft.Storage/storageAccounts/blobServices/containers/*",),
-        ("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/*",),
+        (
+            "Microsoft.Storage/storageAccounts/blobServices/containers/delete",
+            "Microsoft.Storage/storageAccounts/blobServices/containers/read",
+            "Microsoft.Storage/storageAccounts/blobServices/containers/write",
+        ),
+        (
+            "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action",
+            "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
+            "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/move/action",
+            "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
+            "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
+        ),
     ),
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": (
         "Storage Blob Data Reader",
@@ -51,13 +61,32 @@ BUILT_IN: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": (
         "Storage Queue Data Contributor",
-        ("Microsoft.Storage/storageAccounts/queueServices/queues/*",),
-        ("Microsoft.Storage/storageAccounts/queueServices/queues/messages/*",),
+        (
+            "Microsoft.Storage/storageAccounts/queueServices/queues/delete",
+            "Microsoft.Storage/storageAccounts/queueServices/queues/read",
+            "Microsoft.Storage/storageAccounts/queueServices/queues/write",
+        ),
+        (
+            "Microsoft.Storage/storageAccounts/queueServices/queues/messages/delete",
+            "Microsoft.Storage/storageAccounts/queueServices/queues/messages/process/action",
+            "Microsoft.Storage/storageAccounts/queueServices/queues/messages/read",
+            "Microsoft.Storage/storageAccounts/queueServices/queues/messages/write",
+        ),
     ),
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": (
         "Storage Table Data Contributor",
-        ("Microsoft.Storage/storageAccounts/tableServices/tables/*",),
-        ("Microsoft.Storage/storageAccounts/tableServices/tables/entities/*",),
+        (
+            "Microsoft.Storage/storageAccounts/tableServices/tables/delete",
+            "Microsoft.Storage/storageAccounts/tableServices/tables/read",
+            "Microsoft.Storage/storageAccounts/tableServices/tables/write",
+        ),
+        (
+            "Microsoft.Storage/storageAccounts/tableServices/tables/entities/add/action",
+            "Microsoft.Storage/storageAccounts/tableServices/tables/entities/delete",
+            "Microsoft.Storage/storageAccounts/tableServices/tables/entities/read",
+            "Microsoft.Storage/storageAccounts/tableServices/tables/entities/update/action",
+            "Microsoft.Storage/storageAccounts/tableServices/tables/entities/write",
+        ),
     ),
     "a638d3c7-ab3a-418d-83e6-5f17a39d4fde": (
         "Azure Event Hubs Data Receiver",

@@ -45,7 +45,7 @@ class Scene:
         self.app = app
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
-        """Call the API as someone who may write."""
+        """Call the API as a caller who may write."""
         headers = {**principal(READ, WRITE), "x-functions-key": self.app.master_key, **options.pop("headers", {})}
         async with self.web.request(method, f"{self.app.url}{path}", headers=headers, **options) as answer:
             answer.raise_for_status()
@@ -83,7 +83,7 @@ class Scene:
             raise RuntimeError(job)
 
     async def drift(self) -> None:
-        """Disable, empty and delete an automation behind the app's back; the next run, in mode plan, sees it."""
+        """Disable, empty and delete an automation without the app; the next run, in mode plan, sees it."""
         tenant = self.azure.tenant
         mine = [each for each in tenant.all_automations() if each["tags"].get("managed-by") == "defender-export"]
         disabled, emptied, deleted = mine[1], mine[len(mine) // 2], mine[-1]

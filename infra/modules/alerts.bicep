@@ -5,6 +5,9 @@ import { Tags } from '../types.bicep'
 @description('Name of the deployment, for the titles.')
 param environmentName string
 
+@description('INSTANCE_ID of the app, for its own rows.')
+param instanceId string
+
 @description('Azure region: that of the workspace.')
 param location string
 
@@ -17,8 +20,8 @@ param workspaceResourceId string
 @description('Name of the Event Hubs namespace, for its own metrics.')
 param namespaceName string
 
-@description('Name of the data collection rule, for its own errors.')
-param ruleName string
+@description('Names of the data collection rules, of records and of the app\'s own rows, for their errors.')
+param ruleNames string[]
 
 @description('Name of the Application Insights component, for its own requests and metrics.')
 param insightsName string
@@ -40,9 +43,10 @@ var rules = filter(definitions.alerts, item => empty(intersection(item.reads, ba
 
 // Several deployments may share one workspace: each rule asks about its own.
 var own = {
-  '{InstanceId}': environmentName
+  '{InstanceId}': instanceId
   '{Namespace}': namespaceName
-  '{Rule}': ruleName
+  '{Rule}': ruleNames[0]
+  '{OwnRule}': ruleNames[1]
   '{Insights}': insightsName
 }
 

@@ -31,6 +31,9 @@ param identityClientId string
 @description('Name of the storage account.')
 param storageAccountName string
 
+@description('Name of the account that holds dead letters, oversize records and what was seen: the same one, or the data plane\'s.')
+param dataStorageAccountName string
+
 @description('Container names by use.')
 param containerNames ContainerNames
 
@@ -57,6 +60,12 @@ param ingestionEndpoint string
 
 @description('Immutable id of the data collection rule.')
 param ingestionRuleId string
+
+@description('Logs ingestion endpoint of the rule for the app\'s own rows.')
+param ownIngestionEndpoint string
+
+@description('Immutable id of that rule.')
+param ownIngestionRuleId string
 
 @description('Customer id of the workspace.')
 param workspaceId string
@@ -103,9 +112,15 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
   name: storageAccountName
 }
 
+resource dataAccount 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
+  name: dataStorageAccountName
+}
+
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
 }
+
+var apart = dataStorageAccountName != storageAccountName
 
 // What this deployment knows better than the defaults.
 var deployed = {
@@ -122,10 +137,14 @@ var deployed = {
   ForwardConnection__fullyQualifiedNamespace: empty(forwardEventHub) ? '' : eventHubNamespace
   LOGS_INGESTION_ENDPOINT: ingestionEndpoint
   LOGS_INGESTION_RULE_ID: ingestionRuleId
+  LOGS_INGESTION_OWN_ENDPOINT: ownIngestionEndpoint
+  LOGS_INGESTION_OWN_RULE_ID: ownIngestionRuleId
   WORKSPACE_ID: workspaceId
   AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
   AzureWebJobsStorage__queueServiceUri: account.properties.primaryEndpoints.queue
   AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
+  DataStorage__blobServiceUri: apart ? dataAccount.properties.primaryEndpoints.blob : ''
+  DataStorage__tableServiceUri: apart ? dataAccount.properties.primaryEndpoints.table : ''
   EXPORTS_CONTAINER: containerNames.exports
   REPORTS_CONTAINER: containerNames.reports
   DEAD_LETTERS_CONTAINER: containerNames.deadLetters
@@ -136,6 +155,7 @@ var deployed = {
 // What the platform and the SDKs read: which identity, and where telemetry goes.
 var platform = {
   AZURE_CLIENT_ID: identityClientId
+  AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential' // none of a developer's sign-ins is tried
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   EventHubConnection__credential: 'managedidentity'

@@ -38,6 +38,9 @@ param allowKeys bool
 @description('Whether the namespace answers on its public endpoint to more than trusted services.')
 param publicNetworkAccess bool
 
+@description('Whether it is locked against deletion.')
+param lock bool
+
 @description('Resource id of the workspace that logs and metrics go to.')
 param workspaceResourceId string
 
@@ -131,6 +134,15 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
         enabled: true
       }
     ]
+  }
+}
+
+resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
+  scope: namespace
+  name: 'keep'
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Events that are not read yet.'
   }
 }
 

@@ -1,7 +1,8 @@
-// The data collection rule: kind Direct has an ingestion endpoint of its own, so no data collection endpoint is needed.
-// Ten streams and ten data flows are all that one rule takes. Its tables must exist before it.
+// A data collection rule: kind Direct has an ingestion endpoint of its own, so no data collection endpoint is needed.
+// Ten streams and ten data flows are all that one rule takes: records have one, the app's own rows another.
+// The tables must exist before it.
 
-import { Tags } from '../types.bicep'
+import { Streams, Tags } from '../types.bicep'
 
 @description('Name of the rule.')
 param name string
@@ -12,10 +13,11 @@ param location string
 @description('Tags of the rule.')
 param tags Tags
 
+@description('Stream declarations, by name of the stream: at most ten.')
+param streams Streams
+
 @description('Resource id of the workspace.')
 param workspaceResourceId string
-
-var streams = loadJsonContent('../generated/streams.json')
 
 resource rule 'Microsoft.Insights/dataCollectionRules@2024-03-11' = {
   name: name
@@ -69,8 +71,8 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   }
 }
 
-@description('Immutable id: LOGS_INGESTION_RULE_ID of the app.')
+@description('Immutable id: LOGS_INGESTION_RULE_ID or LOGS_INGESTION_OWN_RULE_ID of the app.')
 output immutableId string = rule.properties.immutableId
 
-@description('Endpoint: LOGS_INGESTION_ENDPOINT of the app.')
+@description('Endpoint: LOGS_INGESTION_ENDPOINT or LOGS_INGESTION_OWN_ENDPOINT of the app.')
 output endpoint string = rule.properties.endpoints.logsIngestion

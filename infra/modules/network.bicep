@@ -24,6 +24,9 @@ param endpointSubnetPrefix string = '10.61.0.64/27'
 @description('Name of the storage account.')
 param storageAccountName string
 
+@description('Name of the data plane\'s storage account; the same where it has none.')
+param dataStorageAccountName string
+
 @description('Name of the Event Hubs namespace.')
 param namespaceName string
 
@@ -32,31 +35,49 @@ var serviceBusSuffixes = {
   AzureUSGovernment: 'servicebus.usgovcloudapi.net'
   AzureChinaCloud: 'servicebus.chinacloudapi.cn'
 }
+var storageGroups = [
+  'blob'
+  'queue'
+  'table'
+]
+var zones = [
+  ...map(storageGroups, group => {
+    name: group
+    zone: 'privatelink.${group}.${environment().suffixes.storage}'
+  })
+  {
+    name: 'event-hubs'
+    zone: 'privatelink.${serviceBusSuffixes[environment().name]}'
+  }
+]
+var apart = dataStorageAccountName != storageAccountName
 var endpoints = [
-  {
-    name: 'blob'
-    group: 'blob'
-    zone: 'privatelink.blob.${environment().suffixes.storage}'
-  }
-  {
-    name: 'queue'
-    group: 'queue'
-    zone: 'privatelink.queue.${environment().suffixes.storage}'
-  }
-  {
-    name: 'table'
-    group: 'table'
-    zone: 'privatelink.table.${environment().suffixes.storage}'
-  }
+  ...map(storageGroups, (group, index) => {
+    name: group
+    group: group
+    zone: index
+    data: false
+  })
   {
     name: 'event-hubs'
     group: 'namespace'
-    zone: 'privatelink.${serviceBusSuffixes[environment().name]}'
+    zone: length(storageGroups)
+    data: false
   }
+  ...map(apart ? storageGroups : [], (group, index) => {
+    name: 'data-${group}'
+    group: group
+    zone: index
+    data: true
+  })
 ]
 
 resource account 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
   name: storageAccountName
+}
+
+resource dataAccount 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
+  name: dataStorageAccountName
 }
 
 resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' existing = {
@@ -146,7 +167,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2026-03-01' = [
         {
           name: item.name
           properties: {
-            privateLinkServiceId: item.group == 'namespace' ? namespace.id : account.id
+            privateLinkServiceId: item.group == 'namespace' ? namespace.id : item.data ? dataAccount.id : account.id
             groupIds: [
               item.group
             ]
@@ -158,7 +179,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2026-03-01' = [
 ]
 
 resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = [
-  for item in endpoints: {
+  for item in zones: {
     name: item.zone
     location: 'global'
     tags: tags
@@ -166,7 +187,7 @@ resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = [
 ]
 
 resource zoneLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
-  for (item, index) in endpoints: {
+  for (item, index) in zones: {
     parent: zone[index]
     name: '${item.name}-link'
     location: 'global'
@@ -189,7 +210,7 @@ resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2026
         {
           name: item.name
           properties: {
-            privateDnsZoneId: zone[index].id
+            privateDnsZoneId: zone[item.zone].id
           }
         }
       ]

@@ -8,8 +8,19 @@ param identityId string
 @description('Object id of the app\'s identity.')
 param principalId string
 
-@description('Name of the storage account.')
+@description('all: one app runs everything. control: it leaves the hub to another. data: it has the hub, and no export.')
+@allowed([
+  'all'
+  'control'
+  'data'
+])
+param role string
+
+@description('Name of the app\'s own storage account: that of its host, its package and what only it stores.')
 param storageAccountName string
+
+@description('Name of the account that holds dead letters, oversize records and what was seen.')
+param dataStorageAccountName string
 
 @description('Name of the Event Hubs namespace.')
 param namespaceName string
@@ -20,8 +31,8 @@ param hubName string
 @description('Name of the output hub; empty where there is none.')
 param forwardHubName string
 
-@description('Name of the data collection rule.')
-param ruleName string
+@description('Names of the data collection rules.')
+param ruleNames string[]
 
 @description('Name of the Application Insights component.')
 param insightsName string
@@ -66,8 +77,32 @@ resource reports 'Microsoft.Storage/storageAccounts/blobServices/containers@2026
   name: containerNames.reports
 }
 
+resource dataAccount 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
+  name: dataStorageAccountName
+}
+
+resource dataBlobs 'Microsoft.Storage/storageAccounts/blobServices@2026-06-01' existing = {
+  parent: dataAccount
+  name: 'default'
+}
+
+resource oversize 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' existing = {
+  parent: dataBlobs
+  name: containerNames.oversize
+}
+
+resource dataTables 'Microsoft.Storage/storageAccounts/tableServices@2026-06-01' existing = {
+  parent: dataAccount
+  name: 'default'
+}
+
+resource freshness 'Microsoft.Storage/storageAccounts/tableServices/tables@2026-06-01' existing = {
+  parent: dataTables
+  name: 'freshness'
+}
+
 resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' existing = {
-  parent: blobs
+  parent: dataBlobs
   name: containerNames.deadLetters
 }
 
@@ -85,9 +120,11 @@ resource forwardHub 'Microsoft.EventHub/namespaces/eventhubs@2026-01-01' existin
   name: empty(forwardHubName) ? hubName : forwardHubName
 }
 
-resource rule 'Microsoft.Insights/dataCollectionRules@2024-03-11' existing = {
-  name: ruleName
-}
+resource rules 'Microsoft.Insights/dataCollectionRules@2024-03-11' existing = [
+  for name in ruleNames: {
+    name: name
+  }
+]
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
@@ -100,7 +137,9 @@ resource blobOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataOwner)
-    description: 'The host keeps leases and checkpoints, the app export files, reports and dead letters; the package lies here too.'
+    description: role == 'data'
+      ? 'The host keeps leases and checkpoints, the app dead letters and oversize records; its package lies here too.'
+      : 'The host keeps leases and checkpoints, the app export files, reports and dead letters; the package lies here too.'
   }
 }
 
@@ -111,7 +150,9 @@ resource queueContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' =
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageQueueDataContributor)
-    description: 'Job messages: the API sends them, run_job takes them, and the host moves what fails to the poison queue.'
+    description: role == 'data'
+      ? 'The host keeps messages about blobs and queues that it watches.'
+      : 'Job messages: the API sends them, run_job takes them, and the host moves what fails to the poison queue.'
   }
 }
 
@@ -122,11 +163,47 @@ resource tableContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' =
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageTableDataContributor)
-    description: 'State of jobs, and when each subscription last sent each kind; the host writes diagnostic events.'
+    description: role == 'data'
+      ? 'When each subscription last sent each kind; the host writes diagnostic events.'
+      : 'State of jobs, and when each subscription last sent each kind; the host writes diagnostic events.'
   }
 }
 
-resource receiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+// Beside another app: what waits there, and what was seen, is read and replayed from here too.
+resource replaysLetters 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (role == 'control') {
+  scope: deadLetters
+  name: guid(deadLetters.id, identityId, storageBlobDataContributor)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataContributor)
+    description: 'The API counts dead letters and a job replays them; rows of runs that can not be uploaded are kept there.'
+  }
+}
+
+resource keepsWhole 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (role == 'control') {
+  scope: oversize
+  name: guid(oversize.id, identityId, storageBlobDataContributor)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataContributor)
+    description: 'A backfill keeps the whole of a record whose row had to be cut.'
+  }
+}
+
+resource notesFreshness 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (role == 'control') {
+  scope: freshness
+  name: guid(freshness.id, identityId, storageTableDataContributor)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageTableDataContributor)
+    description: 'check_freshness reads when each subscription last sent each kind, and notes what it compared.'
+  }
+}
+
+resource receiver 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (role != 'control') {
   scope: hub
   name: guid(hub.id, identityId, eventHubsDataReceiver)
   properties: {
@@ -148,16 +225,18 @@ resource forwarder 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!e
   }
 }
 
-resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  scope: rule
-  name: guid(rule.id, identityId, monitoringMetricsPublisher)
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
-    description: 'Uploads rows through the rule. It can take 30 minutes to work; until then rows wait as dead letters.'
+resource publishers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (name, index) in ruleNames: {
+    scope: rules[index]
+    name: guid(rules[index].id, identityId, monitoringMetricsPublisher)
+    properties: {
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
+      description: 'Uploads rows through the rule. It can take 30 minutes to work; until then rows wait as dead letters.'
+    }
   }
-}
+]
 
 resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: insights

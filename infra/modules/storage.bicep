@@ -1,4 +1,4 @@
-// One account for the host, the export files, reports, dead letters, job messages and state. No key opens it.
+// An account for the host of one app, and for what that app stores. No key opens it.
 
 import { ContainerNames, StorageSku, Tags } from '../types.bicep'
 
@@ -15,8 +15,11 @@ param tags Tags
 @description('Replication.')
 param sku StorageSku
 
-@description('Container names by use: deployments, exports, reports, deadLetters, oversize.')
+@description('Container names by use, for the rules of what is kept how long.')
 param containerNames ContainerNames
+
+@description('Containers to create.')
+param containers string[]
 
 @description('Queues to create.')
 param queueNames string[]
@@ -32,6 +35,9 @@ param versionRetentionInDays int = 30
 
 @description('Whether the account answers on its public endpoint.')
 param publicNetworkAccess bool
+
+@description('Whether it is locked against deletion.')
+param lock bool
 
 @description('Resource id of the workspace that logs go to.')
 param workspaceResourceId string
@@ -76,30 +82,12 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2026-06-01' = {
   }
 }
 
-resource deployments 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
-  parent: blobs
-  name: containerNames.deployments
-}
-
-resource exports 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
-  parent: blobs
-  name: containerNames.exports
-}
-
-resource reports 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
-  parent: blobs
-  name: containerNames.reports
-}
-
-resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
-  parent: blobs
-  name: containerNames.deadLetters
-}
-
-resource oversize 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = {
-  parent: blobs
-  name: containerNames.oversize
-}
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-06-01' = [
+  for containerName in containers: {
+    parent: blobs
+    name: containerName
+  }
+]
 
 resource queues 'Microsoft.Storage/storageAccounts/queueServices@2026-06-01' = {
   parent: account
@@ -224,6 +212,15 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
         enabled: true
       }
     ]
+  }
+}
+
+resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
+  scope: account
+  name: 'keep'
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Export files, and dead letters, which are the last copy of a record.'
   }
 }
 

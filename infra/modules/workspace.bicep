@@ -14,6 +14,9 @@ param tags Tags
 @description('Days that tables without a retention of their own keep rows (30 to 730).')
 param retentionInDays int
 
+@description('Whether it is locked against deletion.')
+param lock bool
+
 resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   name: name
   location: location
@@ -27,5 +30,14 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
       disableLocalAuth: true
       enableLogAccessUsingOnlyResourcePermissions: true
     }
+  }
+}
+
+resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
+  scope: workspace
+  name: 'keep'
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Rows of years.'
   }
 }

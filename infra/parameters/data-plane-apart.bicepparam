@@ -16,3 +16,6 @@ param alwaysReady = [
     instanceCount: 1
   }
 ]
+param lockData = true
+param storageSku = 'Standard_RAGZRS'
+param instanceId = 'prod'

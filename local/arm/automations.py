@@ -70,7 +70,10 @@ def create_or_update(call: Call) -> Reply:
 
 
 def update(call: Call) -> Reply:
-    """PATCH: tags and each given property replace theirs; the secrets of actions not given stay."""
+    """PATCH: tags and each given property replace theirs; the secrets of actions not given stay.
+
+    Scopes that are not given are not looked at: an automation that was taken with several still takes tags.
+    """
     _check_registered(call)
     body = call.document()
     existing = call.tenant.resource(_id(call))
@@ -84,7 +87,8 @@ def update(call: Call) -> Reply:
     found = [
         problem
         for problem in problems(merged, call.subscription, call.version)
-        if "actions" in changes or not problem.path.startswith("properties.actions")
+        if problem.path.partition("[")[0].removeprefix("properties.") in changes
+        or not problem.path.startswith(("properties.actions", "properties.scopes"))
     ]
     if found:
         raise _refusal(found)
@@ -190,7 +194,7 @@ def _action(action: Document, known: list[Document]) -> Document:
     return {
         "actionType": "EventHub",
         "eventHubResourceId": action["eventHubResourceId"],
-        "sasPolicyName": action["sasPolicyName"] if unchanged else connection and connection_key_name(connection),
+        "sasPolicyName": action.get("sasPolicyName") if unchanged else connection and connection_key_name(connection),
         "isTrustedServiceEnabled": trusted,
     }
 

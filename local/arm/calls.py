@@ -170,7 +170,7 @@ def compile_template(template: str) -> re.Pattern[str]:
 
 
 def authorization_scope(method: str, path: str) -> str:
-    """The scope whose roles decide: the resource itself, or what a collection or an action hangs on."""
+    """The scope whose roles decide: the resource itself, or what a collection or an action belongs to."""
     path = path.rstrip("/")
     if method == "POST":
         path = path.rsplit("/", 1)[0]

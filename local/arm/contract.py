@@ -1,7 +1,9 @@
 """The published contract of Microsoft.Security/automations: what a body must look like.
 
 Source: automations.json of 2019-01-01-preview and 2023-12-01-preview in azure-rest-api-specs, and the texts of
-refusals that users have posted.  Every problem of a body is found, not only the first.
+refusals that users have posted.  That more than one scope is refused rests on one public report
+(terraform-provider-azurerm pull request 32868); the published contract has a list.  Every problem of a body is found,
+not only the first.
 """
 
 from __future__ import annotations
@@ -81,6 +83,8 @@ def _properties(value: Any, subscription_id: str, version: str) -> Check:
         yield Problem("properties.description", "must be a string")
     if not isinstance(value.get("isEnabled", True), bool | None):
         yield Problem("properties.isEnabled", "must be a boolean")
+    if isinstance(scopes := value.get("scopes"), list) and len(scopes) > 1:
+        yield Problem("properties.scopes", "exactly one scope is allowed")
     yield from _each(value, "scopes", lambda item, at: _scope(item, at, subscription_id))
     yield from _each(value, "sources", lambda item, at: _source(item, at, version))
     yield from _each(value, "actions", _action)

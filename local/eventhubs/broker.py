@@ -1,4 +1,4 @@
-"""The Event Hubs broker: a namespace that listens on loopback and forgets everything when it ends."""
+"""The Event Hubs broker: a namespace on loopback whose events end with it."""
 
 from __future__ import annotations
 

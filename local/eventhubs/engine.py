@@ -39,7 +39,7 @@ class Engine(asyncio.Protocol):
         return not self._paused and not self._transport.is_closing()
 
     def abort(self) -> None:
-        """Drop the connection without a word, as a broken network does."""
+        """Drop the connection without closing it, as a broken network does."""
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -54,7 +54,7 @@ class Connections:
         return EventHubConsumerClient(namespace, hub, group, self._credential(), **options)
 
     async def close(self) -> None:
-        """Close the credentials; clients are closed by whoever asked for them."""
+        """Close the credentials; clients are closed by their users."""
         for credential in self._credentials:
             await credential.close()
 

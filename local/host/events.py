@@ -100,7 +100,7 @@ class EventHubListener:
 
     async def run_once(self, text: str) -> None:
         """Invoke with one event of this text, which was never in the hub."""
-        with contextlib.suppress(Exception):  # the invoker has told of it
+        with contextlib.suppress(Exception):  # the invoker has logged it
             await self._invoker.invoke(self._function, self._input([EventData(text)], "0", ""))
 
     async def _on_partition(self, context: PartitionContext) -> None:

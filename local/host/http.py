@@ -116,7 +116,7 @@ class HttpFront:
             answer = await self._invoker.invoke(function, asked)
         except FunctionTimeoutError:
             return web.Response(status=500)
-        except Exception:  # noqa: BLE001 - a handler may raise anything; the host answers without a word of it
+        except Exception:  # noqa: BLE001 - a handler may raise anything; the host's answer does not show it
             return web.Response(status=500)
         return _response(answer)
 

@@ -62,7 +62,7 @@ class QueueListener:
         """Invoke with a message of this text, which was never in the queue."""
         message = QueueMessage(content=None)
         message.id, message.dequeue_count, message.pop_receipt = "manual", 1, ""
-        with contextlib.suppress(Exception):  # the invoker has told of it; there is no message to put back
+        with contextlib.suppress(Exception):  # the invoker has logged it; there is no message to put back
             await self._invoker.invoke(self._function, _input(message, text.encode()))
 
     async def _run(self) -> None:
@@ -92,7 +92,7 @@ class QueueListener:
             return
         try:
             await self._invoker.invoke(self._function, _input(message, body))
-        except Exception:  # noqa: BLE001 - a handler may raise anything; the invoker has told of it
+        except Exception:  # noqa: BLE001 - a handler may raise anything; the invoker has logged it
             if (message.dequeue_count or 0) >= self._options.max_dequeue_count:
                 await self._to_poison(message)
             else:

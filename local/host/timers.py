@@ -48,7 +48,7 @@ class TimerListener:
         """Fire now."""
         try:
             await self._invoker.invoke(self._function, request())
-        except Exception:  # noqa: BLE001 - a failed timer waits for its next occurrence; the invoker has told of it
+        except Exception:  # noqa: BLE001 - a failed timer waits for its next occurrence; the invoker has logged it
             log.debug("%s waits for its next occurrence", self._function.name)
 
     async def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Defender plans: which a subscription pays for."""
+"""Defender plans: which are on in a subscription."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def set_plan(tenant: Tenant, subscription_id: str, plan: str, **properties: Any)
 
 
 def pricing(tenant: Tenant, subscription_id: str, plan: str) -> Document:
-    """A plan as ARM and Resource Graph show it; one that nobody switched is paid for."""
+    """A plan as ARM and Resource Graph show it; one that was never switched is paid for."""
     chosen = tenant.pricings.get((subscription_id, plan), {"pricingTier": "Standard"})
     return {
         "id": f"/subscriptions/{subscription_id}/providers/Microsoft.Security/pricings/{plan}",

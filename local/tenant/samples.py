@@ -215,7 +215,7 @@ def faulty_alert_path(subscription_id: str, group: str, destinations: Destinatio
 
 
 def disabled_export(subscription_id: str, group: str, destinations: Destinations) -> Document:
-    """An export that someone switched off and forgot."""
+    """An export that was switched off and not on again."""
     return _automation(
         subscription_id,
         group,

@@ -1,6 +1,6 @@
 """What exists in the local Azure: tenants, management groups, subscriptions, resources, roles, security data.
 
-Plain Python that knows no HTTP.  The ARM emulator serves it; tests look at it and change it behind the app's back.
+Plain Python that knows no HTTP.  The ARM emulator serves it; tests read it and change it without the app.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class Tenant:
         return (document for document in self.resources.values() if document["type"] == AUTOMATIONS)
 
     def set_automation(self, document: Document, secrets: Secrets | None = None) -> Document:
-        """Create or replace an automation behind everyone's back, as the portal or a policy would."""
+        """Create or replace an automation by other means than ARM's API, as the portal or a policy would."""
         stored = {"type": AUTOMATIONS, **copy.deepcopy(document), "etag": new_etag()}
         stored["name"] = stored["id"].rsplit("/", 1)[-1]
         subscription_id, group = ids.subscription_of(stored["id"]), ids.group_of(stored["id"])
@@ -236,7 +236,7 @@ class Tenant:
         return self.put_resource(stored)
 
     def delete_automation(self, automation_id: str) -> bool:
-        """Delete an automation behind everyone's back; whether there was one."""
+        """Delete an automation likewise; whether there was one."""
         return self.delete_resource(automation_id)
 
     # Who may do what.

@@ -70,7 +70,10 @@ class Listed:
 
 
 class Container:
-    """Blobs of one container.  The deployment makes it; one that is missing is an error, never made anew here."""
+    """Blobs of one container of the data plane's account.
+
+    The deployment makes it; one that is missing is an error, never made anew here.
+    """
 
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients
@@ -83,7 +86,20 @@ class Container:
             StoreError: it may not be there.
         """
         with _store_errors():
-            await self._upload(name, data, metadata)
+            await self._upload(name, data, metadata, overwrite=True)
+
+    async def create(self, name: str, data: bytes, metadata: Mapping[str, str]) -> bool:
+        """Write a blob in one piece unless one of this name is there; whether it was written.
+
+        Raises:
+            StoreError: it may not be there.
+        """
+        try:
+            with _store_errors():
+                await self._upload(name, data, metadata, overwrite=False)
+        except ChangedError:
+            return False
+        return True
 
     async def replace(self, name: str, data: bytes, metadata: Mapping[str, str], etag: str, lease: str) -> None:
         """Write a blob anew if it is still the one that was read.
@@ -185,17 +201,17 @@ class Container:
                         etag=etag, match_condition=MatchConditions.IfNotModified, lease=lease
                     )
 
-    async def _upload(self, name: str, data: bytes, metadata: Mapping[str, str] | None) -> None:
+    async def _upload(self, name: str, data: bytes, metadata: Mapping[str, str] | None, *, overwrite: bool) -> None:
         async with asyncio.timeout(TIMEOUT):
             with touching("blob.put"):
-                await self._blob(name).upload_blob(data, overwrite=True, metadata=dict(metadata or {}))
+                await self._blob(name).upload_blob(data, overwrite=overwrite, metadata=dict(metadata or {}))
 
     @property
     def _container(self) -> ContainerClient:
-        return self._clients.blobs.get_container_client(self._name)
+        return self._clients.data_blobs.get_container_client(self._name)
 
     def _blob(self, name: str) -> BlobClient:
-        return self._clients.blobs.get_blob_client(self._name, name)
+        return self._clients.data_blobs.get_blob_client(self._name, name)
 
 
 @contextmanager

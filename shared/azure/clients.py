@@ -1,6 +1,6 @@
 """The only place that makes credentials and SDK clients: on first use, once, and reused.
 
-SDKs are imported inside the methods that need them, so that a cold start pays for none.  Everything here is
+SDKs are imported inside the methods that need them, so that a cold start loads none.  Everything here is
 asynchronous and belongs to the event loop that first used it.
 """
 
@@ -13,20 +13,23 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
 
 from shared import __version__
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from azure.core import AsyncPipelineClient
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline.transport import AioHttpTransport
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
     from azure.data.tables.aio import TableServiceClient
     from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
     from azure.mgmt.core import AsyncARMPipelineClient
-    from azure.monitor.ingestion.aio import LogsIngestionClient
     from azure.monitor.query.aio import LogsQueryClient
     from azure.storage.blob.aio import BlobServiceClient
     from azure.storage.queue.aio import QueueServiceClient
-from shared.azure.clouds import CLOUDS
+from shared.azure.cloud_endpoints import CLOUDS
 from shared.azure.credentials import cross_tenant_credential, own_credential
 
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
@@ -93,6 +96,7 @@ class Clients:
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,
             ],
+            transport=_transport(),
         )
         return self._keep(client)  # type: ignore[no-any-return] # _keep hands back what it was given
 
@@ -183,6 +187,19 @@ class Clients:
         return client
 
     @cached_property
+    def data_blobs(self) -> BlobServiceClient:
+        """Blob Storage of what is delivered: the data plane's account where it has one, else the app's own."""
+        from azure.storage.blob.aio import BlobServiceClient
+
+        uri = self._settings.data_blob_uri
+        return self._storage(BlobServiceClient, uri, **_STORAGE_PAUSES) if uri else self.blobs
+
+    @cached_property
+    def data_tables(self) -> TableServiceClient:
+        """Table Storage of what was seen: the data plane's account where it has one, else the app's own."""
+        return self._tables(uri) if (uri := self._settings.data_table_uri) else self.tables
+
+    @cached_property
     def queues(self) -> QueueServiceClient:
         """Queue Storage of the function app's own account."""
         from azure.storage.queue.aio import QueueServiceClient
@@ -195,18 +212,20 @@ class Clients:
     @cached_property
     def tables(self) -> TableServiceClient:
         """Table Storage of the function app's own account."""
+        return self._tables(self._settings.storage_table_uri)
+
+    def _tables(self, uri: str) -> TableServiceClient:
         from azure.data.tables.aio import TableServiceClient
 
-        uri = self._settings.storage_table_uri
         if uri:
-            return self._keep(TableServiceClient(uri, credential=self.credential))  # type: ignore[no-any-return] # as above
+            return self._keep(TableServiceClient(uri, credential=self.credential, transport=_transport()))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above
 
     def _storage(self, kind: Any, uri: str, **pauses: int) -> Any:
         if uri:
-            return self._keep(kind(uri, credential=self.credential, **pauses))
-        if self._settings.storage_connection:
-            return self._keep(kind.from_connection_string(self._settings.storage_connection, **pauses))
+            return self._keep(kind(uri, credential=self.credential, transport=_transport(), **pauses))
+        if connection := self._settings.storage_connection:
+            return self._keep(kind.from_connection_string(connection, transport=_transport(), **pauses))
         message = "no storage: set AzureWebJobsStorage__blobServiceUri, __queueServiceUri and __tableServiceUri"
         raise SettingsError(message)
 
@@ -226,23 +245,38 @@ class Clients:
         await self.credential.get_token(self.ingestion_scope, claims=claims)
 
     @cached_property
-    def ingestion(self) -> LogsIngestionClient:
-        """The Logs Ingestion API; retries are the caller's (`retry_total=0`)."""
-        from azure.monitor.ingestion.aio import LogsIngestionClient
+    def ingestion(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+        """A bare pipeline to the Logs Ingestion API; retries are the caller's.
 
-        settings = self._settings
-        if not settings.ingestion_endpoint:
-            message = "LOGS_INGESTION_ENDPOINT is not set: give the data collection rule's logsIngestion endpoint"
+        Bodies are ready bytes and an answer has none, so a third of the CPU of `azure-monitor-ingestion` a request,
+        its serialisers and ten policies, would be for nothing (docs/decisions/ingestion-without-its-client.md).
+        """
+        return self._ingestion(self._settings.ingestion_endpoint, "LOGS_INGESTION_ENDPOINT")
+
+    @cached_property
+    def own_ingestion(self) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+        """The same at the endpoint of the rule for the rows about the app itself."""
+        return self._ingestion(self._settings.own_ingestion_endpoint, "LOGS_INGESTION_OWN_ENDPOINT")
+
+    def _ingestion(self, endpoint: str, name: str) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
+        from azure.core import AsyncPipelineClient
+        from azure.core.pipeline import policies
+        from azure.core.settings import settings as core
+
+        if not endpoint:
+            message = f"{name} is not set: give the data collection rule's logsIngestion endpoint"
             raise SettingsError(message)
-        client: LogsIngestionClient = self._keep(
-            LogsIngestionClient(
-                settings.ingestion_endpoint,
-                self.credential,
-                credential_scopes=[self.ingestion_scope],
-                retry_total=0,
-            )
+        spans = [policies.DistributedTracingPolicy()] if core.tracing_enabled() else []
+        client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
+            endpoint,
+            policies=[
+                policies.UserAgentPolicy(f"defender-export/{__version__}"),
+                policies.AsyncBearerTokenCredentialPolicy(self.credential, self.ingestion_scope),
+                *spans,
+            ],
+            transport=_transport(),
         )
-        return client
+        return self._keep(client)  # type: ignore[no-any-return] # as above
 
     @cached_property
     def output_hub(self) -> EventHubProducerClient:
@@ -288,3 +322,10 @@ class Clients:
             LogsQueryClient(self.credential, endpoint=f"{endpoint}/v1", audience=audience)
         )
         return client
+
+
+def _transport() -> AioHttpTransport:
+    """aiohttp, which looks for a proxy and a netrc file in a thread each a request where the environment is trusted."""
+    from azure.core.pipeline.transport import AioHttpTransport
+
+    return AioHttpTransport(use_env_settings=bool(getproxies()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from shared.azure.clouds import Cloud
+from shared.azure.cloud_endpoints import Cloud
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from shared.azure.retry import clock_seconds, retried, status_of
+from shared.azure.retry_backoff import clock_seconds, retried, status_of
 from shared.clock import Clock, Deadline
 from shared.fail_points import touching
-from shared.retry_after import capped
+from shared.retry_after_header import capped
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients

@@ -1,6 +1,6 @@
 """The services from a terminal: `defender-export <command>`.
 
-Exit codes: 0 all well, 1 invalid input or a failure, 2 wrong usage (`plan --detailed-exitcode` documents its own).
+Exit codes: 0 all well, 1 refused, failed or the answer is no, 2 wrong usage (docs/command-line.md has them all).
 """
 
 from __future__ import annotations
@@ -10,16 +10,31 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("exports", "push", "reconcile", "stored", "import_live", "watch")
+_GROUPS = ("exports", "push", "reconcile", "stored_exports", "import_live", "watch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` default to the process's own."""
-    parser = argparse.ArgumentParser(prog="defender-export", description=__doc__)
-    commands = parser.add_subparsers(title="commands", dest="command", required=True)
+    from shared.cli.carrying_out import carry_out
+
+    return carry_out(lambda: _run(arguments))
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    from shared.cli.argument_parser import Parser
+
+    parser = Parser(
+        prog="defender-export", description=__doc__, epilog="`defender-export COMMAND --help` tells of each command."
+    )
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for group in _GROUPS:
         importlib.import_module(f"shared.cli.{group}").register(commands)
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    chosen = command_parser().parse_args(arguments)
     result: int = chosen.run(chosen)
     return result
 

@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from shared.cli.exit_codes import UsageError
+
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
@@ -35,9 +37,9 @@ def base_address(url: str) -> str:
     """
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in {"https", "http"}:
-        raise ValueError("--url takes the app's address, such as https://my-app.azurewebsites.net")
+        raise UsageError("--url takes the app's address, such as https://my-app.azurewebsites.net")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("--url must begin with https: a key or token is sent with every request")
+        raise UsageError("--url must begin with https: a key or token is sent with every request")
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -60,7 +62,7 @@ async def open_target(url: str, *, key: str = "", resource: str = "") -> AsyncIt
 
     base = base_address(url)
     if not key and not resource:
-        raise ValueError("give --entra with --resource, or the function key in DEFENDER_EXPORT_KEY")
+        raise UsageError("give --entra with --resource, or the function key in DEFENDER_EXPORT_KEY")
     headers = {"x-functions-key": key} if key else {"Authorization": f"Bearer {await _token(resource)}"}
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as web:
@@ -132,7 +134,7 @@ class ApiTarget:
         self._refuse_changed(answer)
 
     def _refuse_changed(self, answer: Answer) -> None:
-        from shared.exports.store import ExportConflict
+        from shared.exports.export_blobs import ExportConflict
 
         if answer.status == 412:  # noqa: PLR2004 - HTTP
             raise ExportConflict("the stored export is not the version that was read")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from shared.cli.error_sentences import sentence
+from shared.cli.exit_codes import NOT_WELL
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -17,39 +22,42 @@ Command = Callable[[argparse.Namespace, "Services"], Awaitable[int]]
 
 def add_scope(parser: argparse.ArgumentParser) -> None:
     """Add the options that narrow a command to some subscriptions."""
-    parser.add_argument("--subscription", action="append", default=[], metavar="ID", help="only this one; repeatable")
+    parser.add_argument(
+        "--subscription", action="append", default=[], metavar="ID|NAME", help="only this one; repeatable"
+    )
     parser.add_argument("--management-group", action="append", default=[], metavar="ID", help="only below this one")
 
 
 def with_services(command: Command) -> Callable[[argparse.Namespace], int]:
-    """The command as argparse calls it: with the services of this process, and errors as one line."""
+    """The command as argparse calls it: with the services of this process."""
 
     async def run(arguments: argparse.Namespace) -> int:
-        from azure.core.exceptions import AzureError
-
         from shared.bootstrap import Services
-        from shared.jobs.store import JobNotFoundError
-        from shared.jobs.worker import JobRefusedError
-        from shared.settings import Settings, SettingsError
-        from shared.stored_format import KeptAsIs
+        from shared.settings import Settings
 
-        try:
-            services = Services(Settings.load_all_readable())
-        except SettingsError as error:
-            return failed(error)
+        services = Services(Settings.load_all_readable())
         try:
             return await command(arguments, services)
-        except JobNotFoundError as error:
-            return failed(f"there is no job {error}")
-        except (AzureError, SettingsError, JobRefusedError, KeptAsIs, ValueError, OSError) as error:
-            return failed(error)
         finally:
             await services.close()
 
     return lambda arguments: asyncio.run(run(arguments))
 
 
+def colour_wanted(*, refused: bool = False) -> bool:
+    """Whether standard output shows colour: a terminal that can, unless NO_COLOR holds anything (no-color.org)."""
+    can = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return can and not refused and not os.environ.get("NO_COLOR")
+
+
 def failed(error: Exception | str) -> int:
-    """Say why on standard error; returns the exit code 1."""
-    print(f"error: {getattr(error, 'message', None) or error}", file=sys.stderr)
-    return 1
+    """Say why on standard error; returns the exit code for that."""
+    print(f"error: {sentence(error)}", file=sys.stderr)
+    return NOT_WELL
+
+
+def moment_text(text: str | None) -> str:
+    """A time as a report has it, to the second in UTC, as 2026-11-26T08:00:00Z; empty for none."""
+    if not text:
+        return ""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

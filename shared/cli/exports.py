@@ -8,10 +8,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from shared.cli.argument_parser import subscription_id
+from shared.cli.error_sentences import sentence
+from shared.cli.exit_codes import USAGE
 
 if TYPE_CHECKING:
     from shared.exports.diagnostics import Diagnostic
@@ -34,9 +39,13 @@ def register(commands: Any) -> None:
 
     compile_ = commands.add_parser("compile", help="print the automation that a file becomes in a subscription")
     compile_.add_argument("file", type=Path)
-    compile_.add_argument("--subscription", required=True, help="subscription id")
-    compile_.add_argument("--instance", default="default", help="instance id of the deployment (INSTANCE_ID)")
-    compile_.add_argument("--explain", action="store_true", help="say in English what is exported instead")
+    compile_.add_argument("--subscription", type=subscription_id, metavar="ID", help="subscription id")
+    compile_.add_argument(
+        "--instance",
+        default=os.environ.get("INSTANCE_ID") or "default",
+        help="instance id of the deployment; the environment's INSTANCE_ID by default",
+    )
+    compile_.add_argument("--explain", action="store_true", help="say in English what is exported, where and to where")
     compile_.set_defaults(run=_compile)
 
     migrate = commands.add_parser("migrate", help="show files in the model of individual recommendations, as a diff")
@@ -83,6 +92,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     try:
         checked, findings = check_files(arguments.paths)
     except OSError as error:
+        if arguments.json:
+            print(json.dumps({"files": 0, "errors": 0, "warnings": 0, "findings": [], "error": sentence(error)}))
         return usage(error)
     wrong = len(errors(findings))
     if arguments.json:
@@ -98,6 +109,8 @@ def _test(arguments: argparse.Namespace) -> int:
     try:
         checked, findings = check_files(arguments.paths)
     except OSError as error:
+        if arguments.json:
+            print(json.dumps({"tests": 0, "failed": 0, "outcomes": [], "error": sentence(error)}))
         return usage(error)
     outcomes, unreadable = run_tests(checked, findings)
     failed = sum(not outcome["passed"] for outcome in outcomes)
@@ -132,17 +145,19 @@ def run_tests(
     return outcomes, errors(findings)
 
 
-def print_failures(outcomes: Iterable[dict[str, Any]]) -> None:
+def print_failures(outcomes: Iterable[dict[str, Any]], stream: Any = None) -> None:
     """A line for each test that failed."""
     for outcome in outcomes:
         if not outcome["passed"]:
             wanted, got = ("exported", "not exported") if outcome["expected"] else ("not exported", "exported")
-            print(f"{outcome['file']}: {outcome['test']}: should be {wanted}, is {got}: {outcome['reason']}")
+            told = f"{outcome['file']}: {outcome['test']}: should be {wanted}, is {got}: {outcome['reason']}"
+            print(told, file=stream)
 
 
 def _compile(arguments: argparse.Namespace) -> int:
-    from shared.exports.compiler import automation_id, compile_automation, compile_sources
+    from shared.exports.compiler import automation_id, compile_automation, compile_sources, one_scope_each
     from shared.exports.explain import explain
+    from shared.exports.explain_place import explain_place
 
     try:
         checked, findings = check_files([arguments.file])
@@ -153,10 +168,13 @@ def _compile(arguments: argparse.Namespace) -> int:
     if config is None or not checked[0].valid:
         return 1
     if arguments.explain:
-        print("\n".join(explain(source) for source in compile_sources(config)))
+        print("\n".join([*map(explain, compile_sources(config)), *explain_place(config)]))
         return 0
-    body = compile_automation(config, arguments.subscription, arguments.instance)
-    print(json.dumps({"id": automation_id(config, arguments.subscription)} | body, indent=2))
+    if arguments.subscription is None:
+        return usage("--subscription is needed: the automation of which subscription? `--explain` does without")
+    for part in one_scope_each(config):
+        body = compile_automation(part, arguments.subscription, arguments.instance)
+        print(json.dumps({"id": automation_id(part, arguments.subscription)} | body, indent=2))
     return 0
 
 
@@ -215,7 +233,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def usage(error: Exception) -> int:
+def usage(error: Exception | str) -> int:
     """Say what was wrong with the call; the exit code for that."""
-    print(error, file=sys.stderr)
-    return 2
+    print(f"error: {sentence(error)}", file=sys.stderr)
+    return USAGE

@@ -15,7 +15,7 @@ from shared.cli.command_services import add_scope, with_services
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
-    from shared.reconcile.importer.automations_to_files import Imported, Left
+    from shared.reconcile.importer.imported_exports import Imported, Left
     from shared.reconcile.model import Inventory, Subscription
 
 
@@ -34,7 +34,7 @@ async def _import(arguments: argparse.Namespace, services: Services) -> int:
 
 
 def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str) -> int:
-    from shared.reconcile.importer.automations_to_files import import_exports
+    from shared.reconcile.importer.imported_exports import import_exports
 
     chosen = _chosen(inventory.subscriptions, arguments.subscription, arguments.management_group)
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]
@@ -48,9 +48,12 @@ def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str
     return 1 if inventory.reasons else 0
 
 
-def _chosen(subscriptions: Sequence[Subscription], named: Sequence[str], groups: Sequence[str]) -> set[str]:
+def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
     """The lower-case ids of the subscriptions asked for; all when none was named."""
-    ids, above = {name.lower() for name in named}, {group.lower() for group in groups}
+    from shared.reconcile.discover import subscription_names
+
+    ids = {one.lower() for one in subscription_names.named(asked, subscriptions)}
+    above = {one.lower() for one in groups}
     return {
         one.id.lower()
         for one in subscriptions

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from shared import __version__
 from shared.cli.exports import add_paths, check_files, print_failures, print_findings, run_tests, usage
+from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
     from shared.exports.store import ExportStore
@@ -59,9 +60,7 @@ def register(commands: Any) -> None:
 
 
 def _push(arguments: argparse.Namespace) -> int:
-    from shared.cli.api_client import ApiFailure
     from shared.exports.diagnostics import errors
-    from shared.settings import SettingsError
 
     try:
         checked, findings = check_files(arguments.paths)
@@ -71,15 +70,9 @@ def _push(arguments: argparse.Namespace) -> int:
     print_findings(findings)
     print_failures(outcomes)
     if errors(findings) or any(not outcome["passed"] for outcome in outcomes):
-        print("nothing was pushed")
+        print("nothing was pushed: mend the files first", file=sys.stderr)
         return 1
-    try:
-        return asyncio.run(_push_to_target(checked, arguments))
-    except (SettingsError, ValueError) as error:
-        return usage(error)
-    except ApiFailure as error:
-        print(error, file=sys.stderr)
-        return 1
+    return asyncio.run(_push_to_target(checked, arguments))
 
 
 async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namespace) -> int:
@@ -93,12 +86,8 @@ async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namesp
 
 def _confirm(arguments: argparse.Namespace) -> Callable[[Sequence[str]], bool]:
     def ask(names: Sequence[str]) -> bool:
-        if arguments.yes:
-            return True
-        if not sys.stdin.isatty():
-            print("nothing was deleted: confirm with --yes")
-            return False
-        return input(f"remove {', '.join(names)} from the store? [y/N] ").strip().lower() in {"y", "yes"}
+        question = f"Delete {', '.join(names)}, and their automations with the next run?"
+        return confirmed(question, agreed=arguments.yes, nothing="nothing was deleted")
 
     return ask
 
@@ -110,7 +99,7 @@ async def prune(
 
     An empty list of files prunes nothing: `push` has refused it before.
     """
-    from shared.exports.store import ExportConflict
+    from shared.exports.export_blobs import ExportConflict
 
     stored = await target.names()
     extra = sorted(set(stored) - set(pushed))
@@ -137,7 +126,7 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
 
     The app is asked about every file first: one that it would not take stops all of them, so that none is half-way in.
     """
-    from shared.exports.store import ExportConflict
+    from shared.exports.export_blobs import ExportConflict
 
     if not await _all_taken(checked, target):
         print("nothing was pushed")
@@ -221,7 +210,7 @@ class StoreTarget:
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """See `PushTarget`."""
-        from shared.exports.store import ExportNotFound
+        from shared.exports.export_blobs import ExportNotFound
 
         try:
             stored = await self._store.get(name)
@@ -239,7 +228,7 @@ class StoreTarget:
 
     async def delete(self, name: str, etag: str) -> None:
         """See `PushTarget`."""
-        from shared.exports.store import ExportNotFound
+        from shared.exports.export_blobs import ExportNotFound
 
         with suppress(ExportNotFound):  # what is gone already need not go
             await self._store.delete(name, if_match=etag)

@@ -9,55 +9,83 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.cli.command_services import add_scope, failed, with_services
+from shared.cli.argument_parser import whole_number
+from shared.cli.command_services import add_scope, colour_wanted, failed, with_services
+from shared.cli.exit_codes import UsageError
+from shared.cli.exports import check_files, print_failures, print_findings, run_tests, usage
+from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
+    from shared.exports.last_known_good import LoadedExports
+    from shared.exports.proposal import Proposal
     from shared.reconcile.apply.executor import Outcome
-    from shared.reconcile.plan.guards import Guards
+    from shared.reconcile.plan.change_limits import Guards
     from shared.reconcile.plan.model import Plan
     from shared.reconcile.report.run_report import Caller, Report
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 CHANGES = 2
+WIDE = 1000
+_LEAST_LINES = 10
+_NO_RUNS = "no run yet: the app's timer makes one each 15 minutes, and `plan` makes one now"
+OUTPUTS = ("text", "json", "yaml", "csv", "markdown")
 
 
 def register(commands: Commands) -> None:
     """Add the three commands."""
     plan = commands.add_parser("plan", help="show what apply would do, without writing")
+    plan.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="plan these export files, or folders of them, as if pushed"
+    )
+    plan.add_argument(
+        "--prune", action="store_true", help="with PATH: as if stored exports not among them were deleted"
+    )
     _common(plan)
     form = plan.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the plan as JSON")
-    form.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request")
+    form.add_argument("--output", choices=OUTPUTS, default="text", help="the form of the plan; markdown fits a comment")
+    form.add_argument("--json", action="store_const", const="json", dest="output", help="short for --output json")
+    form.add_argument(
+        "--markdown", action="store_const", const="markdown", dest="output", help="short for --output markdown"
+    )
+    plan.add_argument("--full", action="store_true", help="every automation with its whole id, whatever the length")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
     plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
-    plan.set_defaults(run=with_services(_plan))
+    plan.set_defaults(run=_plan_files)
 
     apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
     _common(apply)
     apply.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a kept plan; refused when it no longer fits")
-    apply.add_argument("--json", action="store_true", help="the run's report as JSON")
-    apply.set_defaults(run=with_services(_apply))
+    apply.add_argument("--yes", action="store_true", help="carry out without asking (for pipelines)")
+    apply.add_argument("--full", action="store_true", help="show every automation before and after")
+    apply.add_argument("--json", action="store_true", help="the run's report as JSON, and nothing else")
+    apply.set_defaults(run=_apply_kept)
 
     status = commands.add_parser("status", help="the last runs and how they ended")
     status.add_argument("run_id", nargs="?", help="show this run's report")
     status.add_argument("--json", action="store_true")
-    status.add_argument("--limit", type=int, default=10)
+    status.add_argument("--limit", type=whole_number(1, 200), default=10, metavar="N", help="how many; 10 by default")
     status.set_defaults(run=with_services(_status))
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
     add_scope(parser)
     parser.add_argument("--export", action="append", default=[], metavar="NAME", help="only this export; repeatable")
-    parser.add_argument("--max-deletes", type=int, metavar="N", help="replaces MAX_DELETES for this run")
-    parser.add_argument("--max-change-percent", type=int, metavar="N", help="replaces MAX_CHANGE_PERCENT for this run")
+    parser.add_argument(
+        "--max-deletes", type=whole_number(0, 100_000), metavar="N", help="replaces MAX_DELETES for this run"
+    )
+    parser.add_argument(
+        "--max-change-percent",
+        type=whole_number(0, 100),
+        metavar="N",
+        help="replaces MAX_CHANGE_PERCENT for this run",
+    )
     parser.add_argument(
         "--accept-fewer", action="store_true", help="subscriptions or all export files are gone, and that is meant"
     )
@@ -71,84 +99,200 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-color", action="store_true", help="no colour, even on a terminal")
 
 
+def _plan_files(arguments: argparse.Namespace) -> int:
+    """Check the files that are to be planned, if any, as `push` does; then plan."""
+    if not arguments.paths:
+        if arguments.prune:
+            return usage("--prune goes with files: `plan --prune exports/`")
+        arguments.files = None
+        return with_services(_plan)(arguments)
+    if arguments.out:
+        return usage("--out keeps a plan of what is stored, for `apply`: push the files first")
+    try:
+        checked, findings = check_files(arguments.paths)
+    except OSError as error:
+        return usage(error)
+    outcomes, wrong = run_tests(checked, findings)
+    print_findings(findings, sys.stderr)
+    print_failures(outcomes, sys.stderr)
+    if wrong or any(not outcome["passed"] for outcome in outcomes):
+        print("nothing was planned: mend the files first", file=sys.stderr)
+        return 1
+    arguments.files = [file.config for file in checked if file.config]
+    return with_services(_plan)(arguments)
+
+
 async def _plan(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.reconcile.plan.plan_render import markdown
+    from dataclasses import replace
+
+    from shared.exports.proposal import propose
     from shared.reconcile.plan.saved_plan import plan_as_dict
 
-    report = await services.reconciler.plan(_request(arguments))
-    document = plan_as_dict(report.plan, report.instance_id)
+    proposals: list[Proposal] = []
+
+    def proposed(stored: LoadedExports) -> LoadedExports:
+        proposals.append(propose(stored, arguments.files, prune=arguments.prune))
+        return proposals[0].loaded
+
+    request = _request(arguments)
+    if arguments.files is not None:
+        request = replace(request, propose=proposed)
+    report = await services.reconciler.plan(request)
     if arguments.out:
+        document = plan_as_dict(report.plan, report.instance_id)
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    if arguments.json:
-        print(json.dumps(document, indent=1))
-    elif arguments.markdown:
-        print(markdown(report.plan))
-    else:
-        _show(report.plan, arguments)
-        _show_unreadable(report)
+    print(_formed(report, proposals[0] if proposals else None, arguments))
     if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
         return CHANGES
     return 0
 
 
-async def _apply(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.reconcile.plan.saved_plan import StalePlan, plan_from_dict
+def _formed(report: Report, proposal: Proposal | None, arguments: argparse.Namespace) -> str:
+    """The plan in the form that was asked for."""
+    import yaml
 
-    reviewed = None
-    if arguments.plan:
-        document = json.loads(arguments.plan.read_text(encoding="utf-8"))
-        reviewed = plan_from_dict(document, services.reconciler.instance_id)
-    progress = None if arguments.json else _progress
+    from shared.cli import plan_notes
+    from shared.reconcile.plan.plan_render import markdown
+    from shared.reconcile.plan.plan_rows import plan_csv
+    from shared.reconcile.plan.saved_plan import plan_as_dict
+
+    if arguments.output == "csv":
+        return plan_csv(report.plan, report.subscriptions).rstrip()
+    if arguments.output in {"json", "yaml"}:
+        files = {"files": proposal.as_dict()} if proposal else {}
+        document = plan_as_dict(report.plan, report.instance_id) | files
+        if arguments.output == "json":
+            return json.dumps(document, indent=1)
+        return yaml.safe_dump(document, sort_keys=False, width=WIDE).rstrip()
+    narrowed = arguments.subscription or arguments.management_group or arguments.export
+    notes = plan_notes.notes(report, empty_scopes=not narrowed)
+    if arguments.output == "markdown":
+        page = markdown(report.plan, report.subscriptions, everything=arguments.full)
+        return plan_notes.markdown(page, proposal, notes)
+    return _text(report, arguments, plan_notes.above(proposal), notes)
+
+
+def _apply_kept(arguments: argparse.Namespace) -> int:
+    """Look at the file that should be a plan, if any; then apply."""
+    if arguments.json and not (arguments.yes or arguments.plan):
+        return usage("--json can't ask: give --yes, or a plan that `plan --out` kept")
+    arguments.document = _kept_document(arguments.plan) if arguments.plan else None
+    return with_services(_apply)(arguments)
+
+
+async def _apply(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.progress import Progress
+    from shared.reconcile.plan.saved_plan import StalePlan
+
+    agreed = arguments.yes or arguments.document is not None
+    progress = Progress(sys.stderr, "written")
+
+    def planned(report: Report) -> None:
+        if agreed and not arguments.json:
+            print(_shown(report, arguments), flush=True)
+        progress.total = len(report.plan.writes)
+
     try:
-        report = await services.reconciler.apply(_request(arguments, reviewed=reviewed, progress=progress))
+        reviewed = _reviewed(arguments.document, services)
+        if not agreed:
+            proposed = await services.reconciler.plan(_request(arguments))
+            print(_shown(proposed, arguments), flush=True)
+            if proposed.plan.writes and not _confirmed(proposed):
+                return 1
+            reviewed = proposed.plan
+        request = _request(arguments, reviewed=reviewed, planned=planned, progress=lambda _: progress.step())
+        with progress:
+            report = await services.reconciler.apply(request)
     except StalePlan as stale:
         return failed(stale)
-    if arguments.json:
-        print(json.dumps(report.as_dict(), indent=1))
-    else:
-        if report.skipped:
-            print(report.skipped)
-        for reason in (*report.plan.reasons, *report.plan.guards, *report.plan.warnings):
-            print(f"! {reason}")
-        _show_unreadable(report)
-        counts = ", ".join(f"{number} {name.lower()}" for name, number in report.counts.items() if number)
-        print(f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})")
+    print(json.dumps(report.as_dict(), indent=1) if arguments.json else _ended(report, arguments))
     return 0 if report.outcome == "Succeeded" else 1
 
 
+def _kept_document(path: Path) -> dict[str, Any]:
+    """What a file holds that should be a kept plan.
+
+    Raises:
+        UsageError: it is none; the message says what to do.
+    """
+    mend = "`plan --out FILE` writes one"
+    if path.suffix in {".yaml", ".yml"} or path.is_dir():
+        mend = f"`plan {path}` plans export files, `push {path}` stores them; `apply` takes no file then"
+    try:
+        document = None if path.is_dir() else json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} is no plan: {mend}")
+    return document
+
+
+def _reviewed(document: dict[str, Any] | None, services: Services) -> Plan | None:
+    from shared.reconcile.plan.saved_plan import plan_from_dict
+
+    return None if document is None else plan_from_dict(document, services.reconciler.instance_id)
+
+
+def _shown(report: Report, arguments: argparse.Namespace) -> str:
+    from shared.cli import plan_notes
+
+    return _text(report, arguments, (), plan_notes.notes(report))
+
+
+def _confirmed(report: Report) -> bool:
+    subscriptions = len({item.id.key[0] for item in report.plan.writes})
+    told = f"{subscriptions} subscription" + ("" if subscriptions == 1 else "s")
+    return confirmed(f"Carry this out in {told}?", agreed=False, nothing="nothing was applied")
+
+
+def _ended(report: Report, arguments: argparse.Namespace) -> str:
+    """How a run ended: what was not done, by reason, and the counts."""
+    from shared.cli import run_outcomes
+
+    if report.skipped:
+        return f"{report.outcome}: {report.skipped}"
+    lines = run_outcomes.every(report) if arguments.full else run_outcomes.unfinished(report)
+    counts = ", ".join(f"{number:,} {name.lower()}" for name, number in report.counts.items() if number)
+    return "\n".join([*lines, f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})"])
+
+
 async def _status(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli import run_outcomes
+
     reports = services.reconciler.reports
     if arguments.run_id:
         report = await reports.read(arguments.run_id)
         if report is None:
-            return failed(f"there is no run {arguments.run_id}")
-        print(json.dumps(report, indent=1))
+            return failed(f"there is no run {arguments.run_id}: `status` lists them")
+        print(json.dumps(report, indent=1) if arguments.json else "\n".join(run_outcomes.told(report)))
         return 0
     runs = [await reports.read(run_id) for run_id in await reports.recent(datetime.now(UTC), arguments.limit)]
     found = [report for report in runs if report]
     if arguments.json:
         print(json.dumps(found, indent=1))
         return 0
-    for report in found:
-        counts = ", ".join(f"{number} {name.lower()}" for name, number in report["counts"].items() if number)
-        reason = f": {report['reason']}" if report["reason"] else ""
-        print(f"{report['started']}  {report['runId']}  {report['mode']:5}  {report['outcome']}{reason}  ({counts})")
+    print("\n".join(line for report in found for line in run_outcomes.listed(report)) or _NO_RUNS)
     return 0
 
 
 def _request(
-    arguments: argparse.Namespace, *, reviewed: Plan | None = None, progress: Callable[[Outcome], None] | None = None
+    arguments: argparse.Namespace,
+    *,
+    reviewed: Plan | None = None,
+    planned: Callable[[Report], None] | None = None,
+    progress: Callable[[Outcome], None] | None = None,
 ) -> Any:
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.run import Request
 
     return Request(
         _caller(),
-        subscriptions=arguments.subscription,
-        management_groups=arguments.management_group,
-        exports=arguments.export,
+        subscriptions=arguments.subscription or None,
+        management_groups=arguments.management_group or None,
+        exports=arguments.export or None,
         causes=[Cause(cause) for cause in arguments.cause],
         reviewed=reviewed,
+        planned=planned,
         guards=_guards(arguments),
         accept_fewer=arguments.accept_fewer,
         progress=progress,
@@ -172,17 +316,17 @@ def _caller() -> Caller:
     return Caller("cli", getpass.getuser())
 
 
-def _show(plan: Plan, arguments: argparse.Namespace) -> None:
-    from shared.reconcile.plan.plan_render import terminal
+def _text(report: Report, arguments: argparse.Namespace, above: Sequence[str], notes: Sequence[str]) -> str:
+    from shared.cli import plan_notes
+    from shared.reconcile.plan import plan_render
 
-    print(terminal(plan, colour=sys.stdout.isatty() and not arguments.no_color and "NO_COLOR" not in os.environ))
-
-
-def _show_unreadable(report: Report) -> None:
-    for name, why in report.unreadable.items():
-        print(f"! the file of {name} is invalid, and nothing of it is changed: {why}")
-
-
-def _progress(outcome: Outcome) -> None:
-    reason = f": {outcome.reason}" if outcome.reason else ""
-    print(f"{outcome.status.value.replace('_', ' '):12} {outcome.id} [{outcome.export}]{reason}", flush=True)
+    colour = colour_wanted(refused=arguments.no_color)
+    if arguments.full:
+        plan = plan_render.full(report.plan, report.subscriptions, colour=colour)
+        below = [f"! {plan_render.printable(note)}" for note in notes]
+    else:
+        below = plan_notes.below(notes)
+        room = plan_render.MAX_LINES - len(above) - len(below)
+        plan = plan_render.terminal(report.plan, report.subscriptions, colour=colour, most=max(room, _LEAST_LINES))
+    *body, last = plan.split("\n")
+    return "\n".join([*above, *body, *below, last])

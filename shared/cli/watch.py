@@ -15,7 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.cli.command_services import add_scope, failed, with_services
+from shared.cli.argument_parser import moment, one_of
+from shared.cli.command_services import add_scope, failed, moment_text, with_services
+from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.exports.event_sources import KINDS
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -39,9 +42,14 @@ def register(commands: Commands) -> None:
     coverage.set_defaults(run=with_services(_coverage))
 
     freshness = commands.add_parser("freshness", help="who sends which kind, since when, and who has gone silent")
-    freshness.add_argument("--check", action="store_true", help="check now, as the timer does, instead of the latest")
-    freshness.add_argument("--as-of", type=_moment, metavar="TIME", help="judge as of this time; nothing is written")
-    freshness.add_argument("--verdict", choices=_ATTENTION, help="only this verdict")
+    add_scope(freshness)
+    freshness.add_argument("--now", action="store_true", help="check now, as the timer does, instead of the latest")
+    freshness.add_argument("--as-of", type=moment, metavar="TIME", help="judge as of this time; nothing is written")
+    freshness.add_argument("--kind", type=one_of(*KINDS), metavar="KIND", help=f"only this kind: {', '.join(KINDS)}")
+    freshness.add_argument(
+        "--verdict", type=one_of(*_ATTENTION), metavar="VERDICT", help=f"only: {', '.join(_ATTENTION)}"
+    )
+    freshness.add_argument("--check", action="store_true", help="end with 1 when one of those is silent")
     freshness.add_argument("--all", action="store_true", help="also those in order")
     freshness.add_argument("--json", action="store_true")
     freshness.set_defaults(run=with_services(_freshness))
@@ -54,7 +62,9 @@ def register(commands: Commands) -> None:
 
     backfill = commands.add_parser("backfill", help="send the present records to the tables: streaming never does")
     add_scope(backfill)
-    backfill.add_argument("--kind", action="append", default=[], metavar="KIND", help="only this kind; repeatable")
+    backfill.add_argument(
+        "--kind", type=one_of(*KINDS), action="append", default=[], metavar="KIND", help="only this kind; repeatable"
+    )
     backfill.add_argument("--export", metavar="NAME", help="only what this stored export would send")
     backfill.add_argument("--follow", metavar="JOB", help="follow a job that was started before")
     backfill.add_argument("--detach", action="store_true", help="start it and leave")
@@ -62,16 +72,11 @@ def register(commands: Commands) -> None:
     backfill.set_defaults(run=with_services(_backfill))
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
     from shared.watch.cis_benchmark import CIS
     from shared.watch.coverage_document import coverage_row
-    from shared.watch.requirement_verdicts import judge
-    from shared.watch.requirements import read_requirements
+    from shared.watch.requirement_checks import judge
+    from shared.watch.requirements_file import read_requirements
 
     requirements = [CIS]
     if arguments.requirements:
@@ -98,7 +103,7 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
         for requirement in requirements:
             met = len(covered) - unmet[requirement.name]
             print(f"{requirement.name}: met by {met} of {len(covered)} subscriptions ({requirement.description})")
-    return 1 if arguments.check and unmet else 0
+    return NOT_WELL if arguments.check and unmet else DONE
 
 
 def _show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
@@ -134,19 +139,35 @@ def _exporter_line(source: str, exporter: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
-    if arguments.check or arguments.as_of:
+    if arguments.now or arguments.as_of:
         document = await services.check_freshness(as_of=arguments.as_of)
     else:
         latest = await services.freshness.latest()
         if latest is None:
-            return failed("nothing was checked yet; `freshness --check` does it now")
+            return failed("nothing was checked yet; `freshness --now` does it now")
         document = latest
-    health = [each for each in document["health"] if arguments.verdict in {None, each["verdict"]}]
+    places = await _places(arguments, services)
+    health = [
+        each
+        for each in document["health"]
+        if arguments.verdict in {None, each["verdict"]}
+        and arguments.kind in {None, each["kind"]}
+        and (places is None or each["subscription_id"].lower() in places)
+    ]
     if arguments.json:
         print(json.dumps({**document, "health": health}, indent=1))
-        return 0
-    _show_freshness(document, health, everything=arguments.all or bool(arguments.verdict))
-    return 0
+    else:
+        narrowed = bool(arguments.verdict or arguments.kind or places is not None)
+        _show_freshness(document, health, everything=arguments.all or narrowed)
+    silent = any(each["verdict"] == "silent" for each in health)
+    return NOT_WELL if arguments.check and silent else DONE
+
+
+async def _places(arguments: argparse.Namespace, services: Services) -> set[str] | None:
+    """The lower-case ids of the subscriptions asked for; None for all."""
+    if not arguments.subscription and not arguments.management_group:
+        return None
+    return set(await _subscriptions(arguments, services))
 
 
 def _show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, Any]], *, everything: bool) -> None:
@@ -158,7 +179,7 @@ def _show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, A
     lines = [
         (
             each["name"] or each["subscription_id"], each["kind"], each["verdict"],
-            _short(each["since"]), _short(each["last_seen"]) or "never", each["reason"],
+            moment_text(each["since"]), moment_text(each["last_seen"]) or "never", each["reason"],
         )
         for each in shown
     ]  # fmt: skip
@@ -168,7 +189,7 @@ def _show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, A
         print(f"! {reason}; what follows from it is not judged")
     counts = Counter(each["verdict"] for each in document["health"])
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _ATTENTION if counts[verdict])
-    print(f"checked {_short(document['checked'])}: {told or 'no export sends to the hub that this app reads'}")
+    print(f"checked {moment_text(document['checked'])}: {told or 'no export sends to the hub that this app reads'}")
     for each in document.get("stored", ()):
         lost = each["uploaded"] - each["stored"]
         if lost > 0:
@@ -273,10 +294,6 @@ def _as_dict(job: Job) -> dict[str, Any]:
 def _warn(reasons: Iterable[str]) -> None:
     for reason in reasons:
         print(f"! {reason}; what follows may not be all")
-
-
-def _short(moment: str | None) -> str:
-    return moment[:16].replace("T", " ") if moment else ""
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:

@@ -6,6 +6,7 @@ first, at most 45 letters, digits and underscores, none of the reserved names (d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -373,7 +374,11 @@ TABLES: tuple[Table, ...] = (
     Table("DefenderOther_CL", SPINE + _OTHER, "Other", "Records of unknown kinds, whole in Raw."),
     Table("DefenderExportRuns_CL", _RUNS, "Run", "One row per reconcile run."),
     Table("DefenderExportHealth_CL", _HEALTH, "Health", "Verdicts on the flow of data."),
-)  # ten: the most streams and data flows that one data collection rule takes
+)
+RECORD_TABLES = tuple(table for table in TABLES if table.holds_records)
+OWN_TABLES = tuple(table for table in TABLES if not table.holds_records)
+OWN_STREAMS = frozenset(table.stream for table in OWN_TABLES)
+"""Streams of what the app says of itself; they have a data collection rule of their own."""
 BY_NAME = {table.name: table for table in TABLES}
 BY_KIND = {table.kind: table for table in TABLES}
 
@@ -389,11 +394,11 @@ KIND_OF_RECORD = {
 """A row's kind to the streaming event source that carries such records."""
 
 
-def stream_declarations() -> dict[str, dict[str, list[dict[str, str]]]]:
-    """The `streamDeclarations` of the data collection rule: stream name to its columns' names and types."""
+def stream_declarations(tables: Iterable[Table]) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """The `streamDeclarations` of a data collection rule: stream name to its columns' names and types."""
     return {
         table.stream: {"columns": [{"name": column.name, "type": column.type} for column in table.columns]}
-        for table in TABLES
+        for table in tables
     }
 
 

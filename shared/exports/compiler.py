@@ -6,7 +6,9 @@ sets for "everything of this severity" or "these recommendations" are those that
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +36,11 @@ MAX_BODY_BYTES: Final = 1_048_576
 """Azure Resource Manager's limit for one resource definition."""
 
 
+MAX_NAME: Final = 260
+"""Characters of an automation's name (learn.microsoft.com/azure/templates/microsoft.security/automations)."""
+_PLAIN_NAME: Final = re.compile(r"[-A-Za-z0-9_]+")
+
+
 class BodyTooLarge(ValueError):  # noqa: N818 - names the state of the body
     """A compiled body is larger than Azure Resource Manager takes; the message has both numbers."""
 
@@ -41,6 +48,36 @@ class BodyTooLarge(ValueError):  # noqa: N818 - names the state of the body
 def automation_name(config: ExportConfig) -> str:
     """The name of the automation in every subscription."""
     return config.automation.name or f"defender-export-{config.name}"
+
+
+def one_scope_each(config: ExportConfig) -> tuple[ExportConfig, ...]:
+    """The export as one export for each automation: several resource groups become as many, named by a suffix.
+
+    Azure is reported to refuse an automation with more than one scope (terraform-provider-azurerm pull request 32868).
+    The suffix is the group's own name, so that adding or removing a group leaves the others as they are.
+    """
+    groups = _resource_groups(config)
+    if len(groups) < 2:  # noqa: PLR2004 - one scope or the whole subscription
+        return (config,)
+    return tuple(
+        config.model_copy(
+            update={
+                "scope": config.scope.model_copy(update={"resource_groups": (group,)}),
+                "automation": config.automation.model_copy(update={"name": _part_name(automation_name(config), group)}),
+            }
+        )
+        for group in groups
+    )
+
+
+def _part_name(name: str, group: str) -> str:
+    """An automation's name for one resource group; a digest stands for what a name can't hold."""
+    plain = f"{name}-{group.lower()}"
+    if _PLAIN_NAME.fullmatch(group) and len(plain) <= MAX_NAME:
+        return plain
+    digest = hashlib.sha256(plain.encode()).hexdigest()[:8]
+    spelt = re.sub(r"[^a-z0-9_-]+", "-", group.lower()).strip("-")
+    return f"{name[:150]}-{spelt}-{digest}"
 
 
 def resource_group_id(config: ExportConfig, subscription_id: str) -> str:
@@ -61,6 +98,9 @@ def ownership_tags(config: ExportConfig, instance_id: str) -> dict[str, str]:
 
 def compile_automation(config: ExportConfig, subscription_id: str, instance_id: str) -> dict[str, Any]:
     """The desired body of a PUT, without secrets: an authorization rule's connection string is added when applied.
+
+    An export of several resource groups gives one body with as many scopes, which only earlier releases wrote; see
+    `one_scope_each`.
 
     Raises:
         BodyTooLarge: the rule sets make it larger than Azure Resource Manager takes.
@@ -101,8 +141,11 @@ def compile_sources(config: ExportConfig) -> tuple[Source, ...]:
 
 def _scopes(config: ExportConfig, subscription_id: str) -> list[str]:
     subscription = f"/subscriptions/{subscription_id}"
-    groups = sorted({group.lower(): group for group in config.scope.resource_groups}.values(), key=str.lower)
-    return [f"{subscription}/resourceGroups/{group}" for group in groups] or [subscription]
+    return [f"{subscription}/resourceGroups/{group}" for group in _resource_groups(config)] or [subscription]
+
+
+def _resource_groups(config: ExportConfig) -> list[str]:
+    return sorted({group.lower(): group for group in config.scope.resource_groups}.values(), key=str.lower)
 
 
 def _action(config: ExportConfig) -> dict[str, Any]:

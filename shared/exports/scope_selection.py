@@ -35,5 +35,10 @@ def selects(scope: Scope, subscription: SelectableSubscription) -> bool:
     return all(tags.get(key.lower()) == value.casefold() for key, value in scope.tags.items())
 
 
+def depends_on_groups(scope: Scope) -> bool:
+    """Whether a subscription's management groups decide about it."""
+    return bool(scope.management_groups or scope.exclude.management_groups)
+
+
 def _below(groups: Iterable[str], subscription: SelectableSubscription) -> bool:
     return any(group.lower() in subscription.ancestors for group in groups)

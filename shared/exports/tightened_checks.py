@@ -22,7 +22,7 @@ _RESERVED_PREFIXES: Final = ("microsoft", "azure", "windows")
 
 
 def check_tightened(document: Document, source: str) -> list[Diagnostic]:
-    """Errors for blank keys, keys in another spelling, dot segments, tags that Azure refuses, and odd YAML."""
+    """Errors for blank keys, empty lists, keys in another spelling, dot segments, refused tags, and odd YAML."""
     found = [Diagnostic("odd-yaml", "error", f"{source}:{line}", sentence, fix) for line, sentence, fix in document.odd]
 
     def wrong(code: str, path: Path, sentence: str, fix: str) -> None:
@@ -38,6 +38,8 @@ def check_tightened(document: Document, source: str) -> list[Diagnostic]:
             wrong("unknown-key", path, f"{key!r} is not a key here.", f"Did you mean {to_camel(key)}?")
         if isinstance(value, str) and path[0] in _NAMED_PARTS and not _free(path) and _has_dot_segment(value):
             wrong("dot-segment", path, f"{value!r} has a part that is only dots.", "Write the name itself.")
+        if path[0] == "scope" and value in ([], {}) and not _free(path):
+            wrong("empty-list", path, f"{dotted(path)} is empty.", "List something, or take the key out.")
         if isinstance(value, Mapping) and key == "tags":
             for name, sentence in _tag_problems(value, reserved=path[0] == "automation"):
                 wrong("bad-tag", (*path, name), sentence, "Rename it, or take it out.")

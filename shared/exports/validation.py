@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources
+from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, errors, limit
-from shared.exports.file_places import FilePlaces
 from shared.exports.known_values import CHINA_REGIONS, PLAN_PAIRS, PLANS, REGIONS
 from shared.exports.linter import CODES, lint_sources
+from shared.exports.source_map import SourceMap
 from shared.exports.suggestions import suggest
 from shared.exports.tightened_checks import check_tightened
 
@@ -57,6 +57,21 @@ def check_text(text: str | bytes, source: str = "<text>") -> Checked:
     return Checked(source, text, config, tuple(limit(found, source)))
 
 
+def check_version(name: str, text: str | bytes) -> Checked:
+    """The checks of `text` as the version of export `name`: those of the file, and that its name is this one."""
+    checked = check_text(text, name)
+    if checked.config is None or checked.config.name == name:
+        return checked
+    finding = Diagnostic(
+        "name-mismatch",
+        "error",
+        f"{name}: name",
+        f"the file says {checked.config.name!r} but is stored as {name!r}.",
+        "A name is an export's identity: store it under its own.",
+    )
+    return Checked(checked.source, checked.text, checked.config, (*checked.findings, finding))
+
+
 def check_config(config: ExportConfig, source: str = "<text>", document: Document | None = None) -> list[Diagnostic]:
     """Findings on one export that follows the model, less those that the file waives.
 
@@ -69,7 +84,7 @@ def check_config(config: ExportConfig, source: str = "<text>", document: Documen
         found.append(Diagnostic("too-large", "error", source, f"{error}.", "Split the export into several files."))
     else:
         sources = compile_sources(config)
-        names = None if document is None else FilePlaces(document, config, sources, source).name
+        names = None if document is None else SourceMap(document, config, sources, source).name
         found += lint_sources(sources, where=source, place_names=names)
     waived = {waiver.code for waiver in config.waive}
     return [
@@ -169,8 +184,9 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Diagnostic
     by_automation: dict[tuple[str, str], list[tuple[str, ExportConfig]]] = defaultdict(list)
     for source, config in listed:
         by_name[config.name].append(source)
-        key = (automation_name(config).lower(), config.automation.resource_group.lower())
-        by_automation[key].append((source, config))
+        for part in one_scope_each(config):
+            key = (automation_name(part).lower(), part.automation.resource_group.lower())
+            by_automation[key].append((source, config))
     found = [
         Diagnostic(
             "duplicate-name",

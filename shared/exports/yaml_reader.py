@@ -78,7 +78,7 @@ def read(text: str | bytes) -> Document:
 
 
 def _not_yaml(error: Any, text: str | bytes) -> Unreadable:
-    """What the parser stumbled over, at the line where it can be mended."""
+    """What the parser refused, at the line where it can be mended."""
     mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     line = mark.line + 1 if mark else 0
     problem = getattr(error, "problem", None) or "it holds a character that YAML does not allow"

@@ -1,4 +1,4 @@
-"""Write plain data as YAML that `reader` reads back as the same data.
+"""Write plain data as YAML that `yaml_reader` reads back as the same data.
 
 Quoted is what YAML 1.2 takes for a number, and what holds characters that a plain text would lose.
 """

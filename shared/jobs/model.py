@@ -12,10 +12,7 @@ KINDS = ("plan", "reconcile", "preview", "backfill", "replay", "accept", "claim"
 FINAL = frozenset({"succeeded", "failed", "dead"})
 STATES = frozenset({"queued", "running", *FINAL})
 
-# A worker renews its heartbeat several times within STALE_AFTER; one that misses it is gone, and the queue's next
-# delivery may take the job over.  A job that no worker took over by DEAD_AFTER is marked dead.
-HEARTBEAT = timedelta(seconds=20)
-STALE_AFTER = timedelta(seconds=90)
+# A job whose worker stopped and that no other took over by DEAD_AFTER is marked dead.
 DEAD_AFTER = timedelta(minutes=30)
 # A message that no worker could take goes to the poison queue in minutes; a queue is never this long.
 LOST_AFTER = timedelta(hours=24)
@@ -56,7 +53,7 @@ class Job:
         return self.state in FINAL
 
     def quiet_for(self, now: datetime) -> timedelta:
-        """How long its worker has given no sign of life; zero unless it is running."""
+        """How long ago its last heartbeat was written; zero unless it is running."""
         if self.state != "running" or self.heartbeat is None:
             return timedelta()
         return now - self.heartbeat

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,10 +14,12 @@ from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportNotFound
 from shared.exports.rule_sets import Source
-from shared.exports.store import ExportNotFound
+from shared.exports.scope_findings import UnknownName
+from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.worker import JobRefusedError, Progress, Runner, UnfinishedError
+from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError
 from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:
@@ -76,12 +79,14 @@ class Runners:
     async def plan(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """What a reconcile would change."""
         progress.say("planning")
-        return (await self._reconciler.plan(_request(job))).as_dict()
+        with _refusing_unknown():
+            return (await self._reconciler.plan(_request(job))).as_dict()
 
     async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Reconcile now, whatever RECONCILE_MODE says: the caller has asked for it."""
         progress.say("reconciling")
-        return (await self._reconciler.apply(_request(job))).as_dict()
+        with _refusing_unknown():
+            return (await self._reconciler.apply(_request(job))).as_dict()
 
     async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Say that the stored files are meant as they are."""
@@ -175,7 +180,8 @@ class Runners:
 
     async def _subscriptions(self, job: Job) -> list[str]:
         survey = await self._surveyor.take()
-        chosen = survey.below(job.arguments.get("subscriptions", ()), job.arguments.get("managementGroups", ()))
+        with _refusing_unknown():
+            chosen = survey.below(job.arguments.get("subscriptions", ()), job.arguments.get("managementGroups", ()))
         return sorted(subscription.id.lower() for subscription in chosen)
 
 
@@ -208,6 +214,15 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
     }
 
 
+@contextmanager
+def _refusing_unknown() -> Iterator[None]:
+    """An unknown name ends the job, with the nearest known one."""
+    try:
+        yield
+    except UnknownName as unknown:
+        raise JobRefusedError(str(unknown)) from None
+
+
 def _request(job: Job) -> Any:
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
@@ -216,9 +231,9 @@ def _request(job: Job) -> Any:
     arguments = job.arguments
     return Request(
         Caller("job", job.actor),
-        subscriptions=arguments.get("subscriptions", ()),
-        management_groups=arguments.get("managementGroups", ()),
-        exports=arguments.get("exports", ()),
+        subscriptions=arguments.get("subscriptions"),
+        management_groups=arguments.get("managementGroups"),
+        exports=arguments.get("exports"),
         causes=[Cause(cause) for cause in arguments.get("causes", ())],
     )
 

@@ -30,7 +30,7 @@ _KEYS = "idempotency"
 _MAX_TEXT = 2_000  # characters; a property of Table Storage holds 32,768
 
 
-class JobNotFoundError(LookupError):
+class JobNotFoundError(ValueError):
     """There is no job of this id."""
 
 
@@ -156,11 +156,11 @@ class JobStore:
         from azure.core.exceptions import ResourceNotFoundError
 
         if not re.fullmatch(ID_PATTERN, job_id):
-            raise JobNotFoundError(job_id)
+            raise JobNotFoundError(f"there is no job {job_id}")
         try:
             entity = await self._table.get_entity(_JOBS, job_id)
         except ResourceNotFoundError:
-            raise JobNotFoundError(job_id) from None
+            raise JobNotFoundError(f"there is no job {job_id}") from None
         return Stored(_job(entity, entity.metadata["timestamp"]), str(entity.metadata["etag"]))
 
     async def settled(self, job_id: str, now: datetime) -> Job:

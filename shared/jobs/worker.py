@@ -1,4 +1,4 @@
-"""Runs one queued job: claims it, writes its heartbeat, saves its outcome."""
+"""Runs one queued job: claims it, has its heartbeat written, saves its outcome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.jobs.model import HEARTBEAT, MAX_ATTEMPTS, STALE_AFTER, Job
+from shared.jobs.heartbeat import STALE_AFTER, Heartbeat, Progress
+from shared.jobs.model import MAX_ATTEMPTS, Job
 from shared.jobs.store import JobChangedError, JobNotFoundError, JobStore, Stored
 
 log = logging.getLogger(__name__)
@@ -33,24 +34,6 @@ class JobRefusedError(Exception):
     """Raised by a runner whose arguments can't be served; the message is for the caller and says what to do."""
 
 
-class Progress:
-    """What a runner tells while it works; the worker writes it with each heartbeat."""
-
-    def __init__(self, job: Job) -> None:
-        self.message = job.progress
-        self.cursor: Mapping[str, Any] = dict(job.cursor)
-        self.due = asyncio.Event()
-
-    def say(self, message: str) -> None:
-        """Show `message` as the job's progress from the next heartbeat on."""
-        self.message = message
-
-    def checkpoint(self, cursor: Mapping[str, Any]) -> None:
-        """Everything up to `cursor` is done; an interrupted job goes on from here."""
-        self.cursor = dict(cursor)
-        self.due.set()
-
-
 class JobWorker:
     """Carries jobs out with the runner of their kind, and forgets those that ended longer than `retention` ago."""
 
@@ -63,6 +46,7 @@ class JobWorker:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
+        self._heartbeat = Heartbeat(store, now)
         self._runners = runners
         self._retention = retention
         self._now = now
@@ -85,7 +69,7 @@ class JobWorker:
         progress = Progress(claimed.job)
         work = asyncio.ensure_future(self._runners[claimed.job.kind](claimed.job, progress))
         try:
-            held = await self._beat(claimed, progress, work)
+            held = await self._heartbeat.beat_until_done(claimed, progress, work)
         except JobChangedError:
             log.warning("job %s was taken from this worker", job_id)
             return
@@ -116,46 +100,11 @@ class JobWorker:
             raise JobBusyError(job_id) from None
 
     async def _hand_back(self, job: Job) -> None:
-        """Leave a job for another release: while it waits, its message goes round for a day, and not to poison."""
+        """Leave a job for another release: its message is queued again for a day, and not poison."""
         log.error("job %s is left as it is: %s", job.id, job.trouble or f"this worker has no runner for {job.kind}")
         age = await self._store.now() - job.created
         if job.state == "queued" and age < HANDED_BACK_UNTIL:
             await self._store.announce(job.id, after=HANDED_BACK_FOR)
-
-    async def _beat(self, claimed: Stored, progress: Progress, work: asyncio.Future[Mapping[str, Any]]) -> Stored:
-        from azure.core.exceptions import AzureError
-
-        job, etag = claimed
-        while not work.done():
-            due = asyncio.ensure_future(progress.due.wait())
-            watched: set[asyncio.Future[Any]] = {work, due}
-            await asyncio.wait(watched, timeout=HEARTBEAT.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
-            due.cancel()
-            progress.due.clear()
-            if work.done():
-                break
-            beat = replace(job, heartbeat=self._now(), progress=progress.message, cursor=progress.cursor)
-            try:
-                job, etag = beat, await self._save(beat, etag, job.attempt)
-            except AzureError:
-                log.warning("job %s: a heartbeat could not be written", job.id)
-        return Stored(job, etag)
-
-    async def _save(self, job: Job, etag: str, attempt: int) -> str:
-        """Write a change of a job that this worker has as `attempt`, even if the answer to an earlier write was lost.
-
-        Raises:
-            JobChangedError: another worker has it now, or it was marked dead.
-        """
-        try:
-            return await self._store.save(job, etag)
-        except JobChangedError:
-            stored, newest = await self._store.get(job.id)
-            if (stored.state, stored.attempt) == ("running", attempt):
-                return await self._store.save(job, newest)
-            if (stored.state, stored.attempt) != (job.state, job.attempt):
-                raise
-            return newest
 
     async def _finish(self, held: Stored, progress: Progress, work: asyncio.Future[Mapping[str, Any]]) -> None:
         now = self._now()
@@ -178,7 +127,7 @@ class JobWorker:
 
     async def _try_save(self, job: Job, etag: str, attempt: int) -> bool:
         try:
-            await self._save(job, etag, attempt)
+            await self._heartbeat.save(job, etag, attempt)
         except JobChangedError:
             log.warning("job %s was settled by someone else", job.id)
             return False

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-# PastDue subscriptions still take writes; Warned and Disabled ones are read-only, Deleted ones nearly gone.
+# PastDue subscriptions still take writes; Warned and Disabled ones are read-only, Deleted ones about to be removed.
 WRITABLE_STATES = frozenset({"enabled", "pastdue"})
 
 
@@ -46,7 +46,10 @@ class ResourceId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription as discovery saw it; `ancestors` are its management groups in lower case, nearest first."""
+    """A subscription as discovery saw it; `ancestors` are its management groups in lower case, nearest first.
+
+    `placed` says that those are known: an answer without them is no evidence that it lies below none.
+    """
 
     id: str
     name: str = ""
@@ -54,6 +57,7 @@ class Subscription:
     state: str = "Enabled"
     tags: Mapping[str, str] = field(default_factory=dict)
     ancestors: tuple[str, ...] = ()
+    placed: bool = True
 
     @property
     def writable(self) -> bool:
@@ -103,7 +107,8 @@ class Desired:
 
     `blocked` is the sentence that says why it can't be written, `tenant_id` the destination's tenant where that is
     another.  `number` is the store's number when the file's version was put.  `partial` bodies hold what is live where
-    a new release would write something else.
+    a new release would write something else.  `together` is the automation of several scopes that an earlier release
+    made in place of this one and its siblings.
     """
 
     export: str
@@ -117,6 +122,7 @@ class Desired:
     tenant_id: str = ""
     number: int = 0
     partial: bool = False
+    together: Desired | None = None
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,23 @@ from typing import TYPE_CHECKING, Any
 from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
+from shared.exports.scope_findings import KnownNames, scope_findings
+from shared.exports.scope_selection import depends_on_groups
 from shared.reconcile.apply.executor import Apply, Outcome
-from shared.reconcile.apply.run_lease import RENEW_SECONDS, LeaseHeld, RunLease
+from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
-from shared.reconcile.destinations.connection_keys import Destinations, KeyedDestinations
-from shared.reconcile.discover.baseline import fallen
+from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.discover.inventory import from_graph, from_lists
-from shared.reconcile.model import Inventory, Subscription
+from shared.reconcile.discover.missing_subscriptions import fallen
+from shared.reconcile.discover.subscription_names import named
+from shared.reconcile.model import Inventory
+from shared.reconcile.narrowing import Narrowing
+from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
-from shared.reconcile.plan.guards import Guards
-from shared.reconcile.plan.marks import Writer, highest_number
-from shared.reconcile.plan.model import Cause, Declaration, Item, Plan
+from shared.reconcile.plan.model import Cause, Declaration, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
+from shared.reconcile.plan.provenance_tags import Writer, highest_number
 from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
 from shared.reconcile.report.report_store import Reports
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id
@@ -38,8 +42,9 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
     from shared.azure.clients import Clients
+    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
-    from shared.exports.store import ExportStore, LoadedExports
+    from shared.exports.store import ExportStore
     from shared.settings import Settings
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
@@ -57,21 +62,44 @@ class Request:
 
     `reviewed` is a plan that the run must still find right; `accept_fewer` lets deletes go on although subscriptions
     or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
-    `exports` narrow the run to those; empty means all.  `causes` lets through what waits for being named.  With `claim`
-    the run only takes over automations that another app wrote last, and those of `former_instance`.
+    `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
+    for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
+    `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
+    row, since it says nothing about what is in force.  `planned` is called before the first write, `progress` after
+    each.
+
+    Raises:
+        ValueError: a list that narrows the run is empty.
     """
 
     caller: Caller
-    subscriptions: Collection[str] = ()
-    management_groups: Collection[str] = ()
-    exports: Collection[str] = ()
+    subscriptions: Collection[str] | None = None
+    management_groups: Collection[str] | None = None
+    exports: Collection[str] | None = None
+    propose: Callable[[LoadedExports], LoadedExports] | None = None
     causes: Collection[Cause] = ()
     claim: bool = False
     former_instance: str = ""
     reviewed: Plan | None = None
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
+    planned: Callable[[Report], None] | None = None
     progress: Callable[[Outcome], None] | None = None
+
+    def __post_init__(self) -> None:
+        for given in (self.subscriptions, self.management_groups, self.exports):
+            if given is not None and not given:
+                raise ValueError("a list that narrows a run is empty: name something, or leave it out to mean all")
+
+    @property
+    def scope(self) -> dict[str, list[str]]:
+        """What the run is narrowed to; empty for the whole tenant."""
+        parts = {
+            "subscriptions": self.subscriptions,
+            "managementGroups": self.management_groups,
+            "exports": self.exports,
+        }
+        return {name: sorted(given) for name, given in parts.items() if given}
 
 
 @dataclass
@@ -82,6 +110,7 @@ class _Run:
     arm: Arm
     graph: Graph
     destinations: Destinations
+    kept: bool = True
     lease: RunLease | None = None
     applying: Apply | None = None
     writer: Writer = field(default_factory=Writer)
@@ -132,7 +161,7 @@ class Reconciler:
         return self._clients.blobs.get_container_client(self._settings.reports_container)
 
     async def plan(self, request: Request) -> Report:
-        """Say what would change; nothing is written to Azure Resource Manager."""
+        """Say what would change, of what is stored or of what is proposed; Azure Resource Manager sees no write."""
         return await self._carry_out(request, "plan")
 
     async def apply(self, request: Request) -> Report:
@@ -140,7 +169,10 @@ class Reconciler:
 
         Raises:
             StalePlan: the reviewed plan no longer fits; nothing was written.
+            ValueError: the request proposes what is not stored.
         """
+        if request.propose:
+            raise ValueError("what is proposed can't be applied before it is stored")
         return await self._carry_out(request, "apply")
 
     async def tick(self) -> Report:
@@ -167,7 +199,9 @@ class Reconciler:
 
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
-        await self.reports.save(run.report)
+        run.kept = request.propose is None
+        if run.kept:
+            await self.reports.save(run.report)
         try:
             if mode == "plan":
                 await self._look(run, request)
@@ -231,7 +265,10 @@ class Reconciler:
     async def _look(self, run: _Run, request: Request) -> None:
         """Discover and plan."""
         settings = self._settings
-        loaded = run.loaded = await self._exports.load_all()
+        loaded = await self._exports.load_all()
+        if request.propose:
+            loaded = request.propose(loaded)
+        run.loaded = loaded
         configs = [export.config for export in loaded.exports]
         unreadable = {
             problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
@@ -244,7 +281,11 @@ class Reconciler:
         run.report = replace(run.report, exports=[config.name for config in configs], unreadable=unreadable)
         scopes = [config.scope for config in configs]
         groups = {group for scope in scopes for group in (*scope.management_groups, *scope.exclude.management_groups)}
-        inventory = await self._discover(run.graph, run.arm, sorted(groups))
+        asked = {*groups, *(request.management_groups or ())}
+        inventory = await self._discover(run.graph, run.arm, sorted(asked))
+        if request.subscriptions:
+            request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
+        Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
         fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
         doubts = [*inventory.reasons, *filter(None, (fewer,))]
@@ -262,11 +303,18 @@ class Reconciler:
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
 
     async def _plan(
-        self, run: _Run, request: Request, loaded: LoadedExports, configs: Sequence[ExportConfig], inventory: Inventory
+        self,
+        run: _Run,
+        request: Request,
+        loaded: LoadedExports,
+        configs: Sequence[ExportConfig],
+        inventory: Inventory,
     ) -> Plan:
         settings = self._settings
         prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
         numbers = {export.name: export.number for export in loaded.exports}
+        known = KnownNames.of(inventory.subscriptions)
+        unknown = {config.name: scope_findings(config.scope, inventory.subscriptions, known) for config in configs}
         declaration = Declaration(
             desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared, numbers),
             {config.name for config in configs},
@@ -274,11 +322,14 @@ class Reconciler:
             tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
             loaded.deleted,
             {problem.name for problem in loaded.problems},
+            {name: found for name, found in unknown.items() if found},
+            tuple(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
+            {config.name for config in configs if depends_on_groups(config.scope)},
         )
         guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))
         terms = Terms(guards, run.writer, request.causes)
-        narrowing = _narrowing(request, inventory.subscriptions)
-        return make_plan(declaration, inventory, settings.instance_id, terms, narrowing)
+        chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
+        return make_plan(declaration, inventory, settings.instance_id, terms, chosen)
 
     async def _discover(self, graph: Graph, arm: Arm, management_groups: Sequence[str]) -> Inventory:
         if self._settings.inventory == "graph":
@@ -288,6 +339,8 @@ class Reconciler:
     async def _write(self, run: _Run, request: Request) -> None:
         if request.reviewed is not None:
             refuse_if_stale(request.reviewed, run.report.plan)
+        if request.planned:
+            request.planned(run.report)
         if run.loaded is not None and not (request.claim or run.report.plan.hold):
             run.writer = replace(run.writer, number=await self._exports.take_on(run.loaded))
             run.report = replace(run.report, store_number=max(run.writer.number, run.report.store_number))
@@ -311,6 +364,8 @@ class Reconciler:
         outcomes = run.applying.outcomes if run.applying else ()
         run.report = replace(run.report, ended=self._clock.now(), outcomes=outcomes, requests=requests, running=False)
         _log(run.report, "run ended", outcome=run.report.outcome, reason=run.report.reason, **run.report.counts)
+        if not run.kept:
+            return
         try:
             await self.reports.save(run.report)
             await self.reports.expire()
@@ -323,20 +378,7 @@ class Reconciler:
                 logger.exception("run %s: its row could not be sent", run.report.run_id)
 
 
-_NO_FILES = "the store holds no export file; if that is meant, run `apply --accept-fewer`"
-
-
-def _narrowing(request: Request, subscriptions: Sequence[Subscription]) -> Callable[[Item], bool] | None:
-    """Which items a narrowed request looks at; None for all."""
-    exports = set(request.exports)
-    places: set[str] | None = None
-    if request.subscriptions or request.management_groups:
-        groups = {group.lower() for group in request.management_groups}
-        places = {name.lower() for name in request.subscriptions}
-        places |= {subscription.id.lower() for subscription in subscriptions if groups & {*subscription.ancestors}}
-    if places is None and not exports:
-        return None
-    return lambda item: (places is None or item.id.key[0] in places) and (not exports or item.export in exports)
+_NO_FILES = "the store holds no export file: put some into it with `push`; if none is meant, run `apply --accept-fewer`"
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.watch.requirement_verdicts import Requirement
+from shared.watch.requirement_checks import Requirement
 
 BENCHMARK: Final = "CIS Microsoft Azure Foundations Benchmark"
 VERSIONS: Final = ("5.0.0", "6.0.0")

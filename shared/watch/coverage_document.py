@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared.watch.coverage import Exporter, SubscriptionCoverage
-from shared.watch.requirement_verdicts import Verdict
+from shared.watch.requirement_checks import Verdict
 
 
 def coverage_row(

@@ -13,7 +13,7 @@ from shared.clock import Clock
 from shared.exports.evaluator import accepts
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.expectations import Declared, Expectation, Key, expect
-from shared.watch.freshness import (
+from shared.watch.freshness_verdicts import (
     FEEDS,
     QUIET,
     Evidence,
@@ -29,7 +29,7 @@ from shared.watch.present_records import PresentRecords, dated
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
-from shared.watch.check_outcome import Compared, Outcome
+from shared.watch.freshness_outcome import Compared, Outcome
 from shared.watch.health_rows import HEALTH_TABLE, as_document, as_far_as_readable, comparison_rows, health_rows
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]

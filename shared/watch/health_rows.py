@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from shared import __version__, stored_format
-from shared.watch.check_outcome import Outcome
 from shared.watch.coverage import SubscriptionCoverage
+from shared.watch.freshness_outcome import Outcome
 
 HEALTH_TABLE = "DefenderExportHealth_CL"
 

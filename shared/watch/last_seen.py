@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.watch.expectations import Key
-from shared.watch.freshness import Seen
+from shared.watch.freshness_verdicts import Seen
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
+from shared.exports.scope_findings import UnknownName
 from shared.tenant_state import MAX_FORCED, TooManyReadingsError
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
-from shared.watch.matrix import statuses
-from shared.watch.requirement_verdicts import Verdict, judge
-from shared.web import request_parameters, serialization
-from shared.web.problems import RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
+from shared.watch.requirement_checks import Verdict, judge
+from shared.watch.status_matrix import statuses
+from shared.web import csv_answers, request_parameters, serialization
+from shared.web.problems import NOT_FOUND, RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
 from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     source = request_parameters.word(call.request, "source", EVENT_SOURCES)
     asked = await _asked(call)
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
-        return serialization.table(
+        return csv_answers.table(
             call.request,
             list(_flat(asked.chosen, source)),
             _EXPORTER_COLUMNS,
@@ -81,7 +82,7 @@ async def get_status(call: Call) -> func.HttpResponse:
     """The state of each subscription, one word for each kind of record, and what needs a person."""
     asked = await _asked(call)
     rows = await _matrix(call, asked.state, asked.chosen, asked.verdicts)
-    return serialization.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **asked.about)
+    return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **asked.about)
 
 
 async def _asked(call: Call) -> _Asked:
@@ -108,7 +109,10 @@ async def _asked(call: Call) -> _Asked:
 
 
 def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> Iterable[SubscriptionCoverage]:
-    below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    try:
+        below = {each.id.lower() for each in survey.below((), (group,) if group else ())}
+    except UnknownName as unknown:
+        raise ApiError(NOT_FOUND, str(unknown)) from None
     for each in survey.coverage:
         if subscription and each.subscription_id.lower() != subscription:
             continue

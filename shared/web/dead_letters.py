@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -44,4 +44,4 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
         }
         async for letter in call.services.pipeline.dead_letters.find(choice)
     ]
-    return serialization.table(call.request, rows, _LETTER_COLUMNS, ("name",))
+    return csv_answers.table(call.request, rows, _LETTER_COLUMNS, ("name",))

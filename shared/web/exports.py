@@ -8,16 +8,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.exports.compiler import compile_automation, compile_sources
+from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.explain import explain
+from shared.exports.export_blobs import ExportConflict, ExportNotFound, is_export_name
 from shared.exports.file_tests import run_tests
-from shared.exports.store import ExportConflict, ExportNotFound, StoredExport, check_version, is_export_name
+from shared.exports.store import StoredExport
 from shared.exports.suggestions import suggest
-from shared.exports.validation import Checked, check_text
+from shared.exports.validation import Checked, check_text, check_version
 from shared.exports.yaml_writer import write
 from shared.stored_format import KeptAsIs
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters, serialization
 from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
@@ -49,7 +50,7 @@ async def list_exports(call: Call) -> func.HttpResponse:
         {"name": problem.name, "inForce": problem.in_force, "findings": shown(problem.findings)}
         for problem in loaded.problems
     ]
-    return serialization.table(
+    return csv_answers.table(
         call.request, rows, _COLUMNS, ("name",), problems=problems, warnings=shown(loaded.warnings)
     )
 
@@ -77,7 +78,7 @@ async def get_export(call: Call) -> func.HttpResponse:
 
 
 async def put_export(call: Call) -> func.HttpResponse:
-    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` stops short of storing it."""
+    """Store an export: 201 when it is new, 200 when it replaces one; `?dryRun=true` only checks it."""
     name = _writable_name(call)
     dry_run = _dry_run(call)
     condition = _condition(call)
@@ -218,7 +219,8 @@ def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
         for outcome in run_tests(config)
     ]
     if checked.valid:
-        answer["compiled"] = compile_automation(config, _EXAMPLE_SUBSCRIPTION, instance_id)
+        bodies = [compile_automation(part, _EXAMPLE_SUBSCRIPTION, instance_id) for part in one_scope_each(config)]
+        answer |= {"compiled": bodies[0], "automations": bodies}
     return answer
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.exports.event_sources import KINDS
-from shared.watch.freshness import VERDICTS
-from shared.web import request_parameters, serialization
+from shared.watch.freshness_verdicts import VERDICTS
+from shared.web import csv_answers, request_parameters
 from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def get_freshness(call: Call) -> func.HttpResponse:
         for each in (latest["health"] if latest else ())
         if all(not value or each[name].lower() == value.lower() for name, value in wanted.items())
     ]
-    return serialization.table(
+    return csv_answers.table(
         call.request,
         rows,
         _FRESHNESS_COLUMNS,

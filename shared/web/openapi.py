@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic.alias_generators import to_camel
 
 from shared import __version__
 from shared.exports.event_sources import EVENT_SOURCES, KINDS
-from shared.exports.store import EXPORT_NAME
+from shared.exports.export_blobs import EXPORT_NAME
 from shared.jobs.model import ID_PATTERN
 from shared.reconcile.report.report_store import RUN_ID
 from shared.watch.cis_benchmark import CIS
-from shared.watch.freshness import VERDICTS
-from shared.web import problems, response_models
+from shared.watch.freshness_verdicts import VERDICTS
+from shared.web import problems, response_models, serialization
 from shared.web.openapi_examples import EXAMPLES, JOBS, problem_example
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
-from shared.web.routing import OPERATIONS, Operation
+from shared.web.routing import OPERATIONS, Call, Operation
+
+if TYPE_CHECKING:
+    import azure.functions as func
 
 _PROBLEM = "application/problem+json"
 _NOT_READY = 503
@@ -51,11 +54,12 @@ _TAGS = {
     "jobs": ("jobs", "Work that is started by hand."),
     "coverage": ("coverage", "What each subscription exports, and its state."),
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
-    "runs": ("runs", "What the reconcile runs did."),
+    "run_history": ("runs", "What the reconcile runs did."),
     "dead_letters": ("deadLetters", "Records that could not be delivered."),
     "metrics": ("metrics", "Series over time."),
     "operations_page": ("page", "The page that people look at."),
-    "readiness": ("app", "Whether the app is alive and well, and this document."),
+    "health_check": ("app", "Whether the app is alive and well, and this document."),
+    "openapi": ("app", "Whether the app is alive and well, and this document."),
 }
 
 _SHAPES = {
@@ -174,7 +178,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 _PATH_PARAMETERS = {
     "exports.name": ("The name of the export.", EXPORT_NAME),
     "jobs.id": ("The id of the job.", f"^{ID_PATTERN}$"),
-    "runs.id": ("The id of the run.", f"^{RUN_ID.pattern}$"),
+    "run_history.id": ("The id of the run.", f"^{RUN_ID.pattern}$"),
 }
 
 _RETURNS = {
@@ -186,6 +190,11 @@ _RETURNS = {
     "Complete": "Whether all of the tenant could be read (CSV).",
     "Continuation": "The `continuation` of the next page, where there is one (CSV).",
 }
+
+
+async def openapi(call: Call) -> func.HttpResponse:  # noqa: ARG001 - every handler takes the call
+    """The OpenAPI 3.1 document."""
+    return serialization.answer(document())
 
 
 @cache
@@ -213,7 +222,7 @@ def document() -> dict[str, Any]:
                 "variables": {"app": {"default": "func-defender-export", "description": "The app's name."}},
             }
         ],
-        "tags": [{"name": name, "description": said} for name, said in _TAGS.values()],
+        "tags": [{"name": name, "description": said} for name, said in dict.fromkeys(_TAGS.values())],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": schemas,

@@ -76,6 +76,7 @@ class Validation(_Body):
     sentences: list[str] | None = None
     tests: list[FileTest] | None = None
     compiled: dict[str, Any] | None = None
+    automations: list[dict[str, Any]] | None = None
 
 
 class ExportStored(Validation):
@@ -99,29 +100,30 @@ _Kind = Literal[
 ]
 
 
+def _some(description: str) -> Any:
+    """A list that is left out to mean all, and never empty."""
+    return Field(default_factory=list, min_length=1, max_length=1000, description=description)
+
+
 class _Scoped(_Body):
-    subscriptions: list[_Guid] = Field(
-        [], min_length=1, max_length=1000, description="Only these subscriptions, by id."
-    )
-    management_groups: list[_Name] = Field(
-        [], min_length=1, max_length=1000, description="Only subscriptions below these."
-    )
+    subscriptions: list[_Guid] = _some("Only these subscriptions, by id.")
+    management_groups: list[_Name] = _some("Only subscriptions below these.")
 
 
 class PlanRequest(_Scoped):
     """Say what a reconcile would change; it writes nothing."""
 
     kind: Literal["plan"]
-    exports: list[_Name] = Field([], min_length=1, max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], min_length=1, description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
 
 
 class ReconcileRequest(_Scoped):
     """Make every live export equal to its file now, whatever RECONCILE_MODE says; the guards hold."""
 
     kind: Literal["reconcile"]
-    exports: list[_Name] = Field([], min_length=1, max_length=1000, description="Only these exports.")
-    causes: list[Literal["release"]] = Field([], min_length=1, description="Let through what waits for this cause.")
+    exports: list[_Name] = _some("Only these exports.")
+    causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
 
 
 class PreviewRequest(_Scoped):
@@ -135,7 +137,7 @@ class BackfillRequest(_Scoped):
     """Send the present records through the pipeline: what streaming never sent, being there before."""
 
     kind: Literal["backfill"]
-    kinds: list[_Kind] = Field([], min_length=1, max_length=1000, description="Only these kinds of record.")
+    kinds: list[_Kind] = _some("Only these kinds of record.")
     export: _Name = Field("", description="Only what this export would send.")
 
 
@@ -370,11 +372,30 @@ class DeadLetterList(_Body):
     continuation: str
 
 
+class ReasonCount(_Body):
+    """Why an export is not in force, and in how many subscriptions; 0 where its file can't be read."""
+
+    reason: str
+    count: int
+
+
+class ExportInForce(_Body):
+    """In how many subscriptions an export is declared, in force, or skipped since they take no writes."""
+
+    export: str
+    declared: int
+    in_force: int
+    skipped: int
+    rest: list[ReasonCount]
+
+
 class Run(_Body):
     """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations.
 
     `outcome` is Succeeded, Partial, Failed, Blocked, Skipped, Running (also of a run that was killed) or Unreadable,
     with the reason.  `release` wrote the report, `writer` names who writes for the instance, `storeNumber` the files.
+    `inForce` answers for each export where it is in force, within `scope`, which is empty for the whole tenant;
+    `identity` is whose rights the tenant was read with; `findings` are what is wrong with the files as a set.
     """
 
     run_id: str
@@ -395,6 +416,10 @@ class Run(_Body):
     incomplete_because: list[str]
     guards: list[str]
     warnings: list[str] = []
+    findings: list[str] = []
+    scope: dict[str, list[str]] = {}
+    identity: str = ""
+    in_force: list[ExportInForce] = []
     exports: list[str]
     unreadable: dict[str, str]
     subscriptions: int

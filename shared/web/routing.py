@@ -85,15 +85,15 @@ OPERATIONS = {
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
         Operation("get_status", "GET", "status", READ, "coverage", _STATUS),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
-        Operation("list_runs", "GET", "runs", READ, "runs", PAGING),
-        Operation("get_run", "GET", "runs/{id}", READ, "runs"),
+        Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
+        Operation("get_run", "GET", "runs/{id}", READ, "run_history"),
         Operation(
             "list_dead_letters", "GET", "dead-letters", READ, "dead_letters", ("day", "reason", "parked", *PAGING)
         ),
         Operation("get_metrics", "GET", "metrics", READ, "metrics", ("hours",)),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
-        Operation("ready", "GET", "ready", READ, "readiness"),
-        Operation("openapi", "GET", "openapi.json", READ, "readiness"),
+        Operation("ready", "GET", "ready", READ, "health_check"),
+        Operation("openapi", "GET", "openapi.json", READ, "openapi"),
     )
 }
 

@@ -14,9 +14,10 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
+from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
 from shared.jobs.store import JobStore
-from shared.jobs.worker import JobWorker, Progress
+from shared.jobs.worker import JobWorker
 
 
 class AheadStore(JobStore):

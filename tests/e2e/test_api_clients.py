@@ -163,8 +163,6 @@ def in_one_notation(value: Any) -> Any:
 
 
 def test_the_python_client_asks_for_itself(world: World, python_client: ModuleType) -> None:
-    exports = importlib.import_module(f"{python_client.__name__}.api.exports")
-    jobs = importlib.import_module(f"{python_client.__name__}.api.jobs")
     models = importlib.import_module(f"{python_client.__name__}.models")
     client = python_client.AuthenticatedClient(
         base_url=world.api.url, token=world.api.key, prefix="", auth_header_name="x-functions-key"
@@ -173,10 +171,11 @@ def test_the_python_client_asks_for_itself(world: World, python_client: ModuleTy
         base_url=world.api.url, token="wrong", prefix="", auth_header_name="x-functions-key"
     )
     with client, refused:
-        asks(world, client, refused, exports.__name__, jobs.__name__, models)
+        asks(world, client, refused, models)
 
 
-def asks(world: World, client: Any, refused: Any, exports: str, jobs: str, models: ModuleType) -> None:
+def asks(world: World, client: Any, refused: Any, models: ModuleType) -> None:
+    exports, jobs = (models.__name__.replace(".models", f".api.{tag}") for tag in ("exports", "jobs"))
     read = importlib.import_module(f"{exports}.get_export").sync(name="kept", client=client)
     assert isinstance(read, models.ExportConfig)
     read.description = "written back"

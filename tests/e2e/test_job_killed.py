@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from local.azurite import StorageAccount
-from shared.jobs.model import DEAD_AFTER, STALE_AFTER, Job
-from shared.jobs.worker import JobBusyError, Progress
+from shared.jobs.heartbeat import STALE_AFTER, Progress
+from shared.jobs.model import DEAD_AFTER, Job
+from shared.jobs.worker import JobBusyError
 from tests.e2e.job_worker import AheadStore, open_store, worker
 
 STALE = STALE_AFTER.total_seconds() + 5

@@ -14,10 +14,11 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from local.azurite import StorageAccount
 from shared.cli import main
 from shared.exports.diagnostics import InvalidExport
-from shared.exports.store import ExportConflict, ExportNotFound, ExportStore
+from shared.exports.export_blobs import ExportConflict, ExportNotFound
+from shared.exports.store import ExportStore
 
 if TYPE_CHECKING:
-    from shared.exports.store import LoadedExports
+    from shared.exports.last_known_good import LoadedExports
 
 SAMPLES = Path(__file__).parents[2] / "exports"
 TEXT = (SAMPLES / "high-alerts-to-event-hub.yaml").read_text()
@@ -232,14 +233,14 @@ async def test_an_unchanged_version_is_read_once(container: ContainerClient) -> 
         credential=container.credential,
         raw_response_hook=note,
     ) as watched:
-        store._container = watched
+        store._blobs.container = watched
         await store.load_all()
     assert len(requests) == 4  # the store's number and the three listings
     assert severities(await store_again(store, container)) == {f"e{number}": "High" for number in range(5)}
 
 
 async def store_again(store: ExportStore, container: ContainerClient) -> LoadedExports:
-    store._container = container
+    store._blobs.container = container
     return await store.load_all()
 
 

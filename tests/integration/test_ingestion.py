@@ -16,8 +16,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.monitor.ingestion.aio import LogsIngestionClient
 
 from local.certs import Certificates
+from local.collection_rule import RateLimit
 from local.http import CONTROL
-from local.ingestion import MAX_BODY_BYTES, RULE_ID, Ingestion, RateLimit
+from local.ingestion import MAX_BODY_BYTES, RULE_ID, Ingestion
 from local.streams import MAX_FIELD_BYTES, Loss, Stream
 from local.tokens import Principal, TokenAuthority
 from local.workspace import Workspace
@@ -224,14 +225,14 @@ class TestRefused:
         assert (await caller.post(body, headers={"Content-Encoding": "gzip"}))[0] == 413
 
     async def test_more_requests_than_the_rule_takes_in_a_minute(self, caller: Caller) -> None:
-        caller.ingestion.limit = RateLimit(requests=1)
+        caller.ingestion.records.limit = RateLimit(requests=1)
         assert (await caller.post([row()]))[0] == 204
         assert (await caller.post([row()]))[:2] == (429, "TooManyRequests")
 
     async def test_throttling_tells_the_genuine_client_when_to_come_back(
         self, ingestion: Ingestion, tokens: TokenAuthority
     ) -> None:
-        ingestion.limit = RateLimit(bytes=1)
+        ingestion.records.limit = RateLimit(bytes=1)
         async with LogsIngestionClient(ingestion.endpoint, MintingCredential(tokens), retry_total=0) as client:
             with pytest.raises(HttpResponseError) as refused:
                 await client.upload(RULE_ID, SCORES.stream, [row()])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import json
 import os
 import re
@@ -25,6 +24,8 @@ from local.certs import Certificates
 from local.running import PARTS
 from local.stack import LocalAzure
 from shared.azure.clients import Clients
+from shared.clock import Clock
+from shared.enrich.delivery.logs_ingestion import LogsIngestion
 from shared.enrich.tables import BY_KIND
 from shared.settings import Settings
 
@@ -50,7 +51,8 @@ async def test_the_apps_own_clients_reach_every_part_with_nothing_but_settings(l
         assert answer.json()["value"]
 
         body = gzip.compress(json.dumps([{"RecordKey": "k"}]).encode())
-        await clients.ingestion.upload(settings.ingestion_rule_id, BY_KIND["Other"].stream, io.BytesIO(body))
+        answer = await LogsIngestion(settings, clients, Clock()).upload(BY_KIND["Other"].stream, body, 10)
+        assert answer.status == 204
         stored = await clients.logs_query.query_workspace(
             settings.workspace_id, "DefenderOther_CL | count", timespan=None
         )

@@ -20,7 +20,7 @@ DECLARED = {declaration.name for declaration in declarations().values()}
 # Set by the platform where it applies, and nobody's to set: read directly.
 PLATFORM_MARKERS = {"WEBSITE_AUTH_ENABLED"}
 # Read by the command line from the terminal of whoever pushes; the app never sees it.
-TERMINAL = {"DEFENDER_EXPORT_KEY"}
+TERMINAL = {"DEFENDER_EXPORT_KEY", "DEFENDER_EXPORT_DEBUG", "NO_COLOR", "TERM"}
 
 
 def constants(path: Path) -> Iterator[tuple[str, str]]:

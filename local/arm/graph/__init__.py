@@ -33,9 +33,13 @@ SUBSCRIPTION_LIMIT = 10_000
 
 
 class ResourceGraph:
-    """Answers `POST /providers/Microsoft.ResourceGraph/resources`."""
+    """Answers `POST /providers/Microsoft.ResourceGraph/resources`.
+
+    `alter` is what tests make of the rows of an answer before it is cut into pages: some missing, twice, or blank.
+    """
 
     def __init__(self, tenant: Tenant, now: Callable[[], float]) -> None:
+        self.alter: Callable[[list[Row]], list[Row]] = lambda rows: rows
         self.subscription_limit = SUBSCRIPTION_LIMIT
         self._tenant = tenant
         self._now = now
@@ -65,7 +69,7 @@ class ResourceGraph:
         except QueryError as error:
             raise _parser_failure(error) from error
         subscriptions, cut = self._scope(call, body)
-        rows = self._rows(call, query, text, subscriptions)
+        rows = self.alter(self._rows(call, query, text, subscriptions))
         start = max(skip, _offset(options.get("$skipToken"), text))
         page = rows[start : start + top]
         more = start + top < len(rows)

@@ -1,19 +1,21 @@
 """Dead letters: what could not be delivered, why, and all that is needed to deliver it later.
 
-One blob holds what one invocation could not deliver for one reason: gzip NDJSON named `day/reason/...`, written in one
-piece.  Its metadata carry what a listing needs, so that counting and choosing read no contents; its first line says
-the format and how many letters follow.  A blob of a newer format, or one that holds another number of letters than it
-says, is left as it is: nothing of it is sent, and nothing is deleted.
+One blob holds what one invocation could not deliver to one place for one reason: gzip NDJSON named
+`day/reason/place/...`, written in one piece.  The rest of its name comes from the letters, so that a batch that the
+host delivers again writes the same blobs and no copies.  Its metadata carry what a listing needs, so that counting and
+choosing read no contents; its first line says the format and how many letters follow.  A blob of a newer format, or
+one that holds another number of letters than it says, is left as it is: nothing of it is sent, and nothing is deleted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from itertools import groupby
 
 import msgspec
@@ -22,7 +24,7 @@ from isal import igzip, isal_zlib
 from shared import stored_format
 from shared.azure.blob_container import ChangedError, Container, Listed, RefusedError
 from shared.clock import Clock, Deadline
-from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.dead_letters.replay_schedule import wait
 
 logger = logging.getLogger("defender_export.enrich")
@@ -33,6 +35,7 @@ _KIND = "dead letters"
 _ABOUT = frozenset({"letters", "replays", "outage", "parked", "due", "begun"})
 _HEADER = frozenset({"letters"})
 _ARCHIVED = "it lies in the Archive tier, from which nothing can be read: set its tier to Hot or Cool (rehydrate it)"
+OUTAGES_IN_A_ROW = 3  # blobs of one place that meet an outage: one may have its own trouble, three are the place's
 REPLAY_SECONDS = 45.0  # that one blob may take: less than its lease, so that what was done can be noted
 
 
@@ -43,6 +46,7 @@ class DeadLetter:
     name: str
     day: str
     reason: str
+    place: str  # a table, `hub` or `events`; empty where an earlier release wrote it, which mixed them
     letters: int
     replays: int
     outage: bool
@@ -57,12 +61,15 @@ class DeadLetter:
     def listed(cls, blob: Listed) -> DeadLetter:
         """Read a listing's entry; one whose metadata are missing or unreadable is due, and its count unknown."""
         day, _, rest = blob.name.partition("/")
+        reason, _, rest = rest.partition("/")
+        place, _, rest = rest.partition("/")
         about = blob.metadata
         begun = _number(about.get("begun"))
         return cls(
             name=blob.name,
             day=day,
-            reason=rest.partition("/")[0],
+            reason=reason,
+            place=place if rest else "",
             letters=_number(about.get("letters")),
             replays=_number(about.get("replays")),
             outage=about.get("outage") == "true",
@@ -133,6 +140,7 @@ class Replay:
     unreadable: int = 0  # blobs that hold something other than letters of this release, and are left as they are
     refused: int = 0  # blobs that the store refuses to change or read, such as those under an immutability policy
     stopped: str = ""  # why it ended early
+    waiting: dict[str, str] = field(default_factory=dict)  # places in an outage, each with its reason: tried next time
 
 
 class UnreadableLettersError(Exception):
@@ -174,6 +182,17 @@ class DeadLetters:
             if chosen.includes(letter, self._clock.now()):
                 yield letter
 
+    async def kept(self) -> Counter[tuple[str, str]]:
+        """How many letters there are, by reason and by state: `waiting` or `parked`.
+
+        Raises:
+            shared.azure.blob_container.StoreError: the listing broke off.
+        """
+        found: Counter[tuple[str, str]] = Counter()
+        async for blob in self.find():
+            found[blob.reason, "parked" if blob.parked else "waiting"] += blob.letters
+        return found
+
     async def read(self, name: str) -> list[Letter]:
         """The letters of one blob.
 
@@ -185,19 +204,20 @@ class DeadLetters:
         return await asyncio.to_thread(_decode, data, None)
 
     async def replay(self, redeliver: Redeliver, deadline: Deadline, choice: LetterFilter | None = None) -> Replay:
-        """Deliver letters again and remove what was accepted; three blobs in a row that meet an outage end it.
+        """Deliver letters again and remove what was accepted; the places take turns.
 
-        A replay that is cut off leaves its blob as it was, so that the next one sends the same rows with the same
+        A place is left for the next replay after three blobs in a row that meet an outage, and holds up no other.  A
+        replay that is cut off leaves its blob as it was, so that the next one sends the same rows with the same
         keys; two at the same time are kept apart by a lease and, where that ran out, by the ETag.  A blob that holds
-        something else than letters is left alone, so that it holds up no other.
+        something else than letters is left alone.
 
         Raises:
             shared.azure.blob_container.StoreError: the store can't be listed or read.
         """
         result = Replay()
-        outages = 0
+        outages: dict[str, int] = {}
         blobs = [blob async for blob in self.find(choice or LetterFilter())]
-        for blob in sorted(blobs, key=lambda blob: blob.due):
+        for blob in _in_turn(sorted(blobs, key=lambda blob: blob.due), result.waiting):
             if deadline.left <= 0:
                 result.stopped = "no time left"
                 break
@@ -214,10 +234,10 @@ class DeadLetters:
                 logger.error("%s is left as it is: %s", blob.name, unreadable)  # noqa: TRY400 # says all
                 result.unreadable += 1
                 continue
-            outages = outages + 1 if remaining and all(letter.outage for letter in remaining) else 0
-            if outages == 3:  # noqa: PLR2004 # one may be a table's own trouble, three are everybody's
-                result.stopped = f"outage: {remaining[0].reason}"
-                break
+            down = bool(remaining) and all(letter.outage for letter in remaining)
+            outages[blob.place] = outages.get(blob.place, 0) + 1 if down else 0
+            if outages[blob.place] == OUTAGES_IN_A_ROW:
+                result.waiting[blob.place] = remaining[0].reason
         return result
 
     async def _replay_one(
@@ -233,7 +253,7 @@ class DeadLetters:
             remaining = await redeliver(letters, deadline.sooner(REPLAY_SECONDS))
             stays: Sequence[Letter] = ()
             for chunk in _blobs(remaining):
-                if chunk[0].reason == blob.reason and not stays:
+                if (chunk[0].reason, chunk[0].place) == (blob.reason, blob.place or chunk[0].place) and not stays:
                     stays = chunk
                 else:
                     await self._put(chunk)
@@ -250,13 +270,13 @@ class DeadLetters:
 
     async def _put(self, letters: Sequence[Letter]) -> None:
         first = letters[0]
-        failed = first.failed
-        name = f"{failed:%Y-%m-%d}/{first.reason}/{failed:%H%M%S}-{first.partition or 'x'}-{first.sequence}"
-        data = await asyncio.to_thread(_encode, letters)
-        await self._container.put(f"{name}-{secrets.token_hex(4)}.ndjson.gz", data, self._metadata(letters))
+        name = f"{first.failed:%Y-%m-%d}/{first.reason}/{first.place}/{first.partition or 'x'}-{first.sequence}"
+        data, which = await asyncio.to_thread(lambda: (_encode(letters), _identity(letters)))
+        if not await self._container.create(f"{name}-{which}.ndjson.gz", data, self._metadata(letters)):
+            logger.info("%d letters of %s are kept already", len(letters), first.reason)
 
     def _parks(self, letter: Letter) -> bool:
-        return not letter.outage and letter.replays >= self._park_after
+        return letter.homeless or (not letter.outage and letter.replays >= self._park_after)
 
     def _begun(self, blob: DeadLetter, letters: Sequence[Letter]) -> Mapping[str, str]:
         """A blob's metadata while it is sent; what ends no replay waits longer each time, and is parked in the end."""
@@ -282,9 +302,31 @@ class DeadLetters:
         }
 
 
-def _group(letter: Letter) -> tuple[str, bool, int, int]:
+def _in_turn(blobs: Iterable[DeadLetter], left_out: Collection[str]) -> Iterator[DeadLetter]:
+    """One blob of each place after the other, in their order, without the places that are left out meanwhile."""
+    places: dict[str, deque[DeadLetter]] = {}
+    for blob in blobs:
+        places.setdefault(blob.place, deque()).append(blob)
+    while places:
+        for place in list(places):
+            if place in left_out or not places[place]:
+                del places[place]
+            else:
+                yield places[place].popleft()
+
+
+def _identity(letters: Sequence[Letter]) -> str:
+    """Which letters these are, whatever happened to them since."""
+    digest = sha256()
+    for letter in letters:
+        about = (letter.target, letter.table, letter.partition, letter.sequence, letter.event)
+        digest.update(repr(about).encode() + bytes(letter.row))
+    return digest.hexdigest()[:20]
+
+
+def _group(letter: Letter) -> tuple[str, str, bool, int, int]:
     """Letters of one blob share what its name and metadata say."""
-    return letter.reason, letter.outage, letter.replays, letter.outages
+    return letter.reason, letter.place, letter.outage, letter.replays, letter.outages
 
 
 def _blobs(letters: Iterable[Letter]) -> Iterator[list[Letter]]:

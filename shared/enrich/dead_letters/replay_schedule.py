@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.dead_letter_format import Letter
 
 FIRST_WAIT = timedelta(minutes=5)
 

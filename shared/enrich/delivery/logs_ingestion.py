@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.enrich.delivery.ingestion_status import NO_TOKEN, Answer
+from shared.enrich.tables import OWN_STREAMS
 from shared.fail_points import touching
-from shared.retry_after import asked_seconds
+from shared.retry_after_header import asked_seconds
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from azure.core.exceptions import HttpResponseError
+    from azure.core import AsyncPipelineClient
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+_Client = Callable[[], "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]"]
+API_VERSION = "2023-01-01"
+HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 MESSAGE_LIMIT = 500  # characters of an error that are kept
 
 
@@ -33,37 +38,59 @@ class Ingestion(Protocol):
         """Have the next upload carry a token issued from now on."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A data collection rule: the address of its streams, what is wrong with it, and how its client is had."""
+
+    streams: str
+    fault: str
+    client: _Client
+
+
 class LogsIngestion:
-    """The data collection rule named in the settings, through `azure-monitor-ingestion`."""
+    """The data collection rules named in the settings, by the API's one call.
+
+    One rule takes ten streams and ten data flows (Azure Monitor, service limits): those of records have one, those of
+    the app's own rows another where the settings name it.
+    Source of the call: learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview, "REST API call".
+    """
 
     def __init__(self, settings: Settings, clients: Clients, clock: Clock) -> None:
-        self._rule = settings.ingestion_rule_id
-        self._fault = endpoint_fault(settings.ingestion_endpoint) if settings.ingestion_endpoint else ""
+        endpoint, own = settings.ingestion_endpoint, settings.own_ingestion_endpoint
+        self._records = _rule(
+            settings.ingestion_rule_id, endpoint, "LOGS_INGESTION_ENDPOINT", lambda: clients.ingestion
+        )
+        self._own = self._records
+        if own or settings.own_ingestion_rule_id:
+            self._own = _rule(
+                settings.own_ingestion_rule_id, own, "LOGS_INGESTION_OWN_ENDPOINT", lambda: clients.own_ingestion
+            )
         self._clients = clients
         self._clock = clock
 
     async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 # part of the request
         """Send gzip bytes to a stream; whatever happens within `timeout` seconds is an answer."""
-        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+        from azure.core.exceptions import AzureError, HttpResponseError
+        from azure.core.rest import HttpRequest
 
-        if self._fault:
-            return Answer(0, "NotConfigured", self._fault, permanent=True)
+        rule = self._own if stream in OWN_STREAMS else self._records
+        if rule.fault:
+            return Answer(0, "NotConfigured", rule.fault, permanent=True)
+        url = f"{rule.streams}{stream}?api-version={API_VERSION}"
         try:
             async with asyncio.timeout(timeout):
                 with touching("ingestion.upload"):
-                    await self._clients.ingestion.upload(self._rule, stream, io.BytesIO(data))
+                    request = HttpRequest("POST", url, headers=HEADERS, content=data)
+                    response = await rule.client().send_request(request)
         except TimeoutError:
             return Answer(0, "Timeout", f"no answer within {timeout:g} s")
-        except HttpResponseError as error:
-            answer = _answer(error, self._clock.now())
-            if isinstance(error, ClientAuthenticationError) and answer.status != 401:  # noqa: PLR2004 # Unauthorized
-                return Answer(0, NO_TOKEN, answer.message)
-            return answer
+        except HttpResponseError as error:  # answers of the API itself are no errors here: the credential has no token
+            return Answer(0, NO_TOKEN, _short(error.message))
         except (SettingsError, ValueError, TypeError) as error:  # SDKs raise the latter two for what a setting holds
             return Answer(0, "NotConfigured", _short(str(error)), permanent=True)
         except AzureError as error:  # refused, reset or broken off: a type's name says which, and shows no contents
             return Answer(0, type(error).__name__, _short(str(error)))
-        return Answer(204)
+        return _answer(response, self._clock.now())
 
     async def renew_token(self) -> None:
         """Have the next upload carry a token issued from now on.
@@ -80,9 +107,18 @@ class LogsIngestion:
             return  # the next upload asks for a token itself, and its failure is an answer
 
 
-def endpoint_fault(endpoint: str) -> str:
-    """What is wrong with the address of a data collection rule; empty when nothing is seen to be."""
-    name = "LOGS_INGESTION_ENDPOINT"
+def _rule(
+    immutable_id: str,
+    endpoint: str,
+    name: str,
+    client: _Client,
+) -> _Rule:
+    streams = f"{endpoint.rstrip('/')}/dataCollectionRules/{quote(immutable_id, safe='')}/streams/"
+    return _Rule(streams, endpoint_fault(endpoint, name) if endpoint else "", client)
+
+
+def endpoint_fault(endpoint: str, name: str = "LOGS_INGESTION_ENDPOINT") -> str:
+    """What is wrong with the address of a data collection rule, which setting `name` gives; empty when nothing is."""
     if endpoint.startswith("@Microsoft."):
         return f"{name} is a Key Vault reference that was not resolved: see the app's Configuration page"
     if any(character in "\"'<>{}" or character.isspace() for character in endpoint):
@@ -97,21 +133,20 @@ def endpoint_fault(endpoint: str) -> str:
     )
 
 
-def _answer(error: HttpResponseError, now: datetime) -> Answer:
-    if error.status_code is None:
-        return Answer(0, type(error).__name__, _short(error.message))
-    headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    code, message = _service_error(error)
-    return Answer(error.status_code, code, _short(message), asked_seconds(headers, now))
+def _answer(response: AsyncHttpResponse, now: datetime) -> Answer:
+    if response.status_code == 204:  # noqa: PLR2004 # No Content, the usual answer
+        return Answer(204)
+    code, message = _service_error(response)
+    return Answer(response.status_code, code, _short(message), asked_seconds(response.headers, now))
 
 
-def _service_error(error: HttpResponseError) -> tuple[str, str]:
+def _service_error(response: AsyncHttpResponse) -> tuple[str, str]:
     """The service's own code and message, from `{"error": {"code": ..., "message": ...}}`."""
     try:
-        details = json.loads(error.response.text())["error"]  # type: ignore[union-attr] # None is caught below
+        details = json.loads(response.text())["error"]
         return str(details["code"]), str(details["message"])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return error.reason or "", error.message
+    except (ValueError, TypeError, LookupError):  # the last of an unknown encoding
+        return response.reason or "", f"status {response.status_code} {response.reason}"
 
 
 def _short(message: str) -> str:

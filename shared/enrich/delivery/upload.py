@@ -14,7 +14,7 @@ from shared.enrich.delivery.bisection import Sent, StreamRecord, bisect
 from shared.enrich.delivery.ingestion_status import NO_TOKEN, Answer, Verdict
 from shared.enrich.delivery.logs_ingestion import Ingestion
 from shared.enrich.delivery.upload_concurrency import Limiter
-from shared.retry_after import capped
+from shared.retry_after_header import capped
 
 FIRST_DELAY = 0.5  # seconds; doubled by each try
 LONGEST_DELAY = 30.0  # seconds between two tries when the service does not say

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from shared.clock import Clock, Deadline
-from shared.retry_after import LONGEST_SECONDS, capped
+from shared.retry_after_header import LONGEST_SECONDS, capped
 
 
 class Limiter:

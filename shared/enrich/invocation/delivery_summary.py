@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.delivery.packing import Body
 from shared.enrich.delivery.upload import Report
 from shared.enrich.invocation.preparation import Work
@@ -28,7 +28,8 @@ class Summary:
     """Counts of one invocation.
 
     `lag` is seconds that the newest event waited, by partition; `age` seconds from the oldest event's enqueuing to its
-    delivery; `context` look-ups by outcome.
+    delivery; `context` look-ups by outcome; `kept` the letters in the store by reason and state, where they were
+    counted.
     """
 
     events: int = 0
@@ -44,6 +45,7 @@ class Summary:
     bytes_sent: int = 0
     lag: dict[str, float] = field(default_factory=dict)
     context: Counter[str] = field(default_factory=Counter)
+    kept: Counter[tuple[str, str]] | None = None
     oldest: datetime | None = None
     age: float = 0.0
     seconds: float = 0.0
@@ -53,9 +55,10 @@ class Summary:
     def count_events(self, events: Sequence[Event], now: datetime) -> None:
         """How many, and how long the newest of each partition has waited."""
         self.events += len(events)
-        newest = {event.partition: event.enqueued for event in events}  # events of a partition come in order
+        # Events of a partition come in order; a backfill's are of none, and wait for nothing.
+        newest = {event.partition: event.enqueued for event in events if event.partition}
         self.lag = {partition: (now - enqueued).total_seconds() for partition, enqueued in newest.items()}
-        self.oldest = events[0].enqueued if events else None
+        self.oldest = min((event.enqueued for event in events if event.partition), default=None)
 
     def count_work(self, work: Work) -> None:
         """Records by kind, and when each subscription last sent, whatever the cost filters left out of it."""

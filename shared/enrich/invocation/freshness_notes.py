@@ -1,7 +1,7 @@
-"""What arrived, told to the observer (freshness) beside the path of delivery.
+"""What arrived, reported to the observer (freshness) beside the path of delivery.
 
 The observer is optional for delivery: an invocation waits a second for it while it answers, and not at all while it
-does not.  Nothing is forgotten meanwhile: it is told together the next time.
+does not.  Nothing is forgotten meanwhile: it is reported together the next time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PAUSE_SECONDS = 30.0
 
 
 class FreshnessNotes:
-    """Collects what invocations saw and tells the observer; one per process."""
+    """Collects what invocations saw and reports it to the observer; one per process."""
 
     def __init__(self, observer: Observer, clock: Clock) -> None:
         self._observer = observer
@@ -66,7 +66,7 @@ class FreshnessNotes:
                 with touching("freshness.note"):
                     await self._observer(sightings, uploads, self._clock.now())
             self._answers = True
-        except Exception as error:  # noqa: BLE001 # it is told again; the observer itself keeps the uploads it was told
+        except Exception as error:  # noqa: BLE001 # it is reported again; the observer itself keeps the uploads that it was given
             logger.warning("could not note what arrived: %s", type(error).__name__)
             self._take(sightings)
             self._resume_at = self._clock.monotonic() + PAUSE_SECONDS

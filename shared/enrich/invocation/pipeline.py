@@ -20,7 +20,8 @@ from isal import igzip
 
 from shared.azure.blob_container import Container, StoreError
 from shared.clock import Clock, Deadline
-from shared.enrich.dead_letters.dead_letter import (
+from shared.enrich.dead_letters.dead_letter_format import (
+    NO_OUTPUT_HUB,
     Letter,
     answered,
     failed_again,
@@ -116,6 +117,7 @@ class Pipeline:
             deadline = self._clock.deadline(self._budget.deliver)
             end = self._clock.deadline(self._budget.end)
             replay = await _within(end, self.dead_letters.replay(redeliver, deadline, choice))
+            summary.kept = await _within(end, self.dead_letters.kept())
             await self._observe(summary)
         if replay.blobs or replay.skipped or replay.stopped:
             logger.info("replayed %s", orjson.dumps(replay).decode())
@@ -196,7 +198,7 @@ class Pipeline:
         if not letters:
             return []
         if self._forward is None:
-            off = NotForwarded(0, "not-configured", "forwarding is off", outage=True)
+            off = NotForwarded(0, NO_OUTPUT_HUB, "the settings name no output hub any more", outage=False)
             return [failed_again(letter, unsent(letter, off)) for letter in letters]
         outgoing = [Outgoing(letter.record, letter.table, bytes(letter.row)) for letter in letters]
         failures = await self._forward.send(outgoing, deadline)
@@ -214,7 +216,7 @@ class Pipeline:
         return [failed_again(before[letter.partition, letter.sequence], letter) for letter in after]
 
     async def _observe(self, summary: Summary) -> None:
-        """Tell freshness; it does not hold up delivery."""
+        """Report to freshness, which does not hold up delivery."""
         if self._notes is not None:
             await self._notes.note(summary.sightings, summary.uploads)
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from shared.azure.blob_container import Container
 from shared.azure.clients import Clients
 from shared.clock import Clock
-from shared.enrich.context import graph_lookup
 from shared.enrich.dead_letters.dead_letter_store import DeadLetters
 from shared.enrich.delivery.logs_ingestion import LogsIngestion
 from shared.enrich.delivery.output_hub import OutputHub
 from shared.enrich.delivery.upload import Deliverer
+from shared.enrich.invocation import parser_factory
 from shared.enrich.invocation.delivery_summary import Observer
 from shared.enrich.invocation.pipeline import Budget, Pipeline
 from shared.enrich.invocation.preparation import Context, Preparer
@@ -42,7 +42,7 @@ def pipeline(
     clock = clock or Clock()
     timeout = settings.function_timeout.total_seconds()
     return Pipeline(
-        Preparer(parser or graph_lookup.parser(settings), context),
+        Preparer(parser or parser_factory.parser(settings), context),
         Deliverer(
             LogsIngestion(settings, clients, clock),
             settings.delivery_concurrency,

@@ -26,6 +26,9 @@ _HISTOGRAMS = {
     "lag": "Seconds that the newest event of a batch had waited, by partition.",
     "duration": "Seconds of an invocation.",
 }
+# Levels, told as histograms: a gauge repeats its last value for as long as the process lives, and another instance may
+# have counted since.
+_LEVELS = {"dead_letters_kept": "Dead letters in the store, by reason, waiting or parked."}
 
 
 class Telemetry(Protocol):
@@ -57,6 +60,10 @@ class OpenTelemetry:
         self._histograms = {
             name: meter.create_histogram(f"defender_export.{name}", "s", text) for name, text in _HISTOGRAMS.items()
         }
+        self._levels = {
+            name: meter.create_histogram(f"defender_export.{name}", description=text) for name, text in _LEVELS.items()
+        }
+        self._kept: set[tuple[str, str]] = set()
 
     @contextmanager
     def invocation(self, name: str, summary: Summary) -> Iterator[None]:
@@ -85,6 +92,11 @@ class OpenTelemetry:
         self._counters["bytes"].add(summary.bytes_sent)
         for partition, seconds in summary.lag.items():
             self._histograms["lag"].record(seconds, {"partition": partition})
+        if summary.kept is not None:
+            for reason, state in self._kept | set(summary.kept):  # what is gone is told once, as none
+                attributes = {"reason": reason, "state": state}
+                self._levels["dead_letters_kept"].record(summary.kept[reason, state], attributes)
+            self._kept = set(summary.kept)
         if summary.events:
             self._histograms["age"].record(summary.age)
             self._histograms["duration"].record(summary.seconds)

@@ -21,7 +21,7 @@ import msgspec
 import orjson
 
 from shared.enrich.records import tolerant_reader
-from shared.enrich.records.bodies import parts_of, recognise
+from shared.enrich.records.body_unwrapping import parts_of, recognise
 from shared.enrich.records.field_mapping import KINDS
 from shared.enrich.records.model import BadRecord, Batch, Event, Parsed, Row
 from shared.enrich.records.reader_selection import ReaderSelection

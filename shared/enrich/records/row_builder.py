@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from shared.enrich.records.carried import keeper
 from shared.enrich.records.derived.derived_columns import DERIVE
 from shared.enrich.records.field_mapping import Kind
 from shared.enrich.records.model import Batch, Event, Row
+from shared.enrich.records.raw_column import keeper
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.record_key import KEY_LENGTH, key_of
 

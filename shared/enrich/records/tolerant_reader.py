@@ -1,4 +1,4 @@
-"""The tolerant reader: any casing, any shape, any type, a few times slower than `shapes`.
+"""The tolerant reader: any casing, any shape, any type, a few times slower than `typed_reader`.
 
 Names are compared without regard to case.  A value that does not fit its column is converted where nothing is lost,
 else it stays in `Raw`.

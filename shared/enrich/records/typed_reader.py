@@ -1,8 +1,8 @@
-"""The fast reader: typed structs built from `fields`, one per kind and casing.
+"""The fast reader: typed structs built from `field_mapping`, one per kind and casing.
 
 msgspec checks names, types and structure in one pass in C and hands large values through as bytes.  Anything that does
-not fit exactly (another casing, an unknown field, a wrong type) is refused here and read by `anyshape` instead, so
-the two readers give equal rows wherever this one accepts.
+not fit exactly (another casing, an unknown field, a wrong type) is refused here and read by `tolerant_reader` instead,
+so the two readers give equal rows wherever this one accepts.
 """
 
 from __future__ import annotations

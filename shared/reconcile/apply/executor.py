@@ -1,6 +1,6 @@
 """Carry out a plan: confirm, write, read back; subscriptions side by side, each one's automations in turn.
 
-Nothing is written on the word of Resource Graph alone: a GET just before decides anew, `If-Match` holds the etag it
+Nothing is written because of Resource Graph alone: a GET just before decides anew, `If-Match` holds the etag it
 gave, and a GET afterwards tells whether the write is visible.  One subscription's failure stays its own.
 """
 
@@ -15,13 +15,13 @@ from enum import StrEnum
 from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
-from shared.reconcile.arm.azure_errors import Refusal, explain
-from shared.reconcile.destinations.connection_keys import Destinations
+from shared.reconcile.arm.error_explanations import Refusal, explain
+from shared.reconcile.destinations.event_hub_keys import Destinations
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
-from shared.reconcile.plan.marks import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import decide
+from shared.reconcile.plan.provenance_tags import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class Apply:
         except Halted as halted:
             written = halted.sent and self._outcomes[item.id.key].status is Status.UNCONFIRMED
             return self._outcome(item, Status.UNCONFIRMED if written else Status.NOT_REACHED, str(halted))
-        except Exception as error:  # the wall between one subscription and the next
+        except Exception as error:  # one subscription's failure ends no other's
             logger.exception("reconciling %s failed", item.id)
             return self._outcome(item, Status.FAILED, f"unexpected {type(error).__name__}")
 
@@ -234,13 +234,19 @@ class Apply:
         """Write tags and nothing else."""
         if live is None:
             return self._outcome(item, Status.UNCHANGED, "it is gone")
-        tags = _without(live.tags, item.retag) | dict(item.retag)
+        if item.desired is not None:
+            now = decide(item.desired, live, self._instance_id)
+            tags_alone = now is not None and all(change.path.startswith("tags.") for change in now.changes)
+            if now is None or now.action not in WRITES or not tags_alone:
+                return self._outcome(item, Status.NOT_REACHED, "it changed since the plan; the next run looks again")
+        wanted = dict(item.retag) | (self._marks(item.desired, live) if item.desired else {})
+        tags = _without(live.tags, wanted) | wanted
         self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
         await self._arm.retag(item.id, tags, live.etag)
         return await self._read_back(
             item,
-            Status.UPDATED,
-            lambda seen: bool(seen and all(tag(seen.tags, name) == value for name, value in item.retag.items())),
+            DONE[item.action],
+            lambda seen: bool(seen and all(tag(seen.tags, name) == value for name, value in wanted.items())),
         )
 
     async def _delete(self, item: Item, live: Live | None) -> Outcome:

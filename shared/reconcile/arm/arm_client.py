@@ -1,8 +1,8 @@
 """The requests of a run to Azure Resource Manager: paced, retried, counted; errors as values of our own.
 
 Automations go through the genuine `SecurityManagementClient`, one per subscription over one shared pipeline: a client
-costs 0.4 ms that way, opens no connection of its own, and does not register providers behind our back as the
-client's default pipeline does (docs/decisions/one-pipeline-for-all-subscriptions.md).
+costs 0.4 ms that way, opens no connection of its own, and does not register providers unasked as the client's
+default pipeline does (docs/decisions/one-pipeline-for-all-subscriptions.md).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachetools import LRUCache
 
-from shared.azure.retry import UNAUTHORISED, retried
+from shared.azure.retry_backoff import UNAUTHORISED, retried
 from shared.clock import Clock
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.model import ResourceId

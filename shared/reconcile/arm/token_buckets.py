@@ -1,4 +1,4 @@
-"""Pace requests to Azure Resource Manager's token buckets, so that it never has to say 429.
+"""Pace requests to Azure Resource Manager's token buckets, so that no request is answered with 429.
 
 Per subscription and principal: reads 250 and 25 more a second, writes 200 and 10 more a second; across subscriptions
 fifteen times that (Azure Resource Manager throttling, 2024 limits).
@@ -32,7 +32,7 @@ WRITES = Rate(200, 10)
 
 
 class _Bucket:
-    """Tokens that may be promised ahead: taking one says how long to wait for it."""
+    """Tokens, which may be taken ahead of time: taking one gives how long to wait for it."""
 
     __slots__ = ("_rate", "_tokens", "_updated")
 
@@ -48,7 +48,7 @@ class _Bucket:
         return max(0.0, -self._tokens / self._rate.refill)
 
     def drain(self, now: float) -> None:
-        """Forget what was saved up: the server says that the bucket is empty."""
+        """Count the bucket as empty, as the server's answer says."""
         self._refill(now)
         self._tokens = min(self._tokens, 0.0)
 

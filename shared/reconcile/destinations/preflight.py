@@ -2,7 +2,7 @@
 
 What would be refused, or could never arrive, is blocked; what only looks wrong, or can't be looked at, is a warning.
 Each finding is one sentence with the role or command that mends it.  What a source subscription refuses (roles, locks,
-policies, registration) shows when it is written to, and is told in the same way: see `refusals`.
+policies, registration) shows when it is written to, and is told in the same way: see `error_explanations`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.reconcile.arm.arm_client import EVENT_HUBS_VERSION, Arm, ArmError
-from shared.reconcile.arm.azure_errors import Refusal, explain, grant, may_not
+from shared.reconcile.arm.error_explanations import Refusal, explain, grant, may_not
 
 if TYPE_CHECKING:
     from shared.exports.model import Destination, EventHub, Workspace
@@ -174,11 +174,11 @@ class _Looking:
             )
 
     async def _closed(self, namespace: str) -> dict[str, Any]:
-        """The namespace's firewall where it does not let everybody in; else nothing."""
+        """The namespace's firewall where it admits selected networks only; else nothing."""
         rules = await self._seen(f"{namespace}/networkRuleSets/default", EVENT_HUBS_VERSION, "the firewall")
         firewall: dict[str, Any] = (rules or {}).get("properties", {})
-        everybody = firewall.get("defaultAction") == "Allow" and firewall.get("publicNetworkAccess") != "Disabled"
-        return {} if everybody else firewall
+        is_open = firewall.get("defaultAction") == "Allow" and firewall.get("publicNetworkAccess") != "Disabled"
+        return {} if is_open else firewall
 
     def _sends(self, assignment: Mapping[str, Any]) -> bool:
         """Whether a role assignment lets Defender for Cloud send; anyone counts where its object id is not known."""

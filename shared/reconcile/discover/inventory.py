@@ -7,7 +7,7 @@ longer selected must be found too.  Resource Graph lags behind ARM, so a run con
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from shared.azure.resource_graph import Graph
@@ -42,7 +42,7 @@ async def from_graph(graph: Graph) -> Inventory:
     reasons += [reason for reason in pages.reasons if reason not in reasons]
     if not subscriptions:
         reasons.append("no subscription is visible: the app needs Reader or Security Reader")
-    return Inventory(subscriptions, automations, tuple(reasons))
+    return _once_each(subscriptions, automations, reasons)
 
 
 async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: int) -> Inventory:
@@ -74,7 +74,19 @@ async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: in
             return [Live.from_body(row) async for row in listing]
 
     found = await asyncio.gather(*map(automations, subscriptions))
-    return Inventory(subscriptions, [live for lives in found for live in lives], tuple(reasons))
+    return _once_each(subscriptions, [live for lives in found for live in lives], reasons)
+
+
+def _once_each(subscriptions: Iterable[Subscription], automations: Iterable[Live], reasons: list[str]) -> Inventory:
+    """What was found, each once: a row that comes twice has moved between pages, so another may have been missed."""
+    by_id: dict[str, Subscription] = {}
+    by_place: dict[tuple[str, str, str], Live] = {}
+    twice = [one.id for one in subscriptions if by_id.setdefault(one.id.lower(), one) is not one]
+    twice += [str(live.id) for live in automations if by_place.setdefault(live.id.key, live) is not live]
+    if twice:
+        more = f" and {len(twice) - 1} more" if len(twice) > 1 else ""
+        reasons.append(f"{twice[0]}{more} came twice, so others may be missing: the next run looks again")
+    return Inventory(list(by_id.values()), list(by_place.values()), tuple(reasons))
 
 
 async def _listed(arm: Arm, kind: str, path: str, version: str, reasons: list[str]) -> AsyncIterator[dict[str, Any]]:
@@ -93,11 +105,15 @@ async def _listed(arm: Arm, kind: str, path: str, version: str, reasons: list[st
 
 
 def _subscription(row: dict[str, Any]) -> Subscription:
+    chain = row.get("chain")
+    names = [str(group.get("name") or "").lower() for group in chain or () if isinstance(group, dict)]
     return Subscription(
         row["subscriptionId"],
         row.get("name") or "",
         row.get("tenantId") or "",
         row.get("state") or "",
         row.get("tags") or {},
-        tuple(str(group.get("name")).lower() for group in row.get("chain") or ()),
+        tuple(names),
+        # Every subscription lies below the root group of its tenant at least.
+        placed=bool(names) and all(names),
     )

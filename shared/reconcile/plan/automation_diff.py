@@ -52,6 +52,11 @@ def same_location(one: str, other: str) -> bool:
     return one.replace(" ", "").lower() == other.replace(" ", "").lower()
 
 
+def destinations_of(properties: Mapping[str, Any]) -> list[str]:
+    """Where an automation sends to, in words, each with its resource id."""
+    return sorted(_actions(properties).values())
+
+
 def merge(live: Live | None, desired: Mapping[str, Any]) -> dict[str, Any]:
     """The body to PUT: `desired`, in the place where `live` is, with the tags and unknown fields that others put there.
 

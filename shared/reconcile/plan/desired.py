@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation
+from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, one_scope_each
 from shared.reconcile.model import Desired, ResourceId, Subscription
 
 if TYPE_CHECKING:
@@ -43,29 +43,49 @@ def desired_automations(
         shared.exports.compiler.BodyTooLarge: an export compiles to more than Azure takes.
     """
     templates = [
-        (
-            config,
-            automation_name(config),
-            compile_automation(config, ANY_SUBSCRIPTION, instance_id),
-            prepared.get(config.name, Prepared()),
-        )
+        (_template(part, instance_id), whole, prepared.get(config.name, Prepared()))
         for config in configs
+        for parts in (one_scope_each(config),)
+        for whole in (_template(config, instance_id) if len(parts) > 1 else None,)
+        for part in parts
     ]
     for subscription in subscriptions:
-        for config, name, template, destination in templates:
-            if selects(config.scope, subscription):
-                yield Desired(
-                    config.name,
-                    ResourceId(subscription.id, config.automation.resource_group, name),
-                    _filled(template, subscription.id, destination.tags),
-                    adopt=config.automation.adopt,
-                    enabled=config.enabled,
-                    create_group=config.automation.create_resource_group,
-                    group_tags=config.automation.tags,
-                    blocked=destination.blocked,
-                    tenant_id=config.destination.tenant_id or "",
-                    number=(numbers or {}).get(config.name, 0),
-                )
+        for template, whole, destination in templates:
+            config = template.config
+            if not selects(config.scope, subscription):
+                continue
+            number = (numbers or {}).get(config.name, 0)
+            desired = _desired(template, subscription, destination, number)
+            together = None if whole is None else _desired(whole, subscription, destination, number)
+            yield replace(desired, together=together) if together else desired
+
+
+class _Template(NamedTuple):
+    """One automation of an export, compiled once for all subscriptions."""
+
+    config: ExportConfig
+    name: str
+    body: Mapping[str, Any]
+
+
+def _template(config: ExportConfig, instance_id: str) -> _Template:
+    return _Template(config, automation_name(config), compile_automation(config, ANY_SUBSCRIPTION, instance_id))
+
+
+def _desired(template: _Template, subscription: Subscription, destination: Prepared, number: int) -> Desired:
+    config = template.config
+    return Desired(
+        config.name,
+        ResourceId(subscription.id, config.automation.resource_group, template.name),
+        _filled(template.body, subscription.id, destination.tags),
+        adopt=config.automation.adopt,
+        enabled=config.enabled,
+        create_group=config.automation.create_resource_group,
+        group_tags=config.automation.tags,
+        blocked=destination.blocked,
+        tenant_id=config.destination.tenant_id or "",
+        number=number,
+    )
 
 
 def oversized(configs: Iterable[ExportConfig], instance_id: str) -> dict[str, str]:

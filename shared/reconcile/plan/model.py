@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -64,8 +64,9 @@ class Item:
 class Plan:
     """Every automation that the declaration or the tenant knows, with its action.
 
-    `reasons` say why discovery may be incomplete, `guards` which guards held something back, `warnings` what looks
-    wrong with a destination.  `hold` is why the instance may write nothing at all.
+    `reasons` say why discovery may be incomplete, `guards` which guards held something back, `findings` what is wrong
+    with the declaration as a whole, `warnings` what looks wrong with a destination.  `hold` is why the instance may
+    write nothing at all.
     """
 
     items: tuple[Item, ...]
@@ -73,6 +74,7 @@ class Plan:
     guards: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     hold: str = ""
+    findings: tuple[str, ...] = ()
 
     @property
     def writes(self) -> tuple[Item, ...]:
@@ -91,7 +93,9 @@ class Declaration:
 
     `unreadable` maps the name of an export whose file is invalid, with no good version known, to the reason; `warnings`
     are about destinations.  `deleted` maps the names of deleted exports to the sentence that tells of it; `doubtful`
-    names files that can't be read, also where an earlier version of theirs stands in.
+    names files that can't be read, also where an earlier version of theirs stands in.  `unknown` maps an export to the
+    sentences on the unknown names in its scope; `findings` are all that is wrong with the set of files.
+    `by_group` names the exports whose scope depends on management groups.
     """
 
     desired: Iterable[Desired]
@@ -100,3 +104,6 @@ class Declaration:
     warnings: tuple[str, ...] = ()
     deleted: Mapping[str, str] = field(default_factory=dict)
     doubtful: Collection[str] = ()
+    unknown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    by_group: Collection[str] = ()

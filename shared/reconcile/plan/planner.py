@@ -8,6 +8,7 @@ is not found, or can't be read, is none.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,9 +16,9 @@ from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
 from shared.reconcile.plan.automation_diff import Change, diff, same_location
-from shared.reconcile.plan.guards import Guards, block, hold_back
-from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.change_limits import Guards, block, hold_back
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
@@ -25,6 +26,14 @@ _KEY = f"tags.{FINGERPRINT_TAG}"
 _HELD_RELEASE = (
     "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
     "through with `apply --cause release`, or a reconcile job with causes [release]"
+)
+_SEVERAL_SCOPES = (
+    "it has several scopes, as Azure took it; it becomes one automation a resource group when its file changes, or "
+    "with `apply --cause release`"
+)
+_SEVERAL_SCOPES_ADOPTED = (
+    "it has several scopes and differs from the file, and Azure is reported to take no change of such an automation: "
+    "declare it as it is (`defender-export import`), or delete it by hand"
 )
 
 
@@ -62,6 +71,74 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
     if ours:
         item = replace(item, cause=cause_of(changes, desired, live))
     return item.blocked(desired.blocked) if desired.blocked else item
+
+
+def _decided(
+    desired: Desired,
+    live: Mapping[tuple[str, str, str], Live],
+    instance_id: str,
+    terms: Terms,
+    owned_here: Mapping[tuple[str, str], int],
+) -> Item | None:
+    """What one declared automation needs under the terms of this run; None when there is nothing to disable."""
+    if desired.together is not None:
+        kept = _kept_together(desired.together, live, instance_id, terms, owned_here)
+        if kept is not None:
+            return kept
+        desired = _successor(desired, live, instance_id)
+    there = live.get(desired.id.key)
+    item = decide(desired, there, instance_id)
+    if item is not None and there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
+        return _held_back(item, there)
+    return item
+
+
+def _kept_together(
+    together: Desired,
+    live: Mapping[tuple[str, str, str], Live],
+    instance_id: str,
+    terms: Terms,
+    owned_here: Mapping[tuple[str, str], int],
+) -> Item | None:
+    """The item for an automation of several scopes that stays as Azure took it; None where it is to become several.
+
+    Azure is reported to take no such body any more, so only its tags are ever written.  It stays until its file, or
+    anything else about it, changes, or a run names the cause `release`.
+    """
+    there = live.get(together.id.key)
+    if there is None or Cause.RELEASE in terms.causes or owned_here[together.id.key[0], together.export] > 1:
+        return None  # of several automations of this export it was being made into some
+    item = decide(together, there, instance_id)
+    if item is None or item.action is Action.BLOCKED:
+        return None
+    if item.action is Action.FOREIGN:  # one that exports just this would be there twice
+        same = all(change.path.startswith("tags.") for change in diff(there, together.body))
+        return item if same else None
+    if item.action is Action.UNCHANGED:
+        return replace(item, reason=item.reason or _SEVERAL_SCOPES)
+    renewed = any(change.path == _KEY for change in item.changes)
+    changes = tuple(change for change in item.changes if change.path != _KEY)
+    only_tags = all(change.path.startswith("tags.") and change.new is not None for change in changes)
+    if item.action is Action.ADOPT and not only_tags:
+        return item.blocked(_SEVERAL_SCOPES_ADOPTED)
+    if not only_tags or (renewed and item.action is Action.UPDATE):
+        return None
+    # A key's fingerprint is not among them: it tells what was written, and no key is.
+    retag = {change.path.removeprefix("tags."): change.new for change in changes}
+    return replace(item, changes=changes, retag=retag, reason=_SEVERAL_SCOPES)
+
+
+def _successor(desired: Desired, live: Mapping[tuple[str, str, str], Live], instance_id: str) -> Desired:
+    """One of the automations that an automation of several scopes becomes, made even where it is switched off."""
+    there = live.get(desired.together.id.key) if desired.together else None
+    return replace(desired, enabled=True) if there is not None and owned(there.tags, instance_id) else desired
+
+
+def _place(placed: dict[tuple[str, str], Item], item: Item) -> None:
+    """Note what takes the place of an export's automations in a subscription; of several, one that can't be made."""
+    where = item.export, item.id.key[0]
+    if where not in placed or item.action in {Action.BLOCKED, Action.FOREIGN}:
+        placed[where] = item
 
 
 def cause_of(changes: Iterable[Change], desired: Desired, live: Live) -> Cause:
@@ -109,20 +186,22 @@ def make_plan(
     """
     subscriptions = {subscription.id.lower(): subscription for subscription in inventory.subscriptions}
     live = {automation.id.key: automation for automation in inventory.automations}
+    owned_here = Counter(
+        (key[0], tag(each.tags, NAME_TAG).lower()) for key, each in live.items() if owned(each.tags, instance_id)
+    )
     items: dict[tuple[str, str, str], Item] = {}
     placed: dict[tuple[str, str], Item] = {}
     for desired in declaration.desired:
-        key = desired.id.key
-        there = live.get(key)
-        item = decide(desired, there, instance_id)
+        item = _decided(desired, live, instance_id, terms, owned_here)
         if item is None:
             continue
-        if there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
-            item = _held_back(item, there)
-        if key in items:
+        item = _unless_read_only(item, subscriptions.get(item.id.key[0]))
+        key = item.id.key
+        if key in items and items[key] != item:
             items[key] = items[key].blocked(f"the exports {items[key].export} and {desired.export} both claim it")
             continue
-        items[key] = placed[desired.export, key[0]] = _unless_read_only(item, subscriptions.get(key[0]))
+        items[key] = item
+        _place(placed, item)
     for key, automation in live.items():
         if key not in items:
             items[key] = _undeclared(automation, declaration, placed, subscriptions, instance_id)
@@ -135,7 +214,9 @@ def make_plan(
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
     ordered = tuple(items[key] for key in sorted(items))
-    return Plan(ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold)
+    return Plan(
+        ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold, findings=declaration.findings
+    )
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:
@@ -198,6 +279,15 @@ def _unless_read_only(item: Item, subscription: Subscription | None) -> Item:
     return item
 
 
+def _unselected(item: Item, declaration: Declaration, subscription: Subscription | None) -> Item:
+    """The delete of an automation whose subscription its export does not select, where that is certain."""
+    if unknown := declaration.unknown.get(item.export):
+        return item.blocked(f"the scope of {item.export} names what is not known, so it may mean more: {unknown[0]}")
+    if item.export in declaration.by_group and subscription is not None and not subscription.placed:
+        return item.blocked("the management groups of the subscription are not known, so it may still be selected")
+    return replace(item, reason=f"the subscription is no longer in the scope of {item.export}")
+
+
 def _undeclared(
     automation: Live,
     declaration: Declaration,
@@ -228,5 +318,5 @@ def _undeclared(
             return item.blocked(f"its successor {successor.id.name} can't be made")
         item = replace(item, reason=f"the export {export} moved to {successor.id.resource_group}/{successor.id.name}")
     else:
-        item = replace(item, reason=f"the subscription is no longer in the scope of {export}")
+        item = _unselected(item, declaration, subscriptions.get(automation.id.subscription_id.lower()))
     return _unless_read_only(item, subscriptions.get(automation.id.subscription_id.lower()))

@@ -26,10 +26,12 @@ _NAME = re.compile(rf"20[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/{RUN_ID.pattern}\.json"
 _MEMBERS: Mapping[str, Any] = {
     "runId": "", "instanceId": "", "trigger": "", "actor": "", "mode": "", "started": "", "ended": "", "seconds": 0.0,
     "outcome": "", "reason": "", "complete": False, "incompleteBecause": [], "guards": [], "warnings": [],
-    "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {}, "items": [],
-    "release": "", "writer": "", "storeNumber": 0,
+    "findings": [], "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {},
+    "items": [], "release": "", "writer": "", "storeNumber": 0,
 }  # fmt: skip
-_ADDED = frozenset({"release", "writer", "storeNumber", "warnings", "tenants", "requests"})  # since the first reports
+_ADDED = frozenset(
+    {"findings", "release", "writer", "storeNumber", "warnings", "tenants", "requests"}
+)  # since the first reports
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class Report:
             return "Skipped"
         if self.failure:
             return "Failed"
-        if any(outcome.status in _INCOMPLETE for outcome in self.outcomes) or self.unreadable or self.plan.reasons:
+        doubts = self.unreadable or self.plan.reasons or self.plan.findings
+        if doubts or any(outcome.status in _INCOMPLETE for outcome in self.outcomes):
             return "Partial"
         return "Blocked" if self.plan.guards else "Succeeded"
 
@@ -118,7 +119,7 @@ class Report:
             return "it has not ended; a run that was killed stays so"
         if self.outcome == "Succeeded":
             return ""
-        return "; ".join([*self.plan.guards, *self.plan.reasons, *files, *left])
+        return "; ".join([*self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left])
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready data; automations that need nothing are only counted."""
@@ -148,6 +149,7 @@ class Report:
             "complete": not self.plan.reasons,
             "incompleteBecause": list(self.plan.reasons),
             "guards": list(self.plan.guards),
+            "findings": list(self.plan.findings),
             "warnings": list(self.plan.warnings),
             "exports": list(self.exports),
             "unreadable": dict(self.unreadable),

@@ -80,6 +80,7 @@ export const LETTERS = {
   "not-found": "The data collection rule is gone or misnamed. Check LOGS_INGESTION_RULE_ID.",
   throttled: "The rule's limits are reached. Rows wait and are sent again by themselves.",
   unavailable: "Logs Ingestion does not answer. The records are sent again by themselves.",
+  "no-output-hub": "The settings name no output hub any more. Set FORWARD_EVENT_HUB and replay them, or remove them.",
   "not-configured": "No data collection rule is configured. Set LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID.",
   unreadable: "These are no records that the app can read. Look at one of them; they are tried again, then parked.",
   refused: "The API will not take these records. Look at one of them; replay after an upgrade.",

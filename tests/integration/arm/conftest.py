@@ -228,3 +228,17 @@ def automation(tenant: Tenant, subscription: Subscription, **changes: Any) -> di
             **changes,
         },
     }
+
+
+def deny_exports(tenant: Tenant, scope: str) -> None:
+    """Assign a policy that refuses automations at a scope and below."""
+    policy_id = f"{scope}/providers/Microsoft.Authorization/policyAssignments/no-exports"
+    tenant.policies[policy_id] = {
+        "id": policy_id,
+        "name": "no-exports",
+        "properties": {
+            "scope": scope,
+            "enforcementMode": "Default",
+            "parameters": {"listOfResourceTypesNotAllowed": {"value": ["Microsoft.Security/automations"]}},
+        },
+    }

@@ -19,7 +19,7 @@ from local.tenant import (
 from local.tenant.roles import READER, SECURITY_ADMIN, custom_role
 from local.tokens import Principal, TokenAuthority
 
-from .conftest import ARM_AUDIENCE, Answer, Rest, automation, automation_path
+from .conftest import ARM_AUDIENCE, Answer, Rest, automation, automation_path, deny_exports
 
 GROUPS = "2021-04-01"
 STRANGER = Principal("ffffffff-0000-4000-8000-000000000001", "ffffffff-0000-4000-8000-00000000000a")
@@ -195,17 +195,7 @@ async def test_a_disabled_subscription_is_read_only(rest: Rest, tenant: Tenant, 
 
 
 async def test_a_deny_policy_is_listed_and_refuses_the_write(rest: Rest, tenant: Tenant, home: Subscription) -> None:
-    scope = "/providers/Microsoft.Management/managementGroups/contoso"
-    policy_id = f"{scope}/providers/Microsoft.Authorization/policyAssignments/no-exports"
-    tenant.policies[policy_id] = {
-        "id": policy_id,
-        "name": "no-exports",
-        "properties": {
-            "scope": scope,
-            "enforcementMode": "Default",
-            "parameters": {"listOfResourceTypesNotAllowed": {"value": ["Microsoft.Security/automations"]}},
-        },
-    }
+    deny_exports(tenant, "/providers/Microsoft.Management/managementGroups/contoso")
     listed = await rest(
         "GET", f"{home.scope}/providers/Microsoft.Authorization/policyAssignments", version="2024-05-01"
     )

@@ -74,6 +74,7 @@ MALFORMED = [
     bad("properties.scopes", REMOVED, "at least one item"),
     bad("properties.scopes", [], "at least one item"),
     bad("properties.scopes", ["/subscriptions/x"], "object is required", target="properties.scopes[0]"),
+    bad("properties.scopes", [{"scopePath": "x"}, {"scopePath": "y"}], "exactly one scope", target="properties.scopes"),
     bad("properties.scopes[0].scopePath", REMOVED, "string is required"),
     bad("properties.scopes[0].scopePath", "everything", "neither a subscription nor a resource group"),
     bad("properties.scopes[0].scopePath", "/subscriptions/00000000-0000-4000-8000-000000000000", "lies outside"),

@@ -12,7 +12,7 @@ from local.tenant import samples, synthetic_tenant
 from local.tenant.destinations import destinations
 from shared.exports.compiler import compile_automation
 from shared.exports.rule_sets import normalise, parse_sources
-from shared.reconcile.importer.automations_to_files import Imported, Left, import_exports
+from shared.reconcile.importer.imported_exports import Imported, Left, import_exports
 from shared.reconcile.plan.model import Action
 from tests.integration.reconcile.world import INSTANCE, World, world
 

@@ -23,6 +23,7 @@ from local.tokens import Principal
 from shared.reconcile.apply.executor import Status
 from shared.reconcile.plan.model import Action
 from shared.reconcile.report.run_report import Report
+from tests.integration.arm.conftest import deny_exports
 from tests.integration.reconcile.world import World, world
 
 SIZE = 5
@@ -271,17 +272,7 @@ async def test_a_destination_is_looked_at_once_a_run_whoever_uses_it(here: World
 
 
 def deny(tenant: Tenant, subscription: str) -> None:
-    scope = f"/subscriptions/{subscription}"
-    policy_id = f"{scope}/providers/Microsoft.Authorization/policyAssignments/no-exports"
-    tenant.policies[policy_id] = {
-        "id": policy_id,
-        "name": "no-exports",
-        "properties": {
-            "scope": scope,
-            "enforcementMode": "Default",
-            "parameters": {"listOfResourceTypesNotAllowed": {"value": ["Microsoft.Security/automations"]}},
-        },
-    }
+    deny_exports(tenant, f"/subscriptions/{subscription}")
 
 
 def without_write(tenant: Tenant, chosen: str) -> None:

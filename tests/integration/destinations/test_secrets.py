@@ -167,7 +167,7 @@ async def everything(azure: LocalAzure, folder: Path, witness: Witness, secrets:
     for number, rule_id in enumerate(tenant.keys):
         secrets[f"rotated key {number}"] = tenant.keys[rule_id]["primary"] = f"canary-rotated-key-{number:04}="
     await command(witness, "plan", "--json")
-    await command(witness, "apply", "--json", "--max-change-percent", "100")
+    await command(witness, "apply", "--yes", "--json", "--max-change-percent", "100")
     azure.arm.faults.add("error", matching="listKeys", status=503, times=1)
     await command(witness, "plan")
     azure.arm.faults.clear()

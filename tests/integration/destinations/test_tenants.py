@@ -23,7 +23,7 @@ from local.tenant.destinations import destinations
 from local.tenant.roles import EVENT_HUBS_DATA_SENDER, READER, custom_role
 from local.tokens import HOME_TENANT, Principal
 from shared.reconcile.apply.executor import Status
-from shared.reconcile.destinations.connection_keys import KeyedDestinations
+from shared.reconcile.destinations.event_hub_keys import KeyedDestinations
 from shared.reconcile.plan.model import Action
 from shared.reconcile.run import Reconciler, Request
 from tests.integration.reconcile.world import ME, LocalClients, MintedCredential, World, world

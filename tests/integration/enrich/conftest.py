@@ -17,7 +17,7 @@ from local.certs import Certificates
 from local.stack import LocalAzure
 from shared.azure.clients import Clients
 from shared.clock import Clock
-from shared.enrich.dead_letters.dead_letter import Letter
+from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.dead_letters.dead_letter_store import DeadLetter, LetterFilter
 from shared.enrich.invocation.pipeline import Pipeline
 from shared.enrich.invocation.pipeline_factory import pipeline

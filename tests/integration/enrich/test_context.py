@@ -19,7 +19,7 @@ from local.tenant import APP, Tenant, synthetic_tenant
 from local.tokens import TokenAuthority
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.enrich.context import graph_lookup
+from shared.enrich.context import context_factory
 from shared.enrich.context.resource_context import PAUSE, Context
 from shared.enrich.invocation.preparation import Preparer
 from shared.enrich.records.model import Event, Row
@@ -55,7 +55,7 @@ async def place(certs: Certificates) -> AsyncIterator[Place]:
         clients = LocalClients(settings, MintedCredential(tokens, APP))
         graph = Graph(clients, Clock(sleep=hurried))
         try:
-            yield Place(tenant, arm, graph, graph_lookup.context(settings, graph), readable(tenant))
+            yield Place(tenant, arm, graph, context_factory.context(settings, graph), readable(tenant))
         finally:
             await clients.close()
 

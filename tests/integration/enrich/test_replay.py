@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 from dataclasses import replace
 
+import msgspec
 import pytest
 from isal import igzip
 
-from shared.enrich.dead_letters.dead_letter import defective_event
+from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event
 from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import ANY, MARK, START, Plant, assessments, names
@@ -108,15 +111,147 @@ async def test_outages_never_park_a_letter(plant: Plant) -> None:
     assert plant.stored() == names(range(5))
 
 
-async def test_an_outage_ends_a_replay_early(plant: Plant) -> None:
+async def test_a_place_in_an_outage_is_left_for_the_next_replay_after_three_blobs(plant: Plant) -> None:
     plant.azure.ingestion.publishers.clear()
     for number in range(8):
         await plant.pipeline.run(assessments([number]))
     before = len(plant.azure.ingestion.requests)
     replay = await plant.pipeline.replay()
-    assert replay.stopped == "outage: no-access"
+    assert (replay.stopped, replay.waiting) == ("", {"DefenderAssessments_CL": "no-access"})
     assert len(plant.azure.ingestion.requests) - before == 3
     assert len(await plant.letters()) == 8
+
+
+async def test_letters_of_one_place_never_hold_up_another(plant: Plant) -> None:
+    """Sixty blobs of a table whose stream is gone, older than one of a table that is well again."""
+    gone = plant.azure.ingestion._streams.pop("Custom-DefenderAlerts_CL")
+    for number in range(60):
+        await plant.pipeline.dead_letters.write([letter_of("DefenderAlerts_CL", number)])
+    plant.time.move(60)
+    await spill(plant, range(1))
+    replay = await plant.pipeline.replay()
+    assert plant.stored() == ["a0"]
+    assert replay.waiting == {"DefenderAlerts_CL": "not-found"}
+    plant.azure.ingestion._streams["Custom-DefenderAlerts_CL"] = gone
+    plant.time.move(3600)
+    assert (await plant.pipeline.replay()).delivered == 60
+
+
+async def test_letters_for_an_output_hub_that_the_settings_no_longer_name_park_at_once(plant: Plant) -> None:
+    bound = [msgspec.structs.replace(letter_of("DefenderAssessments_CL", number), target="hub") for number in range(5)]
+    await plant.pipeline.dead_letters.write(bound)
+    replay = await plant.pipeline.replay()
+    assert (replay.parked, replay.waiting) == (5, {})
+    (blob,) = await plant.letters()
+    assert (blob.parked, blob.reason, blob.place) == (True, "no-output-hub", "hub")
+    assert (await plant.pipeline.replay(NOW)).blobs == 0
+
+
+async def test_a_batch_that_is_delivered_again_leaves_no_copies_of_its_letters(plant: Plant) -> None:
+    plant.azure.ingestion.poison = MARK.encode()
+    batch = [*assessments(range(9), marked={2, 5}), Event(b"[", START, "0", 9), Event(b"", START, "0", 10)]
+    for _ in range(5):
+        await plant.pipeline.run(batch)
+        plant.time.move(60)
+    assert sorted((blob.reason, blob.letters) for blob in await plant.letters()) == [("refused", 2), ("unreadable", 2)]
+
+
+async def test_letters_that_differ_are_never_taken_for_the_same(plant: Plant) -> None:
+    one = letter_of("DefenderAlerts_CL", 1)
+    others = [
+        msgspec.structs.replace(one, row=msgspec.Raw(b'{"RecordKey":"other"}')),
+        msgspec.structs.replace(one, target="hub"),
+        msgspec.structs.replace(one, table="DefenderOther_CL"),
+        msgspec.structs.replace(one, sequence=2),
+        msgspec.structs.replace(one, partition="1"),
+    ]
+    for letter in [one, *others, one]:
+        await plant.pipeline.dead_letters.write([letter])
+    assert len(await plant.lost()) == 6
+
+
+@pytest.mark.parametrize("seed", [1, 2, pytest.param(0, marks=pytest.mark.soak)])
+async def test_any_letter_ends_delivered_or_parked_or_waits_for_its_own_place(plant: Plant, seed: int) -> None:
+    """Letters of every sort, written and replayed in any order while each place fails and heals as it likes."""
+    for story in range(seed, seed + 1 if seed else 20):
+        await one_story(plant, random.Random(story), story * 10_000)
+
+
+async def one_story(plant: Plant, chance: random.Random, first: int) -> None:
+    streams = plant.azure.ingestion._streams
+    every, allowed = dict(streams), set(plant.azure.ingestion.publishers)
+    lasting = chance.choice(["DefenderAlerts_CL", "DefenderSecureScores_CL"])
+    written: dict[int, Letter] = {}
+    plant.azure.ingestion.poison = POISON
+    for _ in range(25):
+        plant.azure.ingestion.publishers = set(allowed) if chance.random() < 0.8 else set()
+        streams.clear()
+        streams.update({name: stream for name, stream in every.items() if chance.random() < 0.7})
+        letters = [any_letter(chance, first + len(written) + number) for number in range(chance.randrange(6))]
+        written |= {letter.sequence: letter for letter in letters}
+        await plant.pipeline.dead_letters.write(letters)
+        choice = chance.choice(
+            [None, None, NOW, LetterFilter(reason="refused", parked=None), replace(NOW, parked=True)]
+        )
+        await plant.pipeline.replay(choice)
+        plant.time.move(chance.choice([60, 600, 7200]))
+    plant.azure.ingestion.publishers = allowed
+    streams.clear()
+    streams.update({name: stream for name, stream in every.items() if name != f"Custom-{lasting}"})
+    for _ in range(15):
+        await plant.pipeline.replay()
+        plant.time.move(6 * 3600)
+    streams.update(every)
+    left = {
+        letter.sequence: blob
+        for blob in await plant.letters()
+        for letter in await plant.pipeline.dead_letters.read(blob.name)
+    }
+    rows = [row for body in plant.azure.ingestion.stored for row in json.loads(body.body)]
+    accepted = {row.get("Number") for row in rows} | {row.get("RecommendationId") for row in rows}
+    for number, letter in written.items():
+        delivered = bool({number, f"a{number}"} & accepted)
+        if number not in left:
+            assert delivered, letter
+            continue
+        blob = left[number]
+        assert not delivered
+        hopeless = blob.place in {"hub", "events"} or POISON in bytes(letter.row)
+        assert blob.place == lasting or (blob.parked and hopeless), (blob, letter)
+        assert blob.reason in {"no-output-hub", "unreadable", "refused", "not-found", "stream-refused"}
+    await plant.pipeline.replay(replace(NOW, parked=None))
+
+
+POISON = MARK.encode()
+
+
+def letter_of(table: str, number: int) -> Letter:
+    row = json.dumps({"RecordKey": f"k{number}", "RecordId": f"r{number}", "Number": number}).encode()
+    return Letter(
+        reason="unavailable",
+        outage=True,
+        table=table,
+        row=msgspec.Raw(row),
+        partition="0",
+        sequence=number,
+        enqueued=START,
+        failed=START,
+    )
+
+
+def any_letter(chance: random.Random, number: int) -> Letter:
+    """A letter of any sort; about a fifth can never be delivered."""
+    table = chance.choice(["DefenderAlerts_CL", "DefenderSecureScores_CL", "DefenderAssessments_CL"])
+    letter = letter_of(table, number)
+    sort = chance.choice(["row", "row", "row", "poison", "hub", "event", "unreadable", "empty"])
+    if sort == "poison":
+        return msgspec.structs.replace(letter, row=msgspec.Raw(bytes(letter.row).replace(b'"r', b'"POISON r')))
+    if sort == "hub":
+        return msgspec.structs.replace(letter, target="hub")
+    body = {"event": assessments([number])[0].body, "unreadable": b"{]", "empty": b""}.get(sort)
+    if body is None:
+        return letter
+    return defective_event(Event(body, START, "0", number), ValueError(), START)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
-from shared.reconcile.apply.run_lease import LEASE_BLOB, MARGIN_SECONDS, LeaseHeld, RunLease
+from shared.reconcile.apply.run_lock import LEASE_BLOB, MARGIN_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from tests.integration.reconcile.world import world
@@ -55,7 +55,7 @@ async def test_a_plan_needs_no_lease(local_certs: Certificates, storage: Storage
 HOLD = """
 import asyncio, sys
 from azure.storage.blob.aio import BlobServiceClient
-from shared.reconcile.apply.run_lease import RunLease
+from shared.reconcile.apply.run_lock import RunLease
 
 async def hold(connection, seconds):
     async with BlobServiceClient.from_connection_string(connection) as blobs:

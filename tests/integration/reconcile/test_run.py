@@ -16,8 +16,8 @@ from local.tenant.destinations import destinations
 from shared.azure.storage_time import storage_time
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.arm.arm_client import Arm
-from shared.reconcile.destinations.connection_keys import KeyedDestinations
-from shared.reconcile.plan.guards import Guards
+from shared.reconcile.destinations.event_hub_keys import KeyedDestinations
+from shared.reconcile.plan.change_limits import Guards
 from shared.reconcile.plan.model import Action
 from shared.reconcile.plan.saved_plan import StalePlan, plan_as_dict, plan_from_dict
 from shared.reconcile.report.report_store import Reports
@@ -299,31 +299,27 @@ class _Meddling(KeyedDestinations):
         return super().seal(export, body)
 
 
+def _meddled(here: World, **options: int) -> Reconciler:
+    return Reconciler(
+        here.settings,
+        here.clients,
+        here.store,
+        clock=here.clock,
+        destinations=lambda arm: _Meddling(arm, here.tenant, **options),
+    )
+
+
 class TestLostUpdates:
     async def test_an_edit_between_get_and_put_is_kept(self, settled: World) -> None:
         drift(settled, 1)
-        reconciler = Reconciler(
-            settled.settings,
-            settled.clients,
-            settled.store,
-            clock=settled.clock,
-            destinations=lambda arm: _Meddling(arm, settled.tenant),
-        )
-        report = await reconciler.apply(Request(ME))
+        report = await _meddled(settled).apply(Request(ME))
         assert report.counts["Updated"] == 1
         assert sum(one["tags"].get("meanwhile") == "yes" for one in settled.ours().values()) == 1
         assert all(one["properties"]["isEnabled"] for one in settled.ours().values())
 
     async def test_an_automation_that_never_rests_is_left_to_the_next_run(self, settled: World) -> None:
         drift(settled, 1)
-        reconciler = Reconciler(
-            settled.settings,
-            settled.clients,
-            settled.store,
-            clock=settled.clock,
-            destinations=lambda arm: _Meddling(arm, settled.tenant, times=99),
-        )
-        report = await reconciler.apply(Request(ME))
+        report = await _meddled(settled, times=99).apply(Request(ME))
         assert (report.counts["Unconfirmed"], report.counts["Failed"]) == (1, 0)
 
     @pytest.mark.parametrize("ignored", [True, False])

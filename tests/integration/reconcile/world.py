@@ -1,4 +1,4 @@
-"""A tenant, its ARM, a storage account, and a reconciler over them; edits that people make behind its back."""
+"""A tenant, its ARM, a storage account, and a reconciler over them; edits that people make without it."""
 
 from __future__ import annotations
 

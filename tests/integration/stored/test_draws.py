@@ -14,7 +14,7 @@ from azure.data.tables.aio import TableServiceClient
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
-from shared.watch.freshness import Seen
+from shared.watch.freshness_verdicts import Seen
 from shared.watch.health_rows import as_far_as_readable
 from shared.watch.hub_lag import misplaced
 from shared.watch.last_seen import LastSeen

@@ -12,9 +12,10 @@ import pytest
 from azure.data.tables import UpdateMode
 
 from local.azurite import StorageAccount
+from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
 from shared.jobs.store import JobConflictError, JobStore, job_of
-from shared.jobs.worker import JobWorker, Progress
+from shared.jobs.worker import JobWorker
 from shared.stored_format import KeptAsIs
 from tests.e2e.job_worker import AheadStore, open_store
 from tests.integration.stored.captured import blobs, captured, content, plain

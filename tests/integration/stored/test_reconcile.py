@@ -15,8 +15,8 @@ from local.tenant import Tenant, synthetic_tenant
 from local.tenant.destinations import destinations
 from shared.exports.compiler import compile_automation
 from shared.exports.store import ExportStore
-from shared.reconcile.plan.marks import NUMBER_TAG, WRITER_TAG
 from shared.reconcile.plan.model import Cause
+from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG
 from shared.reconcile.plan.saved_plan import plan_from_dict
 from shared.reconcile.report.run_report import Report
 from shared.reconcile.run import Request

@@ -19,7 +19,8 @@ from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
 from shared.bootstrap import Services
-from shared.jobs.model import STALE_AFTER, Job
+from shared.jobs.heartbeat import STALE_AFTER
+from shared.jobs.model import Job
 from shared.jobs.runners import preview, stored_sources
 from shared.settings import Settings
 

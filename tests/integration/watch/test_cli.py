@@ -62,10 +62,10 @@ async def run(
 
 async def test_watching_from_a_terminal(run: Run) -> None:
     code, _, err = await run("freshness")
-    assert (code, err) == (1, "error: nothing was checked yet; `freshness --check` does it now\n")
+    assert (code, err) == (1, "error: nothing was checked yet; `freshness --now` does it now\n")
     assert (await run("push", "soc.yaml"))[0] == 0
     assert (await run("coverage", "--check"))[0] == 1, "nothing is exported yet"
-    assert (await run("apply"))[0] == 0
+    assert (await run("apply", "--yes"))[0] == 0
 
     code, out, _ = await run("coverage", "--requirements", "wanted.yaml", "--management-group", "contoso", "--json")
     answer = json.loads(out)
@@ -79,12 +79,12 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     assert "the filters let only some through: alerts whose severity is High" in out
     assert out.endswith(f"met by 0 of {here} subscriptions ({CIS.description})\n")
 
-    code, out, _ = await run("freshness", "--check", "--json")
+    code, out, _ = await run("freshness", "--now", "--json")
     checked = json.loads(out)
     assert {each["verdict"] for each in checked["health"]} == {"quiet"}
     assert json.loads((await run("freshness", "--json"))[1]) == checked
     later = (datetime.now(UTC) + timedelta(days=10)).isoformat()
-    code, out, _ = await run("freshness", "--check", "--as-of", later)
+    code, out, _ = await run("freshness", "--as-of", later)
     assert code == 0
     assert "nothing ever arrived, though" in out
     assert json.loads((await run("freshness", "--json"))[1]) == checked, "as of another time leaves no trace"
@@ -107,6 +107,11 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     await services.close()
     code, out, _ = await run("backfill", "--follow", job)
     assert (code, out) == (0, f"succeeded: {previewed['sent']:,} records of 9 subscriptions\n")
-    code, _, err = await run("backfill", "--kind", "Alert")
-    assert (code, err.startswith("error: 'kinds' must hold only kinds of record")) == (1, True)
     assert (await run("backfill", "--follow", "0"))[1:] == ("", "error: there is no job 0\n")
+
+    name = checked["health"][0]["name"]
+    named = json.loads((await run("freshness", "--subscription", name.upper(), "--kind", "alerts", "--json"))[1])
+    assert [(each["name"], each["kind"]) for each in named["health"]] == [(name, "Alerts")]
+    assert (await run("freshness", "--check"))[0] == 0, "nobody is silent"
+    assert (await run("freshness", "--as-of", later, "--check"))[0] == 1
+    assert (await run("plan", "--subscription", name))[0] == 0

@@ -70,7 +70,7 @@ def test_runs_and_health_have_no_spine() -> None:
 
 
 def test_stream_declarations_carry_every_column() -> None:
-    declared = stream_declarations()
+    declared = stream_declarations(TABLES)
     assert set(declared) == {f"Custom-{table.name}" for table in TABLES}
     for table in TABLES:
         assert {c["name"]: c["type"] for c in declared[table.stream]["columns"]} == table.types

@@ -47,6 +47,49 @@ def test_each_invocation_adds_its_counts_to_the_metrics() -> None:
     assert found["defender_export.lag", "0"] == 1.5
 
 
+PROGRAM = """
+from collections import Counter
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+from shared.enrich.invocation.delivery_summary import Summary
+from shared.enrich.invocation.telemetry import telemetry
+
+reader = InMemoryMetricReader({Histogram: AggregationTemporality.DELTA})  # as Azure Monitor's exporter asks for
+metrics.set_meter_provider(MeterProvider([reader]))
+observed = telemetry({"OTEL_METRICS_EXPORTER": "otlp"})
+for kept in (
+    Counter({("refused", "parked"): 4, ("throttled", "waiting"): 2}),
+    Counter({("refused", "parked"): 4}),
+    Counter(),
+    None,
+):
+    with observed.invocation("retry_dead_letters", summary := Summary()):
+        summary.kept = kept
+    data = reader.get_metrics_data()
+    points = [
+        (*point.attributes.values(), point.max)
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == "defender_export.dead_letters_kept"
+        for point in metric.data.data_points
+    ]
+    print(sorted(points))
+"""
+
+
+def test_letters_that_are_kept_are_told_once_each_time_and_as_none_when_they_are_gone() -> None:
+    """In a process of its own: a provider is set once in a process."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "[('refused', 'parked', 4), ('throttled', 'waiting', 2)]",
+        "[('refused', 'parked', 4), ('throttled', 'waiting', 0)]",
+        "[('refused', 'parked', 0)]",
+        "[]",
+    ]
+
+
 def points(reader: InMemoryMetricReader) -> dict[tuple[str, str], Any]:
     """Value, or sum, of each metric and label."""
     data = reader.get_metrics_data()

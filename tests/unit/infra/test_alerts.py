@@ -9,15 +9,23 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pytest
 
+from local.streams import ARROW_TYPES
 from local.workspace import Workspace
 from shared.enrich.tables import TABLES, Column, ColumnType, Table
 from tools.infra import DATA_FUNCTIONS, SHARED_FUNCTIONS, Query, alerts, function_names, saved_functions, switched_off
 from tools.kql import workspace
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-OWN = {"{InstanceId}": "prod", "{Namespace}": "evhns-prod", "{Rule}": "dcr-prod", "{Insights}": "appi-prod"}
+OWN = {
+    "{InstanceId}": "prod",
+    "{Namespace}": "evhns-prod",
+    "{Rule}": "dcr-prod",
+    "{OwnRule}": "dcr-own-prod",
+    "{Insights}": "appi-prod",
+}
 INSIGHTS = "/subscriptions/s/resourceGroups/rg/providers/microsoft.insights/components/appi-prod"
 RULE = "/subscriptions/s/resourceGroups/rg/providers/microsoft.insights/datacollectionrules/dcr-prod"
+OWN_RULE = RULE.replace("dcr-prod", "dcr-own-prod")
 _WINDOW = {"PT30M": 30, "PT1H": 60, "PT6H": 360, "P1D": 1440, "P2D": 2880}
 _TYPES: dict[str, ColumnType] = {
     "string": "string",
@@ -27,15 +35,6 @@ _TYPES: dict[str, ColumnType] = {
     "bool": "boolean",
     "datetime": "datetime",
     "dynamic": "dynamic",
-}
-_ARROW: dict[ColumnType, pa.DataType] = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "real": pa.float64(),
-    "boolean": pa.bool_(),
-    "datetime": pa.timestamp("us", tz="UTC"),
-    "dynamic": pa.string(),
 }
 _OURS = {table.name for table in TABLES}
 AZURES = tuple(
@@ -91,6 +90,10 @@ def metric(name: str, minutes: float = 5, resource: str = INSIGHTS, **values: An
     return Row("AppMetrics", minutes, given | values)
 
 
+def kept(reason: str, state: str, number: float, minutes: float = 5) -> Row:
+    return metric("dead_letters_kept", minutes, Max=number, Properties={"reason": reason, "state": state})
+
+
 def hub(name: str, total: float, minutes: float = 5, resource: str = "EVHNS-PROD") -> Row:
     values = {"ResourceProvider": "MICROSOFT.EVENTHUB", "Resource": resource, "MetricName": name, "Total": total}
     return Row("AzureMetrics", minutes, values)
@@ -135,14 +138,22 @@ CASES: dict[str, Case] = {
         [
             metric("dead_letters", Sum=2.0, Properties={"reason": "refused"}),
             metric("dead_letters", Sum=1.0, Properties={"reason": "defect"}),
+            # Written hours ago, and still there: nothing is written any more.
+            kept("throttled", "waiting", 7.0),
+            kept("refused", "parked", 1.0),
         ],
-        2,
+        3,
         [
             metric("dead_letters", Sum=2.0, resource=INSIGHTS + "-other"),
             metric("dead_letters", Sum=0.0),
             metric("rows", Sum=5.0),
+            kept("refused", "parked", 0.0),
         ],
-        [metric("dead_letters", 45, Sum=2.0, Properties={"reason": "refused"})],
+        [
+            metric("dead_letters", 45, Sum=2.0, Properties={"reason": "refused"}),
+            kept("refused", "waiting", 2.0, minutes=25),
+            kept("refused", "waiting", 0.0, minutes=5),
+        ],
     ),
     "export-fought-over": Case(
         [run(minutes, Updated=1) for minutes in (100, 400, 1000)],
@@ -173,8 +184,13 @@ CASES: dict[str, Case] = {
                 {"InputStreamId": "Custom-DefenderAlerts_CL", "Message": "bad", "_ResourceId": RULE},
             ),
             Row("AzureMetrics", 5, {"ResourceId": RULE, "MetricName": "RowsDropped_Count", "Total": 2.0}),
+            Row(
+                "DCRLogErrors",
+                5,
+                {"InputStreamId": "Custom-DefenderExportRuns_CL", "Message": "bad", "_ResourceId": OWN_RULE},
+            ),
         ],
-        2,
+        3,
         [
             Row("AzureMetrics", 5, {"ResourceId": RULE, "MetricName": "RowsDropped_Count", "Total": 0.0}),
             Row("AzureMetrics", 5, {"ResourceId": RULE, "MetricName": "RowsReceived_Count", "Total": 9.0}),
@@ -268,7 +284,7 @@ def arrow(table: Table, row: Row, times: Mapping[str, datetime]) -> pa.Table:
         value = values.get(column.name)
         return json.dumps(value) if column.type == "dynamic" and value is not None else value
 
-    schema = pa.schema([(column.name, _ARROW[column.type]) for column in table.columns])
+    schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
     return pa.table({column.name: [cell(column)] for column in table.columns}, schema=schema)
 
 

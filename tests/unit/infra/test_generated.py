@@ -21,14 +21,15 @@ def load(name: str) -> Any:
     return json.loads((infra.INFRA / "generated" / name).read_text())
 
 
-def test_one_rule_takes_all_streams() -> None:
+def test_each_stream_has_one_rule_which_takes_ten() -> None:
     streams = load("streams.json")
-    assert list(streams) == [f"Custom-{table.name}" for table in TABLES]
-    assert len(streams) <= LIMITS["streams"]
+    assert list(streams["records"]) == [table.stream for table in TABLES if table.holds_records]
+    assert list(streams["own"]) == [table.stream for table in TABLES if not table.holds_records]
+    assert all(len(of_rule) <= LIMITS["streams"] for of_rule in streams.values())
 
 
 def test_tables_and_streams_have_the_same_columns() -> None:
-    streams = load("streams.json")
+    streams = {name: one for of_rule in load("streams.json").values() for name, one in of_rule.items()}
     for table in load("tables.json")["tables"]:
         assert table["name"] == table["schema"]["name"]
         columns = [(column["name"], column["type"].lower()) for column in table["schema"]["columns"]]

@@ -19,7 +19,12 @@ from tools.roles import BUILT_IN
 from tools.snapshots import committed
 
 PUBLISHED = json.loads((ROOT / "tests/unit/infra/published.json").read_text())
-OPERATIONS = {f"{space}/{name}".lower() for space, found in PUBLISHED["operations"].items() for name in found["names"]}
+OPERATIONS = {
+    *(f"{space}/{name}".lower() for space, found in PUBLISHED["operations"].items() for name in found["names"]),
+    *(name.lower() for name in PUBLISHED["namedByRoles"]["names"]),
+}
+WILDCARDS = [name.lower() for name in PUBLISHED["wildcards"]["names"]]
+ROLES_OF_AZURE = PUBLISHED["roles"]["definitions"]
 _GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 # Ids that stand for the reader's own: one digit, or the pattern of a version 4 id of one digit.
 _EXAMPLE = re.compile(r"(.)\1{7}-\1{4}-(?:4|\1)\1{3}-(?:8|\1)\1{3}-\1{12}")
@@ -34,14 +39,20 @@ OWN = {
 PAGES = ("deploy.md", "cross-tenant.md", "operate.md", "security.md", "exports.md", "reconcile.md", "watch.md")
 
 
+def known_wildcard(action: str) -> bool:
+    """Whether a role of Microsoft's own has this wildcard, or one around it, and it covers something published."""
+    around = any(action == one or (one.endswith("/*") and fnmatchcase(action, one)) for one in WILDCARDS)
+    return "*" in action and around and any(fnmatchcase(name, action) for name in OPERATIONS)
+
+
 def unknown(actions: Iterable[str]) -> list[str]:
-    """Actions that are neither published nor wildcards that a role of Microsoft's own uses."""
-    return [one for one in actions if one not in PUBLISHED["wildcards"] and one.lower() not in OPERATIONS]
+    """Actions that are neither published nor wildcards as Microsoft's own roles have them."""
+    return [one for one in actions if one.lower() not in OPERATIONS and not known_wildcard(one.lower())]
 
 
 def unknown_ids(text: str) -> list[str]:
     """Ids that are neither a published role or application, nor ours, nor an example's."""
-    known = {*PUBLISHED["roles"], *PUBLISHED["applications"], *OWN}
+    known = {*ROLES_OF_AZURE, *PUBLISHED["applications"]["names"], *OWN}
     return [one for one in _GUID.findall(text) if one.lower() not in known and not _EXAMPLE.fullmatch(one.lower())]
 
 
@@ -75,6 +86,8 @@ def test_every_action_of_every_role_is_published(name: str) -> None:
         "Microsoft.EventHub/namespaces/eventhub/read",
         "Microsoft.Security/*/write",
         "Microsoft.Security/*",
+        "Microsoft.OperationsManagement/solution/*",
+        "Microsoft.EventHub/*",
         "*/read",
         "",
     ],
@@ -112,7 +125,31 @@ def test_an_id_with_one_wrong_digit_is_found(wrong: str) -> None:
 
 
 def test_the_names_of_roles_in_the_table_of_rights_are_the_published_ones() -> None:
-    assert {role: name for role, (name, _, _) in BUILT_IN.items()}.items() <= PUBLISHED["roles"].items()
+    named = {role: name for role, (name, _, _) in BUILT_IN.items()}
+    assert named.items() <= {role: one["name"] for role, one in ROLES_OF_AZURE.items()}.items()
+
+
+def within(patterns: Iterable[str], action: str) -> bool:
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+
+
+@pytest.mark.parametrize("role", BUILT_IN)
+def test_what_the_table_says_of_a_built_in_role_is_what_azure_lists(role: str) -> None:
+    _, actions, data_actions = BUILT_IN[role]
+    listed = ROLES_OF_AZURE[role]
+    assert [one for one in actions if not within(listed["actions"], one)] == []
+    assert [one for one in data_actions if not within(listed["dataActions"], one)] == []
+
+
+def test_the_published_sections_say_where_they_were_read() -> None:
+    whole = [space for space, found in PUBLISHED["operations"].items() if found["whole"]]
+    assert len(whole) >= 5
+    for space in whole:
+        found = PUBLISHED["operations"][space]
+        assert found["page"]
+        assert re.fullmatch(r"[0-9a-f]{40}", found["commit"])
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", found["dated"])
+    assert len(PUBLISHED["operations"]["Microsoft.Security"]["names"]) > 150
 
 
 # The operation that lets Resource Graph show each kind. A kind whose type is no operation of the provider is read

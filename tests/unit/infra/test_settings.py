@@ -13,6 +13,7 @@ MAIN = {name: one for name, one in committed().items() if not name.startswith("m
 # Read by the host, the SDKs or telemetry, not by shared/settings.py.
 PLATFORM = {
     "AZURE_CLIENT_ID",
+    "AZURE_TOKEN_CREDENTIALS",
     "AzureWebJobsStorage__credential",
     "AzureWebJobsStorage__clientId",
     "EventHubConnection__credential",

@@ -43,6 +43,69 @@ def test_the_table_of_rights_is_what_the_snapshots_grant() -> None:
     assert roles.page(text, ALL) == text, "out of date: run make snapshots and review the difference"
 
 
+APART = [name for name, one in MAIN.items() if len(one.of_type("Microsoft.Web/sites")) == 2]
+
+
+def holder(assignment: dict[str, Any]) -> str:
+    """Which of the two identities an assignment is to; empty for others."""
+    whose = assignment["properties"]["principalId"]
+    return next((name for part, name in roles._PRINCIPALS.items() if part in whose and part.startswith("id-")), "")
+
+
+def reach(snapshot: Snapshot, who: str) -> list[str]:
+    """Storage accounts in which an identity holds any right to data."""
+    held = [one["id"] for one in snapshot.of_type(roles._ASSIGNMENT) if holder(one) == who]
+    return sorted({scope.split("/storageAccounts/")[1].split("/")[0] for scope in held if "/storageAccounts/" in scope})
+
+
+def crossings(snapshot: Snapshot) -> list[str]:
+    """What each identity of two apps reaches of the other's.
+
+    Export files, the messages that start jobs, their state, the package of the app that writes exports, and what its
+    host believes are all in the account that its settings name; so no right to data there may be the data plane's.
+    """
+    settings = {"data" if "defender-data" in app else "app": one for app, one in review.settings(snapshot).items()}
+    control = str(settings["app"]["AzureWebJobsStorage__blobServiceUri"])
+    found = [f"the data plane reaches {account}" for account in reach(snapshot, "the data plane") if account in control]
+    packages = {
+        one["properties"]["functionAppConfig"]["deployment"]["storage"]["value"]
+        for one in snapshot.of_type("Microsoft.Web/sites")
+    }
+    found += ["both apps run one package"] if len(packages) == 1 else []
+    return found + [
+        f"{right.principal} is {right.role}"
+        for right in roles.rights(snapshot)
+        if (right.principal, right.role) == ("the app", "Azure Event Hubs Data Receiver")
+    ]
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_reads_the_hub_reaches_nothing_that_leads_to_exports(name: str) -> None:
+    snapshot = ALL[name]
+    assert crossings(snapshot) == []
+    assert len(reach(snapshot, "the data plane")) == 1
+    assert len(reach(snapshot, "the app")) == 2
+
+
+def test_a_data_plane_with_a_right_in_the_other_account_is_found() -> None:
+    copy = deepcopy(ALL["enterprise"])
+    (control,) = set(reach(copy, "the app")) - set(reach(copy, "the data plane"))
+    given = next(one for one in copy.of_type(roles._ASSIGNMENT) if f"/storageAccounts/{control}/" in one["id"])
+    other = next(one for one in copy.of_type(roles._ASSIGNMENT) if holder(one) == "the data plane")
+    given["properties"]["principalId"] = other["properties"]["principalId"]
+    assert crossings(copy) == [f"the data plane reaches {control}"]
+
+
+def test_two_apps_that_share_a_package_or_the_hub_are_found() -> None:
+    copy = deepcopy(ALL["enterprise"])
+    first, second = (one["properties"]["functionAppConfig"] for one in copy.of_type("Microsoft.Web/sites"))
+    second["deployment"] = first["deployment"]
+    receives = next(one for one in copy.of_type(roles._ASSIGNMENT) if "a638d3c7" in str(one["properties"]))
+    app = next(one for one in copy.of_type(roles._ASSIGNMENT) if holder(one) == "the app")
+    receives["properties"]["principalId"] = app["properties"]["principalId"]
+    assert crossings(copy) == ["both apps run one package", "the app is Azure Event Hubs Data Receiver"]
+
+
 def test_a_right_beyond_the_table_is_found() -> None:
     text = roles.PAGE.read_text()
     more = deepcopy(ALL["small"])
@@ -150,11 +213,20 @@ def test_easy_auth_is_deployed_on_or_off_with_the_mode(snapshot: Snapshot) -> No
 
 
 @pytest.mark.parametrize("snapshot", MAIN.values(), ids=MAIN)
-def test_what_can_be_tagged_is_tagged_and_nothing_is_locked(snapshot: Snapshot) -> None:
+def test_what_can_be_tagged_is_tagged(snapshot: Snapshot) -> None:
     located = [one for one in snapshot.resources.values() if "location" in one]
     assert {one["id"] for one in located if one.get("tags", {}).get("application") != "defender-export"} == set()
-    # Locks are made beside the deployment (docs/deploy.md): one inside it would go with what it protects.
-    assert snapshot.of_type("Microsoft.Authorization/locks") == []
+
+
+def test_what_holds_data_is_locked_where_that_is_asked_for() -> None:
+    locks = ALL["data-plane-apart"].of_type("Microsoft.Authorization/locks")
+    assert {one["id"].split("/providers/")[-2].split("/")[1] for one in locks} == {
+        "storageAccounts",
+        "namespaces",
+        "workspaces",
+    }
+    assert {one["properties"]["level"] for one in locks} == {"CanNotDelete"}
+    assert ALL["small"].of_type("Microsoft.Authorization/locks") == []
 
 
 @pytest.mark.parametrize(
@@ -170,7 +242,7 @@ def test_retention_is_what_was_asked_for(name: str, interactive: int, total: int
 
 @pytest.mark.parametrize(
     ("name", "apps", "units", "ready", "endpoints"),
-    [("small", 1, (1, 4), 0, 0), ("enterprise", 2, (2, 20), 2, 4), ("data-plane-apart", 2, (1, 10), 2, 0)],
+    [("small", 1, (1, 4), 0, 0), ("enterprise", 2, (2, 20), 2, 7), ("data-plane-apart", 2, (1, 10), 2, 0)],
 )
 def test_what_costs_is_what_was_asked_for(
     name: str, apps: int, units: tuple[int, int], ready: int, endpoints: int

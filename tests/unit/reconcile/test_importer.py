@@ -12,7 +12,7 @@ from shared.exports.event_sources import EVENT_SOURCES
 from shared.exports.model import parse_export
 from shared.exports.rule_sets import Rule, Source, build_sources, normalise, parse_sources
 from shared.exports.yaml_writer import write
-from shared.reconcile.importer.automations_to_files import Imported, Left, import_exports
+from shared.reconcile.importer.imported_exports import Imported, Left, import_exports
 from shared.reconcile.model import Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff
 from tests.unit.reconcile.bodies import INSTANCE, OURS, body, live, place, rule, rule_set, subscription

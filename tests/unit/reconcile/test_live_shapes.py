@@ -12,7 +12,7 @@ from shared.exports.compiler import compile_automation
 from shared.exports.explain import explain
 from shared.exports.linter import lint_automation
 from shared.exports.rule_sets import MalformedRules, parse_sources
-from shared.reconcile.importer.automations_to_files import import_exports
+from shared.reconcile.importer.imported_exports import import_exports
 from shared.reconcile.model import Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff
 from shared.watch import coverage

@@ -4,10 +4,10 @@ import pytest
 
 from shared.exports.ownership import owned
 from shared.reconcile.model import Desired, Inventory, Live, ResourceId
-from shared.reconcile.plan.guards import Guards, allowed_changes
-from shared.reconcile.plan.marks import Writer
+from shared.reconcile.plan.change_limits import Guards, allowed_changes
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
 from shared.reconcile.plan.planner import Terms, decide, make_plan
+from shared.reconcile.plan.provenance_tags import Writer
 from tests.unit.reconcile.bodies import INSTANCE, OURS, body, desired, live, place, subscription
 
 NO_GUARDS = Guards(max_deletes=1000, max_change_percent=100)
@@ -27,11 +27,12 @@ def plan(
     chosen: Any = None,
     writer: Writer | None = None,
     causes: tuple[Cause, ...] = (),
+    gone: tuple[str, ...] = (),
 ) -> Plan:
     inventory = Inventory(
         [subscription(1), subscription(2)] if subscriptions is None else subscriptions, there, reasons
     )
-    deleted = {} if "soc" in exports else {"soc": "it was deleted yesterday"}
+    deleted = dict.fromkeys(gone if "soc" in exports else ("soc", *gone), "it was deleted yesterday")
     declaration = Declaration(wanted, exports, unreadable or {}, deleted=deleted)
     return make_plan(declaration, inventory, INSTANCE, Terms(guards, writer or Writer(), causes), chosen)
 
@@ -279,3 +280,18 @@ def test_deciding_again_on_what_is_there_by_now_is_the_same_decision() -> None:
     item = decide(desired(), live(tags=THEIRS), INSTANCE)
     assert item is not None
     assert item.action is Action.FOREIGN
+
+
+class TestNotKnown:
+    def test_nothing_leaves_a_scope_that_names_what_nobody_knows(self) -> None:
+        declaration = Declaration([], ("soc",), unknown={"soc": ["the group contosso is not known"]})
+        made = make_plan(declaration, Inventory([subscription(1)], [live()]), INSTANCE, Terms(NO_GUARDS))
+        assert (only(made).action, only(made).wanted) == (Action.BLOCKED, Action.DELETE)
+        assert "contosso" in only(made).reason
+
+    @pytest.mark.parametrize(("by_group", "action"), [(("soc",), Action.BLOCKED), ((), Action.DELETE)])
+    def test_a_subscription_of_unknown_place_leaves_no_scope_of_groups(self, by_group: Any, action: Action) -> None:
+        nowhere = subscription(1, placed=False)
+        declaration = Declaration([], ("soc",), by_group=by_group)
+        made = make_plan(declaration, Inventory([nowhere], [live()]), INSTANCE, Terms(NO_GUARDS))
+        assert only(made).action is action

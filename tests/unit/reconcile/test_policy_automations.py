@@ -13,7 +13,7 @@ import pytest
 from shared.exports.explain import explain
 from shared.exports.linter import lint_automation
 from shared.exports.rule_sets import normalise, parse_sources
-from shared.reconcile.importer.automations_to_files import import_exports
+from shared.reconcile.importer.imported_exports import import_exports
 from shared.reconcile.model import Live, ResourceId
 from shared.reconcile.plan.desired import desired_automations
 from shared.reconcile.plan.model import Action

@@ -15,7 +15,7 @@ from shared.exports.evaluator import accepts
 from shared.exports.rule_sets import parse_sources
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import Live, SubscriptionCoverage, cover
-from shared.watch.requirement_verdicts import Requirement, Verdict, judge
+from shared.watch.requirement_checks import Requirement, Verdict, judge
 from tests.unit.watch.builders import (
     EVENT_HUB,
     HUB,

@@ -11,7 +11,7 @@ import pytest
 from shared.exports.rule_sets import Rule, Source
 from shared.watch.coverage import Destination, cover
 from shared.watch.expectations import Declared, Expectation, expect
-from shared.watch.freshness import (
+from shared.watch.freshness_verdicts import (
     Evidence,
     Health,
     Present,
@@ -179,7 +179,7 @@ class TestWaiting:
 def test_sixty_days_of_a_kind_without_dates_that_begins_late_raise_no_false_alarm_and_name_a_true_silence(
     kind: str, first: float, snapshots: float
 ) -> None:
-    """Hourly checks; snapshots come weekly until day 40, when the export breaks behind everybody's back."""
+    """Hourly checks; snapshots come weekly until day 40, when the export breaks unnoticed."""
     key = ONE.id, kind
     one = replace(expected(), kind=kind)
     begun, broken = NOW, 40.0

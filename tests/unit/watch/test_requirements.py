@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.exports.diagnostics import InvalidExport
-from shared.watch.requirement_verdicts import Requirement
-from shared.watch.requirements import read_requirements
+from shared.watch.requirement_checks import Requirement
+from shared.watch.requirements_file import read_requirements
 
 GOOD = """
 version: 1

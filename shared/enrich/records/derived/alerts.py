@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Raw
 
 from shared.enrich.records.derived.attack_paths import TECHNIQUE
-from shared.enrich.records.derived.clouds import cloud_of_entity, cloud_of_native, fill_account
-from shared.enrich.records.derived.text import lower_or_none, whole_link
+from shared.enrich.records.derived.multicloud import cloud_of_entity, cloud_of_native, fill_account
+from shared.enrich.records.derived.text_normalization import lower_or_none, whole_link
 from shared.enrich.records.json_values import encoded, first_text, listed, loaded, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_place, resource_part

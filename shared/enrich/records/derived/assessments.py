@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.enrich.records.derived.clouds import fill_account, spelt
-from shared.enrich.records.derived.text import lower_or_none, whole_link
+from shared.enrich.records.derived.multicloud import fill_account, spelt
+from shared.enrich.records.derived.text_normalization import lower_or_none, whole_link
 from shared.enrich.records.derived.vulnerabilities import vulnerability
 from shared.enrich.records.json_values import is_empty
 from shared.enrich.records.reader_output import Read

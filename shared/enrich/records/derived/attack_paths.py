@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.enrich.records.derived.clouds import cloud_of_native, fill_account
+from shared.enrich.records.derived.multicloud import cloud_of_native, fill_account
 from shared.enrich.records.json_values import encoded, first_text, listed, loaded, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_azure_place, fill_place, resource_part, segment_after

@@ -16,7 +16,7 @@ from shared.enrich.records.derived.scores_and_compliance import (
     secure_score,
     secure_score_control,
 )
-from shared.enrich.records.derived.text import lower_or_none
+from shared.enrich.records.derived.text_normalization import lower_or_none
 from shared.enrich.records.json_values import first_text, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_place, resource_part

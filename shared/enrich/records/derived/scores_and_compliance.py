@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder as JsonDecoder
 
-from shared.enrich.records.derived.text import lower_or_none, whole_link
+from shared.enrich.records.derived.text_normalization import lower_or_none, whole_link
 from shared.enrich.records.json_values import first_text, loaded, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_place, resource_part, segment_after

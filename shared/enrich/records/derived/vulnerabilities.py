@@ -11,35 +11,20 @@ recommendations, and its page on the transition to them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import orjson
+from msgspec import Raw
 
+from shared.enrich.records.derived.cves import CVE, FIXABLE, LONGEST_ID, LONGEST_TEXT, MOST_ITEMS, score
+from shared.enrich.records.derived.software_update import software_update
 from shared.enrich.records.json_values import encoded, loaded
 from shared.enrich.records.tolerant_reader import convert
 
-LONGEST_TEXT = 1_000_000
-"""Characters of a text that is tried as JSON: no event is longer."""
-LONGEST_ID = 1_000
-"""Characters of a field that is looked through for CVE ids."""
-MOST_ITEMS = 10_000
-"""Entries that are looked at in one list of vulnerabilities."""
-_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}", re.IGNORECASE)
 _PARTS = ("data", "vulnerabilitydetails", "softwaredetails", "artifactdetails")
-_FIXABLE = {
-    "fixavailable": True,
-    "patched": True,
-    "nofix": False,
-    "nofixavailable": False,
-    "nofixedversion": False,
-    "willnotfix": False,
-    "notfixed": False,
-}
-
 Named = Mapping[str, Any]
 """An object with its names in lower case."""
 
@@ -53,7 +38,13 @@ def vulnerability(values: Any, additional: Any, resource: Any, *titles: str | No
         resource: its additional data about the resource, likewise.
         titles: texts that may name a CVE where no field does.
     """
-    data, about = _decoded(loaded(additional)), _named(_decoded(loaded(resource)))
+    about = _named(_decoded(loaded(resource)))
+    if not titles and isinstance(additional, Raw) and (software := software_update(additional)):
+        _fill(values, software)
+        if about:
+            _fill(values, _texts([], about))
+        return
+    data = _decoded(loaded(additional))
     named = _named(data)
     if not about and not titles and named.keys() <= _SAYS_NOTHING:
         return
@@ -198,7 +189,7 @@ def _common(details: list[Any], name: str) -> str | None:
 def _is_fixable(status: str | None, details: list[Any]) -> bool | None:
     """Whether there is a fix, for any of the vulnerabilities; None where nothing says so."""
     said = [status] if status else [item.get("fixstatus") for item in details if isinstance(item, dict)]
-    known = {_FIXABLE[text.lower()] for text in said if isinstance(text, str) and text.lower() in _FIXABLE}
+    known = {FIXABLE[text.lower()] for text in said if isinstance(text, str) and text.lower() in FIXABLE}
     return any(known) if known else None
 
 
@@ -227,7 +218,7 @@ def _published(levels: list[Named], details: list[Any]) -> datetime | None:
 def _highest_score(levels: list[Named], details: list[Any]) -> float | None:
     """The highest base score given anywhere, of any version."""
     return max(
-        (score for item in (*levels, *details) if isinstance(item, dict) for score in _scores(item)), default=None
+        (found for item in (*levels, *details) if isinstance(item, dict) for found in _scores(item)), default=None
     )
 
 
@@ -254,9 +245,9 @@ def _scores(named: Named) -> Iterator[float]:
 
 
 def _score(value: Any) -> Iterator[float]:
-    score = value if type(value) is float else convert(value, "real")
-    if score is not None and 0 <= score <= 10:  # noqa: PLR2004 - the range of CVSS
-        yield score
+    found = score(value)
+    if found is not None:
+        yield found
 
 
 def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[str | None, ...]) -> list[str] | None:
@@ -268,18 +259,18 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
         named += [cve for level in levels for cve in _of_scanners(level)]
     found = [cve for text in named if isinstance(text, str) for cve in _in_text(text)]
     if not found:
-        found = [cve for title in titles[:1] if title and _CVE.fullmatch(title) for cve in (title,)]
+        found = [cve for title in titles[:1] if title and CVE.fullmatch(title) for cve in (title,)]
     if not found:
         text = " ".join(title for title in titles if title)
-        found = _CVE.findall(encoded(data).decode()) if data else []
-        found = found or _CVE.findall(text)
+        found = CVE.findall(encoded(data).decode()) if data else []
+        found = found or CVE.findall(text)
     return list(dict.fromkeys(cve.upper() for cve in found)) or None
 
 
 @lru_cache(8192)
 def _in_text(text: str) -> tuple[str, ...]:
     """The CVE ids in a short text, in upper case: the same ones come from resource after resource."""
-    return tuple(cve.upper() for cve in _CVE.findall(text[:LONGEST_ID]))
+    return tuple(cve.upper() for cve in CVE.findall(text[:LONGEST_ID]))
 
 
 def _of_scanners(level: Named) -> list[Any]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.retry_after import LONGEST_SECONDS, asked_seconds, capped
+from shared.retry_after_header import LONGEST_SECONDS, asked_seconds, capped
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

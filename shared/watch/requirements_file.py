@@ -14,7 +14,7 @@ from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
 from shared.exports.suggestions import suggest
 from shared.exports.yaml_reader import Document, Path, Unreadable, read
 from shared.watch.cis_benchmark import CIS
-from shared.watch.requirement_verdicts import Requirement
+from shared.watch.requirement_checks import Requirement
 
 _KEYS = ("version", "requirements")
 _REQUIREMENT_KEYS = ("name", "description", "kind", "records", "destination")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from shared.clock import Clock
-from shared.retry_after import asked_seconds, capped
+from shared.retry_after_header import asked_seconds, capped
 
 T = TypeVar("T")
 

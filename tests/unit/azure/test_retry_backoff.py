@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
-from shared.azure.retry import ATTEMPTS, LONGEST_PAUSE_SECONDS, clock_seconds, retried
+from shared.azure.retry_backoff import ATTEMPTS, LONGEST_PAUSE_SECONDS, clock_seconds, retried
 from tests.unit.reconcile.virtual import clock, run
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.watch.coverage import Exporter, SubscriptionCoverage
-from shared.watch.freshness import FRESH, QUIET, SILENT
-from shared.watch.requirement_verdicts import Verdict
+from shared.watch.freshness_verdicts import FRESH, QUIET, SILENT
+from shared.watch.requirement_checks import Verdict
 
 EXPORTED = "exported"
 DRIFTED = "drifted"

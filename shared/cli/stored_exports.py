@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.cli.command_services import failed, with_services
+from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -46,19 +46,14 @@ def _add_yes(parser: argparse.ArgumentParser) -> None:
 
 
 def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
-    if arguments.yes:
-        return True
-    if not sys.stdin.isatty():
-        print("nothing was done: confirm with --yes", file=sys.stderr)
-        return False
-    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    return confirmed(question, agreed=arguments.yes)
 
 
 async def _delete(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.exports.store import ExportConflict, ExportNotFound
+    from shared.exports.export_blobs import ExportConflict, ExportNotFound
 
     name, reason = arguments.name, arguments.reason or f"by {getpass.getuser()}"
-    if not _confirmed(arguments, f"delete the export {name}, and its automations with the next run?"):
+    if not _confirmed(arguments, f"Delete the export {name}, and its automations with the next run?"):
         return 1
     try:
         try:
@@ -75,7 +70,7 @@ async def _delete(arguments: argparse.Namespace, services: Services) -> int:
 async def _accept(arguments: argparse.Namespace, services: Services) -> int:
     listed = [entry.name for entry in await services.exports.list()]
     print(f"{len(listed)} stored export files: {', '.join(listed) or 'none'}")
-    if not _confirmed(arguments, "are these all files that should be in force?"):
+    if not _confirmed(arguments, "Are these all files that should be in force?"):
         return 1
     print(f"the store is accepted; its number is {await services.reconciler.accept_store()} now")
     return 0
@@ -92,7 +87,7 @@ async def _claim(arguments: argparse.Namespace, services: Services) -> int:
     if not planned.plan.writes:
         print("there is nothing to take over")
         return 0
-    question = f"take these over for {services.reconciler.writer_name}? Stop the other app first."
+    question = f"Stop the other app first. Take these over for {services.reconciler.writer_name}?"
     if not _confirmed(arguments, question):
         return 1
     report = await services.reconciler.apply(request)

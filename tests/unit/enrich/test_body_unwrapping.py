@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.enrich.records.bodies import MOST_BYTES
+from shared.enrich.records.body_unwrapping import MOST_BYTES
 from shared.enrich.records.parser import Parser
 from tests.unit.enrich.builders import NOW, alert, assessment, columns, event, finding, parse
 from tests.unit.enrich.golden.base import SUB, VM

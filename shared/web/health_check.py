@@ -1,8 +1,9 @@
-"""Is the app well, and what does it offer: `ready` and the OpenAPI document."""
+"""Whether the app is well: `ready` asks everything that it depends on."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import azure.functions as func
 
     from shared.bootstrap import Services
-    from shared.exports.store import Problem
+    from shared.exports.last_known_good import Problem
     from shared.web.routing import Call
 
 _PATIENCE_SECONDS = 20
@@ -26,6 +27,7 @@ _STALE_RUN = timedelta(days=1)
 _RUN_SLACK = timedelta(minutes=5)
 _RUNS_LOOKED_AT = 10
 _SHOWN = 10
+CONTROL, DATA = "reconcile_exports", "enrich_records"  # functions that only one of two apps runs
 
 
 class NotWell(Exception):  # noqa: N818 - says what is the case
@@ -46,13 +48,6 @@ async def ready(call: Call) -> func.HttpResponse:
         "warnings": others,
     }
     return serialization.answer(document, status=200 if well else 503)
-
-
-async def openapi(call: Call) -> func.HttpResponse:  # noqa: ARG001 - every handler takes the call
-    """The OpenAPI 3.1 document."""
-    from shared.web.openapi import document
-
-    return serialization.answer(document())
 
 
 async def _check(name: str, probe: Callable[[Services], Awaitable[str]], services: Services) -> tuple[str, bool, str]:
@@ -80,21 +75,32 @@ async def _identity(services: Services) -> str:
 
 async def _storage(services: Services) -> str:
     settings, clients = services.settings, services.clients
+    for container in (settings.dead_letters_container, settings.oversize_container):
+        await clients.data_blobs.get_container_client(container).get_container_properties()
+    seen = clients.data_tables.get_table_client(settings.freshness_table).list_entities(results_per_page=1)
+    await anext(seen.by_page(), None)
+    if not _runs_here(CONTROL):
+        return "dead letters, oversize records and freshness; export files and jobs are another app's"
     exports = len(await services.exports.list())
-    for container in (settings.reports_container, settings.dead_letters_container, settings.oversize_container):
-        await clients.blobs.get_container_client(container).get_container_properties()
+    await clients.blobs.get_container_client(settings.reports_container).get_container_properties()
     queue = await clients.queues.get_queue_client(settings.jobs_queue).get_queue_properties()
     found = clients.tables.get_table_client(settings.jobs_table).list_entities(results_per_page=1)
     await anext(found.by_page(), None)
-    seen = clients.tables.get_table_client(settings.freshness_table).list_entities(results_per_page=1)
-    await anext(seen.by_page(), None)
     return f"{exports} export files; {queue.approximate_message_count} job messages"
+
+
+def _runs_here(function: str) -> bool:
+    """Whether this app runs a function, or leaves it to another (Azure Functions, how to disable functions)."""
+    names = {f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled"}
+    return not any(name in names and value.lower() in {"true", "1"} for name, value in os.environ.items())
 
 
 async def _event_hub(services: Services) -> str:
     from shared.watch.hub_lag import CHECKPOINTS, read_lag
 
-    checkpoints = services.clients.blobs.get_container_client(CHECKPOINTS)
+    if not _runs_here(DATA):
+        return "another app reads the hub: ask that one"
+    checkpoints = services.clients.data_blobs.get_container_client(CHECKPOINTS)
     lags = await read_lag(services.clients.input_hub, checkpoints, services.settings.event_hub_consumer_group)
     if misplaced := [f"partition {lag.partition}: {lag.trouble}" for lag in lags if lag.trouble]:
         raise NotWell("; ".join(misplaced))
@@ -114,9 +120,14 @@ async def _ingestion(services: Services) -> str:
     settings = services.settings
     if not settings.ingestion_endpoint or not settings.ingestion_rule_id:
         raise NotWell("LOGS_INGESTION_ENDPOINT and LOGS_INGESTION_RULE_ID are not both set: no record gets a row")
+    own = (settings.own_ingestion_endpoint, settings.own_ingestion_rule_id)
+    if any(own) and not all(own):
+        raise NotWell("LOGS_INGESTION_OWN_ENDPOINT and LOGS_INGESTION_OWN_RULE_ID are not both set")
     await services.clients.credential.get_token(services.clients.ingestion_scope)
-    async with aiohttp.ClientSession() as web, web.get(settings.ingestion_endpoint):
-        pass  # any answer says that it is reachable
+    async with aiohttp.ClientSession() as web:
+        for endpoint in filter(None, (settings.ingestion_endpoint, settings.own_ingestion_endpoint)):
+            async with web.get(endpoint):
+                pass  # any answer says that it is reachable
     found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     kept = [letter async for letter in found]
     latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
@@ -131,8 +142,19 @@ async def _stored(services: Services) -> str:
 
     found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     said = [f"dead letters {letter.name}: {letter.trouble}" async for letter in found if letter.trouble]
+    await services.last_seen.read()
+    said += [f"freshness of {', '.join(key)}: {why}" for key, why in services.last_seen.unreadable.items()]
+    if _runs_here(CONTROL):
+        said += await _stored_by_control(services)
+    if said:
+        more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        raise NotWell(f"left as it is: {'; '.join(said[:_SHOWN])}{more}")
+    return "all that is stored can be read"
+
+
+async def _stored_by_control(services: Services) -> list[str]:
     loaded = await services.exports.load_all()
-    said += [f"export {problem.name}: {_first(problem)}" for problem in loaded.problems]
+    said = [f"export {problem.name}: {_first(problem)}" for problem in loaded.problems]
     said += [loaded.trouble] if loaded.trouble else []
     jobs = (await services.jobs.page(datetime.now(UTC))).jobs
     said += [f"job {job.id}: {job.trouble}" for job in jobs if job.trouble]
@@ -145,12 +167,7 @@ async def _stored(services: Services) -> str:
     said += [baseline.trouble] if baseline.trouble else []
     latest = await services.freshness.latest()
     said += [str(reason) for reason in latest["reasons"] if "kept freshness answer" in reason] if latest else []
-    await services.last_seen.read()
-    said += [f"freshness of {', '.join(key)}: {why}" for key, why in services.last_seen.unreadable.items()]
-    if said:
-        more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
-        raise NotWell(f"left as it is: {'; '.join(said[:_SHOWN])}{more}")
-    return "all that is stored can be read"
+    return said
 
 
 def _first(problem: Problem) -> str:
@@ -159,7 +176,7 @@ def _first(problem: Problem) -> str:
 
 async def _settings(services: Services) -> str:
     """Whether every setting can be read; those that can't act as docs/settings.md says."""
-    from shared.enrich.context.graph_lookup import filter_problems
+    from shared.enrich.invocation.parser_factory import filter_problems
 
     problems = {**filter_problems(services.settings), **services.settings.problems}
     if problems:
@@ -171,6 +188,8 @@ async def _other_releases(services: Services) -> list[str]:
     """A second release that was seen at work in the last hour; a note, for an update may be under way."""
     from azure.core.exceptions import AzureError
 
+    if not _runs_here(CONTROL):
+        return []
     reports = services.reconciler.reports
     now = datetime.now(UTC)
     seen = set()
@@ -192,6 +211,8 @@ async def _other_releases(services: Services) -> list[str]:
 
 
 async def _last_run(services: Services) -> str:
+    if not _runs_here(CONTROL):
+        return "another app reconciles: ask that one"
     reports = services.reconciler.reports
     now = datetime.now(UTC)
     report = None

@@ -25,7 +25,7 @@ _SECTIONS: Final = {
 }
 
 
-class FilePlaces:
+class SourceMap:
     """Names places in compiled sources by line and path of the file that they were compiled from."""
 
     def __init__(self, document: Document, config: ExportConfig, sources: Sequence[Source], source: str) -> None:

@@ -16,6 +16,7 @@ from shared.enrich.delivery.upload import Refusal
 from shared.enrich.records.model import BadRecord, Event, Row
 
 Target = Literal["workspace", "hub"]
+NO_OUTPUT_HUB = "no-output-hub"  # the reason of letters for an output hub that the settings no longer name
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -52,6 +53,18 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         if self.event is not None:
             return not row and self.target == "workspace" and _is_base64(self.event)
         return row.startswith(b"{") and bool(self.table)
+
+    @property
+    def place(self) -> str:
+        """Where it has to get through: a table, `hub` for the output hub, or `events` for what must be read first."""
+        if self.event is not None:
+            return "events"
+        return "hub" if self.target == "hub" else self.table
+
+    @property
+    def homeless(self) -> bool:
+        """Whether the settings name its target no more, so that trying it again delivers nothing."""
+        return self.reason == NO_OUTPUT_HUB
 
     @property
     def raw_event(self) -> Event:

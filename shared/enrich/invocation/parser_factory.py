@@ -1,25 +1,18 @@
-"""The parser and the context that the app settings ask for."""
+"""The parser that the app settings ask for."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from shared.enrich.context.resource_context import Context, Tagging
-from shared.enrich.records.cost_filters import filters, parse_filter
+from shared.enrich.records.keep_drop_filters import filters, parse_filter
 from shared.enrich.records.parser import Parser
 from shared.exports.rule_sets import Source
 
 if TYPE_CHECKING:
-    from shared.azure.resource_graph import Graph
     from shared.settings import Settings
 
 logger = logging.getLogger("defender_export.enrich")
-
-
-class IncompleteAnswerError(Exception):
-    """Resource Graph left rows out, so that what is not in its answer may exist all the same."""
 
 
 def parser(settings: Settings) -> Parser:
@@ -52,20 +45,3 @@ def _sources(name: str, text: str) -> tuple[Source, ...]:
     except ValueError:
         logger.error("%s can't be read: all records are kept", name)  # noqa: TRY400 # says all
         return ()
-
-
-def context(settings: Settings, graph: Graph) -> Context:
-    """Context from Resource Graph with the tag names of the settings."""
-
-    async def query(kql: str) -> Sequence[Mapping[str, Any]]:
-        answer = await graph.query(kql)
-        if not answer.complete:
-            raise IncompleteAnswerError("; ".join(answer.reasons))
-        return answer.rows
-
-    return Context(
-        query,
-        Tagging(settings.owner_tags, settings.environment_tags, settings.criticality_tags),
-        ttl=settings.context_ttl.total_seconds(),
-        drop_columns=settings.drop_columns,
-    )

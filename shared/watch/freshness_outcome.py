@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from shared.watch.freshness import (
+from shared.watch.freshness_verdicts import (
     Health,
 )
 

@@ -22,7 +22,7 @@ from shared.exports.ownership import managed, tag
 from shared.exports.rule_sets import MalformedRules, Source, normalise, parse_sources
 from shared.exports.validation import check_config
 from shared.exports.yaml_writer import write
-from shared.reconcile.importer.sources_to_sections import Unsayable, export_section
+from shared.reconcile.importer.automation_as_sections import Unsayable, export_section
 from shared.reconcile.model import Live, Subscription
 from shared.reconcile.plan.automation_diff import diff
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
 
 _WAIVED = "imported as it was found"
+_SEVERAL_SCOPES = (
+    "It has several scopes, which Azure is reported to take no more. It stays one automation until this file changes; "
+    "then it becomes one for each resource group."
+)
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def _imported(
         config = parse_export(write(document))
     if remaining := errors(check_config(config, name)):
         raise InvalidExport(remaining)
-    text = _heading(members, known, findings) + write(document)
+    text = _heading(shape, members, known, findings) + write(document)
     if parse_export(text) != config or ExportConfig.model_validate(document) != config:
         raise Unsayable("its text would not be read as it is meant")
     for live in members:
@@ -243,11 +247,15 @@ def _id(value: Any) -> str:
     return f"/{str(value).strip('/')}"
 
 
-def _heading(members: Sequence[Live], known: Mapping[str, Subscription], findings: Collection[Diagnostic]) -> str:
+def _heading(
+    shape: _Shape, members: Sequence[Live], known: Mapping[str, Subscription], findings: Collection[Diagnostic]
+) -> str:
     """Comments for people: whose automations these were, and what is wrong with them."""
     count = f"{len(members)} automation{'s' if len(members) > 1 else ''}"
     lines = [f"Imported from {count} named {members[0].id.name}."]
     lines += [f"{live.id.subscription_id}  {known[live.id.key[0]].name}" for live in members]
+    if shape.resource_groups[1:]:
+        lines.append(_SEVERAL_SCOPES)
     if findings:
         lines += ["What the linter has against it:", *(f"{one.code}: {one.sentence} {one.fix}" for one in findings)]
     return "".join(f"# {_printable(line)}\n" for line in lines)

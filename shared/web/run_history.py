@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.reconcile.report.report_store import RUN_ID, day_of
-from shared.web import request_parameters, serialization
+from shared.web import csv_answers, request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, NOT_FOUND, ApiError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def list_runs(call: Call) -> func.HttpResponse:
     found = await asyncio.gather(*(_without_items(reports, run_id, turns) for run_id in shown))
     rows = [run for run in found if run is not None]
     if kind == serialization.CSV:
-        return serialization.csv_page(rows, _RUN_COLUMNS, token)
+        return csv_answers.csv_page(rows, _RUN_COLUMNS, token)
     return serialization.answer({"value": rows, "continuation": token})
 
 

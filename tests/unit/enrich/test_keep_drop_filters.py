@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.enrich.context.graph_lookup import filter_problems, parser
+from shared.enrich.invocation.parser_factory import filter_problems, parser
 from shared.settings import Settings
 from tests.unit.enrich.builders import NOW, alert, assessment, enrichment, event
 

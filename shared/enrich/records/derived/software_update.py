@@ -1,0 +1,69 @@
+"""Columns of an individual recommendation on software, from additional data in the form in which it is sent today.
+
+`vulnerabilities` reads every form and gives the same columns, in several times the time.  This form has its names in
+their casing, CVEs' details with an id, a fix status and a fixed version alone, and at least one CVE id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from shared.enrich.records.derived.cves import CVE, FIXABLE, LONGEST_ID, LONGEST_TEXT, MOST_ITEMS, score
+
+
+class _Software(Struct, forbid_unknown_fields=True, gc=False):
+    SoftwareName: str
+    FixStatus: str
+    CvesDetails: str
+    SoftwareVendor: str = ""
+    PackageType: str = ""
+    Language: str = ""
+    DetectedSoftwareVersions: str = ""
+    FixedVersion: str = ""
+    MaxCvssScore: str = ""
+    ScannersDetails: Raw = Raw()
+
+
+class _Details(Struct, forbid_unknown_fields=True, gc=False):
+    CveId: str
+    FixStatus: Raw = Raw()
+    FixedVersion: Raw = Raw()
+
+
+_read = msgspec.json.Decoder(_Software).decode
+_read_details = msgspec.json.Decoder(list[_Details]).decode
+_read_versions = msgspec.json.Decoder(list[str]).decode
+
+
+def software_update(additional: Raw) -> dict[str, Any] | None:
+    """The columns; None where the data has another form."""
+    try:
+        software = _read(additional)
+        text, listed = software.CvesDetails, software.DetectedSoftwareVersions
+        versions = _read_versions(listed) if listed else []
+        details = _read_details(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if not software.FixStatus or len(text) > LONGEST_TEXT or len(details) > MOST_ITEMS or len(listed) > LONGEST_TEXT:
+        return None
+    ids = [one.CveId for one in details]
+    if max(map(len, ids), default=0) > LONGEST_ID:
+        return None
+    found = CVE.findall(" ".join(ids))
+    if not found:
+        return None
+    return {
+        "SoftwareName": software.SoftwareName or None,
+        "SoftwareVendor": software.SoftwareVendor or None,
+        "PackageType": software.PackageType or None,
+        "SoftwareLanguage": software.Language or None,
+        "FixedVersion": software.FixedVersion or None,
+        "FixStatus": software.FixStatus,
+        "Patchable": FIXABLE.get(software.FixStatus.lower()),
+        "SoftwareVersions": [version for version in versions if version] or None,
+        "CvssScore": score(software.MaxCvssScore),
+        "CveIds": list(dict.fromkeys([cve.upper() for cve in found])),
+    }

@@ -1,0 +1,71 @@
+"""What a run is narrowed to: some subscriptions, what lies below some management groups, some exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.exports.compiler import NAME_TAG
+from shared.exports.ownership import owned, tag
+from shared.exports.scope_findings import KnownNames, UnknownName
+from shared.exports.suggestions import suggest
+from shared.reconcile.model import Inventory, Subscription
+from shared.reconcile.plan.model import Item
+
+if TYPE_CHECKING:
+    from shared.exports.last_known_good import LoadedExports
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """The names that a run was asked to look at; all of them empty for the whole tenant."""
+
+    subscriptions: tuple[str, ...] = ()
+    management_groups: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Sequence[str]]) -> Narrowing:
+        """From a request's scope: `subscriptions`, `managementGroups` and `exports`, each where it was given."""
+        names = ("subscriptions", "managementGroups", "exports")
+        return cls(*(tuple(scope.get(name, ())) for name in names))
+
+    def refuse_unknown(self, loaded: LoadedExports, inventory: Inventory, instance_id: str) -> None:
+        """Refuse unknown names: a run over them would find nothing, and so nothing wrong.
+
+        Raises:
+            UnknownName: naming the nearest known one.
+        """
+        if not (self.subscriptions or self.management_groups or self.exports):
+            return
+        known = KnownNames.of(inventory.subscriptions)
+        exports = {
+            *(export.name for export in loaded.exports),
+            *(problem.name for problem in loaded.problems),
+            *loaded.deleted,
+            *(tag(live.tags, NAME_TAG) for live in inventory.automations if owned(live.tags, instance_id)),
+        }
+        sentences = [
+            *map(known.unknown_subscription, self.subscriptions),
+            *map(known.unknown_management_group, self.management_groups),
+            *(
+                f"there is no export named {name}. {suggest(name, sorted(exports))}".strip()
+                for name in self.exports
+                if name not in exports
+            ),
+        ]
+        if said := [sentence for sentence in sentences if sentence]:
+            raise UnknownName("; ".join(said))
+
+    def items(self, subscriptions: Sequence[Subscription]) -> Callable[[Item], bool] | None:
+        """Which items of a plan the run looks at; None for all."""
+        exports = set(self.exports)
+        places: set[str] | None = None
+        if self.subscriptions or self.management_groups:
+            groups = {group.lower() for group in self.management_groups}
+            places = {name.lower() for name in self.subscriptions}
+            places |= {one.id.lower() for one in subscriptions if groups & {*one.ancestors}}
+        if places is None and not exports:
+            return None
+        return lambda item: (places is None or item.id.key[0] in places) and (not exports or item.export in exports)
