@@ -122,6 +122,13 @@ async def list_jobs(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("list_jobs", req)
 
 
+@app.function_name("approve_plan")
+@app.route("approvals", methods=["POST"])
+async def approve_plan(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a plan through."""
+    return await routing.respond("approve_plan", req)
+
+
 @app.function_name("get_coverage")
 @app.route("coverage", methods=["GET"])
 async def get_coverage(req: func.HttpRequest) -> func.HttpResponse:

@@ -126,10 +126,11 @@ param zoneRedundant bool = false
 @description('What becomes of running invocations when code or settings change.')
 param updateStrategy UpdateStrategy = 'Recreate'
 
-@description('Whether the exports are only planned (plan) or also written (apply). Begin with plan, read the reports, then redeploy with apply.')
+@description('Whether the exports are only planned (plan), also written (apply), or written once somebody approved the plan (approve; needs authMode entra or the command line). Begin with plan, read the reports, then redeploy with apply or approve.')
 @allowed([
   'plan'
   'apply'
+  'approve'
 ])
 param reconcileMode string = 'plan'
 

@@ -202,10 +202,19 @@ class Settings:
     reconcile_mode: str = _setting(
         "RECONCILE_MODE",
         "plan",
-        "plan only shows what would change; apply writes.",
-        _choice("plan", "apply"),
+        "plan only shows what would change; apply writes; approve writes only plans that somebody approved.",
+        _choice("plan", "apply", "approve"),
         section="Reconcile",
         unreadable="`plan`: nothing is written",
+    )
+    approval: str = _setting(
+        "APPROVAL",
+        "any",
+        "Who may approve a plan: any (whoever holds Exports.Approve) or four-eyes (not who wrote an export in it).",
+        _choice("any", "four-eyes"),
+        section="Reconcile",
+        unreadable="`four-eyes`: nobody approves what they wrote",
+        instead="four-eyes",
     )
     inventory: str = _setting(
         "INVENTORY",
@@ -219,6 +228,14 @@ class Settings:
         "10",
         "Guard: a run that would delete more automations than this deletes none.",
         _integer(0, 100_000),
+        section="Reconcile",
+    )
+    delete_grace_hours: int = _setting(
+        "DELETE_GRACE_HOURS",
+        "24",
+        "Hours for which an automation stays in a subscription that left its export's scope; two complete runs at "
+        "least.",
+        _integer(0, 8760),
         section="Reconcile",
     )
     max_change_percent: int = _setting(

@@ -134,11 +134,15 @@ class TenantStateReader:
         inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
         cut_short = not set(inventory.reasons) <= {LIMIT_HIT}
         automations = (Live(str(live.id), live.tags, live.encoded) for live in inventory.automations)
+        coverage = cover(inventory.subscriptions, automations, self._instance_id)
         return TenantState(
             taken=now,
             subscriptions=inventory.subscriptions,
-            coverage=cover(inventory.subscriptions, automations, self._instance_id),
-            declared=list(_declared([export.config for export in loaded.exports], inventory.subscriptions)),
+            coverage=coverage,
+            declared=[
+                *_declared([export.config for export in loaded.exports], inventory.subscriptions),
+                *_still_live(loaded.unknown, coverage),
+            ],
             reasons=(*inventory.reasons, *_unknown(loaded)),
             failed=cut_short and not (inventory.subscriptions and inventory.automations),
             cut_short=cut_short,
@@ -151,6 +155,16 @@ def _unknown(loaded: LoadedExports) -> Iterable[str]:
         if not problem.in_force:
             why = problem.findings[0].sentence if problem.findings else "it is invalid"
             yield f"the file of {problem.name} can't be read, so it is not known what it expects: {why}"
+
+
+def _still_live(unknown: Collection[str], coverage: Iterable[SubscriptionCoverage]) -> Iterable[Declared]:
+    """What exports whose files can't be read send by their automations: expected as before, until more is known."""
+    for one in coverage:
+        for exporters in one.exporters.values():
+            for each in exporters:
+                if each.owner == "ours" and each.export in unknown and each.counts:
+                    for destination in each.receivers:
+                        yield Declared(one.subscription_id, each.export, (each.source,), destination)
 
 
 def _noticed(reading: asyncio.Task[TenantState]) -> None:

@@ -15,11 +15,17 @@ from local.certs import Certificates
 _CERTIFICATES = Certificates(Path(tempfile.mkdtemp(prefix="defender-export-tests-")))
 os.environ.update(_CERTIFICATES.environment())
 
+from hypothesis import settings  # noqa: E402 - see above
+
 from local.azurite import Azurite, StorageAccount  # noqa: E402 - see above
 from local.eventhubs import EventHubsBroker  # noqa: E402
 
 if TYPE_CHECKING:
     from local.stack import LocalAzure
+
+# How long one example takes says more of the machine than of the code; pytest-timeout ends what hangs.
+settings.register_profile("defender-export", deadline=None)
+settings.load_profile("defender-export")
 
 _SPARE_ACCOUNTS = tuple(f"test{number:04}" for number in range(1000))
 _spares = iter(_SPARE_ACCOUNTS)

@@ -34,9 +34,11 @@ class Arm(Emulator):
 
     Switches that tests turn, with Azure's behaviour as default:
     `throttling` (ARM's buckets and Resource Graph's quota), `ignore_if_match` (the provider looks at no
-    precondition), `read_delay` (seconds until reads of automations show a write), `graph_lag` (seconds until
-    Resource Graph does), `recase` (reads show ids and locations in another form), `page_size` (of automation lists),
-    `subscription_limit` (subscriptions that Resource Graph looks at), `registration_delay` (seconds),
+    precondition), `ignore_headers` (only at the etag of a body), `read_delay` (seconds until reads of automations show
+    a write), `graph_lag` (seconds until Resource Graph does), `recase` (reads show ids and locations in another form),
+    `page_size` (of automation lists), `subscription_limit` (subscriptions that Resource Graph looks at),
+    `registration_delay` (seconds),
+    `strays` are the members of written properties that the contract does not have, which are dropped in silence.
     `event_hub_endpoint` (what listKeys puts into connection strings; `{namespace}` is filled in).
     """
 
@@ -54,6 +56,8 @@ class Arm(Emulator):
         self.now = clock or tenant.clock
         self.throttling = True
         self.ignore_if_match = False
+        self.ignore_headers = False
+        self.strays: list[str] = []
         self.read_delay = 0.0
         self.graph_lag = 0.0
         self.recase = True

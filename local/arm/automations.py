@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import copy
 import zlib
+from datetime import UTC, datetime
 from typing import Any
 
 from local.arm.calls import ArmError, Call, Document, Operation, Reply, not_found, paged
 from local.arm.contract import (
     NAME,
+    PROPERTIES,
     V2019,
     V2023,
     Problem,
@@ -59,12 +61,13 @@ def create_or_update(call: Call) -> Reply:
     _check_name(call)
     body = call.document()
     existing = call.tenant.resource(_id(call))
-    _check_preconditions(call, existing)
+    _check_preconditions(call, existing, body)
     location = _checked_envelope(call, body, existing)
     found = problems(body.get("properties"), call.subscription, call.version)
     if found:
         raise _refusal(found)
     call.arm.check_destinations(call, body["properties"]["actions"])
+    call.arm.strays += [name for name in body["properties"] if name not in PROPERTIES]
     written = _store(call, location, body, existing)
     return Reply(200 if existing else 201, written, {"ETag": written["etag"]})
 
@@ -96,7 +99,8 @@ def update(call: Call) -> Reply:
         call.arm.check_destinations(call, merged["actions"])
         remember(call, merged["actions"])
     tags = tags_of(body) if body.get("tags") is not None else existing["tags"]
-    written = {**existing, "tags": tags, "properties": _read_form(merged, existing), "etag": new_etag()}
+    written = {**existing, "tags": tags, "etag": new_etag()}
+    written["properties"] = _read_form(merged, existing) | _metadata(call, existing)
     call.tenant.put_resource(written)
     return Reply(200, written, {"ETag": written["etag"]})
 
@@ -142,13 +146,21 @@ def _store(call: Call, location: str, body: Document, existing: Document | None)
         "location": location,
         "tags": tags_of(body),
         "kind": body.get("kind"),
-        "properties": _read_form(body["properties"], existing),
+        "properties": _read_form(body["properties"], existing) | _metadata(call, existing),
         "etag": new_etag(),
     }
     remember(call, body["properties"]["actions"])
     if call.arm.recase:
         document = _recased(document)
     return call.tenant.put_resource(document)
+
+
+def _metadata(call: Call, existing: Document | None) -> Document:
+    """Who wrote it and when: the contract does not have this block, captured answers do."""
+    now = datetime.fromtimestamp(call.tenant.clock(), UTC).isoformat()
+    known = existing["properties"].get("metadata") if existing else None
+    created = known or {"createdDateTimeUtc": now, "createdBy": call.caller.object_id}
+    return {"metadata": {**created, "lastUpdatedDateTimeUtc": now, "lastUpdatedBy": call.caller.object_id}}
 
 
 def _read_form(properties: Document, existing: Document | None) -> Document:
@@ -255,12 +267,15 @@ def _check_name(call: Call) -> None:
         )
 
 
-def _check_preconditions(call: Call, existing: Document | None) -> None:
+def _check_preconditions(call: Call, existing: Document | None, body: Document | None = None) -> None:
+    """Refuse what names another etag, in a header as Azure's services have it, or in the body as the contract does."""
     if call.arm.ignore_if_match:
         return
-    wanted = call.headers.get("If-Match")
+    headers = {} if call.arm.ignore_headers else call.headers
+    wanted, in_body = headers.get("If-Match"), (body or {}).get("etag")
     refused = wanted is not None and (existing is None or wanted not in {"*", existing["etag"]})
-    if call.headers.get("If-None-Match") == "*" and existing is not None:
+    refused = refused or bool(in_body and existing and in_body != existing["etag"])
+    if headers.get("If-None-Match") == "*" and existing is not None:
         refused = True
     if refused:
         raise ArmError(

@@ -36,6 +36,7 @@ ORDERING = ("GreaterThan", "GreaterThanOrEqualTo", "LesserThan", "LesserThanOrEq
 TEXTUAL = ("Contains", "StartsWith", "EndsWith")
 OPERATORS = ("Equals", "NotEquals", *ORDERING, *TEXTUAL)
 
+PROPERTIES = frozenset({"description", "isEnabled", "scopes", "sources", "actions"})
 NAME = re.compile(r"[A-Za-z0-9_-]{1,260}")
 _CONNECTION = re.compile(
     r"Endpoint=sb://[^;/]+/?;SharedAccessKeyName=(?P<name>[^;]+);SharedAccessKey=[^;]+(;EntityPath=[^;]+)?;?",

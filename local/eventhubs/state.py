@@ -72,7 +72,7 @@ class Partition:
         """The index of the first event a reader with this selector gets.
 
         Raises:
-            RefusedError: the selector is none that Event Hubs knows.
+            RefusedError: the selector is none that Event Hubs knows, or an offset beyond the end.
         """
         if not selector:
             return 0
@@ -87,6 +87,13 @@ class Partition:
             return min(max(number + (operator == ">"), 0), len(self.events))
         bisect = bisect_left if operator == ">=" else bisect_right
         if what == "offset":
+            last = self.placed[-1].offset if self.placed else -1
+            if number > last:
+                # As it was published: Azure/azure-event-hubs-python issue 13, azure-sdk-for-python issue 30931.
+                raise RefusedError(
+                    "com.microsoft:argument-error",
+                    f"The supplied offset '{number}' is invalid. The last offset in the system is '{last}'",
+                )
             return bisect(self.placed, number, key=lambda placed: placed.offset)
         return bisect(self.placed, number, key=lambda placed: placed.enqueued_ms)
 

@@ -101,6 +101,21 @@ class Container:
             return False
         return True
 
+    async def keep(self, name: str, data: bytes) -> None:
+        """Write a blob whose name tells its content; one of the same name is left, and does as well.
+
+        Raises:
+            StoreError: it may not be there.
+        """
+        try:
+            await self.put(name, data)
+        except RefusedError:  # under an immutability policy nothing that is there can be written again
+            with _store_errors():
+                async with asyncio.timeout(TIMEOUT):
+                    if await self._blob(name).exists():
+                        return
+            raise
+
     async def replace(self, name: str, data: bytes, metadata: Mapping[str, str], etag: str, lease: str) -> None:
         """Write a blob anew if it is still the one that was read.
 

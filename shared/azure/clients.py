@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 from shared.azure.cloud_endpoints import CLOUDS
 from shared.azure.credentials import cross_tenant_credential, own_credential
 
+# In front of each SDK's own, so that logs of Azure tell which release asked.
+USER_AGENT = f"defender-export/{__version__}"
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
 # 42 seconds would delay the error for storage that is down that long; what outlasts these, triggers try again.
 _STORAGE_PAUSES = {"initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
@@ -91,7 +93,7 @@ class Clients:
             self.arm_endpoint,
             policies=[
                 policies.RequestIdPolicy(),
-                policies.UserAgentPolicy(f"defender-export/{__version__}"),
+                policies.UserAgentPolicy(USER_AGENT),
                 policies.AsyncRetryPolicy(),
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,
@@ -164,6 +166,10 @@ class Clients:
         claims = await self._claims()
         return str(claims.get("upn") or claims.get("appid") or claims.get("oid") or "<client id of the app's identity>")
 
+    async def object_id(self) -> str:
+        """The object id of the identity that this process is signed in as; empty where the token names none."""
+        return str((await self._claims()).get("oid") or "")
+
     async def _claims(self) -> dict[str, Any]:
         """What the app's own token says; read for names only, since whom it is for checks it."""
         token = (await self.credential.get_token(self.arm_scope)).token
@@ -218,14 +224,16 @@ class Clients:
         from azure.data.tables.aio import TableServiceClient
 
         if uri:
-            return self._keep(TableServiceClient(uri, credential=self.credential, transport=_transport()))  # type: ignore[no-any-return] # as above
+            options: dict[str, Any] = {"transport": _transport(), "user_agent": USER_AGENT}
+            return self._keep(TableServiceClient(uri, credential=self.credential, **options))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above
 
     def _storage(self, kind: Any, uri: str, **pauses: int) -> Any:
+        options: dict[str, Any] = {**pauses, "transport": _transport(), "user_agent": USER_AGENT}
         if uri:
-            return self._keep(kind(uri, credential=self.credential, transport=_transport(), **pauses))
+            return self._keep(kind(uri, credential=self.credential, **options))
         if connection := self._settings.storage_connection:
-            return self._keep(kind.from_connection_string(connection, transport=_transport(), **pauses))
+            return self._keep(kind.from_connection_string(connection, **options))
         message = "no storage: set AzureWebJobsStorage__blobServiceUri, __queueServiceUri and __tableServiceUri"
         raise SettingsError(message)
 
@@ -270,7 +278,7 @@ class Clients:
         client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncPipelineClient(
             endpoint,
             policies=[
-                policies.UserAgentPolicy(f"defender-export/{__version__}"),
+                policies.UserAgentPolicy(USER_AGENT),
                 policies.AsyncBearerTokenCredentialPolicy(self.credential, self.ingestion_scope),
                 *spans,
             ],
@@ -288,10 +296,13 @@ class Clients:
         own = settings.forward_connection or settings.forward_namespace
         connection = settings.forward_connection if own else settings.event_hub_connection
         namespace = settings.forward_namespace if own else settings.event_hub_namespace
+        made: EventHubProducerClient | None = None
         if connection:
-            return self._keep(EventHubProducerClient.from_connection_string(connection, eventhub_name=hub))  # type: ignore[no-any-return] # as above
-        if namespace:
-            return self._keep(EventHubProducerClient(namespace, hub, self.credential))  # type: ignore[no-any-return] # as above
+            made = EventHubProducerClient.from_connection_string(connection, eventhub_name=hub, user_agent=USER_AGENT)
+        elif namespace:
+            made = EventHubProducerClient(namespace, hub, self.credential, user_agent=USER_AGENT)
+        if made is not None:
+            return self._keep(made)  # type: ignore[no-any-return] # as above
         message = "no output hub: set ForwardConnection or ForwardConnection__fullyQualifiedNamespace"
         raise SettingsError(message)
 
@@ -302,10 +313,11 @@ class Clients:
 
         settings = self._settings
         hub, group = settings.event_hub_name, settings.event_hub_consumer_group
+        options: dict[str, Any] = {"retry_total": 1, "user_agent": USER_AGENT}
         if connection := settings.event_hub_connection:
-            client = EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, retry_total=1)
+            client = EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, **options)
         elif namespace := settings.event_hub_namespace:
-            client = EventHubConsumerClient(namespace, hub, group, self.credential, retry_total=1)
+            client = EventHubConsumerClient(namespace, hub, group, self.credential, **options)
         else:
             raise SettingsError("no hub: set EventHubConnection or EventHubConnection__fullyQualifiedNamespace")
         return self._keep(client)  # type: ignore[no-any-return] # as above
@@ -319,7 +331,7 @@ class Clients:
         endpoint = (settings.logs_query_endpoint or self._cloud.logs_query).rstrip("/")
         audience = settings.logs_query_audience or self._cloud.logs_query
         client: LogsQueryClient = self._keep(
-            LogsQueryClient(self.credential, endpoint=f"{endpoint}/v1", audience=audience)
+            LogsQueryClient(self.credential, endpoint=f"{endpoint}/v1", audience=audience, user_agent=USER_AGENT)
         )
         return client
 

@@ -28,6 +28,8 @@ TOO_LARGE = "ResponsePayloadTooLarge"
 REQUEST_SECONDS = 30.0  # for one request with its token; Resource Graph itself ends a query before that
 PAGE_SECONDS = 120.0  # for one page with all its retries
 THROTTLED = 429
+REFUSED = "Resource Graph refused the query"
+_REFUSED = frozenset({400, 404, 413, 422})
 LIMIT_HIT = "Resource Graph shows only the first 10,000 subscriptions"
 
 
@@ -84,6 +86,9 @@ class GraphPages:
 def _why(error: Exception) -> str:
     if status_of(error) == THROTTLED:
         return "Resource Graph throttled this app for longer than it could wait"
+    code = getattr(getattr(error, "error", None), "code", None)
+    if status_of(error) in _REFUSED:  # what it says goes on with a time and an id, so that no two of them are the same
+        return f"{REFUSED} ({code or status_of(error)})"
     return f"Resource Graph did not answer: {getattr(error, 'message', error)}"
 
 

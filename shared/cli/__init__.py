@@ -15,7 +15,7 @@ _GROUPS = ("exports", "push", "reconcile", "stored_exports", "import_live", "wat
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` default to the process's own."""
-    from shared.cli.carrying_out import carry_out
+    from shared.cli.command_runner import carry_out
 
     return carry_out(lambda: _run(arguments))
 

@@ -14,6 +14,8 @@ from shared.cli.exit_codes import UsageError
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from shared.exports.model import ExportConfig
+
 _TIMEOUT_SECONDS = 60
 
 
@@ -80,6 +82,7 @@ class ApiTarget:
     """The store behind the HTTP API of a running app."""
 
     def __init__(self, base: str, web: ClientSession) -> None:
+        self.beside: dict[str, ExportConfig | None] = {}
         self._base = base
         self._web = web
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.cli.error_sentences import sentence
+from shared.cli.command_errors import sentence
 from shared.cli.exit_codes import NOT_WELL
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ def with_services(command: Command) -> Callable[[argparse.Namespace], int]:
             await services.close()
 
     return lambda arguments: asyncio.run(run(arguments))
+
+
+async def person(services: Services) -> str:
+    """Who is at the terminal: the identity of their token where four eyes are asked for, else their name here."""
+    if services.settings.approval == "four-eyes" and (identity := await services.clients.object_id()):
+        return f"entra:{identity}"
+    return f"cli:{getpass.getuser()}"
 
 
 def colour_wanted(*, refused: bool = False) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.cli.argument_parser import subscription_id
-from shared.cli.error_sentences import sentence
+from shared.cli.command_errors import sentence
 from shared.cli.exit_codes import USAGE
 
 if TYPE_CHECKING:

@@ -19,13 +19,19 @@ from shared.cli.exports import add_paths, check_files, print_failures, print_fin
 from shared.cli.questions import confirmed
 
 if TYPE_CHECKING:
+    from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
     from shared.exports.validation import Checked
     from shared.reconcile.report.report_store import Reports
 
 
 class PushTarget(Protocol):
-    """Where `push` puts files: the store itself, or something that stands in front of it."""
+    """Where `push` puts files: the store itself, or something that stands in front of it.
+
+    `beside` has what is put or deleted (None) in the same turn, as far as the target can take it into account.
+    """
+
+    beside: dict[str, ExportConfig | None]
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """The stored text and its ETag; None when there is no export of this name."""
@@ -77,10 +83,12 @@ def _push(arguments: argparse.Namespace) -> int:
 
 async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namespace) -> int:
     async with _target(arguments) as target:
+        pushed = {file.config.name for file in checked if file.config}
+        if arguments.prune:
+            target.beside |= dict.fromkeys(set(await target.names()) - pushed)
         code = await push_files(checked, target, dry_run=arguments.dry_run)
         if code or not arguments.prune:
             return code
-        pushed = {file.config.name for file in checked if file.config}
         return await prune(pushed, target, confirm=_confirm(arguments), dry_run=arguments.dry_run)
 
 
@@ -128,6 +136,7 @@ async def push_files(checked: Sequence[Checked], target: PushTarget, *, dry_run:
     """
     from shared.exports.export_blobs import ExportConflict
 
+    target.beside |= {file.config.name: file.config for file in checked if file.config}
     if not await _all_taken(checked, target):
         print("nothing was pushed")
         return 1
@@ -173,6 +182,7 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
     """
     from shared.bootstrap import Services
     from shared.cli.api_client import open_target
+    from shared.cli.command_services import person
     from shared.settings import Settings
 
     if arguments.url:
@@ -183,7 +193,7 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
         return
     services = Services(Settings.load_all_readable())
     try:
-        yield StoreTarget(services.exports, services.reconciler.reports)
+        yield StoreTarget(services.exports, services.reconciler.reports, await person(services))
     finally:
         await services.close()
 
@@ -191,8 +201,10 @@ async def _target(arguments: argparse.Namespace) -> AsyncIterator[PushTarget]:
 class StoreTarget:
     """The store as a target of `push`."""
 
-    def __init__(self, store: ExportStore, reports: Reports | None = None) -> None:
+    def __init__(self, store: ExportStore, reports: Reports | None = None, by: str = "") -> None:
+        self.beside: dict[str, ExportConfig | None] = {}
         self._store = store
+        self._by = by
         self._reports = reports
 
     async def release(self) -> str:
@@ -204,9 +216,11 @@ class StoreTarget:
             return str(report["release"]) if report else ""
         return __version__  # no app has run yet
 
-    async def refusal(self, name: str, text: bytes) -> str:  # noqa: ARG002 - the app takes a version on in its next run
+    async def refusal(self, name: str, text: bytes) -> str:
         """See `PushTarget`."""
-        return ""
+        from shared.exports.diagnostics import errors
+
+        return "; ".join(map(str, errors((await self._store.check(name, text, self.beside)).findings)))
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
         """See `PushTarget`."""
@@ -220,7 +234,10 @@ class StoreTarget:
 
     async def write(self, name: str, text: bytes, etag: str | None) -> None:
         """See `PushTarget`."""
-        await self._store.put(name, text, if_match=etag, if_none_match=None if etag else "*", accept=False)
+        absent = None if etag else "*"
+        await self._store.put(
+            name, text, if_match=etag, if_none_match=absent, accept=False, beside=self.beside, by=self._by
+        )
 
     async def names(self) -> dict[str, str]:
         """See `PushTarget`."""
@@ -231,4 +248,4 @@ class StoreTarget:
         from shared.exports.export_blobs import ExportNotFound
 
         with suppress(ExportNotFound):  # what is gone already need not go
-            await self._store.delete(name, if_match=etag)
+            await self._store.delete(name, if_match=etag, by=self._by)

@@ -1,7 +1,8 @@
-"""`plan`, `apply` and `status`: what reconcile would do, do it, and what the last runs did.
+"""`plan`, `apply`, `approve` and `status`: what reconcile would do, do it, let it through, and what the last runs did.
 
 Exit codes: 0 all well, 1 an error or a run that did not fully succeed, 2 wrong usage; `plan --detailed-exitcode` ends
-with 0 when there is nothing to do, 1 on an error, and 2 when there are changes.
+with 0 when there is nothing to do and all is in force, 2 when there are changes and nothing else, and 1 whenever
+something is incomplete, blocked, unreadable, unknown or not judged, also beside changes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import getpass
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +42,7 @@ OUTPUTS = ("text", "json", "yaml", "csv", "markdown")
 
 
 def register(commands: Commands) -> None:
-    """Add the three commands."""
+    """Add these commands."""
     plan = commands.add_parser("plan", help="show what apply would do, without writing")
     plan.add_argument(
         "paths", nargs="*", type=Path, metavar="PATH", help="plan these export files, or folders of them, as if pushed"
@@ -56,7 +59,12 @@ def register(commands: Commands) -> None:
     )
     plan.add_argument("--full", action="store_true", help="every automation with its whole id, whatever the length")
     plan.add_argument("--out", type=Path, metavar="FILE", help="also keep the plan, for `apply FILE`")
-    plan.add_argument("--detailed-exitcode", action="store_true", help="0 nothing to do, 1 error, 2 changes")
+    plan.add_argument(
+        "--keep", action="store_true", help="leave a report, for `approve`; else nothing is written anywhere"
+    )
+    plan.add_argument(
+        "--detailed-exitcode", action="store_true", help="0 all in force, 1 not all well, 2 changes alone"
+    )
     plan.set_defaults(run=_plan_files)
 
     apply = commands.add_parser("apply", help="make the subscriptions as the export files declare")
@@ -66,6 +74,12 @@ def register(commands: Commands) -> None:
     apply.add_argument("--full", action="store_true", help="show every automation before and after")
     apply.add_argument("--json", action="store_true", help="the run's report as JSON, and nothing else")
     apply.set_defaults(run=_apply_kept)
+
+    approve = commands.add_parser(
+        "approve", help="let the plan of a run through, for the app's next run under RECONCILE_MODE=approve"
+    )
+    approve.add_argument("run_id", help="the run whose plan was reviewed; `plan` and `status` name it")
+    approve.set_defaults(run=with_services(_approve))
 
     status = commands.add_parser("status", help="the last runs and how they ended")
     status.add_argument("run_id", nargs="?", help="show this run's report")
@@ -123,8 +137,6 @@ def _plan_files(arguments: argparse.Namespace) -> int:
 
 
 async def _plan(arguments: argparse.Namespace, services: Services) -> int:
-    from dataclasses import replace
-
     from shared.exports.proposal import propose
     from shared.reconcile.plan.saved_plan import plan_as_dict
 
@@ -134,7 +146,9 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
         proposals.append(propose(stored, arguments.files, prune=arguments.prune))
         return proposals[0].loaded
 
-    request = _request(arguments)
+    # A plan that is kept is reviewed before it is carried out, so that nothing in it waits for a grace.
+    request = _request(arguments, waive_grace=bool(arguments.out or arguments.keep))
+    request = replace(request, keep=arguments.keep)
     if arguments.files is not None:
         request = replace(request, propose=proposed)
     report = await services.reconciler.plan(request)
@@ -142,9 +156,16 @@ async def _plan(arguments: argparse.Namespace, services: Services) -> int:
         document = plan_as_dict(report.plan, report.instance_id)
         arguments.out.write_text(json.dumps(document, indent=1), encoding="utf-8")
     print(_formed(report, proposals[0] if proposals else None, arguments))
-    if arguments.detailed_exitcode and (report.plan.writes or report.plan.guards):
-        return CHANGES
-    return 0
+    if arguments.keep and arguments.output == "text" and report.plan.writes:
+        print(f"Run {report.run_id}; where RECONCILE_MODE is approve: `defender-export approve {report.run_id}`.")
+    return detailed_exit_code(report) if arguments.detailed_exitcode else 0
+
+
+def detailed_exit_code(report: Report) -> int:
+    """0 nothing to do and all in force, 2 changes and nothing else, 1 whenever anything else is the matter."""
+    if report.in_doubt:
+        return 1
+    return CHANGES if report.outcome != "Succeeded" else 0
 
 
 def _formed(report: Report, proposal: Proposal | None, arguments: argparse.Namespace) -> str:
@@ -200,13 +221,31 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
             if proposed.plan.writes and not _confirmed(proposed):
                 return 1
             reviewed = proposed.plan
-        request = _request(arguments, reviewed=reviewed, planned=planned, progress=lambda _: progress.step())
+        request = _request(
+            arguments,
+            reviewed=reviewed,
+            planned=planned,
+            progress=lambda _: progress.step(),
+            waive_grace=arguments.document is not None,
+        )
         with progress:
             report = await services.reconciler.apply(request)
     except StalePlan as stale:
         return failed(stale)
     print(json.dumps(report.as_dict(), indent=1) if arguments.json else _ended(report, arguments))
     return 0 if report.outcome == "Succeeded" else 1
+
+
+async def _approve(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
+    from shared.reconcile.report.approvals import ApprovalRefused
+
+    try:
+        approval = await services.reconciler.approve(arguments.run_id, await person(services))
+    except (ApprovalRefused, LookupError) as refusal:
+        return failed(str(refusal))
+    print(f"approved by {approval.by} until {approval.expires:%Y-%m-%d %H:%M} UTC: plan {approval.fingerprint}")
+    return 0
 
 
 def _kept_document(path: Path) -> dict[str, Any]:
@@ -253,6 +292,7 @@ def _ended(report: Report, arguments: argparse.Namespace) -> str:
         return f"{report.outcome}: {report.skipped}"
     lines = run_outcomes.every(report) if arguments.full else run_outcomes.unfinished(report)
     counts = ", ".join(f"{number:,} {name.lower()}" for name, number in report.counts.items() if number)
+    lines += run_outcomes.not_in_force(report)
     return "\n".join([*lines, f"{report.outcome}: {counts or 'nothing to do'} (run {report.run_id})"])
 
 
@@ -281,6 +321,7 @@ def _request(
     reviewed: Plan | None = None,
     planned: Callable[[Report], None] | None = None,
     progress: Callable[[Outcome], None] | None = None,
+    waive_grace: bool = False,
 ) -> Any:
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.run import Request
@@ -296,18 +337,15 @@ def _request(
         guards=_guards(arguments),
         accept_fewer=arguments.accept_fewer,
         progress=progress,
+        waive_grace=waive_grace,
     )
 
 
 def _guards(arguments: argparse.Namespace) -> Callable[[Guards], Guards]:
     """The settings' guards, with what the command line replaces."""
-    from dataclasses import replace
+    from shared.reconcile.plan.change_limits import raised
 
-    given = {
-        "max_deletes": arguments.max_deletes,
-        "max_change_percent": arguments.max_change_percent,
-    }
-    return lambda guards: replace(guards, **{name: value for name, value in given.items() if value is not None})
+    return partial(raised, max_deletes=arguments.max_deletes, percent=arguments.max_change_percent)
 
 
 def _caller() -> Caller:

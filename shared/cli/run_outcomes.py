@@ -51,6 +51,18 @@ def unfinished(report: Report) -> list[str]:
     return lines
 
 
+def not_in_force(report: Report) -> list[str]:
+    """Where each export is in force, of those that are not in force everywhere."""
+    return [
+        line
+        for each in report.in_force
+        if not each.whole
+        for line in textwrap.wrap(
+            printable(shortened(str(each))), WIDTH, subsequent_indent="    ", break_on_hyphens=False
+        )
+    ]
+
+
 def listed(report: Mapping[str, Any]) -> list[str]:
     """One kept report among others: when, which, and how it ended."""
     did = "planned" if report["mode"] == "plan" else "applied"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import getpass
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,17 +51,19 @@ def _confirmed(arguments: argparse.Namespace, question: str) -> bool:
 
 
 async def _delete(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
     from shared.exports.export_blobs import ExportConflict, ExportNotFound
 
     name, reason = arguments.name, arguments.reason or f"by {getpass.getuser()}"
     if not _confirmed(arguments, f"Delete the export {name}, and its automations with the next run?"):
         return 1
+    by = await person(services)
     try:
         try:
-            await services.exports.delete(name, reason=reason)
+            await services.exports.delete(name, reason=reason, by=by)
             print(f"{name}: deleted; the next run removes its automations, within the guards")
         except ExportNotFound:
-            await services.exports.end(name, reason=reason)
+            await services.exports.end(name, reason=reason, by=by)
             print(f"{name}: has no file, and is ended; the next run removes its automations, within the guards")
     except (ExportConflict, ExportNotFound) as error:
         return failed(str(error))
@@ -82,7 +85,7 @@ async def _claim(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.run import Request
 
     request = Request(Caller("cli", getpass.getuser()), claim=True, former_instance=arguments.former)
-    planned = await services.reconciler.plan(request)
+    planned = await services.reconciler.plan(replace(request, keep=False))
     print(terminal(planned.plan, colour=False))
     if not planned.plan.writes:
         print("there is nothing to take over")

@@ -332,6 +332,14 @@ Guard             string    The guard that stopped updates or deletes, where one
 Problems          dynamic   What went wrong, by subscription or export file.
 ReportName        string    Name of the report's blob.
 Release           string    Release of the app that wrote the row.
+Scope             dynamic   + What the run was narrowed to: subscriptions, management groups, exports; empty for all.
+Identity          string    + Who read the tenant: two identities may see different subscriptions.
+Declared          int       + Automations that the files ask for, one for each export and subscription.
+InForce           int       + Those of them that are in force.
+Skipped           int       + Automations in subscriptions that take no writes.
+Leaving           int       + Automations out of their export's scope, still there for the grace.
+ApprovedBy        string    + Who approved the plan that the run carried out.
+ApprovedTime      datetime  + When it was approved.
 """)
 
 _HEALTH = _columns("""

@@ -99,6 +99,8 @@ def ownership_tags(config: ExportConfig, instance_id: str) -> dict[str, str]:
 def compile_automation(config: ExportConfig, subscription_id: str, instance_id: str) -> dict[str, Any]:
     """The desired body of a PUT, without secrets: an authorization rule's connection string is added when applied.
 
+    An authorization rule's name stands where Azure shows it (`sasPolicyName`), to be compared; it can't be written.
+
     An export of several resource groups gives one body with as many scopes, which only earlier releases wrote; see
     `one_scope_each`.
 
@@ -151,10 +153,12 @@ def _resource_groups(config: ExportConfig) -> list[str]:
 def _action(config: ExportConfig) -> dict[str, Any]:
     hub, workspace = config.destination.event_hub, config.destination.log_analytics_workspace
     if hub is not None:
+        rule = {"sasPolicyName": hub.authorization_rule} if hub.authorization_rule else {}
         return {
             "actionType": "EventHub",
             "eventHubResourceId": hub.resource_id,
             "isTrustedServiceEnabled": hub.trusted_service,
+            **rule,
         }
     if workspace is not None:
         return {"actionType": "Workspace", "workspaceResourceId": workspace.resource_id}

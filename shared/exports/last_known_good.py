@@ -21,7 +21,8 @@ from shared.exports.yaml_reader import MAX_BYTES
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
 
-_TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason"})
+BY: Final = "by"
+TOMBSTONE_MEMBERS: Final = frozenset({"name", "number", "deleted", "reason", BY})
 _READS_AT_ONCE: Final = 16
 
 
@@ -111,7 +112,8 @@ class ExportsInForce:
 
         async def load(name: str, blob: Any) -> tuple[LoadedExport | None, Problem | None]:
             async with gate:
-                return await self._load(name, blob, accepted.get(name), store)
+                # What was taken on before a delete stays deleted, whatever is put under its name later.
+                return await self._load(name, blob, None if name in deleted else accepted.get(name), store)
 
         async def record(name: str) -> tuple[str, str | Problem | None]:
             async with gate:
@@ -138,7 +140,7 @@ class ExportsInForce:
 
         try:
             data = await (await self._blobs.container.download_blob(f"{DELETED}{name}.json")).readall()
-            found = stored_format.read_object("tombstone", data, _TOMBSTONE_MEMBERS)
+            found = stored_format.read_object("tombstone", data, TOMBSTONE_MEMBERS)
         except ResourceNotFoundError:
             return None
         except stored_format.KeptAsIs as kept:

@@ -17,6 +17,7 @@ from pydantic import (
     Discriminator,
     Field,
     StrictBool,
+    StrictInt,
     Tag,
     ValidationError,
     model_validator,
@@ -501,6 +502,24 @@ class Scope(_Part):
         return self
 
 
+class Rollout(_Part):
+    """The order in which an edit reaches the management groups; subscriptions below none of them come last."""
+
+    management_groups: Annotated[tuple[ManagementGroup, ...], Field(min_length=1)] = Field(
+        description="Management groups by id, first to last; a subscription belongs to the first that it lies below."
+    )
+    wait_hours: Annotated[StrictInt, Field(ge=0, le=720)] = Field(
+        24, description="How long all groups before must have been in force until the next one's turn comes."
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        seen = [group.lower() for group in self.management_groups]
+        if twice := sorted({group for group in seen if seen.count(group) > 1}):
+            raise ValueError(f"managementGroups names {twice[0]} twice; a group has one turn")
+        return self
+
+
 class Automation(_Part):
     """The automation resource that carries the export in each subscription."""
 
@@ -623,6 +642,9 @@ class ExportConfig(_Part):
 
     version: Literal[1] = Field(description="The version of this format.")
     name: ExportName = Field(description="The export's identity; also its file name in the store.")
+    renamed_from: ExportName | None = Field(
+        None, description="The export's former name: its automations move to this one, and go once it is in force."
+    )
     description: Annotated[str, Field(max_length=_MAX_DESCRIPTION)] | None = Field(
         None, description="Shown on the automation."
     )
@@ -630,6 +652,7 @@ class ExportConfig(_Part):
         default=True, description="Whether the automations export; false keeps them, switched off."
     )
     scope: Scope = Field(description="Which subscriptions export.")
+    rollout: Rollout | None = Field(None, description="The order in which edits reach the management groups.")
     automation: Automation = Field(description="The resource that carries the export in each subscription.")
     export: Export = Field(description="What is exported.")
     destination: Destination = Field(description="The one place where records go.")

@@ -16,9 +16,9 @@ def tag(tags: Mapping[str, str], name: str) -> str:
 
 def managed(tags: Mapping[str, str]) -> bool:
     """Whether some deployment of this app made the automation."""
-    return tag(tags, MANAGED_BY_TAG).lower() == MANAGED_BY
+    return bool(tag(tags, INSTANCE_TAG)) or tag(tags, MANAGED_BY_TAG).lower() == MANAGED_BY
 
 
 def owned(tags: Mapping[str, str], instance_id: str) -> bool:
-    """Whether this deployment made the automation."""
-    return managed(tags) and tag(tags, INSTANCE_TAG).lower() == instance_id.lower()
+    """Whether this deployment made the automation, by its own tag; `managed-by` is for people, and others set it."""
+    return tag(tags, INSTANCE_TAG).lower() == instance_id.lower()

@@ -40,5 +40,12 @@ def depends_on_groups(scope: Scope) -> bool:
     return bool(scope.management_groups or scope.exclude.management_groups)
 
 
+def judged(scope: Scope, subscription: SelectableSubscription, *, placed: bool) -> bool:
+    """Whether it can be said that a scope covers a subscription, whose management groups are known when `placed`."""
+    if placed or not depends_on_groups(scope):
+        return True
+    return not scope.exclude.management_groups and subscription.id.lower() in map(str.lower, scope.subscriptions)
+
+
 def _below(groups: Iterable[str], subscription: SelectableSubscription) -> bool:
     return any(group.lower() in subscription.ancestors for group in groups)

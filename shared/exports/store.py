@@ -7,8 +7,10 @@ a file and without that record was lost, not deleted.  `number.json` holds the s
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,12 +28,14 @@ from shared.exports.export_blobs import (
     is_export_name,
     quoted,
 )
-from shared.exports.last_known_good import ExportsInForce, LoadedExports
+from shared.exports.last_known_good import BY, TOMBSTONE_MEMBERS, ExportsInForce, LoadedExports
 from shared.exports.store_number import StoreNumber, about_version
-from shared.exports.validation import check_version
+from shared.exports.validation import Checked, check_beside, check_version, failing_tests
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
+
+    from shared.exports.model import ExportConfig
 
 
 @dataclass(frozen=True)
@@ -86,23 +90,27 @@ class ExportStore:
         if_match: str | None = None,
         if_none_match: str | None = None,
         accept: bool = True,
+        by: str = "",
+        beside: Mapping[str, ExportConfig | None] | None = None,
     ) -> str:
         """Store a new version after all checks, and return its ETag; `if_none_match="*"` only creates.
 
         With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.
+        `beside` has what is put or deleted (None) in the same turn, for the check of the set.  `by` is who puts it,
+        kept beside the version.
 
         Raises:
             InvalidExport: the text is no valid export, or its name is another one.
             ExportConflict: the stored version is not `if_match`, or exists despite `if_none_match`.
             shared.stored_format.KeptAsIs: the store's number can't be read, so that nothing may be written.
         """
-        checked = check_version(name, text)
+        checked = await self.check(name, text, beside or {})
         if not checked.valid:
             raise InvalidExport(checked.findings)
         data = text.encode() if isinstance(text, str) else text
         blob_name(CURRENT, name)
         number = await self._number.raised()
-        about = about_version(number)
+        about = about_version(number) | ({BY: _ascii(by)} if by else {})
         uploaded = await self._blobs.upload_if(name, data, about, condition(if_match, if_none_match))
         etag = quoted(uploaded["etag"])
         await self._blobs.remove(f"{DELETED}{name}.json")
@@ -110,7 +118,24 @@ class ExportStore:
             await self._blobs.upload(ACCEPTED, name, data, metadata={**about, "etag": etag.strip('"')})
         return etag
 
-    async def delete(self, name: str, *, if_match: str | None = None, reason: str = "") -> None:
+    async def check(
+        self, name: str, text: str | bytes, beside: Mapping[str, ExportConfig | None] | None = None
+    ) -> Checked:
+        """All checks of `text` as the new version of `name`: the file, its own tests, and the set that it joins."""
+        return await self.check_beside(name, check_version(name, text), beside)
+
+    async def check_beside(
+        self, name: str, checked: Checked, beside: Mapping[str, ExportConfig | None] | None = None
+    ) -> Checked:
+        """A version that was checked alone, with the findings of its own tests and of the set that it joins."""
+        if checked.config is None or not checked.valid:
+            return checked
+        stored = {each.name: each.config for each in (await self.load_all()).exports}
+        others = {one: config for one, config in (stored | dict(beside or {})).items() if config and one != name}
+        found = [*failing_tests(checked.config, name), *check_beside(name, checked.config, others)]
+        return replace(checked, findings=(*checked.findings, *found))
+
+    async def delete(self, name: str, *, if_match: str | None = None, reason: str = "", by: str = "") -> None:
         """Take an export out of the store, its accepted version too, and leave a record of it.
 
         Raises:
@@ -123,7 +148,7 @@ class ExportStore:
         etag = (await self.get(name)).etag
         if if_match not in {None, "*"} and quoted(str(if_match)) != etag:
             raise ExportConflict(f"export {name!r} has changed since it was read")
-        await self._bury(name, reason)
+        await self._bury(name, reason, by)
         try:
             await self._container.delete_blob(blob_name(CURRENT, name), **condition(etag, None))
         except (ResourceNotFoundError, ResourceModifiedError) as error:
@@ -133,7 +158,7 @@ class ExportStore:
             raise ExportNotFound(f"there is no export named {name!r}") from error
         await self._blobs.remove(blob_name(ACCEPTED, name))
 
-    async def end(self, name: str, *, reason: str = "") -> None:
+    async def end(self, name: str, *, reason: str = "", by: str = "") -> None:
         """Record that an export is deleted whose file is not there any more, so that its automations may go.
 
         Raises:
@@ -145,12 +170,12 @@ class ExportStore:
             await self.get(name)
         except ExportNotFound:
             blob_name(DELETED, name)
-            await self._bury(name, reason)
+            await self._bury(name, reason, by)
             await self._blobs.remove(blob_name(ACCEPTED, name))
             return
         raise ExportConflict(f"export {name!r} has a file")
 
-    async def _bury(self, name: str, reason: str) -> None:
+    async def _bury(self, name: str, reason: str, by: str) -> None:
         number = await self._number.raised()
         record = {
             **stored_format.stamp("tombstone"),
@@ -158,8 +183,22 @@ class ExportStore:
             "number": number,
             "deleted": datetime.now(UTC).isoformat(timespec="seconds"),
             "reason": reason,
+            BY: by,
         }
         await self._container.upload_blob(f"{DELETED}{name}.json", json.dumps(record), overwrite=True)
+
+    async def authors(self, names: Collection[str]) -> dict[str, str]:
+        """Who put the newest version of each export, or deleted it; a name is absent where that is not known."""
+        current, deleted = await asyncio.gather(self._blobs.listed(CURRENT), self._blobs.listed(DELETED, ".json"))
+        found = {name: str((current[name].metadata or {}).get(BY, "")) for name in names if name in current}
+        for name in names:
+            if name in deleted and name not in current:
+                try:
+                    data = await (await self._container.download_blob(f"{DELETED}{name}.json")).readall()
+                    found[name] = str(stored_format.read_object("tombstone", data, TOMBSTONE_MEMBERS).get(BY, ""))
+                except stored_format.KeptAsIs:
+                    continue
+        return {name: author for name, author in found.items() if author}
 
     async def number(self) -> int:
         """The store's number, as `StoreNumber.current` has it."""
@@ -176,3 +215,8 @@ class ExportStore:
     async def take_on(self, loaded: LoadedExports) -> int:
         """Keep the valid versions that were loaded as accepted ones; gives the store's number."""
         return await self._in_force.take_on(loaded)
+
+
+def _ascii(text: str) -> str:
+    """A text as a blob's metadata can hold it."""
+    return text.encode("ascii", "backslashreplace").decode()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -213,7 +213,63 @@ def check_together(files: Iterable[tuple[str, ExportConfig]]) -> list[Diagnostic
                     "Give one of them another automation.name or resourceGroup.",
                 )
             )
-    return found
+    return [*found, *_check_renames(listed)]
+
+
+def check_beside(name: str, config: ExportConfig, others: Mapping[str, ExportConfig]) -> list[Diagnostic]:
+    """What one export brings into a set: the findings that there are with it and not without it.
+
+    A former name that is still an export's is a warning here: the new file is put before the old one is deleted.
+    """
+    rest = list(others.items())
+    before = check_together(rest)
+    found = [finding for finding in check_together([*rest, (name, config)]) if finding not in before]
+    return [replace(one, severity="warning") if one.code == "still-declared" else one for one in found]
+
+
+def failing_tests(config: ExportConfig, source: str) -> list[Diagnostic]:
+    """An error for each of a file's own tests that fails; what the record holds is not repeated."""
+    from shared.exports.file_tests import run_tests
+
+    return [
+        Diagnostic(
+            "failing-test",
+            "error",
+            f"{source}: {outcome.label}",
+            f"the record should be {'exported' if outcome.expected else 'left out'}, and is not.",
+            "Run `defender-export test` on the file, which says why.",
+        )
+        for outcome in run_tests(config)
+        if not outcome.passed
+    ]
+
+
+def _check_renames(files: Sequence[tuple[str, ExportConfig]]) -> Iterator[Diagnostic]:
+    """Former names that are still an export's, or that two exports claim."""
+    by_name = {config.name: source for source, config in files}
+    heirs: dict[str, str] = {}
+    for source, config in files:
+        former = config.renamed_from
+        if former is None:
+            continue
+        where = f"{source}: renamedFrom"
+        if former in by_name:
+            sentence = f"{former!r} is still the name in {by_name[former]}."
+            yield Diagnostic("still-declared", "error", where, sentence, "Delete that export, or take the key out.")
+        if heirs.setdefault(former, source) != source:
+            sentence = f"{heirs[former]} says that it was {former!r}, too."
+            yield Diagnostic("two-heirs", "error", where, sentence, "One export can take over from another.")
+
+
+def renames(configs: Sequence[ExportConfig]) -> dict[str, str]:
+    """Former names with the one export that bears a new one, where that is certain."""
+    names = {config.name for config in configs}
+    former = Counter(config.renamed_from for config in configs if config.renamed_from)
+    return {
+        config.renamed_from: config.name
+        for config in configs
+        if config.renamed_from and config.renamed_from not in names and former[config.renamed_from] == 1
+    }
 
 
 def _overlap(one: Scope, other: Scope) -> str:

@@ -55,6 +55,15 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def _number(least: int, most: int) -> Callable[[Any], Any]:
+    def read(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most:,}")
+        return value
+
+    return read
+
+
 _SUBSCRIPTIONS = _list_of(lambda item: _GUID.fullmatch(item) is not None, "subscription ids")
 _GROUPS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "management group ids")
 _EXPORTS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "export names")
@@ -62,11 +71,17 @@ _KINDS = _list_of(lambda item: item in RECORD_KINDS, f"kinds of record ({', '.jo
 
 _CAUSES = _list_of(lambda item: item == "release", "causes that wait for being named (release)")
 
+LIMITS: Mapping[str, Callable[[Any], Any]] = {
+    "maxDeletes": _number(0, 100_000),
+    "maxChangePercent": _number(0, 100),
+}
+"""Limits in place of the guards' for one run; who may raise them is another right than to start one."""
+
 _SCOPE: Mapping[str, Callable[[Any], Any]] = {"subscriptions": _SUBSCRIPTIONS, "managementGroups": _GROUPS}
 
 ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "plan": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES},
-    "reconcile": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES},
+    "plan": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES, **LIMITS},
+    "reconcile": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES, **LIMITS},
     "preview": {"export": _one(_NAME, "an export's name"), **_SCOPE},
     "backfill": {**_SCOPE, "kinds": _KINDS, "export": _one(_NAME, "an export's name")},
     "replay": {

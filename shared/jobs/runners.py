@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic.alias_generators import to_camel
@@ -19,12 +20,13 @@ from shared.exports.rule_sets import Source
 from shared.exports.scope_findings import UnknownName
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError
+from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError, WaitingError
 from shared.watch.present_records import Found, PresentRecords, count
 
 if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
+    from shared.reconcile.report.run_report import Report
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantStateReader
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 # All of a job's records count as enqueued when it was asked for.
 Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
 SUBSCRIPTIONS_A_STEP = 20
+# A run ends within minutes, whatever it is; what holds the lease for longer than this is none.
+WAITS_AT_MOST = timedelta(hours=1)
 RECORDS_A_BATCH = 1000
 
 
@@ -83,10 +87,14 @@ class Runners:
             return (await self._reconciler.plan(_request(job))).as_dict()
 
     async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        """Reconcile now, whatever RECONCILE_MODE says: the caller has asked for it."""
+        """Reconcile now: the caller has asked for it.  Under RECONCILE_MODE=approve only a plan that is approved."""
         progress.say("reconciling")
+        if self._reconciler.by_approval and not job.arguments:
+            from shared.reconcile.report.run_report import Caller
+
+            return _done(await self._reconciler.carry_out_approved(Caller("job", job.actor)), job, progress)
         with _refusing_unknown():
-            return (await self._reconciler.apply(_request(job))).as_dict()
+            return _done(await self._reconciler.apply(_request(job)), job, progress)
 
     async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Say that the stored files are meant as they are."""
@@ -100,7 +108,7 @@ class Runners:
         progress.say("taking over")
         former = str(job.arguments.get("formerInstance", ""))
         request = replace(_request(job), claim=True, former_instance=former)
-        return (await self._reconciler.apply(request)).as_dict()
+        return _done(await self._reconciler.apply(request), job, progress)
 
     async def preview(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """How many present records each rule set of an export would send."""
@@ -214,6 +222,21 @@ async def preview(present: PresentRecords, sources: Sequence[Source], subscripti
     }
 
 
+def _done(report: Report, job: Job, progress: Progress) -> Mapping[str, Any]:
+    """The report of a run that wrote.
+
+    Raises:
+        WaitingError: another run was writing, so that nothing was done yet.
+        JobRefusedError: another run has been writing for as long as a job waits.
+    """
+    if not report.skipped:
+        return report.as_dict()
+    if report.ended - job.created > WAITS_AT_MOST:
+        raise JobRefusedError(f"it waited for {WAITS_AT_MOST}, and {report.skipped}")
+    progress.say(f"waiting: {report.skipped}")
+    raise WaitingError
+
+
 @contextmanager
 def _refusing_unknown() -> Iterator[None]:
     """An unknown name ends the job, with the nearest known one."""
@@ -224,6 +247,7 @@ def _refusing_unknown() -> Iterator[None]:
 
 
 def _request(job: Job) -> Any:
+    from shared.reconcile.plan.change_limits import raised
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
     from shared.reconcile.run import Request
@@ -235,6 +259,7 @@ def _request(job: Job) -> Any:
         management_groups=arguments.get("managementGroups"),
         exports=arguments.get("exports"),
         causes=[Cause(cause) for cause in arguments.get("causes", ())],
+        guards=partial(raised, max_deletes=arguments.get("maxDeletes"), percent=arguments.get("maxChangePercent")),
     )
 
 

@@ -141,6 +141,10 @@ class JobStore:
             )
         except ResourceExistsError:
             earlier = await self._table.get_entity(_KEYS, row)
+            try:
+                stored_format.admit("idempotency key", earlier)
+            except stored_format.KeptAsIs:
+                raise JobConflictError from None
             # Before formats had a number, the digest was of the arguments as the API had read them.
             if earlier.get("asked") not in {asked, normal} or not re.fullmatch(ID_PATTERN, str(earlier.get("job"))):
                 raise JobConflictError from None

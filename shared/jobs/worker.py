@@ -24,10 +24,15 @@ class JobBusyError(Exception):
 
 HANDED_BACK_FOR = timedelta(minutes=5)
 HANDED_BACK_UNTIL = timedelta(hours=24)
+WAITS_FOR = timedelta(seconds=30)
 
 
 class UnfinishedError(Exception):
     """Raised by a runner that used up its time: the job is queued again and goes on from its cursor."""
+
+
+class WaitingError(UnfinishedError):
+    """Raised by a runner that has to wait for something else: the job is queued again, to go on after `WAITS_FOR`."""
 
 
 class JobRefusedError(Exception):
@@ -112,10 +117,11 @@ class JobWorker:
         job = replace(held.job, progress=progress.message, cursor=progress.cursor, heartbeat=now)
         try:
             job = replace(job, state="succeeded", finished=now, result=work.result())
-        except UnfinishedError:
+        except UnfinishedError as unfinished:
             # Not a failed attempt: it goes on where it stopped.
             if await self._try_save(replace(job, state="queued", attempt=attempt - 1), held.etag, attempt):
-                await self._store.announce(job.id)
+                waits = WAITS_FOR if isinstance(unfinished, WaitingError) else timedelta()
+                await self._store.announce(job.id, after=waits)
             return
         except JobRefusedError as refusal:
             job = replace(job, state="failed", finished=now, error=str(refusal))

@@ -11,30 +11,36 @@ import json
 import logging
 import platform
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock
-from shared.exports.scope_findings import KnownNames, scope_findings
-from shared.exports.scope_selection import depends_on_groups
+from shared.exports.last_known_good import LoadedExports
+from shared.exports.scope_selection import selects
 from shared.reconcile.apply.executor import Apply, Outcome
 from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
+from shared.reconcile.destinations.registration import closed, unregistered, without_automations
 from shared.reconcile.discover.inventory import from_graph, from_lists
-from shared.reconcile.discover.missing_subscriptions import fallen
+from shared.reconcile.discover.missing_subscriptions import fallen, hidden, remembered
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
-from shared.reconcile.plan.change_limits import Guards
-from shared.reconcile.plan.desired import Prepared, desired_automations, oversized
-from shared.reconcile.plan.model import Cause, Declaration, Plan
+from shared.reconcile.plan.change_limits import Done, Guards, raised
+from shared.reconcile.plan.declaration import declared, first_sentence
+from shared.reconcile.plan.deletes import Grace
+from shared.reconcile.plan.desired import Prepared, oversized
+from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.provenance_tags import Writer, highest_number
-from shared.reconcile.plan.saved_plan import StalePlan, refuse_if_stale
+from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, refuse_if_stale
+from shared.reconcile.report.approvals import VALID, Approval, ApprovalRefused, Approvals
 from shared.reconcile.report.report_store import Reports
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id
 
@@ -42,7 +48,6 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
     from shared.azure.clients import Clients
-    from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
     from shared.settings import Settings
@@ -65,8 +70,9 @@ class Request:
     `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
     for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
     `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
-    row, since it says nothing about what is in force.  `planned` is called before the first write, `progress` after
-    each.
+    row, since it says nothing about what is in force.  Nor does a plan without `keep`, which so needs no right to
+    write.  `planned` is called before the first write, `progress` after each.  With `waive_grace` what left a scope may
+    go at once: for a plan that people review first.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -85,6 +91,8 @@ class Request:
     accept_fewer: bool = False
     planned: Callable[[Report], None] | None = None
     progress: Callable[[Outcome], None] | None = None
+    keep: bool = True
+    waive_grace: bool = False
 
     def __post_init__(self) -> None:
         for given in (self.subscriptions, self.management_groups, self.exports):
@@ -114,6 +122,7 @@ class _Run:
     lease: RunLease | None = None
     applying: Apply | None = None
     writer: Writer = field(default_factory=Writer)
+    done: Done = field(default_factory=Done)
     loaded: LoadedExports | None = None
 
 
@@ -152,8 +161,6 @@ class Reconciler:
     @property
     def reports(self) -> Reports:
         """The reports of past runs."""
-        from datetime import timedelta
-
         return Reports(self._container, timedelta(days=self._settings.report_retention_days))
 
     @property
@@ -176,8 +183,75 @@ class Reconciler:
         return await self._carry_out(request, "apply")
 
     async def tick(self) -> Report:
-        """What the timer does: plan, or apply when RECONCILE_MODE says so."""
-        return await self._carry_out(Request(Caller("timer", "reconcile_exports")), self._settings.reconcile_mode)
+        """What the timer does: plan, or apply, or carry out what is approved, as RECONCILE_MODE says."""
+        caller = Caller("timer", "reconcile_exports")
+        if self.by_approval:
+            return await self.carry_out_approved(caller)
+        return await self._carry_out(Request(caller), self._settings.reconcile_mode)
+
+    @property
+    def by_approval(self) -> bool:
+        """Whether nothing is written but plans that are approved."""
+        return self._settings.reconcile_mode == "approve"
+
+    async def carry_out_approved(self, caller: Caller) -> Report:
+        """Carry out the approval that has waited longest, or say what waits for one."""
+        now = self._clock.now()
+        waiting = await self.approvals.open(now)
+        if not waiting:
+            return await self._carry_out(Request(caller, waive_grace=True), "plan")  # it is reviewed before anything
+        approval = waiting[0]
+        report = await self._carry_out(_again(approval.asked, caller), "apply")
+        if not (report.approved_by or report.skipped or report.failure or report.plan.reasons):
+            await self.approvals.end(approval, f"run {report.run_id} found another plan")
+        return report
+
+    @property
+    def approvals(self) -> Approvals:
+        """Which plans were approved, and what became of that."""
+        return Approvals(self._container)
+
+    async def approve(self, run_id: str, actor: str) -> Approval:
+        """Approve what a run planned, for one run within a day; `actor` is who does, as the log names callers.
+
+        Raises:
+            LookupError: there is no such run.
+            ApprovalRefused: there is nothing to approve, or this one may not.
+        """
+        report = await self.reports.read(run_id)
+        if report is None:
+            raise LookupError(f"there is no run {run_id}")
+        now = self._clock.now()
+        if report["instanceId"] != self.instance_id or not report["fingerprint"]:
+            raise ApprovalRefused("this run planned nothing that could be approved")
+        if report["approvedBy"]:
+            raise ApprovalRefused("this run carried out a plan that was approved; look at a newer one")
+        if now - datetime.fromisoformat(report["started"]) > VALID:
+            raise ApprovalRefused("this plan is more than a day old; look at a newer one")
+        if self._settings.approval == "four-eyes":
+            await self._four_eyes(report, actor)
+        return await self.approvals.approve(Approval(report["fingerprint"], run_id, actor, now, report["asked"]), now)
+
+    async def _four_eyes(self, report: Mapping[str, Any], actor: str) -> None:
+        """Refuse the approval of a person who wrote an export of the plan, or may have.
+
+        Raises:
+            ApprovalRefused: with the name of the export.
+        """
+        if not actor.startswith(_PERSON):
+            raise ApprovalRefused("APPROVAL=four-eyes takes approvals by people signed in with Entra", forbidden=True)
+        names = {item["export"] for item in report["items"] if item.get("action") in WRITES and item.get("export")}
+        authors = await self._exports.authors(names)
+        for name in sorted(names):
+            author = authors.get(name, "")
+            if author == actor:
+                raise ApprovalRefused(f"{name} was written by whoever asks; somebody else has to", forbidden=True)
+            if not author.startswith(_PERSON):
+                raise ApprovalRefused(
+                    f"it is not known who wrote {name} ({author or 'nobody is named'}): put it again, signed in with "
+                    "Entra",
+                    forbidden=True,
+                )
 
     async def discover(self, management_groups: Sequence[str] = ()) -> Inventory:
         """Every live automation; `management_groups` are those whose descendants matter to the caller."""
@@ -199,7 +273,7 @@ class Reconciler:
 
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
-        run.kept = request.propose is None
+        run.kept = request.propose is None and (request.keep or mode != "plan")
         if run.kept:
             await self.reports.save(run.report)
         try:
@@ -235,6 +309,8 @@ class Reconciler:
             now,
             running=True,
             writer=self.writer_name,
+            asked=self._asked(request),
+            scope=request.scope,
         )
         deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
         arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
@@ -250,6 +326,18 @@ class Reconciler:
         arm.halt = halt
         _log(run.report, "run started", actor=request.caller.actor, trigger=request.caller.trigger, mode=mode)
         return run
+
+    def _asked(self, request: Request) -> dict[str, Any]:
+        guards = request.guards(self._guards)
+        return {
+            **request.scope,
+            "causes": sorted(cause.value for cause in request.causes),
+            "claim": request.claim,
+            "formerInstance": request.former_instance,
+            "acceptFewer": request.accept_fewer,
+            "waiveGrace": request.waive_grace,
+            **({} if guards == self._guards else asdict(guards)),
+        }
 
     def _leased(self, run: _Run) -> RunLease:
         holder = {
@@ -270,11 +358,7 @@ class Reconciler:
             loaded = request.propose(loaded)
         run.loaded = loaded
         configs = [export.config for export in loaded.exports]
-        unreadable = {
-            problem.name: problem.findings[0].sentence if problem.findings else "it is invalid"
-            for problem in loaded.problems
-            if not problem.in_force
-        }
+        unreadable = {problem.name: first_sentence(problem) for problem in loaded.problems if not problem.in_force}
         too_large = oversized(configs, settings.instance_id)
         configs = [config for config in configs if config.name not in too_large]
         unreadable |= too_large
@@ -287,49 +371,93 @@ class Reconciler:
             request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
         Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
         baseline = await self.reports.baseline()
-        fewer = "" if request.accept_fewer else fallen(inventory, baseline.subscriptions)
-        doubts = [*inventory.reasons, *filter(None, (fewer,))]
-        run.report = replace(run.report, saw_all=not doubts, store_number=max(loaded.number, baseline.store_number))
+        identity = await run.arm.assignee()
+        other_eyes = baseline.identity not in {"", identity}
+        # What could not be read is no sign of rights that were lost.
+        judged = not (request.accept_fewer or other_eyes or inventory.reasons)
+        known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
+        fewer = fallen(inventory, len(known) if baseline.known else baseline.subscriptions) if judged else ""
+        run.done, unknown = await self.reports.done(self._clock.now())
+        doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
+        run.report = replace(
+            run.report,
+            saw_all=not doubts,
+            known=known,
+            store_number=max(loaded.number, baseline.store_number),
+            identity=identity,
+            subscriptions=inventory.subscriptions,
+        )
         if not request.accept_fewer:
             doubts += filter(None, (baseline.trouble, "" if configs or unreadable or loaded.deleted else _NO_FILES))
-        run.report = replace(run.report, subscriptions=inventory.subscriptions)
         inventory = Inventory(inventory.subscriptions, inventory.automations, tuple(doubts))
         run.writer = Writer(self.writer_name, loaded.number, baseline.store_number, loaded.trouble)
         if request.claim:
             plan = make_claim(inventory, settings.instance_id, run.writer, request.former_instance)
         else:
-            plan = await self._plan(run, request, loaded, configs, inventory)
-        run.report = replace(run.report, plan=plan)
+            guards = request.guards(self._guards)
+            terms = Terms(
+                guards,
+                run.writer,
+                request.causes,
+                await self._grace(request),
+                _seen_by_another(baseline.identity, identity) if other_eyes and not request.accept_fewer else "",
+                # Limits that were raised for this run are for what this run does.
+                run.done if guards == self._guards else Done(),
+                self._clock.now(),
+            )
+            plan = await self._plan(run, request, configs, inventory, terms)
+        run.report = replace(run.report, plan=plan, waiting=self.by_approval and bool(plan.writes))
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
 
-    async def _plan(
-        self,
-        run: _Run,
-        request: Request,
-        loaded: LoadedExports,
-        configs: Sequence[ExportConfig],
-        inventory: Inventory,
-    ) -> Plan:
-        settings = self._settings
-        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
-        numbers = {export.name: export.number for export in loaded.exports}
-        known = KnownNames.of(inventory.subscriptions)
-        unknown = {config.name: scope_findings(config.scope, inventory.subscriptions, known) for config in configs}
-        declaration = Declaration(
-            desired_automations(configs, inventory.subscriptions, settings.instance_id, prepared, numbers),
-            {config.name for config in configs},
-            run.report.unreadable,
-            tuple(f"{name}: {one}" for name, known in prepared.items() for one in known.warnings),
-            loaded.deleted,
-            {problem.name for problem in loaded.problems},
-            {name: found for name, found in unknown.items() if found},
-            tuple(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
-            {config.name for config in configs if depends_on_groups(config.scope)},
+    async def _grace(self, request: Request) -> Grace:
+        return Grace(
+            self._clock.now(),
+            timedelta(hours=self._settings.delete_grace_hours),
+            await self.reports.left(),
+            waived=request.waive_grace,
         )
-        guards = request.guards(Guards(settings.max_deletes, settings.max_change_percent))
-        terms = Terms(guards, run.writer, request.causes)
+
+    async def _plan(
+        self, run: _Run, request: Request, configs: Sequence[ExportConfig], inventory: Inventory, terms: Terms
+    ) -> Plan:
+        prepared: Mapping[str, Prepared] = await run.destinations.prepare(configs)
+        declaration = declared(
+            run.loaded or LoadedExports(()), configs, inventory, self._settings.instance_id, prepared
+        )
+        declaration = replace(declaration, unreadable=run.report.unreadable)
+        if reasons := await self._unregistered(run, configs, inventory):
+            declaration = replace(declaration, desired=closed(declaration.desired, reasons))
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
-        return make_plan(declaration, inventory, settings.instance_id, terms, chosen)
+        return make_plan(declaration, inventory, self._settings.instance_id, terms, chosen)
+
+    async def _agreed(self, run: _Run, request: Request, deletes: Sequence[Item]) -> Mapping[tuple[str, str, str], str]:
+        """Look at files and tenant once more: why a delete that was planned is not to be carried out after all."""
+        again = replace(run)
+        await self._look(again, request)
+        plan = again.report.plan
+        items = {item.id.key: item for item in plan.items}
+        if plan.reasons:
+            return dict.fromkeys((item.id.key for item in deletes), f"the second discovery: {'; '.join(plan.reasons)}")
+        return {
+            item.id.key: f"the second discovery does not agree: {found.reason if found else 'it is not there'}"
+            for item in deletes
+            for found in (items.get(item.id.key),)
+            if found is None or found.action is not Action.DELETE
+        }
+
+    async def _unregistered(
+        self, run: _Run, configs: Sequence[ExportConfig], inventory: Inventory
+    ) -> Mapping[str, str]:
+        """Why nothing can be written in subscriptions where Microsoft.Security is not registered."""
+        if self._settings.register_provider:
+            return {}
+        scopes = [config.scope for config in configs if config.enabled]
+        asked = [one.id for one in without_automations(inventory) if any(selects(scope, one) for scope in scopes)]
+        return await unregistered(run.arm, asked, self._settings.apply_concurrency)
+
+    @property
+    def _guards(self) -> Guards:
+        return Guards(self._settings.max_deletes, self._settings.max_change_percent)
 
     async def _discover(self, graph: Graph, arm: Arm, management_groups: Sequence[str]) -> Inventory:
         if self._settings.inventory == "graph":
@@ -339,6 +467,8 @@ class Reconciler:
     async def _write(self, run: _Run, request: Request) -> None:
         if request.reviewed is not None:
             refuse_if_stale(request.reviewed, run.report.plan)
+        if run.report.waiting and not await self._let_through(run):
+            return
         if request.planned:
             request.planned(run.report)
         if run.loaded is not None and not (request.claim or run.report.plan.hold):
@@ -350,11 +480,30 @@ class Reconciler:
             self._settings.instance_id,
             writer=run.writer,
             pause=self._clock.sleep,
+            now=self._clock.now,
             concurrency=self._settings.apply_concurrency,
             register_provider=self._settings.register_provider,
+            binding=request.reviewed is not None or bool(run.report.approved_by),
             progress=request.progress,
         )
-        await run.applying.carry_out(run.report.plan)
+        asked_for = bool(run.report.approved_by) or request.guards(self._guards) != self._guards
+        if not asked_for:  # before it is done, so that a run that is killed counts
+            done = run.done.with_items(run.report.plan.writes, self._clock.now())
+            if done != run.done:
+                await self.reports.note_done(done)
+        await run.applying.carry_out(run.report.plan, lambda deletes: self._agreed(run, request, deletes))
+
+    async def _let_through(self, run: _Run) -> bool:
+        """Whether the plan is approved, by its fingerprint; then this run has taken the approval, and no other can."""
+        approval = await self.approvals.find(fingerprint(run.report.plan))
+        is_open = approval is not None and approval.open(self._clock.now())
+        if approval is None or not is_open or not await self.approvals.take(approval, run.report.run_id):
+            run.report = replace(run.report, mode="plan")
+            return False
+        run.report = replace(run.report, waiting=False, approved_by=approval.by, approved_at=approval.at)
+        _log(run.report, "approved", by=approval.by, at=approval.at.isoformat())
+        await self.reports.save(run.report)  # who let it through is known even of a run that is killed
+        return True
 
     async def _finish(self, run: _Run) -> None:
         """Leave the report, the row and the log line; a report that can't be kept does not undo the run."""
@@ -378,7 +527,34 @@ class Reconciler:
                 logger.exception("run %s: its row could not be sent", run.report.run_id)
 
 
+_PERSON = "entra:"
+
+
+def _again(asked: Mapping[str, Any], caller: Caller) -> Request:
+    """The request of a run that was reviewed, made again by its approval."""
+    limits = partial(raised, max_deletes=asked.get("max_deletes"), percent=asked.get("max_change_percent"))
+    return Request(
+        caller,
+        subscriptions=asked.get("subscriptions"),
+        management_groups=asked.get("managementGroups"),
+        exports=asked.get("exports"),
+        causes=[Cause(cause) for cause in asked.get("causes", ())],
+        claim=asked.get("claim", False),
+        former_instance=asked.get("formerInstance", ""),
+        guards=limits,
+        accept_fewer=asked.get("acceptFewer", False),
+        waive_grace=asked.get("waiveGrace", False),
+    )
+
+
 _NO_FILES = "the store holds no export file: put some into it with `push`; if none is meant, run `apply --accept-fewer`"
+
+
+def _seen_by_another(before: str, now: str) -> str:
+    return (
+        f"the last complete run saw the tenant as {before}, this one as {now}: nothing is deleted before a second run "
+        "as the same"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from shared.watch.freshness_verdicts import (
     Present,
     judge,
     marks,
+    none_here,
     suspects,
     unproven,
     with_nothing_to_send,
@@ -87,8 +88,9 @@ class FreshnessCheck:
         day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
         outcome = Outcome(now, outcome.health, await self._compare(day), outcome.reasons)
         document = as_document(outcome, tenant.coverage)
-        await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
+        # The rows first: alerts rest on them, and the answer may lie where nothing can be written anew.
         await self._send([*health_rows(document, self._instance_id), *comparison_rows(outcome, self._instance_id)])
+        await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
         for each in outcome.stored:
             if each.lost:
                 log.warning("%s holds %d rows of %s, %d were accepted", each.table, each.stored, day, each.uploaded)
@@ -113,7 +115,9 @@ class FreshnessCheck:
         seen = await self._last_seen.read()
         unreadable = self._last_seen.unreadable
         expectations = [each for each in expectations if each.key not in unreadable]
-        waiting = marks(expectations, seen, now, complete=not tenant.reasons)
+        nowhere = bool(self._hub_id) and none_here(expectations)
+        # Where nothing is sent here any more, what was waited for is not forgotten: the hub's name may be set back.
+        waiting = marks(expectations, seen, now, complete=not tenant.reasons and not nowhere)
         seen |= waiting
         reasons = [*tenant.reasons, *(f"what was seen of {key[0]}, {key[1]}: {why}" for key, why in unreadable.items())]
         asked = [*suspects(expectations, seen, now, self._due), *unproven(expectations, seen, now, self._due)]
@@ -122,12 +126,12 @@ class FreshnessCheck:
         if noting:
             await self._last_seen.mark({**waiting, **idle})
         # `seen` is as it was before: who has nothing to send now is told so, not that there was nothing before.
-        evidence = Evidence(seen, present, hub_known=bool(self._hub_id))
+        evidence = Evidence(seen, present, hub_known=bool(self._hub_id), none_here=nowhere)
         health = judge(expectations, evidence, now, self._due)
         wondered = sorted({each.subscription_id for each in health if each.verdict == QUIET and each.kind in FEEDS})
         if wondered:
             plans_off = await self._present.plans_off(wondered)
-            evidence = Evidence(seen, present, plans_off, evidence.hub_known)
+            evidence = replace(evidence, plans_off=plans_off)
             health = judge(expectations, evidence, now, self._due)
         return Outcome(now, health, reasons=reasons)
 

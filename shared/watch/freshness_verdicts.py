@@ -48,6 +48,10 @@ DATED = frozenset({"Assessments", "SubAssessments"})
 # How long before a snapshot is overdue the last one came at the latest: it comes weekly and is due after nine days.
 _BEFORE_DUE = timedelta(days=2, hours=12)
 _NOTHING_CHANGED = "only changes are exported, and nothing may have changed"
+_NONE_HERE = (
+    "it came to the hub that this app reads, and no export sends there any more: put the files with the resource id of "
+    "that hub, or set EVENT_HUB_RESOURCE_ID to theirs (docs/operate.md, Another hub)"
+)
 # How exact `Seen.idle` is: writing it more often would cost more than the day is worth.
 _IDLE_STEP = timedelta(days=1)
 
@@ -131,6 +135,12 @@ def marks(
     return changed
 
 
+def none_here(expectations: Iterable[Expectation]) -> bool:
+    """Whether exports send to other places only; where records came here before, the hub was most likely made anew."""
+    observable = [each.observable for each in expectations]
+    return bool(observable) and not any(observable)
+
+
 def with_nothing_to_send(seen: Mapping[Key, Seen], present: Mapping[Key, Present], now: datetime) -> dict[Key, Seen]:
     """What to note after judging: who had nothing to send, so that its first record is not missed at once."""
     idle = {key: seen.get(key, Seen()) for key, found in present.items() if not found.due}
@@ -177,12 +187,16 @@ def _unproven(seen: Seen, now: datetime, due: timedelta, lately: timedelta) -> b
 
 @dataclass(frozen=True)
 class Evidence:
-    """What verdicts rest on; `present` covers the suspects, `plans_off` names plans by subscription."""
+    """What verdicts rest on; `present` covers the suspects, `plans_off` names plans by subscription.
+
+    `none_here` says that exports send to other places only, none to the hub that is read here.
+    """
 
     seen: Mapping[Key, Seen]
     present: Mapping[Key, Present]
     plans_off: Mapping[str, frozenset[str]] = field(default_factory=dict)
     hub_known: bool = True
+    none_here: bool = False
 
     def off(self, expectation: Expectation) -> frozenset[str]:
         """The plans that would feed it and are off."""
@@ -222,6 +236,8 @@ def _verdict(
     if not expectation.observable:
         if not evidence.hub_known:
             return NOT_OBSERVABLE, "EVENT_HUB_RESOURCE_ID is not set, so it is not known which hub is read here"
+        if evidence.none_here and (seen.last or seen.expected_since):
+            return SILENT, _NONE_HERE
         return NOT_OBSERVABLE, "it is exported to another destination, which this app does not read"
     overdue = expectation.waits and now - seen.waiting_since(now) > due
     if not overdue and seen.last is not None and now - seen.last <= due:

@@ -34,7 +34,7 @@ async def read_lag(hub: EventHubConsumerClient, checkpoints: ContainerClient, gr
         azure.core.exceptions.AzureError: the storage does not answer.
         azure.eventhub.exceptions.EventHubError: the hub does not.
     """
-    marks = await _marks(checkpoints, f"/{hub.eventhub_name}/{group}/checkpoint/".lower())
+    marks = await read_marks(checkpoints, f"/{hub.eventhub_name}/{group}/checkpoint/".lower())
     found = []
     for partition in sorted(await hub.get_partition_ids(), key=lambda name: (len(name), name)):
         about = await hub.get_partition_properties(partition)
@@ -67,7 +67,7 @@ def behind(partition: Mapping[str, Any], read: int | None) -> int:
     return max(0, last - (first - 1 if read is None else max(read, first - 1)))
 
 
-async def _marks(checkpoints: ContainerClient, place: str) -> dict[str, int | None]:
+async def read_marks(checkpoints: ContainerClient, place: str) -> dict[str, int | None]:
     """The sequence number of each partition's checkpoint, None where it is no number; none before the first."""
     from azure.core.exceptions import ResourceNotFoundError
 

@@ -20,6 +20,7 @@ from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, ApiErro
 
 READ = "Exports.Read"
 WRITE = "Exports.Write"
+APPROVE = "Exports.Approve"
 PRINCIPAL_HEADER = "x-ms-client-principal"
 EASY_AUTH_MARKER = "WEBSITE_AUTH_ENABLED"
 
@@ -69,12 +70,16 @@ def marked() -> bool:
 
 
 def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
-    """The caller, provided they hold `role`; Exports.Write includes Exports.Read.
+    """The caller, provided they hold `role`; the other roles include Exports.Read.
+
+    A function key bears every role but Exports.Approve: it names no person.
 
     Raises:
-        ApiError: 401 without a readable principal, 403 without the role (`entra` only).
+        ApiError: 401 without a readable principal, 403 without the role.
     """
     if mode == "key":
+        if role == APPROVE:
+            raise ApiError(FORBIDDEN, f"No function key bears the role {APPROVE}: set AUTH_MODE=entra, or use the CLI.")
         return Actor("key", _address(headers))
     principal = _principal(headers.get(PRINCIPAL_HEADER, ""))
     claims = [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]
@@ -84,7 +89,7 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
             UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.", headers=_CHALLENGE
         )
     roles = {value for kind, value in claims if kind in _ROLES}
-    if role not in roles and not (role == READ and WRITE in roles):
+    if role not in roles and not (role == READ and roles & {WRITE, APPROVE}):
         raise ApiError(FORBIDDEN, f"Assign the app role {role} to the caller in the app's enterprise application.")
     return Actor("entra", actor)
 

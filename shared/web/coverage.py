@@ -13,6 +13,7 @@ from shared.tenant_state import MAX_FORCED, TooManyReadingsError
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
+from shared.watch.open_items import looked_at_all, open_items, says_something
 from shared.watch.requirement_checks import Verdict, judge
 from shared.watch.status_matrix import statuses
 from shared.web import csv_answers, request_parameters, serialization
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from shared.web.routing import Call
 
 _SURVEY_SECONDS = 60
+_RUNS_LOOKED_AT = 50
 _TOO_OFTEN = f"The tenant was read anew {MAX_FORCED} times within a minute; ask with a larger maxAge, or later."
 _EXPORTER_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
@@ -132,7 +134,7 @@ async def _matrix(
     }
     latest = await call.services.freshness.latest()
     health = latest["health"] if latest else ()
-    found = statuses(chosen, health, await _open_items(call), verdicts, kinds)
+    found = statuses(chosen, health, await _open_items(call, survey), verdicts, kinds)
     names = {each.subscription_id: each for each in chosen}
     above = _above(survey)
     return [
@@ -149,15 +151,17 @@ async def _matrix(
     ]
 
 
-async def _open_items(call: Call) -> Iterable[Mapping[str, Any]]:
-    """The items of the newest run that planned anything."""
+async def _open_items(call: Call, state: TenantState) -> Iterable[Mapping[str, Any]]:
+    """What is open by the newest run that looked at each subscription and export."""
     reports = call.services.reconciler.reports
-    for run_id in await reports.recent(datetime.now(UTC), limit=5):
+    found: list[dict[str, Any]] = []
+    for run_id in await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT):
         report = await reports.read(run_id)
-        if report and report["outcome"] not in {"Skipped", "Failed", "Running", "Unreadable"}:
-            items: list[Mapping[str, Any]] = report["items"]
-            return items
-    return ()
+        if report is not None and says_something(report):
+            found.append(report)
+            if looked_at_all(report):
+                break
+    return open_items(found, {each.id.lower(): each.ancestors for each in state.subscriptions})
 
 
 def _above(survey: TenantState) -> dict[str, list[str]]:

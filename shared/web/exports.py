@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
-from shared.exports.diagnostics import Diagnostic
+from shared.exports.diagnostics import Diagnostic, InvalidExport
 from shared.exports.explain import explain
 from shared.exports.export_blobs import ExportConflict, ExportNotFound, is_export_name
 from shared.exports.file_tests import run_tests
@@ -82,7 +82,7 @@ async def put_export(call: Call) -> func.HttpResponse:
     name = _writable_name(call)
     dry_run = _dry_run(call)
     condition = _condition(call)
-    checked = await _checked(call, name, check_version)
+    checked = await call.services.exports.check_beside(name, await _checked(call, name, check_version))
     if not checked.valid:
         raise _invalid(checked.findings)
     for _ in range(_TRIES):
@@ -95,9 +95,13 @@ async def put_export(call: Call) -> func.HttpResponse:
             return serialization.answer({**stored, **said})
         match, absent = (before.etag, None) if before else (None, "*")
         try:
-            etag = await call.services.exports.put(name, checked.text, if_match=match, if_none_match=absent)
+            etag = await call.services.exports.put(
+                name, checked.text, if_match=match, if_none_match=absent, by=str(call.actor)
+            )
         except ExportConflict:  # another write came first: what holds now is looked at again
             continue
+        except InvalidExport as invalid:  # another file was put meanwhile
+            raise _invalid(invalid.findings) from None
         except KeptAsIs as kept:
             raise ApiError(CONFLICT, str(kept)) from None
         document = {"name": name, "etag": etag, "dryRun": False, "valid": True, "findings": shown(checked.findings)}
@@ -110,7 +114,8 @@ async def delete_export(call: Call) -> func.HttpResponse:
     """Take an export out of the store; the next run removes its automations, within the guards.
 
     What is not there is deleted already: 204, whatever `If-Match` says (RFC 9110, 13.1.1; Azure REST API guidelines,
-    "http-delete-returns-204").  `?dryRun=true` answers as the deletion would and deletes nothing.
+    "http-delete-returns-204"), but one whose file was lost, and whose automations are live, is ended.
+    `?dryRun=true` answers as the deletion would and deletes nothing.
     """
     import azure.functions as func
 
@@ -121,6 +126,8 @@ async def delete_export(call: Call) -> func.HttpResponse:
     for _ in range(_TRIES):
         stored = await _stored(call)
         if stored is None:
+            if not dry_run and await _lost(call):
+                await _end(call)
             return done
         if not condition.holds(stored.etag):
             raise _changed()
@@ -128,7 +135,7 @@ async def delete_export(call: Call) -> func.HttpResponse:
             return done
         try:
             reason = f"through the API by {call.actor}"
-            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason)
+            await call.services.exports.delete(stored.name, if_match=stored.etag, reason=reason, by=str(call.actor))
         except ExportNotFound:
             return done
         except ExportConflict:  # it was replaced since it was looked at
@@ -137,6 +144,23 @@ async def delete_export(call: Call) -> func.HttpResponse:
             raise ApiError(CONFLICT, str(kept)) from None
         return done
     raise _changed()
+
+
+async def _lost(call: Call) -> bool:
+    """Whether automations of this instance belong to an export that has no file."""
+    name = call.request.route_params["name"]
+    state = await call.services.tenant_state.take()
+    live = (each for one in state.coverage for exporters in one.exporters.values() for each in exporters)
+    return any(each.owner == "ours" and each.export == name for each in live)
+
+
+async def _end(call: Call) -> None:
+    try:
+        await call.services.exports.end(call.request.route_params["name"], reason=f"through the API by {call.actor}")
+    except ExportConflict:
+        raise _changed() from None
+    except KeptAsIs as kept:
+        raise ApiError(CONFLICT, str(kept)) from None
 
 
 async def validate_export(call: Call) -> func.HttpResponse:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared import __version__
-from shared.reconcile.report.report_store import UNREADABLE
+from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
 from shared.web import serialization
 from shared.web.authorization import marked
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from shared.bootstrap import Services
     from shared.exports.last_known_good import Problem
+    from shared.reconcile.report.report_store import Reports
     from shared.web.routing import Call
 
 _PATIENCE_SECONDS = 20
@@ -26,6 +27,7 @@ _RECENT = timedelta(hours=1)
 _STALE_RUN = timedelta(days=1)
 _RUN_SLACK = timedelta(minutes=5)
 _RUNS_LOOKED_AT = 10
+_SKIPPED_IN_A_ROW = 4  # an hour of the timer
 _SHOWN = 10
 CONTROL, DATA = "reconcile_exports", "enrich_records"  # functions that only one of two apps runs
 
@@ -210,16 +212,36 @@ async def _other_releases(services: Services) -> list[str]:
     )
 
 
-async def _last_run(services: Services) -> str:
-    if not _runs_here(CONTROL):
-        return "another app reconciles: ask that one"
-    reports = services.reconciler.reports
-    now = datetime.now(UTC)
+async def _newest_that_wrote(reports: Reports, now: datetime) -> dict[str, Any] | None:
+    """The newest run that was not skipped, else the oldest that was looked at; None where there is none.
+
+    Raises:
+        NotWell: the timer's runs are skipped one after another.
+    """
     report = None
+    skipped: list[str] = []
     for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
         report = await reports.read(run_id)
         if report is not None and report["outcome"] != "Skipped":
             break  # a skipped run says only that another one was under way
+        if report is not None and report["trigger"] == "timer":
+            skipped.append(report["reason"])
+    if len(skipped) >= _SKIPPED_IN_A_ROW:
+        raise NotWell(f"none of the timer's last {len(skipped)} runs came to write: {skipped[0]}")
+    return report
+
+
+async def last_run(services: Services) -> str:
+    """How the last run that came to write ended.
+
+    Raises:
+        NotWell: it failed, never ended, or is long ago; or runs are skipped one after another.
+    """
+    if not _runs_here(CONTROL):
+        return "another app reconciles: ask that one"
+    reports = services.reconciler.reports
+    now = datetime.now(UTC)
+    report = await _newest_that_wrote(reports, now)
     if report is None:
         return "no run yet"
     if report["outcome"] == UNREADABLE:
@@ -233,9 +255,16 @@ async def _last_run(services: Services) -> str:
     said = f"{report['outcome']}, {int(age.total_seconds())} s ago"
     if age > _STALE_RUN:
         raise NotWell(f"the last run ended more than a day ago ({said}): does the timer fire?")
+    said += _in_force(report)
     if report["outcome"] == "Failed":
         raise NotWell(f"{said}: {report['reason']}")
     return said
+
+
+def _in_force(report: Mapping[str, Any]) -> str:
+    found = [each for each in report["inForce"] if isinstance(each, dict)]
+    there, declared = (sum(each.get(name, 0) for each in found) for name in ("inForce", "declared"))
+    return f": in force {there} of {declared}" if found else ""
 
 
 async def _sign_in(services: Services) -> str:
@@ -257,5 +286,5 @@ CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
     "stored": _stored,
     "eventHub": _event_hub,
     "ingestion": _ingestion,
-    "lastRun": _last_run,
+    "lastRun": last_run,
 }

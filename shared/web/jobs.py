@@ -7,10 +7,11 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.jobs.arguments import read_arguments
+from shared.jobs.arguments import LIMITS, read_arguments
 from shared.jobs.model import ID_PATTERN, Job
 from shared.jobs.store import JobConflictError, JobNotFoundError
 from shared.web import request_parameters, serialization
+from shared.web.authorization import APPROVE, authorise
 from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, RETRY_LATER, TOO_MANY, ApiError
 from shared.web.scope import check_job_scope
 
@@ -36,6 +37,8 @@ async def start_job(call: Call) -> func.HttpResponse:
     except ValueError as error:
         raise ApiError(BAD_REQUEST, str(error)) from None
     call.deed["kind"] = kind
+    if kind == "reconcile" and LIMITS.keys() & arguments.keys():
+        authorise(call.request.headers, call.services.settings.auth_mode, APPROVE)
     wait = request_parameters.wait_seconds(call.request)
     key = request_parameters.idempotency_key(call.request)
     await check_job_scope(call, arguments)

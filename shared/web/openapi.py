@@ -16,7 +16,8 @@ from shared.reconcile.report.report_store import RUN_ID
 from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
-from shared.web.openapi_examples import EXAMPLES, JOBS, problem_example
+from shared.web.authorization import APPROVE
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, problem_example
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
@@ -52,6 +53,7 @@ _TABLE = ("application/json", "text/csv")
 _TAGS = {
     "exports": ("exports", "Export files: what is exported, from where, to where."),
     "jobs": ("jobs", "Work that is started by hand."),
+    "approvals": ("approvals", "Plans that people reviewed."),
     "coverage": ("coverage", "What each subscription exports, and its state."),
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
     "run_history": ("runs", "What the reconcile runs did."),
@@ -96,6 +98,11 @@ _SHAPES = {
         returns=("Location", "Retry-After"),
     ),
     "list_jobs": _Shape("List jobs, newest first", {200: "JobList"}),
+    "approve_plan": _Shape(
+        "Approve the plan of a run", {201: "ApprovalBody"},
+        (problems.BAD_REQUEST, problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
+        takes="approval",
+    ),
     "get_coverage": _Shape(
         "What each subscription exports, and whether that suffices", {200: "CoverageList"},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
@@ -260,7 +267,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": to_camel(operation.name),
         "tags": [_TAGS[operation.module][0]],
         "summary": shape.summary,
-        "description": f"Needs the app role `{operation.role}` under Entra.",
+        "description": f"Needs the app role `{operation.role}` under Entra."
+        + (" No function key bears it." if operation.role == APPROVE else ""),
         "parameters": [
             *_path_parameters(operation),
             *map(_parameter, (*operation.query, "api-version", *shape.headers)),
@@ -343,6 +351,9 @@ def _request_body(takes: str) -> dict[str, Any]:
         examples = {job["kind"]: {"value": job} for job in JOBS}
         schema = {"$ref": REF.format(model="JobRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
+    if takes == "approval":
+        schema = {"$ref": REF.format(model="ApprovalRequest")}
+        return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
     schema = {"$ref": REF.format(model="ExportConfig")}
     example = EXAMPLES["ExportConfig"]
     return {

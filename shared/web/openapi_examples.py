@@ -59,7 +59,15 @@ JOBS: tuple[dict[str, Any], ...] = (
     {"kind": "backfill", "subscriptions": ["11111111-1111-4111-8111-111111111111"], "kinds": ["Assessments"]},
     {"kind": "replay", "day": "2026-11-22", "parked": True},
 )
+APPROVAL: dict[str, Any] = {"runId": "20261122T180000000000Z-0e79bf84"}
 EXAMPLES: dict[str, Any] = {
+    "ApprovalBody": {
+        **APPROVAL,
+        "fingerprint": "4f" * 32,
+        "by": "entra:6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
+        "at": "2026-11-22T18:05:00+00:00",
+        "expires": "2026-11-23T18:05:00+00:00",
+    },
     "ExportConfig": _EXPORT,
     "ExportStored": {
         "name": "soc-alerts",

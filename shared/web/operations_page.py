@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import __version__
-from shared.web.authorization import WRITE, authorise
+from shared.web.authorization import APPROVE, WRITE, authorise
 from shared.web.problems import SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ async def operations_page(call: Call) -> func.HttpResponse:
 
     page = _page()
     mode = call.services.settings.auth_mode
-    about = f'data-mode="{mode}" data-may-write="{str(_may_write(call, mode)).lower()}" data-version="{__version__}"'
+    rights = f'data-may-write="{_may(call, mode, WRITE)}" data-may-approve="{_may(call, mode, APPROVE)}"'
+    about = f'data-mode="{mode}" {rights} data-version="{__version__}"'
     return func.HttpResponse(
         page.text.replace("data-mode", about, 1),
         mimetype="text/html",
@@ -40,15 +41,15 @@ async def operations_page(call: Call) -> func.HttpResponse:
     )
 
 
-def _may_write(call: Call, mode: str) -> bool:
-    # A key can't say who acts, so under keys the page only shows.
+def _may(call: Call, mode: str, role: str) -> str:
+    """Whether the caller holds a role, as an attribute; a key can't say who acts, so under keys the page only shows."""
     if mode == "key":
-        return False
+        return "false"
     try:
-        authorise(call.request.headers, mode, WRITE)
+        authorise(call.request.headers, mode, role)
     except ApiError:
-        return False
-    return True
+        return "false"
+    return "true"
 
 
 @cache

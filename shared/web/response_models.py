@@ -116,14 +116,21 @@ class PlanRequest(_Scoped):
     kind: Literal["plan"]
     exports: list[_Name] = _some("Only these exports.")
     causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
+    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
+    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
 
 
 class ReconcileRequest(_Scoped):
-    """Make every live export equal to its file now, whatever RECONCILE_MODE says; the guards hold."""
+    """Make every live export equal to its file now; the guards hold, and raising them needs Exports.Approve too.
+
+    Under RECONCILE_MODE=approve it carries out a plan that is approved, and nothing else.
+    """
 
     kind: Literal["reconcile"]
     exports: list[_Name] = _some("Only these exports.")
     causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
+    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
+    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
 
 
 class PreviewRequest(_Scoped):
@@ -372,6 +379,22 @@ class DeadLetterList(_Body):
     continuation: str
 
 
+class ApprovalRequest(_Body):
+    """The run whose plan was reviewed."""
+
+    run_id: str = Field(pattern=r"^20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}$")
+
+
+class ApprovalBody(_Body):
+    """An approval: of which plan, by whom, and until when a run may carry it out."""
+
+    run_id: str
+    fingerprint: str
+    by: str
+    at: datetime
+    expires: datetime
+
+
 class ReasonCount(_Body):
     """Why an export is not in force, and in how many subscriptions; 0 where its file can't be read."""
 
@@ -394,6 +417,8 @@ class Run(_Body):
 
     `outcome` is Succeeded, Partial, Failed, Blocked, Skipped, Running (also of a run that was killed) or Unreadable,
     with the reason.  `release` wrote the report, `writer` names who writes for the instance, `storeNumber` the files.
+    `waiting`: its changes wait for an approval; `approvedBy` and `approvedAt` tell of the one that it carried out.
+    `fingerprint` stands for all that its plan would write, `written` says it in words.
     `inForce` answers for each export where it is in force, within `scope`, which is empty for the whole tenant;
     `identity` is whose rights the tenant was read with; `findings` are what is wrong with the files as a set.
     """
@@ -426,6 +451,12 @@ class Run(_Body):
     tenants: dict[str, dict[str, int]]
     counts: dict[str, int]
     requests: dict[str, int]
+    asked: dict[str, Any] = {}
+    fingerprint: str = ""
+    waiting: bool = False
+    approved_by: str = ""
+    approved_at: str = ""
+    written: list[dict[str, Any]] = []
 
 
 class RunReport(Run):
@@ -501,5 +532,5 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, Document,
+    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody, Document,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit
 from shared.bootstrap import Services, services
-from shared.web.authorization import READ, WRITE, Actor, authorise, check_front
+from shared.web.authorization import APPROVE, READ, WRITE, Actor, authorise, check_front
 from shared.web.problems import INTERNAL, RETRY_LATER, SECURITY_HEADERS, UNAVAILABLE, ApiError
 from shared.web.request_parameters import PAGING, check_names
 
@@ -82,6 +82,7 @@ OPERATIONS = {
         Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",)),
         Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",)),
         Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
+        Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
         Operation("get_status", "GET", "status", READ, "coverage", _STATUS),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
@@ -115,7 +116,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         response = refusal.response()
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
         response = _failure(name, error).response()
-    if operation.role == WRITE:
+    if operation.role in {WRITE, APPROVE}:
         # As JSON, no name can end a line and begin another.
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))

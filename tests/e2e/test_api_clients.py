@@ -243,6 +243,7 @@ def test_the_documented_examples_run(world: World, tmp_path: Path, language: str
     # What reads an export follows what stores it, and what deletes it comes last.
     order = {"put": 0, "get": 1, "post": 2, "delete": 3}
     operations = sorted(world.operations(), key=lambda each: order[each[0]])
+    operations = [each for each in operations if "No function key bears it" not in each[2]["description"]]
     texts = [calls(method, path, operation)[language] for method, path, operation in operations]
     script = "\n".join(texts)
     command = {

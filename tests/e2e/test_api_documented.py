@@ -120,23 +120,40 @@ USUAL = (
     Case("get_run", 404, id="none"),
 )
 
+# No function key bears the role that this takes; a run's id is filled in for the name of its place in `ids`.
+APPROVER = {"x_ms_client_principal": principal("Exports.Approve")}
+APPROVING = (
+    Case("approve_plan", 201, to="entra", body={"runId": "approve_plan"}, headers=APPROVER),
+    Case("approve_plan", 400, to="entra", body={"fingerprint": "0"}, headers=APPROVER),
+    Case("approve_plan", 404, to="entra", body={"runId": "none"}, headers=APPROVER),
+    Case("approve_plan", 409, to="entra", body={"runId": "get_run"}, headers=APPROVER),
+    Case("approve_plan", 413, to="entra", body=" " * 1_000_001, headers=APPROVER),
+    Case("approve_plan", 415, to="entra", body="{}", headers={**APPROVER, "content_type": "text/xml"}),
+)
+
 # Under keys the host refuses before the app is asked, so it is under Entra that the app itself does.
 REFUSED = (
     *(Case(name, 401, to="entra") for name in OPERATIONS),
     *(Case(name, 403, to="entra", headers={"x_ms_client_principal": principal()}) for name in OPERATIONS),
 )
 
+# So that a request gets as far as the fault, it bears every role.
+EVERYTHING = {"x_ms_client_principal": principal("Exports.Read", "Exports.Write", "Exports.Approve")}
 # What needs no storage is unavailable only while the app can't read its settings.
 SELF_CONTAINED = ("validate_export", "get_metrics", "operations_page", "openapi")
 UNAVAILABLE = (
     *(Case(name, 503, to="misconfigured") for name in (*SELF_CONTAINED, "ready")),
-    *(Case(name, 503, to="without storage") for name in OPERATIONS if name not in {*SELF_CONTAINED, "ready"}),
-    Case("ready", 503, JSON, to="without storage"),
+    *(
+        Case(name, 503, to="without storage", headers=EVERYTHING)
+        for name in OPERATIONS
+        if name not in {*SELF_CONTAINED, "ready"}
+    ),
+    Case("ready", 503, JSON, to="without storage", headers=EVERYTHING),
 )
 
 # Documents of the app's own that somebody spoilt are borne with, so only the app itself can be at fault: a deployment
 # that was cut short.
-FAILED = tuple(Case(name, 500, to="cut short") for name in OPERATIONS)
+FAILED = tuple(Case(name, 500, to="cut short", headers=EVERYTHING) for name in OPERATIONS)
 SPOILT = (
     Case("start_job", 409, to="mangled", headers={"idempotency_key": KEY}),
     Case("get_job", 200, to="mangled"),
@@ -148,7 +165,7 @@ SPOILT = (
     Case("list_exports", 200, to="mangled"),
 )
 
-CASES = (*USUAL, *REFUSED, *UNAVAILABLE, *FAILED)
+CASES = (*USUAL, *APPROVING, *REFUSED, *UNAVAILABLE, *FAILED)
 
 
 class Document:
@@ -181,6 +198,10 @@ class Document:
         method, path, _ = self._operations[case.operation]
         path = path.format(name=NAME, id=case.id or ids.get(case.operation))
         body = BODIES.get(case.operation) if case.body is None else case.body
+        if isinstance(body, Mapping) and "runId" in body:
+            body = {"runId": ids.get(body["runId"], body["runId"])}
+        elif body is None and case.operation == "approve_plan":
+            body = {"runId": ids["approve_plan"]}
         return [to.call(method, f"{path}?{case.query}", body, **case.headers) for _ in range(case.times)][-1]
 
 
@@ -191,9 +212,12 @@ def document(api: Api) -> Document:
 
 @pytest.fixture(scope="module")
 def ids(api: Api) -> dict[str, str]:
-    """A job and a run that there are, by the operation that reads one."""
+    """A job and runs that there are, by the operation that asks for one; only the last has a plan to approve."""
     job = api.job(kind="plan", subscriptions=[api.subscription])
-    return {"get_job": job["id"], "get_run": job["result"]["runId"]}
+    api.put("to-approve")
+    planned = api.job(kind="plan", exports=["to-approve"])
+    api.call("DELETE", "/api/exports/to-approve")
+    return {"get_job": job["id"], "get_run": job["result"]["runId"], "approve_plan": planned["result"]["runId"]}
 
 
 @pytest.fixture(scope="module")
@@ -208,11 +232,12 @@ def elsewhere(
             "misconfigured": api.beside("misconfigured", AUTH_MODE="yolo"),
             "without storage": api.beside(
                 "without-storage",
+                AUTH_MODE="entra",
                 **{f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")},
             ),
             "mangled": api.beside("mangled", **mangled(api, ids)),
             "full": api.beside("full", JOBS_QUEUE=full_queue(api)),
-            "cut short": api.beside("cut-short", cut_short(tmp_path_factory.mktemp("package"))),
+            "cut short": api.beside("cut-short", cut_short(tmp_path_factory.mktemp("package")), AUTH_MODE="entra"),
         }
         running = {name: stack.enter_context(app) for name, app in apps.items()}
         pool = stack.enter_context(ThreadPoolExecutor(16))

@@ -57,6 +57,23 @@ def test_writing_needs_the_role_to_write(entra_api: Api) -> None:
     assert call(entra_api, "DELETE", "exports/none", "Exports.Write").status == 204
 
 
+def test_raising_guards_needs_the_role_to_approve_too(entra_api: Api) -> None:
+    job = {"kind": "reconcile", "subscriptions": ["00000000-0000-4000-8000-000000000000"], "maxDeletes": 50}
+
+    def start(*roles: str) -> Answer:
+        return entra_api.call("POST", "/api/jobs", job, key=False, x_ms_client_principal=principal(*roles))
+
+    assert start("Exports.Write").problem == "forbidden"
+    assert start("Exports.Approve").problem == "forbidden"
+    assert start("Exports.Write", "Exports.Approve").status == 202
+
+
+def test_approving_needs_a_role_of_its_own(entra_api: Api) -> None:
+    assert call(entra_api, "POST", "approvals", "Exports.Write").problem == "forbidden"
+    assert call(entra_api, "POST", "approvals", "Exports.Approve").problem == "bad-request"
+    assert call(entra_api, "GET", "runs", "Exports.Approve").status == 200
+
+
 def test_one_callers_idempotency_keys_mean_nothing_to_another(entra_api: Api) -> None:
     other = principal("Exports.Write", oid="11111111-2222-4333-8444-555555555555")
     first = call(entra_api, "POST", "jobs", "Exports.Write", idempotency_key="k").json()["id"]

@@ -246,10 +246,26 @@ async def store_again(store: ExportStore, container: ContainerClient) -> LoadedE
 
 async def test_exports_that_may_own_one_automation_are_told(store: ExportStore) -> None:
     for name in ("a", "b"):
-        await store.put(name, text(name).replace("location:", "name: same\n  location:"))
+        await store._container.upload_blob(
+            f"current/{name}.yaml", text(name).replace("location:", "name: same\n  location:")
+        )
     loaded = await store.load_all()
     assert [one.name for one in loaded.exports] == ["a", "b"]
     assert [(finding.code, finding.where) for finding in loaded.warnings] == [("same-automation", "b: automation")]
+
+
+async def test_what_was_deleted_does_not_come_back_from_an_older_version(store: ExportStore) -> None:
+    await store.put("a", text("a"))
+    accepted = await (await store._container.download_blob("accepted/a.yaml")).readall()
+    await store.delete("a")
+    # A delete that was cut short leaves the accepted version; an invalid file is put past the app later.
+    await store._container.upload_blob("accepted/a.yaml", accepted)
+    await store._container.upload_blob("current/a.yaml", b"version: 1\nname: a\n")
+    loaded = await store.load_all()
+    assert loaded.exports == ()
+    assert [(problem.name, problem.in_force) for problem in loaded.problems] == [("a", False)]
+    await store.put("a", text("a"))
+    assert [one.name for one in (await store.load_all()).exports] == ["a"]
 
 
 async def test_a_storage_that_fails_is_never_taken_for_an_empty_one() -> None:

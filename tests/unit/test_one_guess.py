@@ -20,7 +20,7 @@ ANSWERS = {
     "cutting a value over 64 KB": ["enrich/delivery/truncation.py"],
     "deduplication key": ["enrich/records/record_key.py"],
     "MITRE tactics of an alert": ["enrich/records/derived/alerts.py"],
-    "CVE ids and CVSS": ["enrich/records/derived/vulnerabilities.py"],
+    "CVE ids and CVSS": ["enrich/records/derived/vulnerabilities.py", "enrich/records/derived/cves.py"],
     "paging and quota of Resource Graph": ["azure/resource_graph.py"],
     "the lock that keeps a second run out": ["reconcile/apply/run_lock.py"],
     "the limit on deletes": ["reconcile/plan/change_limits.py"],

@@ -11,6 +11,8 @@ import pytest
 
 from tools.audit import AdvisoriesUnavailableError, audit
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

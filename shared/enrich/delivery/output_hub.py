@@ -61,8 +61,9 @@ class Forward(Protocol):
 class OutputHub:
     """The hub named in the settings, through `azure-eventhub`, which retries within the patience here."""
 
-    def __init__(self, clients: Clients, clock: Clock | None = None) -> None:
+    def __init__(self, clients: Clients, clock: Clock | None = None, *, patience: float = PATIENCE_SECONDS) -> None:
         self._clients = clients
+        self._patience = patience
         self._clock = clock or Clock()
         self._partitions: list[str] = []
         self._out: NotForwarded | None = None
@@ -75,7 +76,7 @@ class OutputHub:
         if self._out is not None:
             self._look()
             return [replace(self._out, index=index) for index in range(len(rows))]
-        deadline = deadline.sooner(PATIENCE_SECONDS)
+        deadline = deadline.sooner(self._patience)
         try:
             await self._find_partitions(deadline)
         except Exception as error:  # noqa: BLE001 # constructors raise ValueError, links what the network does
@@ -113,7 +114,7 @@ class OutputHub:
 
     async def _look_once(self) -> None:
         try:
-            await self._find_partitions(self._clock.deadline(PATIENCE_SECONDS))
+            await self._find_partitions(self._clock.deadline(self._patience))
             self._out = None
         except Exception as error:  # noqa: BLE001 # as above
             self._out = _outage(0, error)

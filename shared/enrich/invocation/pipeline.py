@@ -145,7 +145,7 @@ class Pipeline:
         """
         content = sha256(row.whole).hexdigest()[:16]
         name = f"{row.event_time:%Y-%m-%d}/{row.kind}/{content}-{row.record_key}.json.gz"
-        await self._oversize.put(name, igzip.compress(row.whole))
+        await self._oversize.keep(name, igzip.compress(row.whole))
 
     async def _send(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
         """Upload and forward side by side; return what was not taken."""

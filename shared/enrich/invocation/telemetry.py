@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
+from shared import __version__
 from shared.enrich.invocation.delivery_summary import Summary
 
 _SCOPE = "defender_export"
+_RELEASE = {"release": __version__}
+_TRACED = {"defender_export.release": __version__}
 _COUNTERS = {
     "records": "Records read, by kind.",
     "dropped": "Records that a cost filter left out, by kind.",
@@ -68,7 +71,7 @@ class OpenTelemetry:
     @contextmanager
     def invocation(self, name: str, summary: Summary) -> Iterator[None]:
         """A span around one invocation; what `summary` holds at its end goes to the metrics."""
-        with self._tracer.start_as_current_span(name, attributes={"messaging.system": "eventhubs"}) as span:
+        with self._tracer.start_as_current_span(name, attributes={"messaging.system": "eventhubs", **_TRACED}) as span:
             try:
                 yield
             finally:
@@ -84,22 +87,22 @@ class OpenTelemetry:
             ("context", "outcome", summary.context),
         ):
             for key, count in counts.items():
-                self._counters[metric].add(count, {label: key})
-        self._counters["forwarded"].add(summary.forwarded)
-        self._counters["requests"].add(summary.requests)
-        self._counters["retries"].add(summary.retries)
-        self._counters["throttled"].add(summary.throttled)
-        self._counters["bytes"].add(summary.bytes_sent)
+                self._counters[metric].add(count, {label: key} | _RELEASE)
+        self._counters["forwarded"].add(summary.forwarded, _RELEASE)
+        self._counters["requests"].add(summary.requests, _RELEASE)
+        self._counters["retries"].add(summary.retries, _RELEASE)
+        self._counters["throttled"].add(summary.throttled, _RELEASE)
+        self._counters["bytes"].add(summary.bytes_sent, _RELEASE)
         for partition, seconds in summary.lag.items():
-            self._histograms["lag"].record(seconds, {"partition": partition})
+            self._histograms["lag"].record(seconds, {"partition": partition} | _RELEASE)
         if summary.kept is not None:
             for reason, state in self._kept | set(summary.kept):  # what is gone is told once, as none
-                attributes = {"reason": reason, "state": state}
+                attributes = {"reason": reason, "state": state} | _RELEASE
                 self._levels["dead_letters_kept"].record(summary.kept[reason, state], attributes)
             self._kept = set(summary.kept)
         if summary.events:
-            self._histograms["age"].record(summary.age)
-            self._histograms["duration"].record(summary.seconds)
+            self._histograms["age"].record(summary.age, _RELEASE)
+            self._histograms["duration"].record(summary.seconds, _RELEASE)
 
 
 def telemetry(environment: Mapping[str, str]) -> Telemetry:

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
+from shared.clock import Clock
 from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
+from shared.reconcile.arm.automation_contract import writable
 from shared.reconcile.arm.error_explanations import Refusal, explain
 from shared.reconcile.destinations.event_hub_keys import Destinations
+from shared.reconcile.destinations.registration import not_registered
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import decide
-from shared.reconcile.plan.provenance_tags import APPLIED_TAG, MARK_TAGS, Writer, digest, mark_tags, read_mark
+from shared.reconcile.plan.provenance_tags import MARK_TAGS, Writer, digest, mark_tags, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,12 @@ READ_BACK_PAUSES = (0, 1, 3)
 REGISTRATION_PAUSES = (5, 10, 15, 30)
 ROUNDS = 3
 PRECONDITION_FAILED = 412
+_CHANGING = "it changes while it is written, or is there although reads do not show it yet; the next run looks again"
+_NOT_AS_REVIEWED = "it changed after the plan was made; make a new plan"
+_REPLACED = (
+    "reads showed nothing there, yet Azure says that this write replaced something: see in the subscription's activity "
+    "log who made it, and whether its filters and destination are still needed"
+)
 
 
 class Status(StrEnum):
@@ -45,6 +55,7 @@ class Status(StrEnum):
     FAILED = "failed"
     UNCONFIRMED = "unconfirmed"
     NOT_REACHED = "not_reached"
+    SKIPPED = "skipped"
 
 
 DONE = {
@@ -58,6 +69,7 @@ _LEFT_ALONE = {
     Action.UNCHANGED: Status.UNCHANGED,
     Action.FOREIGN: Status.FOREIGN,
     Action.BLOCKED: Status.BLOCKED,
+    Action.SKIPPED: Status.SKIPPED,
 }
 
 
@@ -71,10 +83,15 @@ class Outcome:
     reason: str = ""
 
 
+# Why deletes are not to be carried out after all, by the automation's key; those that may are left out.
+Agreed = Callable[[Sequence[Item]], Awaitable[Mapping[tuple[str, str, str], str]]]
+
+
 class Apply:
     """One application of a plan.
 
-    `outcomes` is right at every moment, so that a run that is cancelled can still say how far it came.
+    `outcomes` is right at every moment, so that a run that is cancelled can still say how far it came.  With `binding`
+    an automation that is no longer as the plan saw it is left alone: what was reviewed is done, and nothing else.
     """
 
     def __init__(
@@ -85,8 +102,10 @@ class Apply:
         *,
         writer: Writer | None = None,
         pause: Callable[[float], Awaitable[None]],
+        now: Callable[[], datetime] | None = None,
         concurrency: int,
         register_provider: bool = False,
+        binding: bool = False,
         progress: Callable[[Outcome], None] | None = None,
     ) -> None:
         self._arm = arm
@@ -94,49 +113,66 @@ class Apply:
         self._instance_id = instance_id
         self._writer = writer or Writer()
         self._pause = pause
+        self._now = now or Clock().now
         self._concurrency = concurrency
         self._register_provider = register_provider
+        self._binding = binding
         self._progress = progress
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
+        self._missing: dict[str, str] = {}
 
     @property
     def outcomes(self) -> list[Outcome]:
         """The outcome of every write in the plan, in its order."""
         return list(self._outcomes.values())
 
-    async def carry_out(self, plan: Plan) -> list[Outcome]:
-        """Do everything that the plan would write and return the outcomes in its order; failures are outcomes."""
+    async def carry_out(self, plan: Plan, agreed: Agreed | None = None) -> list[Outcome]:
+        """Do everything that the plan would write and return the outcomes in its order; failures are outcomes.
+
+        Deletes come last, after everything else was written, each only where nothing failed in its subscription and
+        where `agreed`, asked once with all of them, has no reason against it.
+        """
         self._outcomes = {
             item.id.key: Outcome(item.id, item.export, Status.NOT_REACHED, "the run ended before")
             for item in plan.writes
         }
+        await self._side_by_side([item for item in plan.writes if item.action is not Action.DELETE])
+        deletes = [item for item in plan.writes if item.action is Action.DELETE]
+        reasons = dict(await agreed(deletes)) if deletes and agreed is not None and not self._arm.halt() else {}
+        for item in deletes:
+            missing = self._missing.get(item.id.key[0], "")
+            if reason := reasons.get(item.id.key) or missing:
+                reasons[item.id.key] = reason
+                self._tell(self._outcome(item, Status.BLOCKED, reason))
+        await self._side_by_side([item for item in deletes if item.id.key not in reasons])
+        return self.outcomes
+
+    async def _side_by_side(self, items: Sequence[Item]) -> None:
         waiting: dict[str, list[Item]] = {}
-        for item in plan.writes:
-            waiting.setdefault(item.id.subscription_id.lower(), []).append(item)
+        for item in items:
+            waiting.setdefault(item.id.key[0], []).append(item)
         queue = iter(waiting.values())
 
         async def work() -> None:
-            for items in queue:
-                await self._subscription(items)
+            for those in queue:
+                await self._subscription(those)
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(self._concurrency, len(waiting))):
                 workers.create_task(work())
-        return self.outcomes
 
     async def _subscription(self, items: Iterable[Item]) -> None:
-        """Deletes come last, and an automation that moved goes only once its successor is there."""
-        failed: set[str] = set()
-        for item in sorted(items, key=lambda item: item.action is Action.DELETE):
-            if item.action is Action.DELETE and item.export in failed:
-                outcome = Outcome(item.id, item.export, Status.BLOCKED, "its successor was not made")
-            else:
-                outcome = await self._guarded(item)
-            if outcome.status not in SUCCESSES:
-                failed.add(item.export)
-            self._note(outcome)
-            if self._progress:
-                self._progress(outcome)
+        for item in items:
+            outcome = await self._guarded(item)
+            if item.declared and outcome.status not in SUCCESSES:
+                said = f"{item.export} is not in force here ({outcome.reason or outcome.status.value})"
+                self._missing.setdefault(item.id.key[0], f"nothing is deleted before its successor is there: {said}")
+            self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._note(outcome)
+        if self._progress:
+            self._progress(outcome)
 
     async def _guarded(self, item: Item) -> Outcome:
         """The outcome of one item, whatever happens to it."""
@@ -187,7 +223,7 @@ class Apply:
                 sent = True  # a repeated PUT meets its own first try, so this may have been us
                 continue
             return outcome
-        return self._outcome(item, Status.UNCONFIRMED, "it changes while it is written; the next run looks again")
+        return self._outcome(item, Status.UNCONFIRMED, _CHANGING)
 
     async def _put(self, item: Item, live: Live | None, *, sent: bool) -> Outcome:
         desired = item.desired
@@ -199,16 +235,21 @@ class Apply:
         if now.action not in WRITES:
             done = sent and now.action is Action.UNCHANGED
             return self._outcome(item, DONE[item.action] if done else _LEFT_ALONE[now.action], now.reason)
+        if self._binding and (now.action, now.changes) != (item.action, item.changes):
+            return self._outcome(item, Status.NOT_REACHED, _NOT_AS_REVIEWED)
         if live is None and (refusal := await self._group(desired)):
             return self._outcome(item, Status.BLOCKED, refusal)
         marked = merge(live, desired.body)
-        marked["tags"] = _without(marked["tags"], MARK_TAGS) | self._marks(desired, live)
-        body = self._destinations.seal(desired.export, marked)
+        marked["tags"] = _without(marked["tags"], MARK_TAGS) | self._marks(desired, live, item.cause)
+        body = writable(self._destinations.seal(desired.export, marked))
         if refusal := await self._arm.validate(desired.id, body, desired.tenant_id):
             return self._outcome(item, Status.FAILED, f"Azure calls the body invalid: {refusal}")
         self._note(self._outcome(item, Status.UNCONFIRMED, "the run ended while it was written"))
-        await self._arm.put(item.id, body, live.etag if live else "", desired.tenant_id)
-        return await self._read_back(item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body)))
+        was_there = await self._arm.put(item.id, body, live.etag if live else None, desired.tenant_id)
+        outcome = await self._read_back(
+            item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body))
+        )
+        return replace(outcome, reason=_REPLACED) if live is None and was_there and not outcome.reason else outcome
 
     def _others(self, live: Live, item: Item) -> str:
         """Why an automation is left to another app, or to a later state of the store; empty when it is not."""
@@ -223,12 +264,11 @@ class Apply:
             return "it was written from a later state of the store of export files"
         return ""
 
-    def _marks(self, desired: Desired, live: Live | None) -> dict[str, str]:
-        """The marks of a write; a part of a body leaves the digest of what was written whole before."""
-        if not desired.partial:
-            return mark_tags(self._writer, digest(desired.body))
-        before = tag(live.tags, APPLIED_TAG) if live else ""
-        return mark_tags(self._writer, "") | ({APPLIED_TAG: before} if before else {})
+    def _marks(self, desired: Desired, live: Live | None, cause: Cause | None = None) -> dict[str, str]:
+        """The marks of a write; a part of a body leaves what is known of the body that was written whole before."""
+        applied = "" if desired.partial else digest(desired.body)
+        before = live.tags if live else {}
+        return mark_tags(self._writer, applied, before, self._now(), let_through=cause is Cause.RELEASE)
 
     async def _retag(self, item: Item, live: Live | None) -> Outcome:
         """Write tags and nothing else."""
@@ -285,10 +325,7 @@ class Apply:
     async def _registered(self, subscription_id: str) -> str:
         """Register Microsoft.Security where that is allowed; returns why it is not registered."""
         if not self._register_provider:
-            return (
-                "Microsoft.Security is not registered in the subscription: run `az provider register --namespace "
-                f"Microsoft.Security --subscription {subscription_id}`, or set REGISTER_PROVIDER to true"
-            )
+            return not_registered(subscription_id)
         if await self._arm.register(subscription_id):
             return ""
         for pause in REGISTRATION_PAUSES:

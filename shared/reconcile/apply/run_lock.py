@@ -24,13 +24,23 @@ RENEW_SECONDS = 10
 MARGIN_SECONDS = REQUEST_SECONDS + 5
 
 
-class LeaseHeld(Exception):  # noqa: N818 - says what is the case
-    """Another run holds the lease; `holder` is what it wrote about itself."""
+_ENDLESS = (
+    f"the blob {LEASE_BLOB} has a lease without end, which no run takes: break it with `az storage blob lease break`"
+)
+# Whatever else the store refuses says nothing of another run.
+_TAKEN = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
-    def __init__(self, holder: Mapping[str, str]) -> None:
+
+class LeaseHeld(Exception):  # noqa: N818 - says what is the case
+    """Another run holds the lease; `holder` is what it wrote about itself.
+
+    An `endless` lease is none that a run takes: it has to be broken by hand.
+    """
+
+    def __init__(self, holder: Mapping[str, str], *, endless: bool = False) -> None:
         self.holder = dict(holder)
         who = ", ".join(f"{name} {value}" for name, value in sorted(self.holder.items())) or "somebody unnamed"
-        super().__init__(f"another run is writing: {who}")
+        super().__init__(f"{_ENDLESS} (last written by: {who})" if endless else f"another run is writing: {who}")
 
 
 class RunLease:
@@ -75,11 +85,17 @@ class RunLease:
         try:
             self._lease = await blob.acquire_lease(self._seconds)
         except HttpResponseError as error:
-            if error.status_code != 409:  # noqa: PLR2004 - LeaseAlreadyPresent
+            code = getattr(error, "error_code", "")  # storage adds it to every error
+            if getattr(code, "value", code) not in _TAKEN:
                 raise
-            raise LeaseHeld((await blob.get_blob_properties()).metadata or {}) from error
+            about = await blob.get_blob_properties()
+            raise LeaseHeld(about.metadata or {}, endless=about.lease.duration == "infinite") from error
         self._until = asked + self._seconds
-        await blob.set_blob_metadata(dict(self._holder), lease=self._lease)
+        try:
+            await blob.set_blob_metadata(dict(self._holder), lease=self._lease)
+        except HttpResponseError as error:
+            if error.status_code != 409:  # noqa: PLR2004 - under an immutability policy the holder can't be noted
+                raise
         self._renewal = asyncio.create_task(self._renew())
         return self
 

@@ -118,22 +118,30 @@ class Arm:
         status = await self._asked("validate automation", place, ask, write=True, tenant=towards)
         return "" if status.get("isValid") else str(status.get("message") or "Azure calls the body invalid")
 
-    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "", towards: str = "") -> None:
-        """Create or replace an automation; with an etag, only while it is still the current one.
+    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str | None, towards: str = "") -> bool:
+        """Create or replace an automation, only while `etag` is still the current one; with None only create it.
 
-        `towards` is the tenant of a destination that lies elsewhere.
+        The etag goes along twice, since the contract has it in the body and Azure's services in `If-Match`; where it
+        is not known it is empty.  `towards` is the tenant of a destination that lies elsewhere.  Gives whether Azure
+        said at the first try that something was there before.
 
         Raises:
             ArmError: 412 when the etag is no longer current, or any other failure.
         """
+        headers = {"If-None-Match": "*"} if etag is None else _if_match(etag)
+        sent = {**body, "etag": etag} if etag else dict(body)
+        tries = 0
 
-        async def ask(options: Mapping[str, Any]) -> Any:
+        async def ask(options: Mapping[str, Any]) -> bool:
+            nonlocal tries
+            tries += 1
             operations = await self._automations(place, towards)
-            return await operations.create_or_update(
-                place.resource_group, place.name, dict(body), headers=_if_match(etag), **options
+            answer = await operations.create_or_update(
+                place.resource_group, place.name, sent, headers=headers, cls=_was_there, **options
             )
+            return bool(answer) and tries == 1  # a later try may meet what the first one wrote
 
-        await self._asked("put automation", place, ask, write=True, tenant=towards)
+        return await self._asked("put automation", place, ask, write=True, tenant=towards)
 
     async def retag(self, place: ResourceId, tags: Mapping[str, str], etag: str = "") -> None:
         """Replace an automation's tags and nothing else; with an etag, only while it is still the current one.
@@ -315,6 +323,11 @@ class Arm:
             if error.status == 404 and not error.not_registered:  # noqa: PLR2004 - not found
                 return None
             raise
+
+
+def _was_there(response: Any, _document: Any, _headers: Any) -> bool:
+    """Whether a PUT replaced something: 200 in place of 201."""
+    return bool(response.http_response.status_code == 200)  # noqa: PLR2004 - OK
 
 
 def _if_match(etag: str) -> dict[str, str]:

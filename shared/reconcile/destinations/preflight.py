@@ -143,7 +143,7 @@ class _Looking:
                 f"{namespace} takes no keys: set `trustedService: true` in the export, or run "
                 f"`az eventhubs namespace update --name {_place(namespace)} --disable-local-auth false`"
             )
-        if await self._closed(namespace):
+        if await self._closed(namespace, seen):
             self.warnings.append(
                 f"the firewall of {namespace} is closed, and Defender for Cloud passes it as a trusted service only: "
                 "set `trustedService: true` in the export instead of `authorizationRule`"
@@ -155,7 +155,7 @@ class _Looking:
         self.secret = secret if holder == hub_id else f"{secret.rstrip(';')};EntityPath={hub}"
 
     async def _trusted(self, hub_id: str, namespace: str) -> None:
-        firewall = await self._closed(namespace)
+        firewall = await self._closed(namespace, await self._seen(namespace, EVENT_HUBS_VERSION, "the namespace"))
         if firewall and firewall.get("trustedServiceAccessEnabled") is not True:
             raise Blocked(
                 f"the firewall of {namespace} keeps trusted services out: run `az eventhubs namespace network-rule-set "
@@ -173,12 +173,24 @@ class _Looking:
                 f"{grant(who, 'Azure Event Hubs Data Sender', hub_id)}"
             )
 
-    async def _closed(self, namespace: str) -> dict[str, Any]:
-        """The namespace's firewall where it admits selected networks only; else nothing."""
+    async def _closed(self, namespace: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The namespace's firewall where it does not let everybody in; else nothing.
+
+        Public access is said in two places, of the namespace and of its rule set: it is closed if either says so.
+        A perimeter is named, since its own rules decide, and they can't be read here.
+        """
         rules = await self._seen(f"{namespace}/networkRuleSets/default", EVENT_HUBS_VERSION, "the firewall")
-        firewall: dict[str, Any] = (rules or {}).get("properties", {})
-        is_open = firewall.get("defaultAction") == "Allow" and firewall.get("publicNetworkAccess") != "Disabled"
-        return {} if is_open else firewall
+        firewall: dict[str, Any] = (rules or {}).get("properties") or {}
+        places = (firewall, (about or {}).get("properties") or {})
+        access = {str(place.get("publicNetworkAccess") or "Enabled").lower() for place in places}
+        if "securedbyperimeter" in access:
+            self.warnings.append(
+                f"{namespace} is secured by a network security perimeter, whose rules decide what gets in: see that "
+                "one of its inbound access rules lets Defender for Cloud send "
+                f"(`az network perimeter association list`)"
+            )
+        everybody = firewall.get("defaultAction", "Allow") == "Allow" and access == {"enabled"}
+        return {} if everybody else {**firewall, "closed": True}
 
     def _sends(self, assignment: Mapping[str, Any]) -> bool:
         """Whether a role assignment lets Defender for Cloud send; anyone counts where its object id is not known."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
-from shared.azure.resource_graph import Graph
+from shared.azure.resource_graph import REFUSED, Graph
 from shared.reconcile.arm.arm_client import Arm, ArmError
 from shared.reconcile.model import Inventory, Live, Subscription
 
@@ -32,6 +32,9 @@ MANAGEMENT_GROUPS_VERSION = "2021-04-01"
 AUTOMATIONS_VERSION = "2023-12-01-preview"
 
 
+_CURE = "set INVENTORY=list, so that each subscription is asked instead"
+
+
 async def from_graph(graph: Graph) -> Inventory:
     """The tenant as Resource Graph shows it, in one request per 1,000 subscriptions or automations."""
     pages = graph.pages(SUBSCRIPTIONS)
@@ -40,7 +43,8 @@ async def from_graph(graph: Graph) -> Inventory:
     pages = graph.pages(AUTOMATIONS)
     automations = [Live.from_body(row) async for page in pages for row in page]
     reasons += [reason for reason in pages.reasons if reason not in reasons]
-    if not subscriptions:
+    reasons = [f"{reason}: {_CURE}" if reason.startswith(REFUSED) else reason for reason in reasons]
+    if not subscriptions and not reasons:
         reasons.append("no subscription is visible: the app needs Reader or Security Reader")
     return _once_each(subscriptions, automations, reasons)
 

@@ -1,11 +1,35 @@
-"""Whether so many subscriptions are missing that discovery can't be trusted."""
+"""Whether so much is missing that discovery can't be trusted."""
 
 from __future__ import annotations
 
-from shared.reconcile.model import Inventory
+from collections.abc import Mapping
+
+from shared.exports.ownership import owned
+from shared.reconcile.model import WRITABLE_STATES, Inventory
 
 # Fewer subscriptions than this share of the last complete run's means that rights were lost, not subscriptions.
 SHARP_FALL = 0.8
+
+
+def hidden(inventory: Inventory, instance_id: str) -> list[str]:
+    """Why discovery is doubtful where an automation of ours lies in a subscription that it does not show."""
+    shown = {subscription.id.lower() for subscription in inventory.subscriptions}
+    mine = {live.id.key[0] for live in inventory.automations if owned(live.tags, instance_id)}
+    return [
+        f"the subscription {one} holds automations of ours and is not shown, so others may be missing"
+        for one in sorted(mine - shown)[:1]
+    ]
+
+
+def remembered(inventory: Inventory, before: Mapping[str, str]) -> dict[str, str]:
+    """The states of the subscriptions that are seen, and of those that vanished for no reason that was seen, by id.
+
+    One that was seen disabled or deleted may go.  One that took writes when it was last seen still counts, so that
+    rights that are lost step by step are noticed as well as those that are lost at once.
+    """
+    seen = {one.id.lower(): one.state for one in inventory.subscriptions}
+    lost = {name: state for name, state in before.items() if name not in seen and state.lower() in WRITABLE_STATES}
+    return lost | seen
 
 
 def fallen(inventory: Inventory, seen_before: int) -> str:

@@ -2,7 +2,8 @@
 
 What Azure spells differently is the same here: ids, locations and tag names in any case, null and absent, defaults,
 and the order of sources, rule sets, rules, scopes and actions (GET answers differ from what was PUT in all of these).
-Write-only fields (`connectionString`, `uri`) and read-only ones (`sasPolicyName`, `etag`) are not looked at.
+Write-only fields (`connectionString`, `uri`) and `etag` are not looked at.  The name of the rule whose key an event hub
+is sent to with is: another one's key may not be allowed to send.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from shared.exports.compiler import MANAGED_BY_TAG
 from shared.exports.explain import explain
+from shared.exports.ownership import tag
 from shared.exports.rule_sets import MalformedRules, Source, normalise, parse_sources
 from shared.reconcile.model import Live
 
 OWN_TAG_PREFIX = "defender-export-"
-_KNOWN = ("description", "isEnabled", "scopes", "sources", "actions")
 _TARGETS = {"eventhub": "eventHubResourceId", "workspace": "workspaceResourceId", "logicapp": "logicAppResourceId"}
 _NAMES = {"eventhub": "event hub", "workspace": "workspace", "logicapp": "logic app"}
 
@@ -43,7 +45,7 @@ def diff(live: Live, desired: Mapping[str, Any]) -> tuple[Change, ...]:
         *_diff_value("properties.isEnabled", _enabled(old), _enabled(new)),
         *_diff_sets("properties.scopes", _scopes(old), _scopes(new)),
         *_diff_sources(old.get("sources"), new.get("sources")),
-        *_diff_sets("properties.actions", _actions(old), _actions(new)),
+        *_diff_actions(_objects(old, "actions"), _objects(new, "actions")),
     )
 
 
@@ -54,30 +56,48 @@ def same_location(one: str, other: str) -> bool:
 
 def destinations_of(properties: Mapping[str, Any]) -> list[str]:
     """Where an automation sends to, in words, each with its resource id."""
-    return sorted(_actions(properties).values())
+    return sorted({_told(action) for action in _objects(properties, "actions")})
 
 
 def merge(live: Live | None, desired: Mapping[str, Any]) -> dict[str, Any]:
-    """The body to PUT: `desired`, in the place where `live` is, with the tags and unknown fields that others put there.
+    """The body to PUT: `desired`, in the place where `live` is, with the tags that others put there.
 
     A tag of ours that is no longer declared goes.
     """
     if live is None:
         return {**desired, "tags": dict(desired.get("tags") or {})}
-    ours = desired.get("tags") or {}
+    ours = dict(desired.get("tags") or {})
+    if theirs := tag(live.tags, MANAGED_BY_TAG):
+        ours[MANAGED_BY_TAG] = theirs
     declared = {name.lower() for name in ours}
     kept = {
         name: value
         for name, value in live.tags.items()
         if name.lower() not in declared and not name.lower().startswith(OWN_TAG_PREFIX)
     }
-    unknown = {name: value for name, value in live.properties.items() if name not in _KNOWN}
     return {
         **desired,
         "location": live.location or desired.get("location"),
         "tags": {**kept, **ours},
-        "properties": {**unknown, **(desired.get("properties") or {})},
     }
+
+
+def destination_in_words(body: Mapping[str, Any]) -> str:
+    """Where an automation sends to."""
+    return " and ".join(_told(action) for action in _objects(body.get("properties") or {}, "actions"))
+
+
+def sources_in_words(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an automation sends, a sentence for each event source."""
+    return _explained(orjson.dumps((body.get("properties") or {}).get("sources")))
+
+
+@lru_cache(maxsize=1024)
+def _explained(encoded: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(explain(source) for source in parse_sources(orjson.loads(encoded)))
+    except MalformedRules as error:
+        return (f"rule sets that can't be read: {error}",)
 
 
 def _diff_value(path: str, old: Any, new: Any) -> Iterable[Change]:
@@ -89,6 +109,8 @@ def _diff_tags(live: Mapping[str, str], desired: Mapping[str, str]) -> Iterable[
     present = {name.lower(): value for name, value in live.items()}
     declared = {name.lower() for name in desired}
     for name, value in desired.items():
+        if name == MANAGED_BY_TAG:
+            continue  # for people; where a policy sets it, it would be written without end
         yield from _diff_value(f"tags.{name}", present.get(name.lower()), value)
     for name, value in live.items():
         if name.lower().startswith(OWN_TAG_PREFIX) and name.lower() not in declared:
@@ -143,15 +165,34 @@ def _objects(properties: Mapping[str, Any], name: str) -> list[Mapping[str, Any]
     return [one if isinstance(one, Mapping) else {} for one in listed]
 
 
-def _actions(properties: Mapping[str, Any]) -> dict[tuple[str, str, bool], str]:
-    actions: dict[tuple[str, str, bool], str] = {}
-    for action in _objects(properties, "actions"):
-        kind = str(action.get("actionType") or "").lower()
-        target = action.get(_TARGETS.get(kind, ""))
-        trusted = action.get("isTrustedServiceEnabled") is True
-        text = f"{_NAMES.get(kind, kind)} {target}"
-        actions[kind, _id(target), trusted] = f"{text} as a trusted service" if trusted else text
-    return actions
+def _diff_actions(old: list[Mapping[str, Any]], new: list[Mapping[str, Any]]) -> Iterable[Change]:
+    """Actions by kind, target and way in; a rule's name counts where both sides know it."""
+    rules = all("sasPolicyName" in action for action in old if _is_keyed(action))
+    before, after = ({_action(action, rules=rules): _told(action) for action in actions} for actions in (old, new))
+    yield from _diff_sets("properties.actions", before, after)
+
+
+def _action(action: Mapping[str, Any], *, rules: bool) -> tuple[str, str, bool, str]:
+    kind = str(action.get("actionType") or "").lower()
+    rule = str(action.get("sasPolicyName") or "").lower() if rules and _is_keyed(action) else ""
+    return kind, _id(action.get(_TARGETS.get(kind, ""))), action.get("isTrustedServiceEnabled") is True, rule
+
+
+def _is_keyed(action: Mapping[str, Any]) -> bool:
+    hub = str(action.get("actionType") or "").lower() == "eventhub"
+    return hub and action.get("isTrustedServiceEnabled") is not True
+
+
+def _told(action: Mapping[str, Any]) -> str:
+    """An action in words; a live one whose rule Azure does not name sends with a key that is not known."""
+    kind = str(action.get("actionType") or "").lower()
+    text = f"{_NAMES.get(kind, kind)} {action.get(_TARGETS.get(kind, ''))}"
+    if action.get("isTrustedServiceEnabled") is True:
+        return f"{text} as a trusted service"
+    if "sasPolicyName" not in action or not _is_keyed(action):
+        return text
+    rule = action["sasPolicyName"]
+    return f"{text} with the key of {rule}" if rule else f"{text} with a key of no name"
 
 
 def _sources(sources: Any) -> Mapping[str, Source | str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, one_scope_each
 from shared.reconcile.model import Desired, ResourceId, Subscription
+from shared.reconcile.plan.model import Rollout
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
-from shared.exports.scope_selection import selects
+from shared.exports.scope_selection import judged, selects
 
 # Stands for the subscription in a body that is compiled once and then filled in for each.
 ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -52,7 +54,9 @@ def desired_automations(
     for subscription in subscriptions:
         for template, whole, destination in templates:
             config = template.config
-            if not selects(config.scope, subscription):
+            if not (
+                selects(config.scope, subscription) and judged(config.scope, subscription, placed=subscription.placed)
+            ):
                 continue
             number = (numbers or {}).get(config.name, 0)
             desired = _desired(template, subscription, destination, number)
@@ -86,6 +90,19 @@ def _desired(template: _Template, subscription: Subscription, destination: Prepa
         tenant_id=config.destination.tenant_id or "",
         number=number,
     )
+
+
+def rollouts(configs: Iterable[ExportConfig], prepared: Mapping[str, Prepared]) -> dict[str, Rollout]:
+    """The exports that reach their management groups one after another, by name."""
+    return {
+        config.name: Rollout(
+            config.rollout.management_groups,
+            timedelta(hours=config.rollout.wait_hours),
+            prepared.get(config.name, Prepared()).blocked,
+        )
+        for config in configs
+        if config.rollout is not None
+    }
 
 
 def oversized(configs: Iterable[ExportConfig], instance_id: str) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final, NamedTuple
 
-from shared.reconcile.model import Desired, ResourceId
+from shared.reconcile.model import Desired, ResourceId, Subscription
 from shared.reconcile.plan.automation_diff import Change
 
 
@@ -21,6 +23,8 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
     FOREIGN = "foreign"
     BLOCKED = "blocked"
+    SKIPPED = "skipped"
+    LEAVING = "leaving"
 
 
 class Cause(StrEnum):
@@ -31,8 +35,10 @@ class Cause(StrEnum):
     KEY = "key"
     RELEASE = "release"
     CLAIM = "claim"
+    MOVE = "move"
 
 
+REST: Final = "all others"
 WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.ADOPT, Action.DELETE})
 
 
@@ -42,7 +48,8 @@ class Item:
 
     `wanted` is the action that a blocked item would have taken.  `cause` is why an update is needed: only drift counts
     for the guards, and what a new release would write waits until a run names that cause.  With `retag` these tags are
-    written and nothing else.
+    written and nothing else.  `digest` stands for the body of an item that was read from a saved plan.  `declared` says
+    that an export wants it here, `clash` that two do, `waits` that it is held back until its turn in a rollout.
     """
 
     action: Action
@@ -54,10 +61,36 @@ class Item:
     desired: Desired | None = field(default=None, compare=False, repr=False)
     cause: Cause | None = None
     retag: Mapping[str, str] = field(default_factory=dict)
+    digest: str = field(default="", compare=False)
+    declared: bool = field(default=False, compare=False)
+    clash: bool = False
+    waits: bool = field(default=False, compare=False)
 
-    def blocked(self, reason: str) -> Item:
+    def blocked(self, reason: str, *, clash: bool = False) -> Item:
         """The same automation, left alone for `reason`."""
-        return replace(self, action=Action.BLOCKED, reason=reason, wanted=self.action)
+        return replace(self, action=Action.BLOCKED, reason=reason, wanted=self.wanted or self.action, clash=clash)
+
+    def skipped(self, state: str) -> Item:
+        """The same automation, left alone because its subscription takes no writes."""
+        reason = f"the subscription is {state.lower()}, and so read-only"
+        return replace(self, action=Action.SKIPPED, reason=reason, wanted=self.wanted or self.action)
+
+
+@dataclass(frozen=True)
+class Left:
+    """Since when an automation is out of its export's scope, and how many complete runs have seen it so."""
+
+    since: datetime
+    runs: int = 1
+
+
+class Written(NamedTuple):
+    """What the automations of an export that a plan writes send and where to, in words, and how many they are."""
+
+    export: str
+    destination: str
+    sends: tuple[str, ...]
+    automations: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +99,9 @@ class Plan:
 
     `reasons` say why discovery may be incomplete, `guards` which guards held something back, `findings` what is wrong
     with the declaration as a whole, `warnings` what looks wrong with a destination.  `hold` is why the instance may
-    write nothing at all.
+    write nothing at all.  `written` says in words what would be written.  `apart` is what exports declare without an
+    automation of their own: the second claim on one, and a disabled one that is not there.  `left` is what is out of
+    its export's scope, by id in lower case; None where that was not judged.
     """
 
     items: tuple[Item, ...]
@@ -74,7 +109,15 @@ class Plan:
     guards: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     hold: str = ""
+    written: tuple[Written, ...] = ()
     findings: tuple[str, ...] = ()
+    apart: tuple[Item, ...] = ()
+    left: Mapping[str, Left] | None = None
+
+    @property
+    def declared(self) -> Iterator[Item]:
+        """Everything that an export declares."""
+        return (item for item in (*self.items, *self.apart) if item.declared)
 
     @property
     def writes(self) -> tuple[Item, ...]:
@@ -88,6 +131,25 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Rollout:
+    """The order of an export's management groups; `blocked` is why its destination takes nothing now."""
+
+    groups: tuple[str, ...]
+    wait: timedelta
+    blocked: str = ""
+
+    def group_of(self, subscription: Subscription | None) -> int:
+        """The place in the order of the first group that a subscription lies below; what is below none comes last."""
+        ancestors = subscription.ancestors if subscription else ()
+        places = (place for place, group in enumerate(self.groups) if group.lower() in ancestors)
+        return next(places, len(self.groups))
+
+    def name(self, group: int) -> str:
+        """What people call a group of the order."""
+        return self.groups[group] if group < len(self.groups) else REST
+
+
+@dataclass(frozen=True)
 class Declaration:
     """What the export files say: each automation wanted, and which export names exist.
 
@@ -95,7 +157,9 @@ class Declaration:
     are about destinations.  `deleted` maps the names of deleted exports to the sentence that tells of it; `doubtful`
     names files that can't be read, also where an earlier version of theirs stands in.  `unknown` maps an export to the
     sentences on the unknown names in its scope; `findings` are all that is wrong with the set of files.
-    `by_group` names the exports whose scope depends on management groups.
+    `by_group` names the exports whose scope depends on management groups, `rollouts` has those that reach one group
+    after another; `renamed` maps former names to present ones, `contested` those that several exports claim to the
+    sentence that says so.
     """
 
     desired: Iterable[Desired]
@@ -107,3 +171,6 @@ class Declaration:
     unknown: Mapping[str, Sequence[str]] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     by_group: Collection[str] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    contested: Mapping[str, str] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.automation_diff import Change
-from shared.reconcile.plan.model import WRITES, Action, Item, Plan
+from shared.reconcile.plan.model import WRITES, Action, Item, Plan, Written
 from shared.reconcile.plan.plan_groups import (
     ExportPart,
     Group,
@@ -37,6 +37,8 @@ _SIGNS = {
     Action.BLOCKED: "!",
     Action.FOREIGN: "?",
     Action.UNCHANGED: "=",
+    Action.SKIPPED: "?",
+    Action.LEAVING: "-",
 }
 _COLOURS = {"+": "\033[32m", "~": "\033[33m", "-": "\033[31m", "!": "\033[35m", "?": "\033[36m"}
 _PLAIN = "\033[0m"
@@ -117,7 +119,7 @@ def summary(plan: Plan) -> str:
     """The counts in one line, without those that are nought."""
     counts = plan.counts
     writes = [f"{counts[action]:,} to {action.value}" for action in Action if action in WRITES and counts[action]]
-    rest = (Action.UNCHANGED, Action.FOREIGN, Action.BLOCKED)
+    rest = (Action.UNCHANGED, Action.FOREIGN, Action.BLOCKED, Action.SKIPPED, Action.LEAVING)
     parts = writes or ["nothing to change"]
     return ", ".join(parts + [f"{counts[action]:,} {action.value}" for action in rest if counts[action]])
 
@@ -314,6 +316,9 @@ def _items(plan: Plan, names: Mapping[str, str], *, colour: bool) -> Iterator[st
         yield _coloured(printable(f"{sign} {item.action.value} {item.id}{where}{_aside(item)}"), sign, colour=colour)
         for change in item.changes:
             yield printable(f"    {change.path}: {_value(change.old)} -> {_value(change.new)}")
+    for words in plan.written:
+        for line in _words(words):
+            yield f"  {printable(line)}"
     for reason in plan.reasons:
         yield _coloured(printable(f"! discovery is incomplete, so nothing is deleted: {reason}"), "!", colour=colour)
     for reason in plan.guards:
@@ -323,6 +328,14 @@ def _items(plan: Plan, names: Mapping[str, str], *, colour: bool) -> Iterator[st
     for warning in plan.warnings:
         yield _coloured(printable(f"! warning: {warning}"), "!", colour=colour)
     yield f"Plan: {summary(plan)}."
+
+
+def _words(words: Written) -> Iterator[str]:
+    """Where the automations of an export will send to, and what."""
+    number = f"{words.automations} automation{'' if words.automations == 1 else 's'}"
+    yield f"{words.export} ({number}) to {words.destination}"
+    for sentence in words.sends:
+        yield f"{words.export} sends {sentence}"
 
 
 def _aside(item: Item) -> str:

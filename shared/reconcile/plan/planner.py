@@ -11,17 +11,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
-from shared.reconcile.plan.automation_diff import Change, diff, same_location
-from shared.reconcile.plan.change_limits import Guards, block, hold_back
-from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.automation_diff import (
+    Change,
+    destination_in_words,
+    diff,
+    same_location,
+    sources_in_words,
+)
+from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
+from shared.reconcile.plan.deletes import Deletes, Grace, Items, hold_where_missing, missing_where
+from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
+from shared.reconcile.plan.rollout import Found, hold_groups
 
 # What a release compiles otherwise is among these; all else that differs was changed outside this app.
 _COMPILED = ("properties.sources", "properties.description")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEY = f"tags.{FINGERPRINT_TAG}"
 _HELD_RELEASE = (
     "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
@@ -39,11 +49,19 @@ _SEVERAL_SCOPES_ADOPTED = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What a plan is made under: the guards, who writes, and the causes that the run names."""
+    """What a plan is made under: the guards, who writes, the causes that the run names, and the grace of deletes.
+
+    Without a `grace` what left a scope goes at once.  `no_deletes` is why nothing may be deleted in this run.  `done`
+    is what runs of the last 24 hours did, `now` the time.
+    """
 
     guards: Guards = field(default_factory=Guards)
     writer: Writer = field(default_factory=Writer)
     causes: Collection[Cause] = ()
+    grace: Grace | None = None
+    no_deletes: str = ""
+    done: Done = field(default_factory=Done)
+    now: datetime = _LONG_AGO
 
 
 def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
@@ -51,25 +69,25 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
     if live is None:
         if not desired.enabled:
             return None
-        item = Item(Action.CREATE, desired.id, desired.export, desired=desired)
+        item = Item(Action.CREATE, desired.id, desired.export, desired=desired, declared=True)
         return item.blocked(desired.blocked) if desired.blocked else item
     ours = owned(live.tags, instance_id)
     if not ours and managed(live.tags):
         reason = f"it belongs to the deployment {tag(live.tags, INSTANCE_TAG) or '(unnamed)'}; choose another name"
-        return Item(Action.FOREIGN, live.id, desired.export, reason=reason)
+        return Item(Action.FOREIGN, live.id, desired.export, reason=reason, declared=True)
     if not ours and not desired.adopt:
         reason = "an automation of others has this name; choose another, or set `adopt: true` to take it over"
-        return Item(Action.FOREIGN, live.id, desired.export, reason=reason)
+        return Item(Action.FOREIGN, live.id, desired.export, reason=reason, declared=True)
     changes = diff(live, desired.body)
     if desired.blocked:  # then the key's fingerprint is not known, and its tag says nothing
         changes = tuple(change for change in changes if change.path != f"tags.{FINGERPRINT_TAG}")
     moved = not same_location(live.location, str(desired.body.get("location")))
     notes = _stays(live, desired) if moved else ""
     if not changes:
-        return Item(Action.UNCHANGED, live.id, desired.export, reason=desired.blocked or notes)
-    item = Item(Action.UPDATE if ours else Action.ADOPT, live.id, desired.export, changes, notes, desired=desired)
-    if ours:
-        item = replace(item, cause=cause_of(changes, desired, live))
+        item = Item(Action.UNCHANGED, live.id, desired.export, reason=notes, declared=True)
+        return item.blocked(desired.blocked) if desired.blocked else item
+    action, cause = (Action.UPDATE, cause_of(changes, desired, live)) if ours else (Action.ADOPT, None)
+    item = Item(action, live.id, desired.export, changes, notes, desired=desired, cause=cause, declared=True)
     return item.blocked(desired.blocked) if desired.blocked else item
 
 
@@ -87,10 +105,7 @@ def _decided(
             return kept
         desired = _successor(desired, live, instance_id)
     there = live.get(desired.id.key)
-    item = decide(desired, there, instance_id)
-    if item is not None and there is not None and item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes:
-        return _held_back(item, there)
-    return item
+    return decide(desired, there, instance_id)
 
 
 def _kept_together(
@@ -132,13 +147,6 @@ def _successor(desired: Desired, live: Mapping[tuple[str, str, str], Live], inst
     """One of the automations that an automation of several scopes becomes, made even where it is switched off."""
     there = live.get(desired.together.id.key) if desired.together else None
     return replace(desired, enabled=True) if there is not None and owned(there.tags, instance_id) else desired
-
-
-def _place(placed: dict[tuple[str, str], Item], item: Item) -> None:
-    """Note what takes the place of an export's automations in a subscription; of several, one that can't be made."""
-    where = item.export, item.id.key[0]
-    if where not in placed or item.action in {Action.BLOCKED, Action.FOREIGN}:
-        placed[where] = item
 
 
 def cause_of(changes: Iterable[Change], desired: Desired, live: Live) -> Cause:
@@ -189,34 +197,83 @@ def make_plan(
     owned_here = Counter(
         (key[0], tag(each.tags, NAME_TAG).lower()) for key, each in live.items() if owned(each.tags, instance_id)
     )
-    items: dict[tuple[str, str, str], Item] = {}
-    placed: dict[tuple[str, str], Item] = {}
+    items: Items = {}
+    apart: list[Item] = []
     for desired in declaration.desired:
         item = _decided(desired, live, instance_id, terms, owned_here)
         if item is None:
+            apart.append(Item(Action.UNCHANGED, desired.id, desired.export, desired=desired, declared=True))
             continue
+        waits = item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes and not item.retag
+        if waits and item.id.key in live and desired.export not in declaration.rollouts:
+            item = _held_back(item, live[item.id.key])
         item = _unless_read_only(item, subscriptions.get(item.id.key[0]))
-        key = item.id.key
-        if key in items and items[key] != item:
-            items[key] = items[key].blocked(f"the exports {items[key].export} and {desired.export} both claim it")
-            continue
-        items[key] = item
-        _place(placed, item)
-    for key, automation in live.items():
-        if key not in items:
-            items[key] = _undeclared(automation, declaration, placed, subscriptions, instance_id)
-    if chosen:
-        items = {key: item for key, item in items.items() if chosen(item)}
+        first = items.setdefault(item.id.key, item)
+        if first != item:
+            clash = f"the exports {first.export} and {item.export} both claim it"
+            items[item.id.key] = first if first.clash else first.blocked(clash, clash=True)
+            apart.append(item.blocked(clash, clash=True))
+    deletes = Deletes(declaration, subscriptions, instance_id, terms.grace)
+    undeclared = [automation for key, automation in live.items() if key not in items]
+    apart = _made_to_move(apart, undeclared, items, declaration.renamed)
+    deletes.note_declared((*items.values(), *apart))
+    items |= {automation.id.key: deletes.decide(automation) for automation in undeclared}
+    found = Found(subscriptions, live, instance_id, terms.now, "; ".join(inventory.reasons), terms.causes)
+    turns = hold_groups(items, declaration.rollouts, found, _held_back)
+    missing = missing_where((*items.values(), *apart))
     if not inventory.complete:
-        block(items, {Action.DELETE}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
+        block(items, {Action.DELETE, Action.LEAVING}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
+    if terms.no_deletes:
+        block(items, {Action.DELETE, Action.LEAVING}, terms.no_deletes)
     owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
-    held = hold_back(items, terms.guards, owned_count)
+    held = hold_back(items, terms.guards, owned_count, terms.done)
+    if chosen:  # only now: many narrowed runs may do no more than one whole run
+        items = {key: item for key, item in items.items() if chosen(item)}
+        apart = [item for item in apart if chosen(item)]
+        held = tuple(each for each in held if any(item.reason == each for item in items.values()))
     stands = standing(inventory, instance_id, terms.writer)
     held = (*_hold(items, stands), *held)
+    hold_where_missing(items, missing | missing_where(items.values()))
     ordered = tuple(items[key] for key in sorted(items))
+    findings = (*declaration.findings, *turns.standing)
+    warnings = (*declaration.warnings, *turns.warnings)
     return Plan(
-        ordered, tuple(inventory.reasons), held, declaration.warnings, stands.hold, findings=declaration.findings
+        ordered,
+        tuple(inventory.reasons),
+        held,
+        warnings,
+        stands.hold,
+        _in_words(ordered),
+        findings,
+        tuple(apart),
+        deletes.left,
     )
+
+
+def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:
+    """What the items write and where to, once for all automations of an export that do the same."""
+    counted: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+    for item in items:
+        if item.action in WRITES and (desired := item.desired) is not None:
+            where = destination_in_words(desired.body)
+            there = f"{where} in tenant {desired.tenant_id}" if desired.tenant_id else where
+            counted[item.export, there, sources_in_words(desired.body)] += 1
+    return tuple(Written(*words, number) for words, number in sorted(counted.items()))
+
+
+def _made_to_move(
+    apart: Iterable[Item], undeclared: Iterable[Live], items: Items, renamed: Mapping[str, str]
+) -> list[Item]:
+    """Make a disabled automation after all where one of its export is at another place, which it is to replace."""
+    names = {(live.id.key[0], tag(live.tags, NAME_TAG).lower()) for live in undeclared}
+    names |= {(where, renamed[name]) for where, name in names if name in renamed}
+    left = []
+    for item in apart:
+        if item.clash or item.desired is None or (item.id.key[0], item.export) not in names:
+            left.append(replace(item, desired=None))
+            continue
+        items[item.id.key] = replace(item, action=Action.CREATE, desired=replace(item.desired, enabled=True))
+    return left
 
 
 def make_claim(inventory: Inventory, instance_id: str, writer: Writer, former: str = "") -> Plan:
@@ -274,49 +331,4 @@ def _unless_read_only(item: Item, subscription: Subscription | None) -> Item:
         return item
     if subscription is None:
         return item.blocked("the subscription was not found, or this app may not read it")
-    if not subscription.writable:
-        return item.blocked(f"the subscription is {subscription.state.lower()}, and so read-only")
-    return item
-
-
-def _unselected(item: Item, declaration: Declaration, subscription: Subscription | None) -> Item:
-    """The delete of an automation whose subscription its export does not select, where that is certain."""
-    if unknown := declaration.unknown.get(item.export):
-        return item.blocked(f"the scope of {item.export} names what is not known, so it may mean more: {unknown[0]}")
-    if item.export in declaration.by_group and subscription is not None and not subscription.placed:
-        return item.blocked("the management groups of the subscription are not known, so it may still be selected")
-    return replace(item, reason=f"the subscription is no longer in the scope of {item.export}")
-
-
-def _undeclared(
-    automation: Live,
-    declaration: Declaration,
-    placed: Mapping[tuple[str, str], Item],
-    subscriptions: Mapping[str, Subscription],
-    instance_id: str,
-) -> Item:
-    """What happens to an automation that no export declares at this place."""
-    if not owned(automation.tags, instance_id):
-        return Item(Action.FOREIGN, automation.id)
-    export = tag(automation.tags, NAME_TAG).lower()
-    item = Item(Action.DELETE, automation.id, export)
-    if export in declaration.unreadable:
-        return item.blocked(f"the file of {export} can't be read: {declaration.unreadable[export]}")
-    if not export:
-        return item.blocked("its tags name no export, so it is not known what it is for; name it or delete it by hand")
-    if doubtful := sorted({*declaration.unreadable, *declaration.doubtful}):
-        return item.blocked(f"nothing is deleted as long as a file can't be read: {', '.join(doubtful[:5])}")
-    if export in declaration.deleted:
-        item = replace(item, reason=f"the export {export} is no longer declared: {declaration.deleted[export]}")
-    elif export not in declaration.exports:
-        return item.blocked(
-            f"the export {export} has no file, and nobody deleted it: put its file back, or end it with "
-            f"`defender-export exports delete {export}`"
-        )
-    elif successor := placed.get((export, automation.id.subscription_id.lower())):
-        if successor.action in {Action.BLOCKED, Action.FOREIGN}:
-            return item.blocked(f"its successor {successor.id.name} can't be made")
-        item = replace(item, reason=f"the export {export} moved to {successor.id.resource_group}/{successor.id.name}")
-    else:
-        item = _unselected(item, declaration, subscriptions.get(automation.id.subscription_id.lower()))
-    return _unless_read_only(item, subscriptions.get(automation.id.subscription_id.lower()))
+    return item if subscription.writable else item.skipped(subscription.state)

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from shared import __version__, stored_format
@@ -22,7 +23,9 @@ WRITER_TAG = "managed-by-writer"
 NUMBER_TAG = "managed-by-store-number"
 APPLIED_TAG = "managed-by-applied"
 RELEASE_TAG = "managed-by-release"
-MARK_TAGS = frozenset({WRITER_TAG, NUMBER_TAG, APPLIED_TAG, RELEASE_TAG})
+SINCE_TAG = "managed-by-since"
+LET_THROUGH_TAG = "managed-by-let-through"
+MARK_TAGS = frozenset({WRITER_TAG, NUMBER_TAG, APPLIED_TAG, RELEASE_TAG, SINCE_TAG, LET_THROUGH_TAG})
 _MAX_DIGITS = 15
 # A mark on one subscription's automations holds that subscription; from this many on it holds the whole instance.
 WITNESSES = 2
@@ -31,12 +34,18 @@ _FORMAT = stored_format.FORMATS["writer's mark"].number
 
 @dataclass(frozen=True)
 class Mark:
-    """The marks of one automation; empty and 0 where it has none.  `trouble` says why they can't be read."""
+    """The marks of one automation; empty and 0 where it has none.  `trouble` says why they can't be read.
+
+    `since` is when the body that it has was first written, `let_through` the release whose changes to it a run
+    named.
+    """
 
     writer: str = ""
     number: int = 0
     applied: str = ""
     trouble: str = ""
+    since: datetime | None = None
+    let_through: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,19 +85,60 @@ def read_mark(tags: Mapping[str, str]) -> Mark:
     if number and not (number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS):
         trouble = trouble or f"its tag {NUMBER_TAG} is no number"
         number = ""
-    return Mark(tag(tags, WRITER_TAG).lower(), int(number or 0), digest if not trouble else "", trouble)
+    return Mark(
+        tag(tags, WRITER_TAG).lower(),
+        int(number or 0),
+        digest if not trouble else "",
+        trouble,
+        _moment(tag(tags, SINCE_TAG)),
+        tag(tags, LET_THROUGH_TAG),
+    )
 
 
-def mark_tags(writer: Writer, applied: str) -> dict[str, str]:
-    """The tags that a write leaves; `applied` is the digest of the whole body, empty where only a part was written."""
-    tags = {WRITER_TAG: writer.name, NUMBER_TAG: str(writer.number), RELEASE_TAG: __version__}
-    return tags | ({APPLIED_TAG: f"{_FORMAT}:{applied}"} if applied else {})
+def mark_tags(
+    writer: Writer, applied: str, before: Mapping[str, str], now: datetime, *, let_through: bool = False
+) -> dict[str, str]:
+    """The tags that a write leaves on an automation that had the tags `before`.
+
+    `applied` is the digest of the whole body, empty where only a part was written: what is known of the body then
+    stays.  With `let_through` the run names what this release changes.
+    """
+    tags = {WRITER_TAG: writer.name, RELEASE_TAG: __version__}
+    if not applied:
+        return tags | _kept(before, NUMBER_TAG, APPLIED_TAG, SINCE_TAG, LET_THROUGH_TAG)
+    tags |= {NUMBER_TAG: str(writer.number), APPLIED_TAG: f"{_FORMAT}:{applied}"}
+    if read_mark(before).applied == applied:
+        return tags | _kept(before, SINCE_TAG, LET_THROUGH_TAG)
+    since = now.astimezone(UTC).isoformat(timespec="seconds")
+    return tags | {SINCE_TAG: since} | ({LET_THROUGH_TAG: __version__} if let_through else {})
+
+
+def _kept(before: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name in names if (value := tag(before, name))}
+
+
+def _moment(text: str) -> datetime | None:
+    """A time with its zone; None for anything else, which then holds nothing up."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """What identifies a compiled body, apart from the key's fingerprint: 16 hexadecimal digits of its SHA-256."""
+    """What identifies a compiled body, apart from the key's fingerprint: 16 hexadecimal digits of its SHA-256.
+
+    The name of the key's rule is left out: the marks of releases that did not compile it are still to be read.
+    """
     tags = {name: value for name, value in (body.get("tags") or {}).items() if name != FINGERPRINT_TAG}
-    text = json.dumps([tags, body.get("properties")], sort_keys=True, separators=(",", ":"))
+    properties = dict(body.get("properties") or {})
+    if "actions" in properties:
+        properties["actions"] = [
+            {name: value for name, value in action.items() if name != "sasPolicyName"}
+            for action in properties["actions"]
+        ]
+    text = json.dumps([tags, properties], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

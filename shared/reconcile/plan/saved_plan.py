@@ -10,11 +10,15 @@ from typing import Any
 from shared import stored_format
 from shared.reconcile.model import ResourceId
 from shared.reconcile.plan.automation_diff import Change
-from shared.reconcile.plan.model import Action, Cause, Item, Plan
+from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan, Written
 
 _KIND = "saved plan"
-_MEMBERS = frozenset({"instanceId", "fingerprint", "incompleteBecause", "guards", "warnings", "counts", "items"})
-_ITEM_MEMBERS = frozenset({"action", "id", "export", "changes", "reason", "wanted", "cause"})
+_MEMBERS = frozenset(
+    {"instanceId", "fingerprint", "incompleteBecause", "guards", "warnings", "counts", "written", "items"}
+)
+_ITEM_MEMBERS = frozenset({"action", "id", "export", "changes", "reason", "wanted", "cause", "digest"})
+# Plans of earlier formats do not say what they create.
+_BINDS_SINCE = 3
 
 
 class StalePlan(Exception):  # noqa: N818 - says what is the case
@@ -31,6 +35,7 @@ def plan_as_dict(plan: Plan, instance_id: str) -> dict[str, Any]:
         "guards": list(plan.guards),
         "warnings": list(plan.warnings),
         "counts": {action.value: number for action, number in sorted(plan.counts.items())},
+        "written": [words._asdict() for words in plan.written],
         "items": [item_as_dict(item) for item in plan.items if item.action is not Action.UNCHANGED or item.reason],
     }
 
@@ -44,31 +49,38 @@ def plan_from_dict(document: Any, instance_id: str) -> Plan:
     if not isinstance(document, Mapping) or document.get("format") in {None, 0}:
         raise ValueError("this is no plan that this version can read")
     written = stored_format.admit(_KIND, document, _MEMBERS)
+    if written < _BINDS_SINCE:
+        raise ValueError("the plan was made by an earlier release, and does not bind what it creates; make a new one")
     if document.get("instanceId") != instance_id:
         raise ValueError(f"the plan was made for the instance {document.get('instanceId')}, this is {instance_id}")
     try:
         items = tuple(_item_from_dict(entry) for entry in document["items"])
+        words = tuple(_written_from_dict(entry) for entry in document.get("written") or ())
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the plan can't be read: {error}") from error
     notes = [document.get(name) or [] for name in ("incompleteBecause", "guards", "warnings")]
     if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in notes):
         raise ValueError("the plan can't be read: its notes are no lists of sentences")
     reasons, guards, warnings = (tuple(each) for each in notes)
-    plan = Plan(items, reasons, guards, warnings)
-    if (_fingerprint_1(plan) if written == 1 else fingerprint(plan)) != document.get("fingerprint"):
+    plan = Plan(items, reasons, guards, warnings, written=words)
+    if fingerprint(plan) != document.get("fingerprint"):
         raise ValueError("the plan was edited; make a new one")
     return plan
 
 
 def fingerprint(plan: Plan) -> str:
-    """SHA-256 over everything that the plan would write; how a reason is worded is no part of it."""
-    return hashlib.sha256("\n".join(map(_canonical, plan.writes)).encode()).hexdigest()
-
-
-def _fingerprint_1(plan: Plan) -> str:
-    """The same as format 1 had it: with reasons."""
-    texts = [json.dumps(item_as_dict(item), sort_keys=True).lower() for item in plan.writes]
+    """SHA-256 over everything that the plan would write, bodies included; how a reason is worded is no part of it."""
+    texts = [*map(_canonical, plan.writes), *(json.dumps(words, ensure_ascii=False) for words in plan.written)]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def digest_of(item: Item) -> str:
+    """What identifies all that an item would write but for the key itself; empty for one that writes no body."""
+    desired = item.desired
+    if desired is None:
+        return item.digest
+    what = [desired.body, desired.tenant_id, desired.create_group, dict(desired.group_tags), dict(item.retag)]
+    return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def refuse_if_stale(reviewed: Plan, current: Plan) -> None:
@@ -100,6 +112,8 @@ def item_as_dict(item: Item) -> dict[str, Any]:
         entry["wanted"] = item.wanted.value
     if item.cause:
         entry["cause"] = item.cause.value
+    if item.action in WRITES and (digest := digest_of(item)):
+        entry["digest"] = digest
     return entry
 
 
@@ -122,12 +136,21 @@ def _item_from_dict(entry: Any) -> Item:
         entry.get("reason", ""),
         Action(entry["wanted"]) if "wanted" in entry else None,
         cause=Cause(entry["cause"]) if "cause" in entry else None,
+        digest=str(entry.get("digest", "")),
     )
+
+
+def _written_from_dict(entry: Any) -> Written:
+    if not isinstance(entry, Mapping) or {*entry} != {*Written._fields}:
+        raise TypeError("what is written is not said as this release says it")
+    return Written(entry["export"], entry["destination"], tuple(entry["sends"]), entry["automations"])
 
 
 def _then_and_now(then: Item | None, now: Item | None) -> str:
     item = then or now
     before, after = (entry.action.value if entry else "nothing" for entry in (then, now))
+    if then and now and then.changes == now.changes:
+        return f"{now.id}: {before}, of another content than was reviewed"
     if before == after:
         return f"{item.id if item else ''}: {before}, with other changes"
     return f"{item.id if item else ''}: {before} was planned, now {after}"

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.azure.storage_time import storage_time
+from shared.reconcile.plan.change_limits import WINDOW, Done
+from shared.reconcile.plan.model import Left
+from shared.reconcile.report.approvals import FOLDER as APPROVALS
 from shared.reconcile.report.run_report import Report
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 LATEST_BLOB = "latest.json"
+DAY_BLOB = "changes-of-a-day.json"
+LEFT_BLOB = "left-scopes.json"
 UNREADABLE = "Unreadable"
 RUN_ID = re.compile("20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}", re.ASCII)
 
@@ -27,20 +32,28 @@ _MEMBERS: Mapping[str, Any] = {
     "runId": "", "instanceId": "", "trigger": "", "actor": "", "mode": "", "started": "", "ended": "", "seconds": 0.0,
     "outcome": "", "reason": "", "complete": False, "incompleteBecause": [], "guards": [], "warnings": [],
     "findings": [], "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {},
-    "items": [], "release": "", "writer": "", "storeNumber": 0,
+    "items": [], "scope": {}, "identity": "", "inForce": [], "release": "", "writer": "", "storeNumber": 0,
+    "asked": {}, "fingerprint": "", "waiting": False, "approvedBy": "", "approvedAt": "", "written": [],
 }  # fmt: skip
-_ADDED = frozenset(
-    {"findings", "release", "writer", "storeNumber", "warnings", "tenants", "requests"}
-)  # since the first reports
+# Since the first reports.
+_ADDED = frozenset({
+    "findings", "release", "writer", "storeNumber", "warnings", "tenants", "requests", "scope", "identity", "inForce",
+    "asked", "fingerprint", "waiting", "approvedBy", "approvedAt", "written",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the last complete run saw; `trouble` is why that is not known, empty before the first run."""
+    """What the last complete run saw, and as whom; `trouble` is why that is not known, empty before the first run.
+
+    `known` are the states of its subscriptions by id, with those that vanished before for no reason that was seen.
+    """
 
     subscriptions: int = 0
     store_number: int = 0
     trouble: str = ""
+    identity: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reports:
@@ -57,17 +70,22 @@ class Reports:
         self._now = now
 
     async def save(self, report: Report) -> None:
-        """Keep a report; a complete run also leaves what it saw, for the next to compare."""
+        """Keep a report; a complete run that may write also leaves what it saw, for the next to compare."""
         text = json.dumps(report.as_dict(), indent=1)
         await self._container.upload_blob(report.name, text, overwrite=True)
-        if report.saw_all and not (report.running or report.skipped or report.failure):
+        wrote = report.mode == "apply" and not (report.running or report.skipped or report.failure)
+        if wrote and report.saw_all:
             seen = {
                 **stored_format.stamp("baseline"),
                 "runId": report.run_id,
-                "subscriptions": len(report.subscriptions),
+                "subscriptions": len(report.known) or len(report.subscriptions),
+                "known": dict(report.known),
                 "storeNumber": report.store_number,
+                "identity": report.identity,
             }
             await self._container.upload_blob(LATEST_BLOB, json.dumps(seen), overwrite=True)
+            if report.plan.left is not None:
+                await self._container.upload_blob(LEFT_BLOB, _left_as_text(report.plan.left), overwrite=True)
 
     async def baseline(self) -> Baseline:
         """What the last complete run saw; where that can't be read, why."""
@@ -85,7 +103,47 @@ class Reports:
         seen, number = document.get("subscriptions"), document.get("storeNumber", 0)
         if seen is None or not _is_number(seen) or not _is_number(number):
             return Baseline(trouble="this baseline does not say how many subscriptions were seen")
-        return Baseline(int(seen), int(number))
+        identity = document.get("identity", "")
+        return Baseline(
+            int(seen),
+            int(number),
+            identity=identity if isinstance(identity, str) else "",
+            known=_states(document.get("known")),
+        )
+
+    async def left(self) -> dict[str, Left]:
+        """What the last complete run that wrote saw out of scope; what can't be read waits anew."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            stream = await self._container.download_blob(LEFT_BLOB)
+            document = stored_format.read_object("left scopes", await stream.readall())
+        except (ResourceNotFoundError, stored_format.KeptAsIs):
+            return {}
+        return _left_from(document.get("left"))
+
+    async def done(self, now: datetime) -> tuple[Done, str]:
+        """What runs of the last 24 hours deleted and repaired; and why that is not known, where it can't be read."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            stream = await self._container.download_blob(DAY_BLOB)
+            document = stored_format.read_object("changes of a day", await stream.readall())
+            deletes, repairs = (_moments(document.get(name)) for name in ("deletes", "repairs"))
+        except ResourceNotFoundError as error:
+            if error.error_code == "ContainerNotFound":  # type: ignore[attr-defined] # storage adds it to every error
+                raise
+            return Done(), ""
+        except stored_format.KeptAsIs as kept:
+            return Done(), str(kept)
+        return Done(deletes, repairs).since(now - WINDOW), ""
+
+    async def note_done(self, done: Done) -> None:
+        """Keep what was done within a day; only a run that holds the lease does so."""
+        document: dict[str, Any] = stored_format.stamp("changes of a day")
+        for name, moments in (("deletes", done.deletes), ("repairs", done.repairs)):
+            document[name] = {key: moment.isoformat() for key, moment in moments.items()}
+        await self._container.upload_blob(DAY_BLOB, json.dumps(document), overwrite=True)
 
     async def read(self, run_id: str) -> dict[str, Any] | None:
         """A run's report, or None; one that can't be read whole is shown as far as it can be, with the reason."""
@@ -115,8 +173,9 @@ class Reports:
         return found[:limit]
 
     async def expire(self) -> int:
-        """Delete reports that were written longer ago than the retention, by the storage's time; gives how many.
+        """Delete reports and approvals that were written longer ago than the retention; gives how many reports.
 
+        The time is the storage's.
         Nothing else in the container is touched, whatever its name.
         """
         oldest = await self._now(self._container) - self._retention
@@ -127,6 +186,9 @@ class Reports:
             if _NAME.fullmatch(blob.name) and blob.last_modified < oldest:
                 await self._container.delete_blob(blob.name)
                 expired += 1
+        async for blob in self._container.list_blobs(name_starts_with=APPROVALS):
+            if blob.last_modified < oldest:
+                await self._container.delete_blob(blob.name)
         return expired
 
 
@@ -146,6 +208,20 @@ def as_far_as_readable(run_id: str, data: bytes) -> dict[str, Any]:
     if not all(map(_is_moment, (report["started"], report["ended"]))):
         return _unreadable(run_id, report, "this report holds a time that is none")
     return report
+
+
+def _left_as_text(left: Mapping[str, Left]) -> str:
+    noted = {name: [each.since.isoformat(), each.runs] for name, each in left.items()}
+    return json.dumps({**stored_format.stamp("left scopes"), "left": noted})
+
+
+def _left_from(noted: Any) -> dict[str, Left]:
+    found = {}
+    for name, entry in noted.items() if isinstance(noted, dict) else ():
+        since, runs = entry if isinstance(entry, list) and len(entry) == 2 else ("", 0)  # noqa: PLR2004 - since, runs
+        if isinstance(since, str) and _is_moment(since) and _is_number(runs) and runs:
+            found[name] = Left(datetime.fromisoformat(since), runs)
+    return found
 
 
 def _unreadable(run_id: str, report: Mapping[str, Any], reason: str) -> dict[str, Any]:
@@ -168,6 +244,24 @@ def _is_like(value: Any, example: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _states(value: Any) -> dict[str, str]:
+    """States by subscription; none where they are not told."""
+    told = value if isinstance(value, Mapping) else {}
+    return {name: state for name, state in told.items() if isinstance(name, str) and isinstance(state, str)}
+
+
+def _moments(value: Any) -> dict[str, datetime]:
+    """Moments by digest.
+
+    Raises:
+        stored_format.KeptAsIs: these are none.
+    """
+    try:
+        return {str(key): datetime.fromisoformat(moment).astimezone(UTC) for key, moment in dict(value).items()}
+    except (TypeError, ValueError):
+        raise stored_format.KeptAsIs(f"{DAY_BLOB} does not say what was done within a day: remove it") from None
 
 
 def _is_moment(text: str) -> bool:

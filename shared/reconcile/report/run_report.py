@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from shared import __version__, stored_format
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.model import Action, Plan
-from shared.reconcile.plan.saved_plan import item_as_dict
+from shared.reconcile.plan.saved_plan import fingerprint, item_as_dict
+from shared.reconcile.report.in_force import InForce, in_force
 
 NO_PLAN = Plan(())
 RUNS_TABLE = "DefenderExportRuns_CL"
@@ -30,6 +32,7 @@ _LEFT = {
     "Unconfirmed": "not yet visible",
     "NotReached": "left for the next run",
     "Blocked": "blocked",
+    "Leaving": "out of scope and still there",
 }
 # What was blocked in the plan was known before; what is refused when it is written was not.
 _INCOMPLETE = (Status.FAILED, Status.NOT_REACHED, Status.UNCONFIRMED, Status.BLOCKED)
@@ -47,8 +50,13 @@ class Caller:
 class Report:
     """One run.  `failure` is the sentence of what stopped it, `skipped` why it did not begin; else both are empty.
 
+    `known` are the states of subscriptions that the next run has to find again.
     `running` until it ends: a report that stays so is of a run that was killed.  `saw_all` says that discovery was
     complete, `store_number` is the number of the store that was read, `writer` names who writes for this instance here.
+    `asked` is what the run was narrowed to and let through, JSON-ready, so that a plan that is approved can be made
+    again.  `waiting` says that its changes wait for an approval; `approved_by` and `approved_at` tell of the one that
+    this run carries out.
+    `identity` is whose eyes the tenant was seen with, `scope` what the run was narrowed to, empty for the whole tenant.
     """
 
     run_id: str
@@ -67,8 +75,15 @@ class Report:
     skipped: str = ""
     running: bool = False
     saw_all: bool = False
+    known: Mapping[str, str] = field(default_factory=dict)
     store_number: int = 0
     writer: str = ""
+    identity: str = ""
+    scope: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    waiting: bool = False
+    approved_by: str = ""
+    approved_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -88,24 +103,56 @@ class Report:
             "Unchanged": planned[Action.UNCHANGED] + ended[Status.UNCHANGED],
             "Foreign": planned[Action.FOREIGN] + ended[Status.FOREIGN],
             "Blocked": planned[Action.BLOCKED] + ended[Status.BLOCKED],
+            "Skipped": planned[Action.SKIPPED] + ended[Status.SKIPPED],
+            "Leaving": planned[Action.LEAVING],
             "Failed": ended[Status.FAILED],
             "Unconfirmed": ended[Status.UNCONFIRMED],
             "NotReached": ended[Status.NOT_REACHED],
         }
 
+    @cached_property
+    def in_force(self) -> tuple[InForce, ...]:
+        """For each export of the scope, where it is in force, and why not where it is not."""
+        return in_force(self.plan, self.outcomes, self._exports_in_scope, self._unreadable_in_scope)
+
+    @property
+    def _exports_in_scope(self) -> Sequence[str]:
+        return [name for name in self.exports if name in self.scope.get("exports", (name,))]
+
+    @property
+    def _unreadable_in_scope(self) -> Mapping[str, str]:
+        return {name: why for name, why in self.unreadable.items() if name in self.scope.get("exports", (name,))}
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether anything was incomplete, blocked, unreadable, unknown or not judged: more than changes to come."""
+        counts = self.counts
+        told = any(counts[name] for name in ("Blocked", "Failed", "Unconfirmed", "NotReached"))
+        foreign = any(item.declared and item.action is Action.FOREIGN for item in self.plan.items)
+        stopped = self.failure or self.skipped or self.unreadable
+        return bool(stopped or told or foreign or self.plan.reasons or self.plan.guards or self.plan.findings)
+
     @property
     def outcome(self) -> str:
-        """Succeeded, Partial, Failed, Blocked or Skipped; Running until the run has ended."""
+        """Succeeded, Partial, Failed, Blocked or Skipped; Running until the run has ended.
+
+        It succeeded when all that is declared in its scope is in force and nothing else of ours is left.
+        """
         if self.running:
             return "Running"
         if self.skipped:
             return "Skipped"
         if self.failure:
             return "Failed"
+        if self.waiting:
+            return "Partial"
         doubts = self.unreadable or self.plan.reasons or self.plan.findings
         if doubts or any(outcome.status in _INCOMPLETE for outcome in self.outcomes):
             return "Partial"
-        return "Blocked" if self.plan.guards else "Succeeded"
+        if self.plan.guards:
+            return "Blocked"
+        still = self.plan.counts[Action.LEAVING] or (self.mode == "plan" and self.plan.writes)
+        return "Partial" if self.in_doubt or still or not all(each.whole for each in self.in_force) else "Succeeded"
 
     @property
     def reason(self) -> str:
@@ -119,7 +166,13 @@ class Report:
             return "it has not ended; a run that was killed stays so"
         if self.outcome == "Succeeded":
             return ""
-        return "; ".join([*self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left])
+        missing = [str(each) for each in self.in_force if not each.whole and each.export not in self.unreadable]
+        if self.mode == "plan" and self.plan.writes:
+            left.append(f"{len(self.plan.writes)} to write")
+        told = [
+            f"{len(self.plan.writes)} changes wait for approval: `defender-export approve {self.run_id}`"
+        ] * self.waiting
+        return "; ".join([*told, *self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left, *missing])
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-ready data; automations that need nothing are only counted."""
@@ -146,6 +199,9 @@ class Report:
             "seconds": (self.ended - self.started).total_seconds(),
             "outcome": self.outcome,
             "reason": self.reason,
+            "scope": {name: list(given) for name, given in self.scope.items()},
+            "identity": self.identity,
+            "inForce": [each.as_dict() for each in self.in_force],
             "complete": not self.plan.reasons,
             "incompleteBecause": list(self.plan.reasons),
             "guards": list(self.plan.guards),
@@ -157,6 +213,12 @@ class Report:
             "tenants": self._tenants(),
             "counts": self.counts,
             "requests": dict(self.requests),
+            "asked": dict(self.asked),
+            "fingerprint": fingerprint(self.plan) if self.plan.writes else "",
+            "waiting": self.waiting,
+            "approvedBy": self.approved_by,
+            "approvedAt": self.approved_at.isoformat() if self.approved_at else "",
+            "written": [words._asdict() for words in self.plan.written],
             "items": items,
         }
 
@@ -165,12 +227,12 @@ class Report:
         problems = [
             {"id": str(outcome.id), "export": outcome.export, "status": outcome.status.value, "reason": outcome.reason}
             for outcome in self.outcomes
-            if outcome.status in _INCOMPLETE
+            if outcome.status in _INCOMPLETE or (outcome.reason and outcome.status is Status.CREATED)
         ]
         problems += [
             {"id": str(item.id), "export": item.export, "status": "blocked", "reason": item.reason}
             for item in self.plan.items
-            if item.action is Action.BLOCKED
+            if item.action is Action.BLOCKED and not item.waits
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
         return {
@@ -190,10 +252,16 @@ class Report:
             "Exports": len(self.exports),
             "Subscriptions": len(self.subscriptions),
             **self.counts,
+            "Scope": {name: list(given) for name, given in self.scope.items()},
+            "Identity": self.identity,
+            "Declared": sum(each.declared for each in self.in_force),
+            "InForce": sum(each.in_force for each in self.in_force),
             "Requests": sum(self.requests.values()),
             "Guard": "; ".join(self.plan.guards),
             "Problems": problems[:MAX_PROBLEMS],
             "ReportName": self.name,
+            "ApprovedBy": self.approved_by,
+            "ApprovedTime": self.approved_at.isoformat() if self.approved_at else None,
             "Release": __version__,
         }
 

@@ -5,6 +5,8 @@ const PATIENCE_MS = 60_000;
 export const MODE = document.documentElement.dataset.mode;
 export const MAY_WRITE = document.documentElement.dataset.mayWrite === "true";
 
+export const MAY_APPROVE = document.documentElement.dataset.mayApprove === "true";
+
 export class Failure extends Error {
   constructor(status, title, next, signIn = false) {
     super(title);

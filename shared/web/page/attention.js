@@ -32,7 +32,7 @@ export function findings({ coverage, runs, letters, freshness, exports: files })
   if (files && !files.rows.length) {
     found.push({ state: "quiet", word: "empty", what: "No export file is stored, so nothing is declared.", next: "Write one and push it: defender-export push exports/" });
   }
-  const last = runs?.rows[0];
+  const last = runs?.rows.find((run) => !Object.keys(run.scope ?? {}).length);
   if (last && last.outcome !== "Succeeded" && last.outcome !== "Skipped") {
     found.push({ state: last.outcome === "Partial" ? "drifted" : "blocked", word: last.outcome.toLowerCase(), what: `The run ${ago(last.ended)}: ${last.reason}`,
       next: last.guards?.length ? "If the change is meant, let it through once: a reconcile with raised limits." : "Open the run: each change that failed has its reason.", run: last.runId });

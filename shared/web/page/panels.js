@@ -1,7 +1,7 @@
 // The drawer: one subscription, or one run, in full.
-import { ask } from "./api.js";
+import { MAY_APPROVE, ask } from "./api.js";
 import { byId, el, fill, mark } from "./dom.js";
-import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, kindName, moment, planned, plural } from "./words.js";
+import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, inForce, kindName, moment, planned, plural } from "./words.js";
 
 const MOST = 200;
 const drawer = byId("drawer");
@@ -123,17 +123,42 @@ export async function run(id) {
     fill(byId("drawer-body"),
       el("dl", { class: "facts" },
         el("dt", {}, "Outcome"), el("dd", {}, mark(OUTCOMES[report.outcome] ?? "quiet", report.outcome), report.reason ? ` ${report.reason}` : ""),
+        el("dt", {}, "In force"), el("dd", {}, inForce(report) || "nothing is declared"),
+        Object.keys(report.scope ?? {}).length ? [el("dt", {}, "Only"), el("dd", {}, Object.values(report.scope).flat().join(", "))] : null,
         el("dt", {}, "Changes"), el("dd", {}, planned(report)),
         el("dt", {}, "By"), el("dd", {}, `${report.trigger}, ${report.actor}; mode ${report.mode}`),
+        report.approvedBy ? [el("dt", {}, "Approved"), el("dd", {}, `by ${report.approvedBy}, ${moment(report.approvedAt)}`)] : null,
         el("dt", {}, "Took"), el("dd", {}, `${duration(report.seconds)}, ${plural(report.subscriptions, "subscription")}`),
         el("dt", {}, "Id"), el("dd", {}, el("code", {}, report.runId))),
+      report.waiting ? approval(report) : null,
+      (report.written ?? []).map((each) => el("p", {}, el("b", {}, each.export), ` writes ${plural(each.automations, "automation")} to ${each.destination}: ${each.sends.join("; ")}`)),
       (report.guards ?? []).map((guard) => el("p", {}, mark("blocked", "held back"), ` ${guard}`)),
       (report.incompleteBecause ?? []).map((reason) => el("p", {}, mark("blocked", "incomplete"), ` ${reason}`)),
-      ["blocked", "update", "create", "delete", "adopt", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action))),
+      (report.findings ?? []).map((finding) => el("p", {}, mark("drifted", "not in force"), ` ${finding}`)),
+      (report.inForce ?? []).filter((each) => each.rest.length).map((each) => el("p", {}, mark("drifted", each.export), ` ${each.rest.map((one) => `${one.count}: ${one.reason}`).join("; ")}`)),
+      ["blocked", "update", "create", "delete", "leaving", "adopt", "skipped", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action))),
       report.items.length ? null : el("p", { class: "empty" }, "Everything already was as declared."));
   } catch (failure) {
     if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => run(id)));
   }
+}
+
+// Approving takes two clicks: the plan is read between them.
+function approval(report) {
+  if (!MAY_APPROVE) return el("p", { class: "next" }, "Its changes wait for the approval of somebody with Exports.Approve.");
+  const place = el("p", { class: "actions" });
+  const button = (text, onclick) => el("button", { type: "button", onclick }, text);
+  const send = async () => {
+    fill(place, "Approving…");
+    try {
+      const given = await ask("approvals", { method: "POST", body: { runId: report.runId } });
+      fill(place, `Approved until ${moment(given.expires)}; the next run carries it out.`);
+    } catch (failure) {
+      fill(place, `${failure.title}. ${failure.next ?? ""}`);
+    }
+  };
+  fill(place, button("Approve this plan", () => fill(place, button("Approve: I have read what it writes", send))));
+  return place;
 }
 
 const WORTH_OPENING = ["blocked", "update", "create", "delete", "adopt"];

@@ -1,7 +1,7 @@
 // The parts beside the matrix: tiles, what needs a person, runs, dead letters, jobs, and the stream.
 import { byId, el, fill, mark } from "./dom.js";
 import { Plot } from "./plots.js";
-import { JOB_STATES, KINDS, LETTERS, OUTCOMES, RECORD_KINDS, STATES, ago, duration, moment, number, planned, plural } from "./words.js";
+import { JOB_STATES, KINDS, LETTERS, OUTCOMES, RECORD_KINDS, STATES, ago, duration, inForce, moment, number, planned, plural } from "./words.js";
 
 const SHOWN_FINDINGS = 4;
 const SHOWN_RUNS = 8;
@@ -31,7 +31,7 @@ export function tiles({ coverage, runs, metrics, letters, freshness }, found) {
     if (!run) return ["quiet", "no run yet", "The timer runs every 15 minutes unless RECONCILE_SCHEDULE says otherwise."];
     const changes = ["Created", "Updated", "Deleted", "Adopted"].reduce((sum, name) => sum + (run.counts?.[name] ?? 0), 0);
     const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
-    return [OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()} ${ago(run.ended)}: ${planned(run)}`];
+    return [OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()} ${ago(run.ended)}: ${planned(run)}${inForce(run) ? `; in force ${inForce(run)}` : ""}`];
   });
   tile("tile-needed", coverage && runs && letters && freshness, () =>
     found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"] : ["exported", "nothing", "All is as declared, and nothing waits."]);

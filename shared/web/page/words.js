@@ -140,15 +140,23 @@ export const ACTIONS = {
   blocked: "blocked",
   foreign: "foreign, left alone",
   unchanged: "unchanged",
+  skipped: "skipped: the subscription takes no writes",
+  leaving: "out of scope, deleted after the grace",
 };
 
 export function counted(counts) {
   const words = {
     Created: "created", Updated: "updated", Deleted: "deleted", Adopted: "adopted", Failed: "failed",
     Blocked: "blocked", Unconfirmed: "unconfirmed", NotReached: "left for the next run",
+    Leaving: "leaving",
   };
   const parts = Object.entries(words).filter(([name]) => counts?.[name]).map(([name, word]) => `${number(counts[name])} ${word}`);
   return parts.join(", ") || "no changes";
+}
+
+export function inForce(run) {
+  const sum = (name) => (run.inForce ?? []).reduce((total, each) => total + each[name], 0);
+  return sum("declared") ? `${number(sum("inForce"))} of ${number(sum("declared"))}${sum("skipped") ? `, ${number(sum("skipped"))} skipped` : ""}` : "";
 }
 
 export const planned = (run) =>

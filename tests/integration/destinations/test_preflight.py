@@ -227,6 +227,32 @@ async def test_what_only_looks_wrong_is_a_warning_once_a_run(here: World, name: 
     assert report.as_dict()["warnings"] == [warning]
 
 
+@pytest.mark.parametrize("way", [trusted, keyed])
+@pytest.mark.parametrize("place", ["namespace", "rule set"])
+@pytest.mark.parametrize("access", ["Disabled", "SecuredByPerimeter"])
+async def test_a_namespace_is_closed_if_either_of_two_places_says_so_and_a_perimeter_is_named(
+    here: World, way: Callable[[str], str], place: str, access: str
+) -> None:
+    here.tenant.assign(DEFENDER, hub(here.tenant), EVENT_HUBS_DATA_SENDER)
+    rules = here.tenant.resource(f"{namespace(here.tenant)}/networkRuleSets/default")
+    about = here.tenant.resource(namespace(here.tenant))
+    assert rules is not None
+    assert about is not None
+    for document, said in (
+        (rules, access if place == "rule set" else "Enabled"),
+        (about, access if place == "namespace" else "Enabled"),
+    ):
+        properties = {**document["properties"], "publicNetworkAccess": said}
+        if document is rules:
+            properties |= {"defaultAction": "Allow", "trustedServiceAccessEnabled": False}
+        here.tenant.put_resource({**document, "properties": properties})
+    await here.put("soc", destination=way(hub(here.tenant)))
+    plan = (await here.plan()).plan
+    told = " ".join([*plan.warnings, *(item.reason for item in plan.items)])
+    assert ("keeps trusted services out" if way is trusted else "trustedService: true") in told
+    assert ("network security perimeter" in told) == (access == "SecuredByPerimeter")
+
+
 async def test_with_the_sender_role_there_is_nothing_to_warn_of(here: World) -> None:
     here.tenant.assign(DEFENDER, hub(here.tenant), EVENT_HUBS_DATA_SENDER)
     add_solution(here.tenant, workspace(here.tenant).replace("law-security", BARE_WORKSPACE), "Security")

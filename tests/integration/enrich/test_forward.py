@@ -93,7 +93,7 @@ async def silent_port() -> tuple[asyncio.Server, int]:
     [
         ("@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/hub/)", "not-configured", 2.0),
         ("'Endpoint=sb://x/", "not-configured", 2.0),
-        ("Endpoint=sb://127.0.0.1:{silent};SharedAccessKeyName=n;SharedAccessKey=aw==", "hub-unavailable", 12.0),
+        ("Endpoint=sb://127.0.0.1:{silent};SharedAccessKeyName=n;SharedAccessKey=aw==", "hub-unavailable", 4.0),
     ],
 )
 async def test_an_output_hub_out_of_reach_is_left_alone_and_holds_no_row_up(
@@ -101,6 +101,7 @@ async def test_an_output_hub_out_of_reach_is_left_alone_and_holds_no_row_up(
 ) -> None:
     server, port = await silent_port()
     pipeline = plant.rebuilt(forward_event_hub="events", forward_connection=connection.format(silent=port))
+    pipeline._forward = OutputHub(plant.clients, plant.time.clock(), patience=2)
     plant.clients._settings = replace(
         plant.settings, forward_event_hub="events", forward_connection=connection.format(silent=port)
     )

@@ -45,7 +45,7 @@ async def as_before(here: World) -> None:
         if one.tenant_id == here.tenant.home:
             body = compile_automation(config, one.id, INSTANCE)
             place = f"{one.scope}/resourceGroups/rg-defender-export/providers/Microsoft.Security/automations"
-            marks = mark_tags(Writer(here.reconciler().writer_name, 1), digest(body))
+            marks = mark_tags(Writer(here.reconciler().writer_name, 1), digest(body), {}, here.clock.now())
             here.tenant.set_automation(
                 {"id": f"{place}/defender-export-pay", "name": "defender-export-pay", **body}
                 | {"tags": body["tags"] | marks}

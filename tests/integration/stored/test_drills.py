@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 from collections.abc import AsyncIterator
+from fnmatch import fnmatch
 from pathlib import Path
 
+import azure.functions as func
 import pytest
+from azure.storage.blob.aio import BlobServiceClient
 
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.identity import Identity
 from local.tenant import APP, synthetic_tenant
+from local.tenant.destinations import add_hub, add_workspace, destinations
+from local.tenant.roles import OWNER, READER
+from local.tokens import Principal
+from shared.bootstrap import Services
 from shared.cli import main
+from shared.settings import Settings
+from shared.watch.hub_lag import read_marks
+from shared.web.authorization import Actor
+from shared.web.exports import delete_export
+from shared.web.routing import Call
 from tests.integration.reconcile.world import INSTANCE, World, world
 from tests.integration.stored.test_reconcile import lose_store, other
 
 __all__ = ["other"]
 SIZE = 3
+STORAGE = "AzureWebJobsStorage"
 PAGE = Path(__file__).parents[3] / "docs" / "operate.md"
 
 
-def commands(*headings: str) -> list[list[str]]:
+def commands(*headings: str) -> list[str]:
     """The commands of the page's sections of these headings, in order."""
     text = PAGE.read_text()
     found = []
     for heading in headings:
-        section = text.partition(f"### {heading}\n")[2].partition("\n### ")[0]
+        section = text.partition(f"### {heading}\n")[2].partition("\n### ")[0].partition("\n## ")[0]
         for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL):
-            found += [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("defender-export ")]
+            found += block.splitlines()
     assert found, headings
     return found
 
@@ -66,7 +80,24 @@ async def run(*arguments: str) -> int:
 async def follow(*headings: str) -> None:
     """Carry out what the page says."""
     for command in commands(*headings):
-        assert await run(*command) == 0, command
+        name, *arguments = shlex.split(os.path.expandvars(command))
+        if name == "defender-export":
+            assert await run(*arguments) == 0, command
+        elif name == "sed":
+            assert await (await asyncio.create_subprocess_shell(command)).wait() == 0, command
+        else:
+            assert arguments[:3] == ["storage", "blob", "delete-batch"], command
+            options = dict(zip(arguments[3::2], arguments[4::2], strict=True))
+            await delete_batch(options["--source"], options["--pattern"])
+
+
+async def delete_batch(container: str, pattern: str) -> None:
+    """What `az storage blob delete-batch` does: it deletes every blob whose whole name the pattern matches."""
+    async with BlobServiceClient.from_connection_string(os.environ[STORAGE]) as blobs:
+        client = blobs.get_container_client(container)
+        names = [name async for name in client.list_blob_names() if fnmatch(name, pattern)]
+        for name in names:
+            await client.delete_blob(name)
 
 
 def undisturbed(here: World) -> bool:
@@ -150,3 +181,106 @@ async def test_ten_losses_in_a_row_cost_nothing(here: World) -> None:
         await follow("Something is lost")
         assert (await here.apply()).outcome == "Succeeded"
     assert len(here.ours()) == 3 * SIZE
+
+
+async def send(here: World, **exports: str) -> None:
+    """These exports instead of the ones in force."""
+    for name in ("a", "b", "c"):
+        await here.store.delete(name)
+    for name, destination in exports.items():
+        await here.put(name, destination=destination)
+    assert (await here.apply()).outcome == "Succeeded"
+    here.arm.requests.clear()
+
+
+def targets(here: World) -> set[str]:
+    """Where automations of ours send to, in lower case."""
+    actions = (action for one in here.ours().values() for action in one["properties"]["actions"])
+    return {(one.get("eventHubResourceId") or one["workspaceResourceId"]).lower() for one in actions}
+
+
+def only_updates(here: World, number: int) -> bool:
+    methods = [method for method, _ in here.writes()]
+    return methods.count("PUT") == number and "DELETE" not in methods
+
+
+@pytest.mark.soak
+async def test_a_hub_of_another_name(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = destinations(here.tenant).event_hub
+    new = add_hub(here.tenant, f"{old}-2")
+    monkeypatch.setenv("OLD_HUB", old)
+    monkeypatch.setenv("NEW_HUB", new)
+    here.arm.requests.clear()
+    await follow("A hub of another name")
+    assert only_updates(here, 3 * SIZE)
+    assert targets(here) == {new.lower()}
+    assert (await here.apply()).outcome == "Succeeded"
+
+
+@pytest.mark.soak
+async def test_another_workspace(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = destinations(here.tenant)
+    old, subscription = into.workspace, into.workspace.split("/")[2]
+    new = add_workspace(here.tenant, subscription, into.workspace.split("/")[4], "log-defender-2")
+    monkeypatch.setenv("OLD_WORKSPACE", old)
+    monkeypatch.setenv("NEW_WORKSPACE", new)
+    await send(here, d=f"logAnalyticsWorkspace: {{resourceId: {old}}}")
+    await follow("Another workspace")
+    assert only_updates(here, SIZE)
+    assert targets(here) == {new.lower()}
+    assert (await here.apply()).outcome == "Succeeded"
+
+
+async def test_a_hub_made_anew_is_read_from_its_start(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = here.clients.blobs.get_container_client("azure-webjobs-eventhub")
+    await checkpoints.create_container()
+    for hub in ("defender-export", "other"):
+        for partition in ("0", "1"):
+            name = f"ns.servicebus.windows.net/{hub}/$default/checkpoint/{partition}"
+            await checkpoints.upload_blob(name, b"", metadata={"offset": "99", "sequencenumber": "7"})
+    monkeypatch.setenv("STORAGE", "local")
+    monkeypatch.setenv("HUB", "defender-export")
+    await follow("Another hub")
+    assert await read_marks(checkpoints, "/defender-export/$default/checkpoint/") == {}
+    assert await read_marks(checkpoints, "/other/$default/checkpoint/") == {"0": 7, "1": 7}
+
+
+@pytest.mark.soak
+async def test_a_new_identity(here: World, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    anew = Principal("dddddddd-0000-4000-8000-000000000001", "dddddddd-0000-4000-8000-00000000000a")
+    root = f"/providers/Microsoft.Management/managementGroups/{here.tenant.home}"
+    here.tenant.revoke(APP)
+    here.arm.requests.clear()
+    async with Identity(here.tokens, local_certs, system_assigned=anew) as identity:
+        for name, value in identity.environment().items():
+            monkeypatch.setenv(name, value)
+        here.tenant.assign(anew, f"/subscriptions/{next(iter(here.ours())).split('/')[2]}", READER)
+        await run("apply")  # with a part of the rights
+        assert undisturbed(here)
+        for one in here.tenant.subscriptions.values():  # those of customers delegate anew
+            here.tenant.assign(anew, one.scope, OWNER)
+        here.tenant.assign(anew, root, READER)
+        await follow("New identity")
+    assert undisturbed(here)
+    assert len(here.ours()) == 3 * SIZE
+
+
+async def test_the_api_ends_an_export_whose_file_was_lost_and_no_other(here: World) -> None:
+    for blob in ("current/b.yaml", "accepted/b.yaml"):
+        await here.store._container.delete_blob(blob)
+    services = Services(Settings.load())
+    try:
+
+        async def delete(name: str) -> func.HttpResponse:
+            request = func.HttpRequest("DELETE", "https://app/api/exports/x", route_params={"name": name}, body=b"")
+            return await delete_export(Call(request, services, Actor("key", "127.0.0.1"), {}))
+
+        assert (await delete("nobody")).status_code == 204
+        assert (await delete("b")).status_code == 204
+    finally:
+        await services.close()
+    report = await here.apply()
+    assert report.counts["Deleted"] == SIZE
+    assert {one["tags"]["defender-export-name"] for one in here.ours().values()} == {"a", "c"}
+    records = [name async for name in here.store._container.list_blob_names(name_starts_with="deleted/")]
+    assert records == ["deleted/b.json"]  # none for a name that nothing has

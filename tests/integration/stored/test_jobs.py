@@ -192,11 +192,10 @@ def drawn(chance: random.Random) -> dict[str, Any]:
     return {"without": (name,)} if name != "format" else {"format": chance.choice([2, 99, -1])}
 
 
-@pytest.mark.soak
-async def test_nothing_that_is_drawn_is_run_or_changed(store: AheadStore) -> None:
+async def draw(store: AheadStore, seeds: range) -> None:
     job_id = await queued(store)
     written = await row(store, job_id)
-    for seed in range(500):
+    for seed in seeds:
         await store._table.update_entity(written, mode=UpdateMode.REPLACE)
         changes = drawn(random.Random(seed))
         await change(store, job_id, **changes)
@@ -207,3 +206,12 @@ async def test_nothing_that_is_drawn_is_run_or_changed(store: AheadStore) -> Non
         assert await row(store, job_id) == before, (seed, changes)
         (listed,) = (await store.page(datetime.now(UTC))).jobs
         assert listed.trouble, (seed, changes)
+
+
+async def test_of_a_few_that_are_drawn_none_is_run_or_changed(store: AheadStore) -> None:
+    await draw(store, range(6))
+
+
+@pytest.mark.soak
+async def test_nothing_that_is_drawn_is_run_or_changed(store: AheadStore) -> None:
+    await draw(store, range(6, 506))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,11 +17,16 @@ from local.tenant import Tenant, synthetic_tenant
 from local.tenant.destinations import destinations
 from shared.exports.compiler import compile_automation
 from shared.exports.store import ExportStore
+from shared.jobs.runners import Runners
+from shared.jobs.worker import JobWorker
 from shared.reconcile.plan.model import Cause
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG
 from shared.reconcile.plan.saved_plan import plan_from_dict
 from shared.reconcile.report.run_report import Report
-from shared.reconcile.run import Request
+from shared.reconcile.run import Reconciler, Request
+from shared.settings import Settings
+from shared.web.health_check import NotWell, last_run
+from tests.e2e.job_worker import open_store
 from tests.integration.reconcile.world import INSTANCE, ME, LocalClients, World, export, world
 from tests.integration.stored.captured import captured, restore
 
@@ -189,6 +196,81 @@ class TestBaseline:
         assert found["reason"]
         names = await reports.recent(settled.clock.now())
         assert [one["runId"] for name in names if (one := await reports.read(name))] == names
+
+
+@dataclass
+class Ready:
+    """What the check of the last run asks for."""
+
+    reconciler: Reconciler
+    settings: Settings
+
+
+class TestRuns:
+    @pytest.mark.parametrize("name", ["{run}.summary.json", "{run}.json.gz", "1.json", "2026-summary.json", "z.json"])
+    async def test_what_lies_beside_reports_hides_none_of_them(self, settled: World, name: str) -> None:
+        report = await settled.apply()
+        reports = settled.reconciler().reports
+        day = report.name.rpartition("/")[0]
+        blob = f"{day}/{name.format(run=report.run_id)}"
+        await reports._container.upload_blob(blob, b"{}")
+        assert (await reports.recent(settled.clock.now()))[0] == report.run_id
+        assert "Succeeded" in await last_run(Ready(settled.reconciler(), settled.settings))  # type: ignore[arg-type] # all that it asks for
+        await reports.expire()
+        assert await reports._container.get_blob_client(blob).exists()
+
+    async def test_a_job_that_finds_another_run_writing_waits_and_is_done_later(self, settled: World) -> None:
+        async with open_store(settled.settings.storage_connection) as store:
+            other: Any = None  # this kind asks for the reconciler alone
+            runners = Runners(
+                reconciler=settled.reconciler(),
+                exports=settled.store,
+                tenant_state=other,
+                present=other,
+                replay=other,
+                deliver=other,
+                has_time=other,
+            )
+            work = JobWorker(store, {"reconcile": runners.reconcile}, retention=timedelta(days=90))
+            job = await store.submit("reconcile", {}, "test", now=datetime.now(UTC))
+            await store._queue.clear_messages()
+            reports = settled.clients.blobs.get_container_client(settled.settings.reports_container)
+            lease = await reports.get_blob_client("reconcile.lock").acquire_lease(60)
+            await work.run(job.id)
+            waiting = (await store.get(job.id)).job
+            assert (waiting.state, waiting.attempt) == ("queued", 0)
+            assert "another run is writing" in waiting.progress
+            assert (await store._queue.get_queue_properties()).approximate_message_count == 1
+            await lease.release()
+            await work.run(job.id)
+            done = await store.settled(job.id, datetime.now(UTC))
+            assert (done.state, (done.result or {})["outcome"]) == ("succeeded", "Succeeded")
+
+    async def test_a_lease_without_end_is_named_with_what_ends_it(self, settled: World) -> None:
+        reports = settled.clients.blobs.get_container_client(settled.settings.reports_container)
+        lease = await reports.get_blob_client("reconcile.lock").acquire_lease(-1)
+        for _ in range(4):
+            report = await settled.reconciler(reconcile_mode="apply").tick()
+            assert (report.outcome, "az storage blob lease break" in report.reason) == ("Skipped", True)
+        asked = Ready(settled.reconciler(), settled.settings)
+        with pytest.raises(NotWell, match=r"none of the timer's last 4 runs came to write: .* lease break"):
+            await last_run(asked)  # type: ignore[arg-type] # all that it asks for
+        await lease.break_lease(0)
+        assert (await settled.apply()).outcome == "Succeeded"
+        assert "Succeeded" in await last_run(asked)  # type: ignore[arg-type] # as above
+
+    async def test_a_version_that_was_deleted_with_its_export_never_comes_back(self, settled: World) -> None:
+        accepted = settled.store._container.get_blob_client("accepted/a.yaml")
+        text, about = await (await accepted.download_blob()).readall(), (await accepted.get_blob_properties()).metadata
+        await settled.store.delete("a")
+        await accepted.upload_blob(text, metadata=about)  # the delete ended before this was taken away
+        assert changed(settled, await settled.apply()) == {"Deleted": SIZE}
+        await put_behind(settled, "current/a.yaml", "version: 1\nname: a\nexport: {alerts: 5}\n")
+        report = await settled.apply()
+        assert changed(settled, report) == {}
+        assert "a" in report.unreadable
+        await settled.put("a")
+        assert changed(settled, await settled.apply()) == {"Created": SIZE}
 
 
 @pytest.fixture
@@ -379,11 +461,9 @@ async def test_automations_of_43a9e6c_stay_ours_and_are_rewritten_only_by_a_name
             assert json.dumps(here.automations(), sort_keys=True) == before
 
 
-def test_a_plan_of_43a9e6c_is_read_and_refused_when_edited() -> None:
-    plan = captured()["plan"]
-    assert len(plan_from_dict(plan, "captured").writes) == 12
-    with pytest.raises(ValueError, match="edited"):
-        plan_from_dict({**plan, "items": plan["items"][1:]}, "captured")
+def test_a_plan_of_43a9e6c_is_refused_since_it_does_not_bind_what_it_creates() -> None:
+    with pytest.raises(ValueError, match="does not bind what it creates; make a new one"):
+        plan_from_dict(captured()["plan"], "captured")
 
 
 async def test_freshness_does_not_take_a_file_it_cannot_read_for_an_export_that_ended(settled: World) -> None:

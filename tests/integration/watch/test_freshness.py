@@ -236,3 +236,44 @@ async def test_rows_lost_behind_a_204_are_found_by_table_and_number(flow: Flow) 
     assert {each["table"]: each["uploaded"] for each in document["stored"]} == dict(summary.accepted)
     query = "SELECT TableName, RowsUploaded - RowsStored FROM DefenderExportHealth_CL WHERE Verdict = 'missing'"
     assert dict((await azure.workspace.sql(query)).rows) == dropped
+
+
+async def never_sent(flow: Flow) -> tuple[str, dict[tuple[str, str], str]]:
+    """An export from which nothing ever arrives, nine and a half days on; its subscription, and who is silent why."""
+    first = next(one.id for one in flow.tenant.subscriptions.values() if one.tenant_id == flow.tenant.home)
+    hub = f"{{eventHub: {{resourceId: {flow.into.event_hub}, trustedService: true}}}}"
+    await flow.declare(soc=export("soc", [first], hub))
+    await flow.check(0)
+    silent = silences(await flow.check(9.5))
+    assert len(silent) > 1
+    return first, silent
+
+
+def silences(found: dict[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], str]:
+    return {key: each["reason"] for key, each in found.items() if each["verdict"] == "silent"}
+
+
+@pytest.mark.parametrize("text", [b"version: 2\n", b"name: soc\nversion: 1\nseverities: [Odd]\n", b""])
+async def test_a_file_that_this_release_cannot_read_hides_no_silence(flow: Flow, text: bytes) -> None:
+    _, before = await never_sent(flow)
+    async with flow.services() as services:
+        sound = (await services.exports.get("soc")).text
+        container = services.clients.blobs.get_container_client("export-configs")
+        await container.upload_blob("current/soc.yaml", text, overwrite=True)
+        await container.delete_blob("accepted/soc.yaml")
+    assert set(silences(await flow.check(9.6))) == set(before)
+    async with flow.services() as services:
+        await services.exports.put("soc", sound)
+    assert silences(await flow.check(9.7)) == before
+
+
+async def test_a_hub_of_another_name_to_which_nothing_is_sent_hides_no_silence(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, before = await never_sent(flow)
+    monkeypatch.setenv("EVENT_HUB_RESOURCE_ID", f"{flow.into.event_hub}-2")
+    found = silences(await flow.check(9.6))
+    assert set(found) >= set(before)
+    assert {"no export sends there any more" in reason for reason in found.values()} == {True}
+    monkeypatch.setenv("EVENT_HUB_RESOURCE_ID", flow.into.event_hub)
+    assert silences(await flow.check(9.7)) == before

@@ -9,6 +9,7 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from shared import __version__
 from shared.enrich.invocation.delivery_summary import Summary
 from shared.enrich.invocation.telemetry import Silent, telemetry
 
@@ -38,6 +39,7 @@ def test_each_invocation_adds_its_counts_to_the_metrics() -> None:
         summary.requests, summary.retries, summary.bytes_sent, summary.age = 4, 1, 1234, 2.5
         summary.lag = {"0": 1.5}
     found = points(reader)
+    assert releases(reader) == {__version__}
     assert found["defender_export.records", "Alert"] == 2
     assert found["defender_export.rows", "DefenderAlerts_CL"] == 2
     assert found["defender_export.dead_letters", "refused"] == 1
@@ -83,9 +85,9 @@ def test_letters_that_are_kept_are_told_once_each_time_and_as_none_when_they_are
     """In a process of its own: a provider is set once in a process."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        "[('refused', 'parked', 4), ('throttled', 'waiting', 2)]",
-        "[('refused', 'parked', 4), ('throttled', 'waiting', 0)]",
-        "[('refused', 'parked', 0)]",
+        f"[('refused', 'parked', '{__version__}', 4), ('throttled', 'waiting', '{__version__}', 2)]",
+        f"[('refused', 'parked', '{__version__}', 4), ('throttled', 'waiting', '{__version__}', 0)]",
+        f"[('refused', 'parked', '{__version__}', 0)]",
         "[]",
     ]
 
@@ -95,9 +97,23 @@ def points(reader: InMemoryMetricReader) -> dict[tuple[str, str], Any]:
     data = reader.get_metrics_data()
     assert data is not None
     return {
-        (metric.name, "".join(map(str, (point.attributes or {}).values()))): getattr(
-            point, "value", getattr(point, "sum", None)
-        )
+        (
+            metric.name,
+            "".join(str(value) for label, value in (point.attributes or {}).items() if label != "release"),
+        ): getattr(point, "value", getattr(point, "sum", None))
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+
+
+def releases(reader: InMemoryMetricReader) -> set[Any]:
+    """The release that each point names."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    return {
+        (point.attributes or {}).get("release")
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics

@@ -64,7 +64,7 @@ def test_validate_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize("command", ["validate", "test", "push"])
 def test_no_file_is_wrong_usage(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"{tmp_path}: no export file here\n"
+    assert capsys.readouterr().err == f"error: {tmp_path}: no export file here\n"
     assert main([command, str(tmp_path / "missing.yaml")]) == 2
     with pytest.raises(SystemExit) as caught:
         main([command])
@@ -105,7 +105,9 @@ def test_compile_prints_the_automation(folder: Path, capsys: pytest.CaptureFixtu
 
 def test_compile_explains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile", str(folder / "a.yaml"), "--subscription", SUBSCRIPTION, "--explain"]) == 0
-    assert capsys.readouterr().out == "all alerts\n"
+    explained = capsys.readouterr().out.splitlines()
+    assert explained[:2] == ["all alerts", f"from {SUBSCRIPTION}"]
+    assert explained[2].startswith("to the event hub ")
 
 
 def test_compile_refuses_an_invalid_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +131,7 @@ def test_nothing_is_pushed_when_a_file_is_invalid_or_a_test_fails(
 ) -> None:
     (folder / "c.yaml").write_text(broken)
     assert main(["push", str(folder)]) == 1
-    assert capsys.readouterr().out.endswith("nothing was pushed\n")
+    assert "nothing was pushed" in capsys.readouterr().err
 
 
 def test_pushing_without_a_store_says_what_to_set(
@@ -137,10 +139,11 @@ def test_pushing_without_a_store_says_what_to_set(
 ) -> None:
     for name in ("AzureWebJobsStorage", "AzureWebJobsStorage__blobServiceUri"):
         monkeypatch.delenv(name, raising=False)
-    assert main(["push", str(folder)]) == 2
+    assert main(["push", str(folder)]) == 1
     assert "AzureWebJobsStorage__blobServiceUri" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_help_imports_no_model_and_no_sdk() -> None:
     code = (
         "import sys, contextlib, io\n"
@@ -152,6 +155,7 @@ def test_help_imports_no_model_and_no_sdk() -> None:
     assert shown.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_500_files_are_validated_in_no_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample = (
         (ROOT / "exports" / "sql-findings-to-workspace.yaml")

@@ -88,7 +88,12 @@ def test_ids_and_names() -> None:
     [
         (
             {"eventHub": {"resourceId": HUB, "authorizationRule": "send"}},
-            {"actionType": "EventHub", "eventHubResourceId": HUB, "isTrustedServiceEnabled": False},
+            {
+                "actionType": "EventHub",
+                "eventHubResourceId": HUB,
+                "isTrustedServiceEnabled": False,
+                "sasPolicyName": "send",
+            },
         ),
         (
             {"logAnalyticsWorkspace": {"resourceId": WORKSPACE}},

@@ -13,6 +13,8 @@ import pytest
 
 from shared.exports.json_schema import export_schema
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 SERVER = ROOT / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
 SCHEMA = ROOT / "docs" / "export.schema.json"

@@ -85,7 +85,7 @@ def test_a_text_without_a_name_is_called_text() -> None:
     [
         ({"version": 2}, "version: 2 is not 1. Write 1."),
         ({"version": "1"}, "version: '1' is not 1. Did you mean 1?"),
-        ({"extra": 1}, "extra: 'extra' is not a key here. Known: version, name, description, enabled, scope, automation, export, destination, waive, tests."),
+        ({"extra": 1}, "extra: 'extra' is not a key here. Known: version, name, description, enabled, scope, rollout, automation, export, destination, waive, tests."),
         ({"name": "SOC alerts"}, "name: 'SOC alerts' is not a name: 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end. Write soc-alerts."),
         ({"name": "../../x"}, "name: '../../x' is not a name: 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end. Write x."),
         ({"name": 7}, 'name: 7 is not text. Put it in quotes: "7".'),

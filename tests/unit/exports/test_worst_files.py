@@ -82,6 +82,7 @@ def seconds(text: str) -> float:
     return taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_time_grows_with_the_size(kind: str) -> None:
     """Each size by its least time, the sizes in turn: a busy machine slows one measurement, not each of a size."""

@@ -16,6 +16,8 @@ from tools.kql import Database, Diagnostic, Text, bind, resource_graph, workspac
 from tools.workbook import queries
 from tools.workbook import workbook as posture_workbook
 
+pytestmark = pytest.mark.slow
+
 GRAPH_TEXTS = {
     "shared/reconcile/discover/inventory.py": {
         "subscriptions": inventory.SUBSCRIPTIONS,

@@ -65,8 +65,14 @@ def test_tag_values_are_compared_as_they_are() -> None:
 
 
 def test_a_missing_tag_of_ours_is_a_change() -> None:
-    tags = {name: value for name, value in body()["tags"].items() if name != "managed-by"}
-    assert diff(live(tags=tags), body()) == (Change("tags.managed-by", None, "defender-export"),)
+    tags = {name: value for name, value in body()["tags"].items() if name != "defender-export-name"}
+    assert diff(live(tags=tags), body()) == (Change("tags.defender-export-name", None, "soc"),)
+
+
+def test_the_tag_for_people_is_no_change_and_keeps_what_others_write() -> None:
+    tags = body()["tags"] | {"managed-by": "platform-team"}
+    assert diff(live(tags=tags), body()) == ()
+    assert merge(live(tags=tags), body())["tags"]["managed-by"] == "platform-team"
 
 
 def test_a_tag_of_ours_that_is_no_longer_declared_goes() -> None:
@@ -196,13 +202,13 @@ def test_locations_are_compared_without_case_and_spaces(one: str, other: str, sa
     assert same_location(other, one) is same
 
 
-def test_a_merge_keeps_place_tags_and_unknown_fields_of_others() -> None:
-    document = body(futureField=1, description="old")
+def test_a_merge_keeps_place_and_tags_of_others_and_sends_nothing_else_back() -> None:
+    document = body(metadata={"createdBy": "someone"}, description="old")
     tags = body()["tags"] | {"costCenter": "42", "Managed-By": "someone"}
     merged = merge(live(document, tags=tags, location="North Europe"), body())
     assert merged["location"] == "North Europe"
     assert merged["tags"] == body()["tags"] | {"costCenter": "42"}
-    assert merged["properties"] == body()["properties"] | {"futureField": 1}
+    assert merged["properties"] == body()["properties"]
 
 
 def test_a_merge_drops_known_fields_that_are_not_declared() -> None:
@@ -215,3 +221,30 @@ def test_a_merge_with_nothing_is_the_declaration() -> None:
     merged = merge(None, body())
     assert merged == body()
     assert merged["tags"] is not body()["tags"]
+
+
+def keyed(rule: str | None = "defender-send", **more: Any) -> dict[str, Any]:
+    action = {"actionType": "EventHub", "eventHubResourceId": HUB, "isTrustedServiceEnabled": False}
+    return body(actions=[action | {"sasPolicyName": rule} | more])
+
+
+@pytest.mark.parametrize("rule", ["listen-only", None, ""])
+def test_another_rules_key_is_drift(rule: str | None) -> None:
+    (change,) = diff(live(keyed(rule)), keyed())
+    assert change.path == "properties.actions"
+    assert "the key of defender-send" in change.new[0]
+    assert (rule or "a key of no name") in change.old[0]
+
+
+def test_a_rules_name_is_read_in_any_case() -> None:
+    assert diff(live(keyed("DEFENDER-Send")), keyed()) == ()
+
+
+def test_a_rule_that_is_not_shown_at_all_is_not_compared() -> None:
+    document = keyed()
+    del document["properties"]["actions"][0]["sasPolicyName"]
+    assert diff(live(document), keyed()) == ()
+
+
+def test_a_trusted_service_has_no_rule_to_compare() -> None:
+    assert diff(live(keyed("left-over", isTrustedServiceEnabled=True)), body()) == ()

@@ -92,6 +92,7 @@ def pull_request() -> tuple[Plan, list[Subscription]]:
     return plan(wanted, there, exports=exports, gone=gone, subscriptions=subscriptions), subscriptions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [640, 10_000])
 def test_four_exports_fit_a_screen_and_a_comment(
     count: int, record_testsuite_property: Callable[[str, object], None]

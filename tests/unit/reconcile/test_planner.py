@@ -81,9 +81,7 @@ class TestOwnership:
             THEIRS,
             {},
             {"managed-by": "defender-export"},
-            {"defender-export-instance": INSTANCE},
             OTHER_INSTANCE,
-            OURS | {"managed-by": "terraform"},
         ],
     )
     def test_what_our_tags_do_not_claim_is_foreign(self, tags: dict[str, str]) -> None:
@@ -93,6 +91,12 @@ class TestOwnership:
         assert item.action is Action.FOREIGN
         assert item.export == "soc"
         assert item.reason
+
+    @pytest.mark.parametrize("value", ["terraform", "", "platform-team"])
+    def test_a_tag_for_people_decides_nothing(self, value: str) -> None:
+        there = live(body(isEnabled=False), tags=OURS | {"managed-by": value})
+        assert only(plan([desired()], [there])).action is Action.UPDATE
+        assert only(plan([desired()], [live(tags=OURS | {"managed-by": value})])).action is Action.UNCHANGED
 
     def test_ownership_is_read_in_any_casing(self) -> None:
         assert owned({"Managed-By": "Defender-Export", "DEFENDER-EXPORT-INSTANCE": INSTANCE.upper()}, INSTANCE)
@@ -105,7 +109,7 @@ class TestOwnership:
         )
         item = only(plan([desired(adopt=True)], [live(tags=THEIRS)]))
         assert item.action is Action.ADOPT
-        assert {change.path for change in item.changes} == {f"tags.{name}" for name in OURS}
+        assert {change.path for change in item.changes} == {f"tags.{name}" for name in OURS if name != "managed-by"}
 
     @pytest.mark.parametrize("tags", [OTHER_INSTANCE, {"managed-by": "defender-export"}])
     def test_another_deployments_is_never_adopted(self, tags: dict[str, str]) -> None:
@@ -168,7 +172,7 @@ class TestSubscriptions:
     def test_a_read_only_subscription_is_not_written_to(self, state: str) -> None:
         off = [subscription(1, state=state)]
         made = only(plan([desired()], [], subscriptions=off))
-        assert (made.action, made.wanted) == (Action.BLOCKED, Action.CREATE)
+        assert (made.action, made.wanted) == (Action.SKIPPED, Action.CREATE)
         assert state.lower() in made.reason
         assert only(plan([], [live()], subscriptions=off)).wanted is Action.DELETE
 
@@ -196,7 +200,7 @@ class TestDestinations:
     def test_with_the_key_unknown_its_fingerprint_is_no_difference(self) -> None:
         tags = OURS | {"defender-export-key-fingerprint": "abc"}
         item = only(plan([desired(blocked="can't read the key")], [live(tags=tags)]))
-        assert (item.action, item.reason) == (Action.UNCHANGED, "can't read the key")
+        assert (item.action, item.reason) == (Action.BLOCKED, "can't read the key")
 
     def test_a_rotated_key_is_an_update(self) -> None:
         wanted = body()

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from shared.reconcile.model import ResourceId
+from shared.reconcile.model import Desired, ResourceId
 from shared.reconcile.plan.model import Action, Item, Plan
 from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, plan_as_dict, plan_from_dict, refuse_if_stale
 from tests.unit.reconcile.bodies import INSTANCE, body, desired, live, place, subscription
@@ -32,9 +32,9 @@ def written(made: Plan) -> Any:
 
 def test_a_plan_comes_back_from_json_as_it_was_but_for_what_needs_nothing() -> None:
     made = everything()
-    assert set(made.counts) == set(Action)
+    assert set(made.counts) == set(Action) - {Action.SKIPPED, Action.LEAVING}
     kept = tuple(item for item in made.items if item.action is not Action.UNCHANGED)
-    assert plan_from_dict(written(made), INSTANCE) == Plan(kept, made.reasons, made.guards)
+    assert plan_from_dict(written(made), INSTANCE) == Plan(kept, made.reasons, made.guards, written=made.written)
 
 
 def test_reasons_and_guards_are_kept() -> None:
@@ -49,7 +49,11 @@ def test_bodies_are_not_in_it() -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ({"format": 3, "release": "3.0.0"}, "run release 3.0.0"),
+        ({"format": 4, "release": "3.0.0"}, "run release 3.0.0"),
+        ({"format": 2}, "does not bind what it creates"),
+        ({"format": 1}, "does not bind what it creates"),
+        ({"written": []}, "edited"),
+        ({"written": [{"export": "soc"}]}, "can't be read"),
         ({"format": None}, "no plan that this version"),
         ({"guards": 5}, "can't be read"),
         ({"approval": "alice"}, "approval"),
@@ -99,6 +103,36 @@ def test_a_stale_plan_names_what_differs() -> None:
         refuse_if_stale(before, plan([desired(number=1)], [live(body(description="x"))]))
     with pytest.raises(StalePlan, match="nothing was planned, now create"):
         refuse_if_stale(Plan(()), plan([desired()], []))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        desired(body(actions=[{"actionType": "Workspace", "workspaceResourceId": "/subscriptions/x/w"}])),
+        desired(body(sources=[{"eventSource": "Alerts", "ruleSets": []}])),
+        desired(body(scopes=[{"description": "all of it", "scopePath": "/subscriptions/x/resourceGroups/rg"}])),
+        desired(body(description="Continuous Export")),
+        desired(body(isEnabled=False)),
+        desired({**body(), "tags": {**body()["tags"], "team": "soc"}}),
+        desired({**body(), "location": "northeurope"}),
+        desired(tenant_id="another"),
+        desired(create_group=False),
+        desired(group_tags={"team": "soc"}),
+    ],
+)
+def test_a_create_binds_all_that_it_would_write(other: Desired) -> None:
+    reviewed = plan_from_dict(written(plan([desired()], [])), INSTANCE)
+    refuse_if_stale(reviewed, plan([desired()], []))
+    with pytest.raises(StalePlan):
+        refuse_if_stale(reviewed, plan([other], []))
+
+
+def test_a_create_says_its_destination_and_filters_in_words() -> None:
+    (words,) = plan([desired()], []).written
+    assert words.export == "soc"
+    assert words.automations == 1
+    assert words.destination.endswith("/eventhubs/hub as a trusted service")
+    assert words.sends == ("alerts whose severity is High or Medium", "all secure scores")
 
 
 def test_a_long_list_of_differences_is_cut() -> None:

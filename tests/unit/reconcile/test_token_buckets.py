@@ -59,9 +59,11 @@ class ServedArm(Arm):
         await self._turn("POST", place)
         return ""
 
-    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str = "", towards: str = "") -> None:
+    async def put(self, place: ResourceId, body: Mapping[str, Any], etag: str | None, towards: str = "") -> bool:
         await self._turn("PUT", place)
+        there = place.key in self._server.store
         self._server.store[place.key] = {"id": str(place), **body}
+        return there
 
     async def group_exists(self, place: ResourceId) -> bool:
         await self._turn("GET", place)

@@ -254,6 +254,7 @@ class TestRequirementsOfOnesOwn:
         ]
 
 
+@pytest.mark.slow
 def test_ten_thousand_subscriptions_with_three_automations_each_take_less_than_two_seconds() -> None:
     """Two full exports and one of four in distinct texts; about 2 KB each, as discovery hands them over."""
     streams = ["Assessments", "SubAssessments", "SecureScores", "SecureScoreControls", "RegulatoryComplianceAssessment"]

@@ -21,6 +21,7 @@ def run(*items: Mapping[str, str], scope: Mapping[str, Sequence[str]] | None = N
     return {**sound, **members}
 
 
+DRIFTED = item(A, action="update")
 WHOLE = run(item(A), item(B), item(C, "scores"))
 
 
@@ -29,7 +30,7 @@ WHOLE = run(item(A), item(B), item(C, "scores"))
     [
         (run(scope={"subscriptions": [A]}), [item(B), item(C, "scores")]),
         (run(scope={"subscriptions": [A.upper()]}), [item(B), item(C, "scores")]),
-        (run(item(A, action="update"), scope={"subscriptions": [A]}), [item(A, action="update"), item(B), item(C, "scores")]),
+        (run(DRIFTED, scope={"subscriptions": [A]}), [DRIFTED, item(B), item(C, "scores")]),
         (run(scope={"managementGroups": ["Prod"]}), [item(B)]),
         (run(scope={"managementGroups": ["none"]}), [item(A), item(B), item(C, "scores")]),
         (run(scope={"exports": ["alerts"]}), [item(C, "scores")]),
@@ -51,9 +52,13 @@ def test_a_newer_run_takes_the_place_of_what_it_looked_at(newer: dict[str, Any],
 
 def test_narrowed_runs_lie_over_one_another_the_newest_first() -> None:
     found = open_items(
-        [run(scope={"subscriptions": [A]}), run(item(A), item(B, action="update"), scope={"subscriptions": [A, B]}), WHOLE],
+        [
+            run(scope={"subscriptions": [A]}),
+            run(item(A), item(B, action="update"), scope={"subscriptions": [A, B]}),
+            WHOLE,
+        ],
         ABOVE,
-    )  # fmt: skip
+    )
     assert found == [item(B, action="update"), item(C, "scores")]
 
 

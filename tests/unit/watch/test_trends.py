@@ -9,6 +9,7 @@ from tools.kql import Text, bind, workspace
 NOW = datetime(2026, 3, 4, 10, 17, 30, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_microsofts_language_service_binds_both_queries() -> None:
     about = {"since": "2026-03-01T00:00:00+00:00", "until": "2026-03-02T00:00:00+00:00", "minutes": 5}
     texts = [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from shared.cli.error_sentences import sentence
+from shared.cli.command_errors import sentence
 from shared.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, NOT_WELL, TERMINATED, USAGE, UsageError
 
 DEBUG = "DEFENDER_EXPORT_DEBUG"

@@ -7,8 +7,8 @@ import logging
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from shared.cli.carrying_out import carry_out
-from shared.cli.error_sentences import sentence
+from shared.cli.command_errors import sentence
+from shared.cli.command_runner import carry_out
 
 NOT_SIGNED_IN = (
     "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"

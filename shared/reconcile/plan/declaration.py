@@ -1,0 +1,84 @@
+"""From the loaded export files to what a plan is made from: what is wanted, and what is wrong with the set of files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from shared.exports.diagnostics import errors
+from shared.exports.scope_findings import KnownNames, scope_findings
+from shared.exports.scope_selection import depends_on_groups, judged
+from shared.exports.validation import renames
+from shared.reconcile.model import Inventory
+from shared.reconcile.plan.desired import Prepared, desired_automations, rollouts
+from shared.reconcile.plan.model import Declaration
+
+if TYPE_CHECKING:
+    from shared.exports.last_known_good import LoadedExports, Problem
+    from shared.exports.model import ExportConfig
+
+
+def declared(
+    loaded: LoadedExports,
+    configs: Sequence[ExportConfig],
+    inventory: Inventory,
+    instance_id: str,
+    prepared: Mapping[str, Prepared],
+) -> Declaration:
+    """What the files of `configs`, those of `loaded` that can be compiled, ask for in this tenant."""
+    numbers = {export.name: export.number for export in loaded.exports}
+    known = KnownNames.of(inventory.subscriptions)
+    unknown = {config.name: scope_findings(config.scope, inventory.subscriptions, known) for config in configs}
+    return Declaration(
+        desired_automations(configs, inventory.subscriptions, instance_id, prepared, numbers),
+        {config.name for config in configs},
+        warnings=tuple(f"{name}: {one}" for name, ready in prepared.items() for one in ready.warnings),
+        deleted=loaded.deleted,
+        doubtful={problem.name for problem in loaded.problems},
+        unknown={name: found for name, found in unknown.items() if found},
+        findings=(
+            *(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
+            *_about_files(loaded),
+            *_not_judged(configs, inventory),
+        ),
+        by_group={config.name for config in configs if depends_on_groups(config.scope)},
+        rollouts=rollouts(configs, prepared),
+        renamed=renames(configs),
+        contested=_contested(configs),
+    )
+
+
+def first_sentence(problem: Problem) -> str:
+    """What is wrong with a file, in one sentence."""
+    return problem.findings[0].sentence if problem.findings else "it is invalid"
+
+
+def _about_files(loaded: LoadedExports) -> Iterator[str]:
+    for problem in loaded.problems:
+        if problem.in_force:
+            said = "its newest version is invalid, and the one before stands in"
+            yield f"{problem.name}: {said}: {first_sentence(problem)}"
+    for finding in errors(loaded.warnings):
+        yield f"{finding.where}: {finding.sentence} {finding.fix}"
+
+
+def _not_judged(configs: Sequence[ExportConfig], inventory: Inventory) -> Iterator[str]:
+    nowhere = [one for one in inventory.subscriptions if not one.placed]
+    for config in configs if nowhere else ():
+        missed = [one for one in nowhere if not judged(config.scope, one, placed=False)]
+        if missed:
+            more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
+            yield (
+                f"{config.name}: the management groups of {missed[0].id}{more} are not shown, so it is not known "
+                "whether its scope covers them"
+            )
+
+
+def _contested(configs: Sequence[ExportConfig]) -> dict[str, str]:
+    claims = Counter(config.renamed_from for config in configs if config.renamed_from)
+    return {
+        former: f"{count} exports say that they were {former}: nothing of it is deleted before one is left"
+        for former, count in claims.items()
+        if count > 1
+    }

@@ -1,0 +1,68 @@
+"""What is the case is said as it is: jobs that wait, queries that are refused, files whose own tests fail."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from local.azurite import StorageAccount
+from local.certs import Certificates
+from local.tenant import synthetic_tenant
+from shared.exports.diagnostics import InvalidExport
+from shared.jobs.model import Job
+from shared.jobs.runners import Runners
+from shared.jobs.worker import JobRefusedError, WaitingError
+from shared.reconcile.apply.run_lock import RunLease
+from tests.integration.reconcile.world import World, export, world
+
+SIZE = 3
+
+
+@pytest.fixture
+async def here(local_certs: Certificates, storage: StorageAccount) -> AsyncIterator[World]:
+    async with world(synthetic_tenant(1, SIZE, untidy=False), local_certs, storage) as running:
+        await running.put("soc")
+        yield running
+
+
+async def test_a_job_that_meets_the_lease_waits_and_is_not_succeeded(here: World) -> None:
+    make: Any = Runners
+    unused = dict.fromkeys(("tenant_state", "present", "replay", "deliver", "has_time"))
+    runners = make(reconciler=here.reconciler(), exports=here.store, **unused)
+    said: list[str] = []
+    progress: Any = type("Said", (), {"say": lambda _, text: said.append(text)})()
+    job = Job("1", "reconcile", {}, "key:192.0.2.1", here.clock.now())
+    container = here.clients.blobs.get_container_client(here.settings.reports_container)
+    async with RunLease(container, {"run": "another"}):
+        for run in (runners.reconcile, runners.claim):
+            with pytest.raises(WaitingError):
+                await run(job, progress)
+        here.tenant.advance(3600 + 60)
+        with pytest.raises(JobRefusedError, match="it waited for 1:00:00, and another run is writing"):
+            await runners.reconcile(job, progress)
+    assert "waiting: another run is writing: run another" in said
+    assert here.writes() == []
+    fresh = Job("2", "reconcile", {}, "key:192.0.2.1", here.clock.now())
+    assert (await runners.reconcile(fresh, progress))["counts"]["Created"] == SIZE
+
+
+async def test_a_query_that_is_refused_is_said_once_with_its_cure_and_no_word_on_rights(here: World) -> None:
+    await here.apply()
+    here.arm.faults.add("error", matching="POST .*ResourceGraph", status=400)
+    report = await here.plan()
+    (reason,) = report.plan.reasons
+    assert reason.startswith("Resource Graph refused the query")
+    assert "INVENTORY=list" in reason
+    assert "Reader" not in report.reason
+    assert "accept-fewer" not in report.reason
+    assert (await here.plan(inventory="list")).plan.reasons == ()
+
+
+async def test_a_file_whose_own_tests_fail_is_refused_wherever_it_is_put(here: World) -> None:
+    tests = "tests: [{record: {SystemAlertId: one, Severity: Low}, exported: true}]\n"
+    text = export(here.tenant, "soc", content="alerts: {minimumSeverity: High}") + tests
+    before = await here.store.get("soc")
+    with pytest.raises(InvalidExport, match="failing-test") as refused:
+        await here.store.put("soc", text)
+    assert "one" not in str([finding.sentence for finding in refused.value.findings])
+    assert await here.store.get("soc") == before
