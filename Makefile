@@ -1,12 +1,12 @@
 # Two commands set everything up: `make run` and `make test`.  Both create what they need once and reuse it.
 
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt $(wildcard requirements/*.txt)
 
-.PHONY: run up test quick lint page screenshots snapshots bench soak mutants audit release format docs clean
+.PHONY: run up test quick lint page screenshots snapshots bench soak mutants audit wheels release format docs clean
 
 run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azure, from nothing to rows in tables
 	@$(BIN)/python -m local run
@@ -41,6 +41,8 @@ snapshots: $(VENV)/.installed ## what Azure will get, compiled and evaluated int
 	@$(BIN)/python -m tools.infra
 	@$(BIN)/python -m tools.snapshots
 	@$(BIN)/python -m tools.roles
+	@$(BIN)/python -m tools.deployment
+	@$(BIN)/python -m tools.cost
 
 bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side by side
 	@$(BIN)/python -m benchmarks
@@ -54,6 +56,9 @@ mutants: $(VENV)/.installed ## does a test notice each small change of the pure 
 audit: $(VENV)/.installed ## requirements.txt against published advisories
 	@$(BIN)/python -m tools.audit
 
+wheels: $(VENV)/.installed ## does every pin have a wheel for each Python from 3.11 to 3.14? asks the package index
+	@$(BIN)/python -m tools.wheels
+
 release: $(VENV)/.installed ## a release in dist/: packages, the command line, templates, SBOM, digests
 	@$(BIN)/python -m tools.release
 
@@ -61,7 +66,7 @@ clean: ## forget every environment
 	rm -rf .venv .venv-* node_modules .local
 
 $(VENV)/.installed: $(REQUIREMENTS) pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed, and none was found on PATH."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12, 3.13 or 3.14 is needed, and none was found on PATH."; exit 1; }
 	@echo "Installing Python packages into $(VENV) (the first time takes two to three minutes)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt --editable .

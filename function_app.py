@@ -3,19 +3,22 @@
 The worker reads annotations as objects, so this module keeps `typing.List` and has no postponed annotations.
 """
 
+import contextlib
 import os
 import typing
 
 import azure.functions as func
 
 from shared.bootstrap import services
-from shared.enrich.invocation import trigger_decoding
 from shared.web import routing
 
 # The level is fixed when the app is indexed: under Easy Auth the platform has already checked the caller.
 _ENTRA = os.environ.get("AUTH_MODE", "key").lower() == "entra"
 
-trigger_decoding.install()
+with contextlib.suppress(ImportError):  # packages that were built for another Python: `health` and `ready` say so
+    from shared.enrich.invocation import trigger_decoding
+
+    trigger_decoding.install()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if _ENTRA else func.AuthLevel.FUNCTION)
 
 

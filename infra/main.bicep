@@ -47,6 +47,9 @@ param tags Tags = {}
 @description('Resource id of an existing Log Analytics workspace; empty creates one. docs/deploy.md names the rights that the deploying user needs there.')
 param workspaceResourceId string = ''
 
+@description('Whether tables and functions are written into the workspace. false where another deployment, of this release or a newer one, shares the workspace and has written them: the last one to write decides.')
+param writeTables bool = true
+
 @description('Plan of the tables of records. Analytics is what functions, alerts and the workbook need; Basic is cheaper to fill, and docs/deploy.md lists what goes without it.')
 param tablePlan TablePlan = 'Analytics'
 
@@ -215,6 +218,10 @@ var rules = [
       'Microsoft.OperationalInsights/workspaces'
     )
     sentence: 'workspaceResourceId must read /subscriptions/<id>/resourceGroups/<name>/providers/Microsoft.OperationalInsights/workspaces/<name>, or be empty.'
+  }
+  {
+    broken: !writeTables && empty(workspaceResourceId)
+    sentence: 'writeTables can only be false with workspaceResourceId: a workspace that is created has no tables yet.'
   }
   {
     broken: totalRetentionInDays < retentionInDays
@@ -393,6 +400,7 @@ module tables 'modules/tables.bicep' = {
   ]
   params: {
     workspaceName: workspaceName
+    write: writeTables
     plans: plans
     retentionInDays: retentionInDays
     totalRetentionInDays: totalRetentionInDays
@@ -704,6 +712,7 @@ module queries 'modules/queries.bicep' = {
   params: {
     workspaceName: workspaceName
     packName: 'defender-export-${name}'
+    write: writeTables
     location: location
     tags: resourceTags
     basicTables: basicTables

@@ -83,7 +83,9 @@ DECIDED = {
 # Connection strings would be secrets beside the identity that is used instead.
 KEYED = {"AzureWebJobsStorage", "EventHubConnection", "ForwardConnection"}
 # Settings of the host and the worker that an operator may need, by how they begin.
-HOST_PREFIXES = ("AzureFunctionsJobHost__", "AzureWebJobs.", "PYTHON_", "OTEL_")
+# PYTHON_ENABLE_OPENTELEMETRY is none of them: with it the host drops what functions log (its filter on "Function.*"),
+# and the app exports metrics and traces but no logs.
+HOST_PREFIXES = ("AzureFunctionsJobHost__", "AzureWebJobs.", "PYTHON_THREADPOOL_", "PYTHON_ENABLE_DEBUG_", "OTEL_")
 
 
 @dataclass(frozen=True)

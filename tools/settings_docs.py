@@ -28,7 +28,6 @@ PLATFORM = {
         "Client id of the user-assigned managed identity. Without it a user-assigned identity is not found.",
     ),
     "APPLICATIONINSIGHTS_CONNECTION_STRING": ("", "Where the host and the worker send telemetry."),
-    "PYTHON_ENABLE_OPENTELEMETRY": ("true", "Lets the worker send through OpenTelemetry, as the host does."),
 }
 
 # One reason for every value in host.json.
@@ -38,7 +37,7 @@ REASONS = {
         "Ten minutes is what every plan allows (Consumption's ceiling). Deadlines inside the app derive from "
         "`FUNCTION_TIMEOUT_SECONDS`, which says the same."
     ),
-    "telemetryMode": "Host and worker send one kind of telemetry, so that a trace spans both.",
+    "telemetryMode": "The host sends requests, logs and metrics by OpenTelemetry; the app's own traces stand beside.",
     "logging.logLevel.default": "Runs, outcomes and counts are logged at this level; never contents.",
     "logging.logLevel.Azure.Core": "The SDKs log every request at Information, which would cost more than it tells.",
     "extensionBundle.id": "Triggers come from the bundle: nothing to build for a Python app.",

@@ -1,4 +1,4 @@
-"""Put an export, reconcile, wait, and fail when a subscription is blocked: a runbook in Python 3.10 or newer.
+"""Put an export, reconcile, wait, and fail when something is left to a person: a runbook in Python 3.10 or newer.
 
 Runs wherever a managed identity is (an Azure Automation hybrid worker, a container job, a virtual machine):
     pip install azure-identity requests
@@ -35,11 +35,12 @@ def main(url: str, resource: str, file: str) -> int:
         headers={"Content-Type": "application/yaml", **condition},
         timeout=60,
     )
-    if put.status_code == 422:
-        for finding in put.json()["findings"]:
+    if not put.ok:
+        problem = put.json()
+        for finding in problem.get("findings", ()):
             print(f"{finding['where']}: {finding['sentence']} {finding['fix']}")
+        print(f"refused with {put.status_code}: {problem.get('title')}. {problem.get('detail')}")
         return 1
-    put.raise_for_status()
 
     # The same key after a lost answer gives the same job, not a second one.
     key = str(uuid.uuid4())
@@ -62,7 +63,7 @@ def main(url: str, resource: str, file: str) -> int:
         print(f"the job is {document['state']}: {document['error']}")
         return 1
     run = document["result"]
-    left = [item for item in run["items"] if "blocked" in {item["action"], item.get("outcome")}]
+    left = [item for item in run["items"] if {"blocked", "failed"} & {item["action"], item.get("outcome")}]
     for item in left:
         print(f"{item['id']}: {item.get('outcomeReason') or item['reason']}")
     print(f"{run['outcome']}: {run['counts']}")

@@ -14,6 +14,9 @@ param location string
 @description('Tags of the query pack.')
 param tags Tags
 
+@description('Whether the functions are written; false where another deployment has.')
+param write bool
+
 @description('Tables of plan Basic, which no saved function may read, nor what asks one: those are left out.')
 param basicTables string[]
 
@@ -28,7 +31,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existin
 
 @batchSize(1)
 resource savedFunction 'Microsoft.OperationalInsights/workspaces/savedSearches@2026-03-01' = [
-  for item in functions: {
+  for item in (write ? functions : []): {
     parent: workspace
     name: item.name
     properties: {

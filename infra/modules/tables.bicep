@@ -5,6 +5,9 @@ import { TablePlan } from '../types.bicep'
 @description('Name of the workspace, in the resource group that this deploys to.')
 param workspaceName string
 
+@description('Whether the tables are written; false where another deployment has.')
+param write bool
+
 @description('Plan of each table, by name.')
 param plans {
   *: TablePlan
@@ -25,7 +28,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existin
 // One at a time: the workspace refuses table changes that run side by side.
 @batchSize(1)
 resource table 'Microsoft.OperationalInsights/workspaces/tables@2026-03-01' = [
-  for item in schemas.tables: {
+  for item in (write ? schemas.tables : []): {
     parent: workspace
     name: item.name
     properties: {

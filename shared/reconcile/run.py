@@ -34,7 +34,7 @@ from shared.reconcile.model import Inventory
 from shared.reconcile.narrowing import Narrowing
 from shared.reconcile.plan.change_limits import Done, Guards, raised
 from shared.reconcile.plan.declaration import declared, first_sentence
-from shared.reconcile.plan.deletes import Grace
+from shared.reconcile.plan.delete_records import Grace
 from shared.reconcile.plan.desired import Prepared, oversized
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared import __version__
+from shared import __version__, python_build
 from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
 from shared.web import serialization
@@ -67,6 +67,13 @@ def _reason(error: Exception) -> str:
         return str(error)
     code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
     return f"{type(error).__name__}{f' ({code})' if code else ''}"
+
+
+async def _python(_: Services) -> str:
+    """Whether the packages fit the Python that runs them."""
+    if fault := python_build.fault():
+        raise NotWell(fault)
+    return "the packages fit this Python"
 
 
 async def _identity(services: Services) -> str:
@@ -279,6 +286,7 @@ async def _sign_in(services: Services) -> str:
 
 
 CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
+    "python": _python,
     "settings": _settings,
     "signIn": _sign_in,
     "identity": _identity,

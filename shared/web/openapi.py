@@ -250,7 +250,9 @@ def _health() -> dict[str, Any]:
         "description": "Open to everyone; `ready` looks deeper.",
         "security": [],
         "parameters": [],
-        "responses": {"200": _answer(_Shape("", {200: "Health"}), 200)},
+        "responses": {
+            str(status): _answer(_Shape("", {200: "Health", 503: "Health"}), status) for status in (200, 503)
+        },
     }
 
 

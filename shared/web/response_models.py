@@ -495,11 +495,12 @@ class Metrics(_Body):
 
 
 class Health(_Body):
-    """The process answers."""
+    """The process answers; `broken` where its packages were built for another Python, with both in `detail`."""
 
-    status: Literal["alive"]
+    status: Literal["alive", "broken"]
     version: str
     commit: str
+    detail: str = ""
 
 
 class Check(_Body):

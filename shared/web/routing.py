@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared import __version__, commit
+from shared import __version__, commit, python_build
 from shared.bootstrap import Services, services
 from shared.web.authorization import APPROVE, READ, WRITE, Actor, authorise, check_front
 from shared.web.problems import INTERNAL, RETRY_LATER, SECURITY_HEADERS, UNAVAILABLE, ApiError
@@ -112,6 +112,11 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         check_names(request, operation.query)
         async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)):
             response = await operation.handler()(Call(request, running, actor, deed))
+    except ImportError as error:
+        fault = python_build.fault()
+        response = (
+            ApiError(UNAVAILABLE, f"Nothing works here: {fault}.") if fault else _failure(name, error)
+        ).response()
     except ApiError as refusal:
         response = refusal.response()
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
@@ -124,11 +129,17 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
 
 
 def alive() -> func.HttpResponse:
-    """The process answers: whatever else is wrong, its settings too, is for `ready` to say."""
+    """The process answers, and its packages fit its Python; whatever else is wrong is for `ready` to say."""
     import azure.functions as func
 
-    about = {"status": "alive", "version": __version__, "commit": commit()}
-    return func.HttpResponse(json.dumps(about), mimetype="application/json", headers=SECURITY_HEADERS)
+    fault = python_build.fault()
+    about = {"status": "broken" if fault else "alive", "version": __version__, "commit": commit()}
+    return func.HttpResponse(
+        json.dumps(about | ({"detail": fault} if fault else {})),
+        status_code=503 if fault else 200,
+        mimetype="application/json",
+        headers=SECURITY_HEADERS,
+    )
 
 
 def _patience(request: func.HttpRequest, deadline: int) -> float:

@@ -249,7 +249,9 @@ class Apply:
         outcome = await self._read_back(
             item, DONE[now.action], lambda seen: bool(seen and not diff(seen, desired.body))
         )
-        return replace(outcome, reason=_REPLACED) if live is None and was_there and not outcome.reason else outcome
+        if live is None and was_there:
+            return replace(outcome, reason="; ".join(filter(None, (_REPLACED, outcome.reason))))
+        return outcome
 
     def _others(self, live: Live, item: Item) -> str:
         """Why an automation is left to another app, or to a later state of the store; empty when it is not."""

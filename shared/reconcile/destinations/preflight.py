@@ -174,7 +174,7 @@ class _Looking:
             )
 
     async def _closed(self, namespace: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The namespace's firewall where it does not let everybody in; else nothing.
+        """The namespace's firewall where it does not let all callers in; else nothing.
 
         Public access is said in two places, of the namespace and of its rule set: it is closed if either says so.
         A perimeter is named, since its own rules decide, and they can't be read here.
@@ -189,8 +189,8 @@ class _Looking:
                 "one of its inbound access rules lets Defender for Cloud send "
                 f"(`az network perimeter association list`)"
             )
-        everybody = firewall.get("defaultAction", "Allow") == "Allow" and access == {"enabled"}
-        return {} if everybody else {**firewall, "closed": True}
+        is_open = firewall.get("defaultAction", "Allow") == "Allow" and access == {"enabled"}
+        return {} if is_open else {**firewall, "closed": True}
 
     def _sends(self, assignment: Mapping[str, Any]) -> bool:
         """Whether a role assignment lets Defender for Cloud send; anyone counts where its object id is not known."""

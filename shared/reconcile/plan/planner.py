@@ -24,7 +24,7 @@ from shared.reconcile.plan.automation_diff import (
     sources_in_words,
 )
 from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
-from shared.reconcile.plan.deletes import Deletes, Grace, Items, hold_where_missing, missing_where
+from shared.reconcile.plan.delete_records import Deletes, Grace, Items, hold_where_missing, missing_where
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 from shared.reconcile.plan.rollout import Found, hold_groups

@@ -251,16 +251,45 @@ async def test_an_observer_that_never_answers_costs_the_first_batch_a_second_and
     assert plant.stored() == names(range(30))
 
 
-async def test_the_apps_own_rows_have_the_same_guarantees(plant: Plant) -> None:
-    publishers = set(plant.azure.ingestion.publishers)
-    plant.azure.ingestion.publishers.clear()
-    await plant.pipeline.sink("DefenderExportRuns_CL", [{"TimeGenerated": START, "RunId": "r1"}])
+RUN = ("DefenderExportRuns_CL", [{"TimeGenerated": START, "RunId": "r1"}])
+
+
+async def test_the_apps_own_rows_have_the_same_guarantees_through_a_rule_of_their_own(plant: Plant) -> None:
+    own = plant.azure.ingestion.own
+    publishers, own.publishers = own.publishers, set()
+    await plant.pipeline.sink(*RUN)
     assert plant.azure.ingestion.stored == []
-    plant.azure.ingestion.publishers |= publishers
+    await plant.pipeline.run(assessments(range(3)))  # the records' own rule lets them in all the while
+    assert plant.stored() == names(range(3))
+    plant.azure.ingestion.stored.clear()
+    own.publishers = publishers
     await plant.pipeline.replay()
     (stored,) = plant.azure.ingestion.stored
     assert stored.stream == "Custom-DefenderExportRuns_CL"
     assert [row["RunId"] for row in json.loads(stored.body)] == ["r1"]
+    rules = {request.path.split("/")[2] for request in plant.azure.ingestion.requests if "Runs_CL" in request.path}
+    assert rules == {own.immutable_id}
+
+
+async def test_without_a_rule_of_their_own_they_go_to_that_of_records(plant: Plant) -> None:
+    """As a deployment has it whose resources are older than the code; the rule then has all streams."""
+    ingestion = plant.azure.ingestion
+    ingestion.records.tables = {**ingestion.records.tables, **ingestion.own.tables}
+    pipeline = plant.rebuilt(own_ingestion_endpoint="", own_ingestion_rule_id="")
+    await pipeline.sink(*RUN)
+    (stored,) = ingestion.stored
+    assert stored.stream == "Custom-DefenderExportRuns_CL"
+    assert {request.path.split("/")[2] for request in ingestion.requests} == {ingestion.records.immutable_id}
+
+
+@pytest.mark.parametrize("given", ["own_ingestion_endpoint", "own_ingestion_rule_id"])
+async def test_half_a_rule_of_their_own_is_named_and_costs_no_record(plant: Plant, given: str) -> None:
+    pipeline = plant.rebuilt(**{given: ""})
+    await pipeline.sink(*RUN)
+    await pipeline.run(assessments(range(3)))
+    assert plant.stored() == names(range(3))
+    (letter,) = await plant.lost()
+    assert letter.table == RUN[0]
 
 
 async def test_log_lines_carry_numbers_and_no_contents(plant: Plant, caplog: pytest.LogCaptureFixture) -> None:

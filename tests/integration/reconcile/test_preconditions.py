@@ -95,7 +95,7 @@ async def test_where_azure_looks_at_no_precondition_it_is_told(here: World) -> N
         here.tenant.delete_automation(each)
     here.tenant.advance(3600)
     here.arm.ignore_if_match = True
-    here.arm.read_delay = here.arm.graph_lag = 0.5
+    here.arm.read_delay = here.arm.graph_lag = 120
     here.tenant.set_automation({**document, "tags": {"made-by": "portal"}})
     report = await here.apply()
     told = [outcome for outcome in report.outcomes if "replaced something" in outcome.reason]

@@ -225,6 +225,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": {"AzureWebJobsStorage__accountName": "x"}},
         "settings: AzureWebJobsStorage__accountName can not be given",
     ),
+    "an instance in capitals": ({"instanceId": "Prod"}, "instanceId 'Prod' must consist"),
+    "half a token": ({"nameToken": "abc123"}, "nameToken 'abc123' must be the thirteen"),
+    "a token with a hyphen": ({"nameToken": "abcdefghijk-1"}, "nameToken"),
+    "tables of nobody": (
+        {"writeTables": False, "workspaceResourceId": ""},
+        "writeTables can only be false with workspaceResourceId",
+    ),
+    "telemetry that takes the logs": (
+        {"settings": {"PYTHON_ENABLE_OPENTELEMETRY": "true"}},
+        "settings: PYTHON_ENABLE_OPENTELEMETRY can not be given",
+    ),
+    "a setting that Flex Consumption refuses": (
+        {"settings": {"WEBSITE_RUN_FROM_PACKAGE": "1"}},
+        "settings: WEBSITE_RUN_FROM_PACKAGE can not be given",
+    ),
     "a full stop at the end": ({"resourceGroupName": "rg-prod."}, "resourceGroupName 'rg-prod.'"),
     "an action group's name": ({"actionGroupIds": ["ag-soc"]}, "actionGroupIds must hold resource ids"),
     "a setting that nobody reads": ({"settings": {"MAX_DELETE": "5"}}, "settings: MAX_DELETE can not be given"),
@@ -294,9 +309,18 @@ def test_what_lies_at_the_edge_is_taken(compiler: Compiler, copy: Path) -> None:
         "tags": {"cost-center": "47 11"},
         "separateDataPlane": True,
         "privateNetworking": True,
+        "instanceId": "ab",
+        "nameToken": "0123456789abc",
+        "lockData": True,
+        "writeTables": False,
+        "storageSku": "Standard_RAGZRS",
+        "zoneRedundant": True,
     }
     snapshot = evaluated(compiler, copy, **edge)
     assert review.names(snapshot) == []
+    assert {values["INSTANCE_ID"] for values in review.settings(snapshot).values()} == {"ab"}
+    named = [one["name"] for one in snapshot.of_type("Microsoft.Storage/storageAccounts")]
+    assert sorted(named) == ["stdefdat0123456789abc", "stdefexp0123456789abc"]
 
 
 # One small change in each module: file, right, wrong, the snapshot that it shows in, the resource, the property.

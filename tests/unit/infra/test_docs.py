@@ -106,3 +106,13 @@ def test_environment_of_azd_is_what_its_parameters_read() -> None:
     read = set(re.findall(r"readEnvironmentVariable\('(\w+)'", (INFRA / "main.bicepparam").read_text()))
     told = set(re.findall(r"azd env set (\w+)", (ROOT / "docs" / "deploy.md").read_text()))
     assert told <= read
+
+
+def test_what_was_not_seen_on_azure_says_how_it_would_be() -> None:
+    page = (ROOT / "docs" / "fidelity.md").read_text()
+    section = page.split("\n## Deployment\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) >= 10
+    assert all(len(cells) == 2 and all(cells) for cells in rows)
+    for name in ("Identity", "Logs Ingestion", "Workspace and queries", "The platform", "Automations"):
+        assert "\nSeen there by: " in page.split(f"\n## {name}\n", 1)[1].split("\n## ", 1)[0]

@@ -5,7 +5,7 @@ import pytest
 
 from shared.reconcile.model import Desired, Inventory, Live
 from shared.reconcile.plan.change_limits import Guards
-from shared.reconcile.plan.deletes import Grace
+from shared.reconcile.plan.delete_records import Grace
 from shared.reconcile.plan.model import Action, Cause, Declaration, Left, Plan
 from shared.reconcile.plan.planner import Terms, make_plan
 from tests.unit.reconcile.bodies import INSTANCE, OURS, body, desired, live, place, subscription
