@@ -95,8 +95,10 @@ def calls(method: str, path: str, operation: dict[str, Any]) -> dict[str, str]:
         "python": "import os, requests\n\n"
         f"answer = requests.{method}(\n"
         f"    f\"{{os.environ['APP']}}{address['python']}\",\n"
-        '    headers={"x-functions-key": os.environ["KEY"]},\n'
-        + (f"    json={sent!r},\n" if sent else "")
+        '    headers={"x-functions-key": os.environ["KEY"]'
+        + (', "content-type": "application/json"' if sent else "")
+        + "},\n"
+        + (f"    data='{text}',\n" if sent else "")
         + "    timeout=240,\n)\nanswer.raise_for_status()\nprint(answer.text)",
     }
 
