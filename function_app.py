@@ -153,6 +153,13 @@ async def get_coverage(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("get_coverage", req)
 
 
+@app.function_name("get_status")
+@app.route("status", methods=["GET"])
+async def get_status(req: func.HttpRequest) -> func.HttpResponse:
+    """Say the state of each subscription in one word for each kind of record."""
+    return await routing.respond("get_status", req)
+
+
 @app.function_name("get_freshness")
 @app.route("freshness", methods=["GET"])
 async def get_freshness(req: func.HttpRequest) -> func.HttpResponse:

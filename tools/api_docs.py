@@ -17,6 +17,7 @@ _INTRODUCTION = """# HTTP API
 
 Generated from `docs/openapi.json` (also at `/api/openapi.json`) by `python -m tools.api_docs`. Samples of its use are in [runbooks/](runbooks/README.md), pipelines in [pipelines/](pipelines/).
 
+- **Examples** take the app's address from `APP`, a function key from `KEY`, and the ids of a job and a run from `JOB` and `RUN`. Under Entra send `Authorization: Bearer <token>` in place of the key. Clients can be generated from the document: openapi-python-client and openapi-typescript are run over every answer in the tests.
 - **Who may call.** Under `AUTH_MODE=key` send a function key as `x-functions-key`: whoever has it may do everything. Under `AUTH_MODE=entra` send a token for the app's API; reading needs the app role `Exports.Read`, writing `Exports.Write`, which includes reading. A refusal is 401 or 403, never a redirect. Under keys a 401 comes from the Functions host, without a body.
 - **Parameters** are taken as written here. An unknown, mis-cased, repeated or empty one is refused with 400 and the nearest right name, so that no misspelling widens what is asked for; the platform's own `code` and `clientId` are known everywhere. A subscription, management group, tenant or export that does not exist is 404 with the nearest name, as far as the tenant could be read completely. Only `health` takes anything.
 - **`api-version`** is optional: a date, of which there is one, 2026-11-26. An unknown one is refused with those that exist.
@@ -62,6 +63,7 @@ def _operations() -> Iterator[str]:
                 yield f"| {status} | {answer['description']} | {_contents(answer.get('content', {})) or 'none'} |"
             yield ""
             yield from _example(operation)
+            yield from _calls(method, path, operation)
 
 
 def _example(operation: dict[str, Any]) -> Iterator[str]:
@@ -75,6 +77,49 @@ def _example(operation: dict[str, Any]) -> Iterator[str]:
             yield f"{said}, for example:\n\n```json"
             yield from (json.dumps(each, indent=None if len(examples) > 1 else 2) for each in examples)
             yield "```\n"
+
+
+def calls(method: str, path: str, operation: dict[str, Any]) -> dict[str, str]:
+    """The operation in three languages; `APP`, `KEY`, `JOB` and `RUN` are variables of the environment."""
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    sent = body.get("example") or next((each["value"] for each in body.get("examples", {}).values()), None)
+    verb = method.upper()
+    text = json.dumps(sent)
+    address = {language: _address(path, language) for language in ("sh", "powershell", "python")}
+    return {
+        "sh": f'curl -sS -X {verb} "$APP{address["sh"]}" -H "x-functions-key: $KEY"'
+        + (f" \\\n  -H 'content-type: application/json' -d '{text}'" if sent else ""),
+        "powershell": f'Invoke-RestMethod -Method {verb} "$env:APP{address["powershell"]}"'
+        ' -Headers @{ "x-functions-key" = $env:KEY }'
+        + (f" `\n  -ContentType application/json -Body '{text}'" if sent else ""),
+        "python": "import os, requests\n\n"
+        f"answer = requests.{method}(\n"
+        f"    f\"{{os.environ['APP']}}{address['python']}\",\n"
+        '    headers={"x-functions-key": os.environ["KEY"]'
+        + (', "content-type": "application/json"' if sent else "")
+        + "},\n"
+        + (f"    data='{text}',\n" if sent else "")
+        + "    timeout=240,\n)\nanswer.raise_for_status()\nprint(answer.text)",
+    }
+
+
+_VARIABLES = {
+    "sh": "${name}",
+    "powershell": "$env:{name}",
+    "python": "{{os.environ['{name}']}}",
+}
+
+
+def _address(path: str, language: str) -> str:
+    variable = "JOB" if path.startswith("/api/jobs") else "RUN"
+    return path.replace("{name}", "soc-alerts").replace("{id}", _VARIABLES[language].format(name=variable))
+
+
+def _calls(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
+    yield "<details><summary>In curl, PowerShell and Python</summary>\n"
+    for language, text in calls(method, path, operation).items():
+        yield f"```{language}\n{text}\n```\n"
+    yield "</details>\n"
 
 
 def _values(schema: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ async def main() -> int:
         await running.drift()
         await running.check()
         await live_through_a_day(running)
-        rows = (await running.ask("GET", "/api/coverage?view=matrix"))["value"]
+        rows = (await running.ask("GET", "/api/status"))["value"]
         drifted = next(row["subscriptionId"] for row in rows if "drifted" in row["states"].values())
         browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         address = f"{running.app.url}/api/operations"

@@ -17,6 +17,7 @@ CURRENT: Final = "current/"
 ACCEPTED: Final = "accepted/"
 DELETED: Final = "deleted/"
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+EXPORT_NAME: Final = f"^{_NAME.pattern}$"
 
 
 class ExportNotFound(LookupError):  # noqa: N818 - names the state of the store

@@ -1,10 +1,10 @@
-"""Coverage over HTTP: what each subscription exports, in full or as the matrix of states."""
+"""Coverage over HTTP: what each subscription exports, and the state of each in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
@@ -13,6 +13,7 @@ from shared.tenant_state import MAX_FORCED, TooManyReadingsError
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
+from shared.watch.open_items import looked_at_all, open_items, says_something
 from shared.watch.requirement_checks import Verdict, judge
 from shared.watch.status_matrix import statuses
 from shared.web import csv_answers, request_parameters, serialization
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from shared.web.routing import Call
 
 _SURVEY_SECONDS = 60
+_RUNS_LOOKED_AT = 50
 _TOO_OFTEN = f"The tenant was read anew {MAX_FORCED} times within a minute; ask with a larger maxAge, or later."
 _EXPORTER_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
@@ -35,49 +37,77 @@ _EXPORTER_KEY = ("subscriptionId", "eventSource", "automation")
 _STATUS_COLUMNS = ("subscriptionId", "subscription", "tenantId", "managementGroups", "states", "notes", "verdicts")
 
 
+class _Asked(NamedTuple):
+    """The subscriptions that were asked for, with what was read of the tenant and judged of them."""
+
+    state: TenantState
+    chosen: list[SubscriptionCoverage]
+    verdicts: list[Verdict]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """How old and how complete the answer is."""
+        return {
+            "generated": self.state.taken.isoformat(),
+            "complete": self.state.complete,
+            "reasons": list(self.state.reasons),
+        }
+
+
 async def get_coverage(call: Call) -> func.HttpResponse:
-    """What each subscription exports and whether that suffices; `view=matrix` is one word per kind."""
-    view = request_parameters.choice(call.request, "view", "exporters", "matrix")
-    unmet = request_parameters.word(call.request, "unmet", [CIS.name])
+    """What each subscription exports and whether that suffices."""
     source = request_parameters.word(call.request, "source", EVENT_SOURCES)
-    asked = {
-        "subscription": request_parameters.guid(call.request, "subscription"),
-        "group": call.request.params.get("managementGroup", ""),
-        "tenant": request_parameters.guid(call.request, "tenant"),
-    }
-    age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
-    try:
-        survey = await call.services.tenant_state.take(timedelta(seconds=age))
-    except TooManyReadingsError:
-        raise ApiError(TOO_MANY, _TOO_OFTEN, headers=RETRY_LATER) from None
-    if survey.failed:
-        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(survey.reasons)}.", headers=RETRY_LATER)
-    await check_scope(call, **{f"{name}s": [value] for name, value in asked.items() if value})
-    chosen = list(_chosen(survey, **asked))
-    verdicts = judge(chosen, [CIS])
-    if unmet:
-        failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
-        chosen = [each for each in chosen if each.subscription_id in failing]
-    about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
-    if view == "matrix":
-        rows = await _matrix(call, survey, chosen, verdicts)
-        return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
+    asked = await _asked(call)
     if serialization.accepted(call.request, serialization.JSON, serialization.CSV) == serialization.CSV:
         return csv_answers.table(
-            call.request, list(_flat(chosen, source)), _EXPORTER_COLUMNS, _EXPORTER_KEY, complete=survey.complete
+            call.request,
+            list(_flat(asked.chosen, source)),
+            _EXPORTER_COLUMNS,
+            _EXPORTER_KEY,
+            complete=asked.state.complete,
         )
-    above = _above(survey)
+    above = _above(asked.state)
     by_subscription: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
+    for verdict in asked.verdicts:
         by_subscription.setdefault(verdict.subscription_id, []).append(verdict)
-    shown, token = request_parameters.page(call.request, chosen, lambda each: (each.subscription_id,))
+    shown, token = request_parameters.page(call.request, asked.chosen, lambda each: (each.subscription_id,))
     value = [
         coverage_row(
             each, above.get(each.subscription_id.lower(), []), by_subscription.get(each.subscription_id, []), source
         )
         for each in shown
     ]
-    return serialization.answer({**about, "value": value, "continuation": token})
+    return serialization.answer({**asked.about, "value": value, "continuation": token})
+
+
+async def get_status(call: Call) -> func.HttpResponse:
+    """The state of each subscription, one word for each kind of record, and what needs a person."""
+    asked = await _asked(call)
+    rows = await _matrix(call, asked.state, asked.chosen, asked.verdicts)
+    return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **asked.about)
+
+
+async def _asked(call: Call) -> _Asked:
+    unmet = request_parameters.word(call.request, "unmet", [CIS.name])
+    names = {
+        "subscription": request_parameters.guid(call.request, "subscription"),
+        "group": call.request.params.get("managementGroup", ""),
+        "tenant": request_parameters.guid(call.request, "tenant"),
+    }
+    age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
+    try:
+        state = await call.services.tenant_state.take(timedelta(seconds=age))
+    except TooManyReadingsError:
+        raise ApiError(TOO_MANY, _TOO_OFTEN, headers=RETRY_LATER) from None
+    if state.failed:
+        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(state.reasons)}.", headers=RETRY_LATER)
+    await check_scope(call, **{f"{name}s": [value] for name, value in names.items() if value})
+    chosen = list(_chosen(state, **names))
+    verdicts = judge(chosen, [CIS])
+    if unmet:
+        failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
+        chosen = [each for each in chosen if each.subscription_id in failing]
+    return _Asked(state, chosen, verdicts)
 
 
 def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> Iterable[SubscriptionCoverage]:
@@ -104,7 +134,7 @@ async def _matrix(
     }
     latest = await call.services.freshness.latest()
     health = latest["health"] if latest else ()
-    found = statuses(chosen, health, await _open_items(call), verdicts, kinds)
+    found = statuses(chosen, health, await _open_items(call, survey), verdicts, kinds)
     names = {each.subscription_id: each for each in chosen}
     above = _above(survey)
     return [
@@ -121,15 +151,17 @@ async def _matrix(
     ]
 
 
-async def _open_items(call: Call) -> Iterable[Mapping[str, Any]]:
-    """The items of the newest run that planned for the whole tenant."""
+async def _open_items(call: Call, state: TenantState) -> Iterable[Mapping[str, Any]]:
+    """What is open by the newest run that looked at each subscription and export."""
     reports = call.services.reconciler.reports
-    for run_id in await reports.recent(datetime.now(UTC), limit=5):
+    found: list[dict[str, Any]] = []
+    for run_id in await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT):
         report = await reports.read(run_id)
-        if report and not report["scope"] and report["outcome"] not in {"Skipped", "Failed", "Running", "Unreadable"}:
-            items: list[Mapping[str, Any]] = report["items"]
-            return items
-    return ()
+        if report is not None and says_something(report):
+            found.append(report)
+            if looked_at_all(report):
+                break
+    return open_items(found, {each.id.lower(): each.ancestors for each in state.subscriptions})
 
 
 def _above(survey: TenantState) -> dict[str, list[str]]:

@@ -90,7 +90,9 @@ async def put_export(call: Call) -> func.HttpResponse:
         if not condition.holds(before.etag if before else None):
             raise _changed()
         if dry_run:
-            return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
+            said = await _apart(lambda: _validation(checked, call.services.settings.instance_id))
+            stored = {"name": name, "etag": before.etag if before else "", "dryRun": True}
+            return serialization.answer({**stored, **said})
         match, absent = (before.etag, None) if before else (None, "*")
         try:
             etag = await call.services.exports.put(
@@ -102,7 +104,7 @@ async def put_export(call: Call) -> func.HttpResponse:
             raise _invalid(invalid.findings) from None
         except KeptAsIs as kept:
             raise ApiError(CONFLICT, str(kept)) from None
-        document = {"name": name, "etag": etag, "findings": shown(checked.findings)}
+        document = {"name": name, "etag": etag, "dryRun": False, "valid": True, "findings": shown(checked.findings)}
         headers = {"ETag": etag, "Location": f"/api/exports/{name}"}
         return serialization.answer(document, status=201 if before is None else 200, headers=headers)
     raise _changed()

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic.alias_generators import to_camel
+
 from shared import __version__
 from shared.exports.event_sources import EVENT_SOURCES, KINDS
+from shared.exports.export_blobs import EXPORT_NAME
+from shared.jobs.model import ID_PATTERN
+from shared.reconcile.report.report_store import RUN_ID
 from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
 from shared.web.authorization import APPROVE
-from shared.web.openapi_examples import APPROVAL, EXAMPLES, EXPORT_YAML, JOBS, problem_example
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, problem_example
+from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
 
 if TYPE_CHECKING:
     import azure.functions as func
-    from pydantic import BaseModel
 
-_REF = "#/components/schemas/{model}"
 _PROBLEM = "application/problem+json"
 _NOT_READY = 503
+_RETRIED = {problems.TOO_MANY.status, problems.UNAVAILABLE.status}
+_UNAUTHENTICATED = "No sign-in (the platform's answer, without a body), or one without an object id (problem details)."
 _WITHOUT_CONTENT = {204, 304}
 _DESCRIPTIONS = {_NOT_READY: "Not ready", 304: "The version that the caller has"}
 
@@ -33,92 +38,119 @@ class _Shape:
     """What one operation takes and gives: models by status, further media types, parameters, and its problems."""
 
     summary: str
-    answers: dict[int, tuple[str, ...]]
+    answers: dict[int, str]
     problems: tuple[problems.ProblemType, ...] = ()
     headers: tuple[str, ...] = ()
     takes: str = ""
     gives: tuple[str, ...] = ("application/json",)
     returns: tuple[str, ...] = ()
+    link: str = ""
 
 
 _TABLE = ("application/json", "text/csv")
 
+# By module: the operations that belong together.
+_TAGS = {
+    "exports": ("exports", "Export files: what is exported, from where, to where."),
+    "jobs": ("jobs", "Work that is started by hand."),
+    "approvals": ("approvals", "Plans that people reviewed."),
+    "coverage": ("coverage", "What each subscription exports, and its state."),
+    "freshness": ("freshness", "When each subscription last sent each kind of record."),
+    "run_history": ("runs", "What the reconcile runs did."),
+    "dead_letters": ("deadLetters", "Records that could not be delivered."),
+    "metrics": ("metrics", "Series over time."),
+    "operations_page": ("page", "The page that people look at."),
+    "health_check": ("app", "Whether the app is alive and well, and this document."),
+    "openapi": ("app", "Whether the app is alive and well, and this document."),
+    "plan_answers": ("plans", "What the stored export files, or those of a request, would change."),
+}
+
 _SHAPES = {
     "list_exports": _Shape(
-        "List stored exports", {200: ("ExportList",)}, (problems.NOT_ACCEPTABLE,),
+        "List stored exports", {200: "ExportList"}, (problems.NOT_ACCEPTABLE,),
         gives=_TABLE,
     ),
     "get_export": _Shape(
-        "Read an export as JSON, or as YAML by Accept", {200: ("ExportConfig",), 304: ()},
+        "Read an export as JSON, or as YAML by Accept", {200: "ExportConfig", 304: ""},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.CHANGED, problems.INVALID_EXPORT),
         ("If-Match", "If-None-Match"), gives=("application/json", "application/yaml"), returns=("ETag", "Vary"),
     ),
     "put_export": _Shape(
-        "Store an export, or only check it with dryRun", {200: ("ExportStored", "Validation"), 201: ("ExportStored",)},
+        "Store an export, or only check it with dryRun", {200: "ExportStored", 201: "ExportStored"},
         (problems.CHANGED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA,
          problems.INVALID_EXPORT),
-        ("If-Match", "If-None-Match"), takes="export", returns=("ETag", "Location"),
+        ("If-Match", "If-None-Match"), takes="export", returns=("ETag", "Location"), link="export",
     ),
     "delete_export": _Shape(
-        "Delete an export; one that is not there is deleted already", {204: ()}, (problems.CHANGED,),
+        "Delete an export; one that is not there is deleted already", {204: ""}, (problems.CHANGED,),
         ("If-Match", "If-None-Match"),
     ),
     "validate_export": _Shape(
-        "Check an export without storing it", {200: ("Validation",)},
-        (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="text",
+        "Check an export without storing it", {200: "Validation"},
+        (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="export",
     ),
     "plan_changes": _Shape(
-        "Plan what is stored, or files that come along, and keep nothing", {200: ("PlanAnswer",)},
+        "Plan what is stored, or files that come along, and keep nothing", {200: "PlanAnswer"},
         (problems.BAD_REQUEST, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT), takes="plan",
     ),
     "import_live": _Shape(
-        "Export files for what is live", {200: ("ImportAnswer",)},
+        "Export files for what is live", {200: "ImportAnswer"},
         (problems.BAD_REQUEST, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA), takes="import",
     ),
     "start_job": _Shape(
-        "Start a job", {202: ("Job",), 200: ("Job",)},
+        "Start a job", {202: "Job", 200: "Job"},
         (problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.TOO_MANY),
-        ("Idempotency-Key",), takes="job", returns=("Location", "Retry-After"),
+        ("Idempotency-Key",), takes="job", returns=("Location", "Retry-After"), link="job",
     ),
     "get_job": _Shape(
-        "Read a job", {200: ("Job",)}, (problems.NOT_FOUND,),
+        "Read a job", {200: "Job"}, (problems.NOT_FOUND,),
         returns=("Location", "Retry-After"),
     ),
-    "list_jobs": _Shape("List jobs, newest first", {200: ("JobList",)}),
+    "list_jobs": _Shape("List jobs, newest first", {200: "JobList"}),
     "approve_plan": _Shape(
-        "Approve the plan of a run", {201: ("ApprovalBody",)},
+        "Approve the plan of a run", {201: "ApprovalBody"},
         (problems.BAD_REQUEST, problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
         takes="approval",
     ),
     "get_coverage": _Shape(
-        "What each subscription exports, and whether that suffices", {200: ("CoverageList", "StatusList")},
+        "What each subscription exports, and whether that suffices", {200: "CoverageList"},
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
+    ),
+    "get_status": _Shape(
+        "The state of each subscription, one word for each kind of record", {200: "StatusList"},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
     ),
     "get_freshness": _Shape(
-        "When each subscription last sent each kind", {200: ("FreshnessList",)},
+        "When each subscription last sent each kind", {200: "FreshnessList"},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE,
     ),
     "list_runs": _Shape(
-        "List reconcile runs, newest first", {200: ("RunList",)}, (problems.NOT_ACCEPTABLE,),
+        "List reconcile runs, newest first", {200: "RunList"}, (problems.NOT_ACCEPTABLE,),
         gives=_TABLE,
     ),
-    "get_run": _Shape("Read the report of a run", {200: ("RunReport",)}, (problems.NOT_FOUND,)),
+    "get_run": _Shape("Read the report of a run", {200: "RunReport"}, (problems.NOT_FOUND,)),
     "list_dead_letters": _Shape(
-        "List dead letters", {200: ("DeadLetterList",)}, (problems.NOT_ACCEPTABLE,),
+        "List dead letters", {200: "DeadLetterList"}, (problems.NOT_ACCEPTABLE,),
         gives=_TABLE,
     ),
     "get_metrics": _Shape(
-        "Records a minute, lag and secure score over time", {200: ("Metrics",)}
+        "Records a minute, lag and secure score over time", {200: "Metrics"}
     ),
-    "operations_page": _Shape("The page that people look at", {200: ()}, gives=("text/html",)),
-    "ready": _Shape("Whether everything the app depends on answers", {200: ("Readiness",), _NOT_READY: ("Readiness",)}),
-    "openapi": _Shape("This document", {200: ()}),
+    "operations_page": _Shape("The page that people look at", {200: ""}, gives=("text/html",)),
+    "ready": _Shape("Whether everything the app depends on answers", {200: "Readiness", _NOT_READY: "Readiness"}),
+    "openapi": _Shape("This document", {200: "Document"}),
 }  # fmt: skip
 
+_LINKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "export": ("stored", {"operationId": "getExport", "parameters": {"name": "$request.path.name"}}),
+    "job": ("job", {"operationId": "getJob", "parameters": {"id": "$response.body#/id"}}),
+}
 _ETAG = f"^{ENTITY_TAGS}$"
 _HEADERS = {"If-Match", "If-None-Match", "Idempotency-Key"}
 _GUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _ALWAYS = (problems.BAD_REQUEST, problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.INTERNAL, problems.UNAVAILABLE)
+
+_BOOLEAN = {"type": "string", "enum": ["true", "false"]}
 
 _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "limit": (
@@ -127,11 +159,10 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "continuation": (
         "The `continuation` of the page before, of this list with these filters.",
-        {"type": "string", "minLength": 1},
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,2000}={0,2}$"},
     ),
-    "dryRun": ("Only check; write nothing.", {"type": "string", "enum": ["true", "false"]}),
+    "dryRun": ("Only check; write nothing.", _BOOLEAN),
     "wait": ("Seconds to wait for the job to finish.", {"type": "integer", "minimum": 0, "maximum": 200}),
-    "view": ("`matrix` for one word per kind.", {"type": "string", "enum": ["exporters", "matrix"]}),
     "subscription": ("Only this subscription id.", {"type": "string", "pattern": _GUID}),
     "managementGroup": ("Only subscriptions below this one.", {"type": "string", "minLength": 1}),
     "tenant": ("Only subscriptions of this tenant id.", {"type": "string", "pattern": _GUID}),
@@ -143,7 +174,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "hours": ("How far back, in hours.", {"type": "integer", "minimum": 1, "maximum": 168}),
     "day": ("Only this day.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
     "reason": ("Only this reason.", {"type": "string", "minLength": 1}),
-    "parked": ("Only parked ones, or only those that are not.", {"type": "string", "enum": ["true", "false"]}),
+    "parked": ("Only parked ones, or only those that are not.", _BOOLEAN),
     "If-Match": ("The ETag of the version you mean, or several, or `*`.", {"type": "string", "pattern": _ETAG}),
     "If-None-Match": (
         "The ETag of the version you have (a read then answers 304), or `*`: create, never replace.",
@@ -161,10 +192,17 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 _JSON_BODIES = {"plan": "PlanQuestion", "import": "ImportQuestion"}
+_PATH_PARAMETERS = {
+    "exports.name": ("The name of the export.", EXPORT_NAME),
+    "jobs.id": ("The id of the job.", f"^{ID_PATTERN}$"),
+    "run_history.id": ("The id of the run.", f"^{RUN_ID.pattern}$"),
+}
+
 _RETURNS = {
     "ETag": "The stored version.",
     "Vary": "The answer depends on Accept.",
     "Location": "Where it is.",
+    "WWW-Authenticate": "How to sign in; not sent for function keys.",
     "Retry-After": "Seconds until it is worth asking again.",
     "Complete": "Whether all of the tenant could be read (CSV).",
     "Continuation": "The `continuation` of the next page, where there is one (CSV).",
@@ -178,10 +216,10 @@ async def openapi(call: Call) -> func.HttpResponse:  # noqa: ARG001 - every hand
 
 @cache
 def document() -> dict[str, Any]:
-    """The whole document; `servers` is left to the caller's address."""
+    """The whole document, as every deployment serves it."""
     from shared.exports.model import ExportConfig
 
-    schemas = _schemas([*response_models.BODIES, ExportConfig])
+    schemas = schemas_of(response_models.BODIES) | schemas_of([ExportConfig], nulls=False)
     paths: dict[str, Any] = {"/api/health": {"get": _health()}}
     for operation in OPERATIONS.values():
         paths.setdefault(f"/api/{operation.path}", {})[operation.method.lower()] = _operation(operation)
@@ -191,8 +229,17 @@ def document() -> dict[str, Any]:
             "title": "Defender Export",
             "version": __version__,
             "description": "On-demand configuration and answers for runbooks and people.",
+            "contact": {"name": "The operators of this deployment"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "servers": [
+            {
+                "url": "https://{app}.azurewebsites.net",
+                "description": "The function app of a deployment",
+                "variables": {"app": {"default": "func-defender-export", "description": "The app's name."}},
+            }
+        ],
+        "tags": [{"name": name, "description": said} for name, said in dict.fromkeys(_TAGS.values())],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": schemas,
@@ -205,33 +252,16 @@ def document() -> dict[str, Any]:
     }
 
 
-def _schemas(bodies: Sequence[type[BaseModel]]) -> dict[str, Any]:
-    from pydantic.json_schema import models_json_schema
-
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in sorted(bodies, key=lambda model: model.__name__)], ref_template=_REF
-    )
-    found: dict[str, Any] = _without_defaults(schemas["$defs"])
-    return found
-
-
-def _without_defaults(schema: Any) -> Any:
-    # That a key may be left out is said by its not being required; the default itself is often no valid value.
-    if isinstance(schema, dict):
-        is_schema = "type" in schema or "anyOf" in schema or "$ref" in schema
-        return {key: _without_defaults(value) for key, value in schema.items() if not (is_schema and key == "default")}
-    return [_without_defaults(item) for item in schema] if isinstance(schema, list) else schema
-
-
 def _health() -> dict[str, Any]:
     return {
         "operationId": "health",
+        "tags": ["app"],
         "summary": "Whether the process is alive",
         "description": "Open to everyone; `ready` looks deeper.",
         "security": [],
         "parameters": [],
         "responses": {
-            str(status): _answer(_Shape("", {200: ("Health",), 503: ("Health",)}), status) for status in (200, 503)
+            str(status): _answer(_Shape("", {200: "Health", 503: "Health"}), status) for status in (200, 503)
         },
     }
 
@@ -243,9 +273,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
         answer = _answer(shape, status)
         if str(status) in responses:  # the same status with another content type
             answer["content"] |= responses[str(status)]["content"]
+            answer["headers"] = responses[str(status)]["headers"]
         responses[str(status)] = answer
     described: dict[str, Any] = {
-        "operationId": operation.name,
+        "operationId": to_camel(operation.name),
+        "tags": [_TAGS[operation.module][0]],
         "summary": shape.summary,
         "description": f"Needs the app role `{operation.role}` under Entra."
         + (" No function key bears it." if operation.role == APPROVE else ""),
@@ -262,8 +294,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     names = [part.strip("{}") for part in operation.path.split("/") if part.startswith("{")]
-    schema = {"type": "string", "minLength": 1}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in names]
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": said,
+            "schema": {"type": "string", "pattern": shape},
+        }
+        for name in names
+        for said, shape in [_PATH_PARAMETERS[f"{operation.module}.{name}"]]
+    ]
 
 
 def _parameter(name: str) -> dict[str, Any]:
@@ -276,21 +317,17 @@ def _answer(shape: _Shape, status: int) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _DESCRIPTIONS.get(status, "Done")}
     if status in _WITHOUT_CONTENT:
         return response
-    names = shape.answers[status]
-    references = [{"$ref": _REF.format(model=name)} for name in names]
-    schema: dict[str, Any] = {"anyOf": references} if len(references) > 1 else {**next(iter(references), {})}
-    found: dict[str, Any] = {"schema": schema or {"type": "object"}}
-    if names and names[0] in EXAMPLES:
-        found["example"] = EXAMPLES[names[0]]
-    response["content"] = {
-        kind: found if kind == "application/json" else {"schema": {"type": "string"} if kind == "text/csv" else {}}
-        for kind in shape.gives
-    }
+    model = shape.answers[status]
+    found: dict[str, Any] = {"schema": {"$ref": REF.format(model=model)}}
+    if model in EXAMPLES:
+        found["example"] = EXAMPLES[model]
+    text = {"schema": {"type": "string"}}
+    response["content"] = {kind: text if kind.startswith("text/") else found for kind in shape.gives}
+    if shape.link:
+        response["links"] = {_LINKS[shape.link][0]: _LINKS[shape.link][1]}
     returns = (*shape.returns, *(("Continuation",) if "text/csv" in shape.gives else ()))
     if returns:
-        response["headers"] = {
-            name: {"description": _RETURNS[name], "required": False, "schema": {"type": "string"}} for name in returns
-        }
+        response["headers"] = _headers(returns)
     return response
 
 
@@ -298,40 +335,46 @@ def _refusals(types: tuple[problems.ProblemType, ...]) -> dict[str, Any]:
     by_status: dict[int, list[problems.ProblemType]] = {}
     for problem in types:
         by_status.setdefault(problem.status, []).append(problem)
-    return {
-        str(status): {
-            "description": "; ".join(f"{problem.title} (`{problem.uri}`)" for problem in these),
-            "content": {
-                _PROBLEM: {
-                    "schema": {"$ref": _REF.format(model="Problem")},
-                    "examples": {problem.slug: {"value": problem_example(problem)} for problem in these},
-                }
-            },
-        }
-        for status, these in sorted(by_status.items())
+    return {str(status): _refusal(status, these) for status, these in sorted(by_status.items())}
+
+
+def _refusal(status: int, these: list[problems.ProblemType]) -> dict[str, Any]:
+    if status == problems.UNAUTHENTICATED.status:
+        # Function keys and Easy Auth refuse before the app runs, and their answer has no body.
+        return {"description": _UNAUTHENTICATED, "headers": _headers(("WWW-Authenticate",))}
+    described: dict[str, Any] = {
+        "description": "; ".join(f"{problem.title} (`{problem.uri}`)" for problem in these),
+        "content": {
+            _PROBLEM: {
+                "schema": {"$ref": REF.format(model="Problem")},
+                "examples": {problem.slug: {"value": problem_example(problem)} for problem in these},
+            }
+        },
     }
+    return described | ({"headers": _headers(("Retry-After",))} if status in _RETRIED else {})
+
+
+def _headers(names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: {"description": _RETURNS[name], "required": False, "schema": {"type": "string"}} for name in names}
 
 
 def _request_body(takes: str) -> dict[str, Any]:
     if takes == "job":
         examples = {job["kind"]: {"value": job} for job in JOBS}
-        schema = {"$ref": _REF.format(model="JobRequest")}
+        schema = {"$ref": REF.format(model="JobRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
     if takes in _JSON_BODIES:
-        schema = {"$ref": _REF.format(model=_JSON_BODIES[takes])}
+        schema = {"$ref": REF.format(model=_JSON_BODIES[takes])}
         return {
             "required": False,
             "content": {"application/json": {"schema": schema, "example": EXAMPLES[_JSON_BODIES[takes]]}},
         }
     if takes == "approval":
-        schema = {"$ref": _REF.format(model="ApprovalRequest")}
+        schema = {"$ref": REF.format(model="ApprovalRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
-    # A text to be judged may be anything; one to be stored must be an export.
-    schema = {"$ref": _REF.format(model="ExportConfig")} if takes == "export" else {}
+    schema = {"$ref": REF.format(model="ExportConfig")}
+    example = EXAMPLES["ExportConfig"]
     return {
         "required": True,
-        "content": {
-            "application/yaml": {"schema": {"type": "string"} if takes == "export" else {}, "example": EXPORT_YAML},
-            "application/json": {"schema": schema, "example": EXAMPLES["ExportConfig"]},
-        },
+        "content": {kind: {"schema": schema, "example": example} for kind in ("application/json", "application/yaml")},
     }

@@ -32,11 +32,11 @@ _EXPORT = {
     },
 }
 _FINDING = {
-    "code": "missing",
+    "code": "missing-key",
     "severity": "error",
     "where": "soc-alerts:1: destination",
-    "sentence": "a required key is missing.",
-    "fix": "Name an eventHub or a logAnalyticsWorkspace.",
+    "sentence": "'destination' is missing.",
+    "fix": "",
 }
 _ETAG = '"0x8DE2A1B3C4D5E6F"'
 _JOB = {
@@ -69,7 +69,13 @@ EXAMPLES: dict[str, Any] = {
         "expires": "2026-11-23T18:05:00+00:00",
     },
     "ExportConfig": _EXPORT,
-    "ExportStored": {"name": "soc-alerts", "etag": _ETAG, "findings": []},
+    "ExportStored": {
+        "name": "soc-alerts",
+        "etag": _ETAG,
+        "dryRun": False,
+        "valid": True,
+        "findings": [],
+    },
     "ExportList": {
         "value": [{"name": "soc-alerts", "etag": _ETAG, "size": 320, "modified": "2026-11-22T18:00:00+00:00"}],
         "continuation": "",

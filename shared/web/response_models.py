@@ -59,14 +59,6 @@ class ExportList(_Body):
     warnings: list[FindingBody]
 
 
-class ExportStored(_Body):
-    """A version that was stored, with the warnings about it."""
-
-    name: str
-    etag: str
-    findings: list[FindingBody]
-
-
 class FileTest(_Body):
     """How one of an export's own tests went."""
 
@@ -85,6 +77,14 @@ class Validation(_Body):
     tests: list[FileTest] | None = None
     compiled: dict[str, Any] | None = None
     automations: list[dict[str, Any]] | None = None
+
+
+class ExportStored(Validation):
+    """A version that was stored or, with `dryRun`, only checked; a dry run also says what the checks say."""
+
+    name: str
+    etag: str
+    dry_run: bool
 
 
 _Guid = Annotated[str, Field(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
@@ -181,6 +181,65 @@ class JobRequest(RootModel[_AnyRequest]):
     root: Annotated[_AnyRequest, Field(discriminator="kind")]
 
 
+class Change(_Body):
+    """One difference between an automation and its file."""
+
+    model_config = ConfigDict(extra="allow")
+
+    path: str = ""
+    old: Any = None
+    new: Any = None
+
+
+class RunItem(_Body):
+    """What a run did, or would do, about one automation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    action: str
+    id: str
+    export: str = ""
+    changes: list[Change] = []
+    reason: str = ""
+    wanted: str = ""
+    cause: str = ""
+    outcome: str = ""
+    outcome_reason: str = ""
+
+
+class JobArguments(_Body):
+    """What was asked of a job; a job of another release may have been asked for more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    subscriptions: list[str] = []
+    management_groups: list[str] = []
+    exports: list[str] = []
+    causes: list[str] = []
+    kinds: list[str] = []
+    export: str = ""
+    day: str = ""
+    reason: str = ""
+    parked: bool = False
+    former_instance: str = ""
+
+
+class JobResult(_Body):
+    """What came of a job, by its kind; a plan or reconcile has every member of a run's report."""
+
+    model_config = ConfigDict(extra="allow")
+
+    run_id: str = ""
+    outcome: str = ""
+    reason: str = ""
+    items: list[RunItem] = []
+    subscriptions: int = 0
+    records: int = 0
+    sent: int = 0
+    reasons: list[str] = []
+    store_number: int = 0
+
+
 class Job(_Body):
     """A piece of work and how far it is; `result` is there once it has finished.
 
@@ -191,7 +250,7 @@ class Job(_Body):
     id: str
     kind: str
     state: str
-    arguments: dict[str, Any]
+    arguments: JobArguments
     actor: str
     attempt: int
     progress: str
@@ -201,7 +260,7 @@ class Job(_Body):
     created: datetime
     started: datetime | None
     finished: datetime | None
-    result: dict[str, Any] | None = None
+    result: JobResult | None = None
 
 
 class JobList(_Body):
@@ -403,7 +462,7 @@ class Run(_Body):
 class RunReport(Run):
     """A run with every automation that was not simply unchanged: the action, its reason and each change."""
 
-    items: list[dict[str, Any]]
+    items: list[RunItem]
 
 
 class RunList(_Body):
@@ -515,9 +574,19 @@ class Readiness(_Body):
     warnings: list[str]
 
 
+class Document(_Body):
+    """This API, as OpenAPI 3.1 describes it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+
+
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody,
+    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody, Document,
     PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

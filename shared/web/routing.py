@@ -68,7 +68,8 @@ class Operation:
         return handler
 
 
-_COVERAGE = ("view", "subscription", "managementGroup", "tenant", "source", "unmet", "maxAge", *PAGING)
+_STATUS = ("subscription", "managementGroup", "tenant", "unmet", "maxAge", *PAGING)
+_COVERAGE = ("source", *_STATUS)
 
 OPERATIONS = {
     operation.name: operation
@@ -85,6 +86,7 @@ OPERATIONS = {
         Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
         Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
+        Operation("get_status", "GET", "status", READ, "coverage", _STATUS),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
         Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
         Operation("get_run", "GET", "runs/{id}", READ, "run_history"),

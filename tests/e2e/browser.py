@@ -15,8 +15,12 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 expect.set_options(timeout=30_000)
+_NONE: dict[str, Any] = {
+    "value": [], "continuation": "", "generated": "2026-01-01T00:00:00+00:00", "complete": True, "reasons": [],
+}  # fmt: skip
 EMPTY: dict[str, Any] = {
-    "coverage": {"value": [], "continuation": "", "generated": "2026-01-01T00:00:00+00:00", "complete": True},
+    "status": _NONE,
+    "coverage": _NONE,
     "runs": {"value": [], "continuation": ""},
     "dead-letters": {"value": [], "continuation": ""},
     "jobs": {"value": [], "continuation": ""},

@@ -374,7 +374,7 @@ class TestReads:
         rows = api.call("GET", "/api/coverage").json()
         assert rows["complete"] is True
         assert rows["value"]
-        matrix = api.call("GET", "/api/coverage?view=matrix&limit=2").json()["value"]
+        matrix = api.call("GET", "/api/status?limit=2").json()["value"]
         assert set(matrix[0]) == {
             "subscriptionId", "subscription", "tenantId", "managementGroups", "states", "notes", "verdicts",
         }  # fmt: skip
@@ -417,9 +417,7 @@ class TestReads:
     def test_freshness_is_what_the_last_check_said(self, api: Api) -> None:
         assert set(api.call("GET", "/api/freshness").json()) == {"checked", "value", "continuation"}
 
-    @pytest.mark.parametrize(
-        "path", ["exports", "coverage", "coverage?view=matrix", "freshness", "runs", "dead-letters"]
-    )
+    @pytest.mark.parametrize("path", ["exports", "coverage", "status", "freshness", "runs", "dead-letters"])
     def test_every_table_is_csv_by_accept_and_406_as_anything_else(self, api: Api, path: str) -> None:
         answer = api.call("GET", f"/api/{path}", accept="text/csv")
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -460,7 +458,7 @@ class TestReads:
     def test_a_token_is_good_for_its_own_list_and_filters_only(self, api: Api) -> None:
         token = api.call("GET", "/api/coverage?limit=2").json()["continuation"]
         assert api.call("GET", f"/api/coverage?limit=3&maxAge=30&continuation={token}").status == 200
-        for other in ("coverage?view=matrix", "coverage?source=Alerts", "freshness?limit=1", "exports?limit=1",
+        for other in ("status?limit=1", "coverage?source=Alerts", "freshness?limit=1", "exports?limit=1",
                       "dead-letters?limit=1", "jobs?limit=1", "runs?limit=1"):  # fmt: skip
             assert api.call("GET", f"/api/{other}&continuation={token}").problem == "bad-request"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic.alias_generators import to_snake
 
 from shared.web.openapi_examples import EXPORT_YAML
 from shared.web.routing import OPERATIONS
@@ -60,7 +61,7 @@ class Case:
 
     @property
     def answer(self) -> Named:
-        usual = PROBLEM if self.status >= 400 else NOTHING if self.status in {204, 304} else JSON
+        usual = NOTHING if self.status in {204, 304, 401} else PROBLEM if self.status >= 400 else JSON
         return Named(self.operation, self.status, self.kind or usual)
 
     def __str__(self) -> str:
@@ -72,7 +73,7 @@ def accept(kind: str) -> dict[str, str]:
 
 
 STORED = Case("put_export", 201)
-TABLES = ("list_exports", "get_coverage", "get_freshness", "list_runs", "list_dead_letters")
+TABLES = ("list_exports", "get_coverage", "get_status", "get_freshness", "list_runs", "list_dead_letters")
 USUAL = (
     Case("health", 200),
     Case("ready", 200),
@@ -106,6 +107,7 @@ USUAL = (
     Case("start_job", 400, body={"kind": "launch"}),
     Case("start_job", 404, body={"kind": "plan", "exports": ["none"]}),
     Case("get_coverage", 404, query="managementGroup=none"),
+    Case("get_status", 404, query="managementGroup=none"),
     Case("get_freshness", 404, query="subscription=00000000-0000-4000-8000-000000000000"),
     Case(
         "start_job",
@@ -116,6 +118,7 @@ USUAL = (
     ),
     Case("start_job", 429, to="full"),
     Case("get_coverage", 429, to="full", query="maxAge=0", times=31),
+    Case("get_status", 429, to="full", query="maxAge=0", times=31),
     Case("get_job", 200),
     Case("get_job", 404, id="none"),
     Case("get_run", 200),
@@ -160,7 +163,7 @@ SPOILT = (
     Case("start_job", 409, to="mangled", headers={"idempotency_key": KEY}),
     Case("get_job", 200, to="mangled"),
     Case("list_jobs", 200, to="mangled"),
-    Case("get_coverage", 200, to="mangled", query="view=matrix"),
+    Case("get_status", 200, to="mangled"),
     Case("get_freshness", 200, to="mangled"),
     Case("list_runs", 200, to="mangled"),
     Case("get_run", 200, to="mangled"),
@@ -176,7 +179,7 @@ class Document:
     def __init__(self, api: Api) -> None:
         described = api.call("GET", "/api/openapi.json").json()["paths"]
         self._operations = {
-            operation["operationId"]: (method.upper(), path, operation["responses"])
+            to_snake(operation["operationId"]): (method.upper(), path, operation["responses"])
             for path, operations in described.items()
             for method, operation in operations.items()
         }
@@ -235,11 +238,17 @@ def elsewhere(
             "without storage": api.beside(
                 "without-storage",
                 AUTH_MODE="entra",
+                WEBSITE_AUTH_ENABLED="true",
                 **{f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")},
             ),
             "mangled": api.beside("mangled", **mangled(api, ids)),
             "full": api.beside("full", JOBS_QUEUE=full_queue(api)),
-            "cut short": api.beside("cut-short", cut_short(tmp_path_factory.mktemp("package")), AUTH_MODE="entra"),
+            "cut short": api.beside(
+                "cut-short",
+                cut_short(tmp_path_factory.mktemp("package")),
+                AUTH_MODE="entra",
+                WEBSITE_AUTH_ENABLED="true",
+            ),
         }
         running = {name: stack.enter_context(app) for name, app in apps.items()}
         pool = stack.enter_context(ThreadPoolExecutor(16))
@@ -324,7 +333,9 @@ def test_each_documented_answer_is_given(
         api.call("DELETE", f"/api/exports/{NAME}")
     assert answer.status == case.status, answer.text
     assert answer.seconds < PATIENCE_SECONDS
-    if case.answer.kind == NOTHING:
+    if case.status == 401:  # the app's own, behind a platform that answers without a body
+        assert answer.problem == "unauthenticated"
+    elif case.answer.kind == NOTHING:
         assert answer.text == ""
     else:
         assert answer.headers["content-type"].partition(";")[0] == case.answer.kind

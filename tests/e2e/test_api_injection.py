@@ -63,8 +63,8 @@ def test_a_formula_is_text_in_csv(api: Api, formula: str) -> None:
     victim = next(iter(api.azure.tenant.subscriptions.values()))
     api.azure.tenant.subscriptions.put(victim.id, replace(victim, name=formula))
     try:
-        query = f"view=matrix&maxAge=0&subscription={victim.id}"
-        rows = list(csv.DictReader(io.StringIO(api.call("GET", f"/api/coverage?{query}", accept="text/csv").text)))
+        query = f"maxAge=0&subscription={victim.id}"
+        rows = list(csv.DictReader(io.StringIO(api.call("GET", f"/api/status?{query}", accept="text/csv").text)))
         assert [row["subscription"] for row in rows] == [f"'{formula}"]
     finally:
         api.azure.tenant.subscriptions.put(victim.id, victim)
@@ -115,7 +115,7 @@ def test_bodies_of_10_mb_are_413(api: Api, path: str) -> None:
     assert answer.problem == "too-large"
 
 
-@pytest.mark.parametrize("depth", [1_000, 300_000])
+@pytest.mark.parametrize("depth", [1_000, 60_000])
 def test_deep_nesting_is_refused(api: Api, depth: int) -> None:
     deep = "[" * depth + "]" * depth
     assert (

@@ -36,14 +36,20 @@ def probe(api: Api, folder: Path, phases: str, examples: int) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+def keep(api: Api) -> None:
+    """An export over one subscription, which no other test looks at: a reconcile may be among what is sent."""
+    last = max(each.id for each in api.azure.tenant.subscriptions.values())
+    api.put("kept", api.export("kept", scope=f"subscriptions: [{last}]"))
+
+
 def test_every_operation_keeps_to_the_document(api: Api, tmp_path: Path) -> None:
-    api.put("kept")
+    keep(api)
     probe(api, tmp_path, "examples,fuzzing", examples=6)
     api.call("DELETE", "/api/exports/kept")
 
 
 @pytest.mark.soak
 def test_every_operation_keeps_to_the_document_at_length(api: Api, tmp_path: Path) -> None:
-    api.put("kept")
+    keep(api)
     probe(api, tmp_path, "examples,coverage,fuzzing,stateful", examples=100)
     api.call("DELETE", "/api/exports/kept")

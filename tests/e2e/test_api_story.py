@@ -38,7 +38,7 @@ def test_an_invalid_export_its_error_the_corrected_one_plan_reconcile_coverage(a
         return bool(row["verdicts"][0]["met"])
 
     assert api.until(covered)
-    matrix = api.call("GET", f"/api/coverage?view=matrix&maxAge=0&subscription={subscription}").json()["value"][0]
+    matrix = api.call("GET", f"/api/status?maxAge=0&subscription={subscription}").json()["value"][0]
     assert matrix["states"]["Alerts"]
 
     api.call("DELETE", "/api/exports/story", if_match=right.headers["etag"])

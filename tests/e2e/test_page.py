@@ -100,7 +100,7 @@ async def findings_of_axe(page: Page, *rules: str) -> list[str]:
 async def test_the_matrix_says_each_state_in_a_word_and_a_shape_grouped_by_management_group(
     shown: Scene, look: Visit
 ) -> None:
-    rows = (await shown.ask("GET", "/api/coverage?view=matrix"))["value"]
+    rows = (await shown.ask("GET", "/api/status"))["value"]
     page = await look.open()
 
     await expect(page.locator("#matrix-count")).to_have_text(f"{len(rows)} subscriptions")
@@ -326,14 +326,14 @@ async def test_ten_thousand_subscriptions_are_usable_in_two_seconds_and_scroll_w
         about = {"generated": "2026-01-01T00:00:00+00:00", "complete": True, "reasons": []}
         return {**about, "value": rows[start:end], "continuation": str(end) if end < len(rows) else ""}
 
-    await look.pretend({**EMPTY, "coverage": coverage})
+    await look.pretend({**EMPTY, "status": coverage})
     # When the last page has been read, and when the matrix then shows what it holds, by the page's own clock.
     await look.page.add_init_script(
         """
         const read = Response.prototype.json;
         Response.prototype.json = async function () {
           const found = await read.call(this);
-          if (this.url.includes("coverage")) window.arrived = performance.now();
+          if (this.url.includes("status")) window.arrived = performance.now();
           return found;
         };
         new MutationObserver(() => {
@@ -385,7 +385,7 @@ async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
             "sources": {"Alerts": [exporter]},
             "verdicts": [{"requirement": HOSTILE, "met": False, "reason": HOSTILE}],
         }
-        return {**about, "value": [row if "view=matrix" in request.url else {**row, **sources}]}
+        return {**about, "value": [row if "/api/status" in request.url else {**row, **sources}]}
 
     letter = {
         "name": HOSTILE, "day": "2026-01-01", "reason": HOSTILE, "records": 1, "replays": 0, "outage": False,
@@ -404,6 +404,7 @@ async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
         {
             **EMPTY,
             "coverage": coverage,
+            "status": coverage,
             "runs": {"value": [hostile_run], "continuation": ""},
             "runs/one": hostile_run,
             "dead-letters": {"value": [letter], "continuation": ""},

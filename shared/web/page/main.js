@@ -24,7 +24,7 @@ const hours = () => (HOURS.includes(address.read().get("hours")) ? address.read(
 // Each section asks for itself, so that one that fails leaves the others alone.
 const SECTIONS = {
   coverage: {
-    ask: () => all("coverage?view=matrix&limit=1000", (partly) => {
+    ask: () => all("status?limit=1000", (partly) => {
       if (!data.coverage || data.coverage.more) arrived("coverage", { ...partly, rows: prepare([...partly.rows]) });
     }).then((found) => ({ ...found, rows: prepare(found.rows) })),
     place: "matrix-failure",

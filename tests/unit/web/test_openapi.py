@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 import yaml
 from openapi_spec_validator import validate
+from pydantic.alias_generators import to_camel
 
 from local.host.functions import load
 from shared.cli import main
@@ -13,6 +14,7 @@ from shared.exports.event_sources import KINDS
 from shared.jobs.arguments import ARGUMENTS, read_arguments
 from shared.web import problems, response_models
 from shared.web.openapi import document
+from shared.web.openapi_descriptions import DESCRIPTIONS
 from shared.web.openapi_examples import EXAMPLES, EXPORT_YAML, JOBS
 from shared.web.routing import OPERATIONS
 from tools.api_docs import DOCS, openapi, page
@@ -23,6 +25,45 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_the_document_is_valid_openapi_3_1() -> None:
     assert document()["openapi"] == "3.1.0"
     validate(document())
+
+
+def test_every_member_parameter_and_operation_says_what_it_is() -> None:
+    described = document()
+    bare = [
+        f"{name}.{member}"
+        for name, schema in described["components"]["schemas"].items()
+        for member, said in schema.get("properties", {}).items()
+        if not said.get("description")
+    ]
+    assert bare == []
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert operation["tags"]
+            assert all(each["description"] for each in operation["parameters"])
+
+
+def test_what_a_member_means_is_said_of_members_that_there_are() -> None:
+    members = {
+        (name, member)
+        for name, schema in document()["components"]["schemas"].items()
+        for member in schema.get("properties", {})
+    }
+    known = {f"{name}.{member}" for name, member in members} | {member for _, member in members}
+    assert set(DESCRIPTIONS) <= known
+
+
+def test_each_answer_has_one_type_whatever_its_status_below_400() -> None:
+    for operations in document()["paths"].values():
+        for operation in operations.values():
+            types = {
+                content["schema"].get("$ref", content["schema"].get("type"))
+                for status, answer in operation["responses"].items()
+                if status < "4"
+                for kind, content in answer.get("content", {}).items()
+                if not kind.startswith("text/")
+            }
+            assert len(types) <= 1, operation["operationId"]
 
 
 def test_the_committed_documents_are_current() -> None:
@@ -46,7 +87,8 @@ def test_triggers_operations_and_paths_are_the_same() -> None:
         for method, operation in operations.items()
     }
     table = {(each.name, each.method, f"/api/{each.path}") for each in OPERATIONS.values()}
-    assert triggers == described == table | {("health", "GET", "/api/health")}
+    assert triggers == table | {("health", "GET", "/api/health")}
+    assert described == {(to_camel(name), method, path) for name, method, path in triggers}
 
 
 def examples() -> list[tuple[str, dict[str, Any], Any]]:
