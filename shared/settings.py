@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 
@@ -125,409 +126,333 @@ def _setting(
     return field(repr=not secret, metadata={"declaration": declaration})
 
 
+_identity_and_cloud = partial(_setting, section="Identity and cloud")
+_other_tenants = partial(_setting, section="Other tenants")
+_reconcile = partial(_setting, section="Reconcile")
+_event_hub = partial(_setting, section="Event Hub")
+_delivery = partial(_setting, section="Delivery")
+_watch = partial(_setting, section="Watch")
+_enrich = partial(_setting, section="Enrich")
+_storage = partial(_setting, section="Storage")
+_http = partial(_setting, section="HTTP")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything the app reads from its environment; see each declaration for unit and meaning."""
 
-    instance_id: str = _setting(
-        "INSTANCE_ID",
-        "default",
-        "Names this deployment in the ownership tags; two apps in one tenant need two names.",
-        section="Identity and cloud",
+    instance_id: str = _identity_and_cloud(
+        "INSTANCE_ID", "default", "Names this deployment in the ownership tags; two apps in one tenant need two names."
     )
-    cloud: str = _setting(
+    cloud: str = _identity_and_cloud(
         "AZURE_CLOUD",
         "AzureCloud",
         "AzureCloud, AzureUSGovernment or AzureChinaCloud: picks ARM, audiences and suffixes.",
         _choice("AzureCloud", "AzureUSGovernment", "AzureChinaCloud"),
-        section="Identity and cloud",
         unreadable=NO_CALL,
     )
-    tenant_id: str = _setting(
-        "TENANT_ID",
-        "",
-        "The app's home tenant; empty means the tenant of its identity.",
-        section="Identity and cloud",
+    tenant_id: str = _identity_and_cloud(
+        "TENANT_ID", "", "The app's home tenant; empty means the tenant of its identity."
     )
-    arm_endpoint: str = _setting(
-        "ARM_ENDPOINT", "", "Overrides the cloud's Azure Resource Manager endpoint.", section="Identity and cloud"
+    arm_endpoint: str = _identity_and_cloud(
+        "ARM_ENDPOINT", "", "Overrides the cloud's Azure Resource Manager endpoint."
     )
-    arm_audience: str = _setting(
-        "ARM_AUDIENCE", "", "Overrides the token audience for Azure Resource Manager.", section="Identity and cloud"
+    arm_audience: str = _identity_and_cloud(
+        "ARM_AUDIENCE", "", "Overrides the token audience for Azure Resource Manager."
     )
-    authority_host: str = _setting(
+    authority_host: str = _other_tenants(
         "CROSS_TENANT_AUTHORITY",
         "",
         "Overrides the authority that issues tokens of other tenants; with one set, instance discovery is off.",
-        section="Other tenants",
     )
-    cross_tenant_client_id: str = _setting(
-        "CROSS_TENANT_CLIENT_ID",
-        "",
-        "Client id of the multi-tenant app registration that reaches other tenants.",
-        section="Other tenants",
+    cross_tenant_client_id: str = _other_tenants(
+        "CROSS_TENANT_CLIENT_ID", "", "Client id of the multi-tenant app registration that reaches other tenants."
     )
-    cross_tenant_credential: str = _setting(
+    cross_tenant_credential: str = _other_tenants(
         "CROSS_TENANT_CREDENTIAL",
         "none",
         "How that app proves itself: none, federated (the managed identity's token), certificate or secret.",
         _choice("none", "federated", "certificate", "secret"),
-        section="Other tenants",
         unreadable=NO_CALL,
     )
-    cross_tenant_secret: str = _setting(
-        "CROSS_TENANT_CLIENT_SECRET",
-        "",
-        "Its client secret; use a Key Vault reference.",
-        section="Other tenants",
-        secret=True,
+    cross_tenant_secret: str = _other_tenants(
+        "CROSS_TENANT_CLIENT_SECRET", "", "Its client secret; use a Key Vault reference.", secret=True
     )
-    cross_tenant_certificate: str = _setting(
-        "CROSS_TENANT_CERTIFICATE",
-        "",
-        "Its PEM certificate with private key; use a Key Vault reference.",
-        section="Other tenants",
-        secret=True,
+    cross_tenant_certificate: str = _other_tenants(
+        "CROSS_TENANT_CERTIFICATE", "", "Its PEM certificate with private key; use a Key Vault reference.", secret=True
     )
-    security_provider_id: str = _setting(
+    security_provider_id: str = _reconcile(
         "SECURITY_PROVIDER_PRINCIPAL_ID",
         "",
         "Object id of the enterprise application 'Windows Azure Security Resource Provider' "
         "(preflight: may it send to hubs?).",
-        section="Reconcile",
     )
-    reconcile_schedule: str = _setting(
-        "RECONCILE_SCHEDULE", "0 */15 * * * *", "NCRONTAB schedule (UTC) of reconcile_exports.", section="Reconcile"
+    reconcile_schedule: str = _reconcile(
+        "RECONCILE_SCHEDULE", "0 */15 * * * *", "NCRONTAB schedule (UTC) of reconcile_exports."
     )
-    reconcile_mode: str = _setting(
+    reconcile_mode: str = _reconcile(
         "RECONCILE_MODE",
         "plan",
         "plan only shows what would change; apply writes; approve writes only plans that somebody approved.",
         _choice("plan", "apply", "approve"),
-        section="Reconcile",
         unreadable="`plan`: nothing is written",
     )
-    approval: str = _setting(
+    approval: str = _reconcile(
         "APPROVAL",
         "any",
         "Who may approve a plan: any (whoever holds Exports.Approve) or four-eyes (not who wrote an export in it).",
         _choice("any", "four-eyes"),
-        section="Reconcile",
         unreadable="`four-eyes`: nobody approves what they wrote",
         instead="four-eyes",
     )
-    inventory: str = _setting(
+    inventory: str = _reconcile(
         "INVENTORY",
         "graph",
         "graph discovers live automations through Resource Graph; list asks each subscription.",
         _choice("graph", "list"),
-        section="Reconcile",
     )
-    max_deletes: int = _setting(
+    max_deletes: int = _reconcile(
         "MAX_DELETES",
         "10",
         "Guard: a run that would delete more automations than this deletes none.",
         _integer(0, 100_000),
-        section="Reconcile",
     )
-    delete_grace_hours: int = _setting(
+    delete_grace_hours: int = _reconcile(
         "DELETE_GRACE_HOURS",
         "24",
         "Hours for which an automation stays in a subscription that left its export's scope; two complete runs at "
         "least.",
         _integer(0, 8760),
-        section="Reconcile",
     )
-    max_change_percent: int = _setting(
+    max_change_percent: int = _reconcile(
         "MAX_CHANGE_PERCENT",
         "20",
         "Guard: a run that would update more than this share of the owned automations updates none. 100 turns it off.",
         _integer(0, 100),
-        section="Reconcile",
     )
-    apply_concurrency: int = _setting(
-        "APPLY_CONCURRENCY",
-        "32",
-        "Subscriptions worked on at the same time during apply.",
-        _integer(1, 256),
-        section="Reconcile",
+    apply_concurrency: int = _reconcile(
+        "APPLY_CONCURRENCY", "32", "Subscriptions worked on at the same time during apply.", _integer(1, 256)
     )
-    apply_budget: timedelta = _setting(
+    apply_budget: timedelta = _reconcile(
         "APPLY_BUDGET_SECONDS",
         "480",
         "Seconds a run may spend; what is not reached is left to the next run. Keep it below functionTimeout.",
         _seconds,
-        section="Reconcile",
     )
-    register_provider: bool = _setting(
+    register_provider: bool = _reconcile(
         "REGISTER_PROVIDER",
         "false",
         "Whether a subscription where Microsoft.Security is not registered is registered (needs the right to).",
         _flag,
-        section="Reconcile",
     )
-    report_retention_days: int = _setting(
-        "REPORT_RETENTION_DAYS",
-        "90",
-        "Days that run reports are kept in Blob Storage.",
-        _integer(1, 3650),
-        section="Reconcile",
+    report_retention_days: int = _reconcile(
+        "REPORT_RETENTION_DAYS", "90", "Days that run reports are kept in Blob Storage.", _integer(1, 3650)
     )
-    event_hub_name: str = _setting(
-        "EVENT_HUB_NAME",
-        "defender-export",
-        "The hub that exports send to and enrich_records reads.",
-        section="Event Hub",
+    event_hub_name: str = _event_hub(
+        "EVENT_HUB_NAME", "defender-export", "The hub that exports send to and enrich_records reads."
     )
-    event_hub_consumer_group: str = _setting(
-        "EVENT_HUB_CONSUMER_GROUP", "$Default", "Consumer group of enrich_records.", section="Event Hub"
+    event_hub_consumer_group: str = _event_hub(
+        "EVENT_HUB_CONSUMER_GROUP", "$Default", "Consumer group of enrich_records."
     )
-    event_hub_connection: str = _setting(
+    event_hub_connection: str = _event_hub(
         "EventHubConnection",
         "",
         "Connection string of the namespace; for identity leave it empty and name the namespace instead.",
-        section="Event Hub",
         secret=True,
     )
-    event_hub_namespace: str = _setting(
-        "EventHubConnection__fullyQualifiedNamespace",
-        "",
-        "Namespace host name, for identity-based connections.",
-        section="Event Hub",
+    event_hub_namespace: str = _event_hub(
+        "EventHubConnection__fullyQualifiedNamespace", "", "Namespace host name, for identity-based connections."
     )
-    forward_event_hub: str = _setting(
-        "FORWARD_EVENT_HUB",
-        "",
-        "Name of an output hub that enriched rows also go to; empty means none.",
-        section="Event Hub",
+    forward_event_hub: str = _event_hub(
+        "FORWARD_EVENT_HUB", "", "Name of an output hub that enriched rows also go to; empty means none."
     )
-    forward_connection: str = _setting(
+    forward_connection: str = _event_hub(
         "ForwardConnection",
         "",
         "Connection string of the output hub's namespace; empty means the input's, or identity.",
-        section="Event Hub",
         secret=True,
     )
-    forward_namespace: str = _setting(
-        "ForwardConnection__fullyQualifiedNamespace",
-        "",
-        "The output hub's namespace, for identity.",
-        section="Event Hub",
+    forward_namespace: str = _event_hub(
+        "ForwardConnection__fullyQualifiedNamespace", "", "The output hub's namespace, for identity."
     )
-    ingestion_endpoint: str = _setting(
+    ingestion_endpoint: str = _delivery(
         "LOGS_INGESTION_ENDPOINT",
         "",
         "logsIngestion endpoint of the data collection rule (kind Direct) or of a data collection endpoint.",
-        section="Delivery",
     )
-    ingestion_rule_id: str = _setting(
-        "LOGS_INGESTION_RULE_ID", "", "Immutable id of the data collection rule (dcr-...).", section="Delivery"
+    ingestion_rule_id: str = _delivery(
+        "LOGS_INGESTION_RULE_ID", "", "Immutable id of the data collection rule (dcr-...)."
     )
-    own_ingestion_endpoint: str = _setting(
+    own_ingestion_endpoint: str = _delivery(
         "LOGS_INGESTION_OWN_ENDPOINT",
         "",
         "The same for the rule of the rows about the app itself (runs, health); empty: the rule of the records.",
-        section="Delivery",
     )
-    own_ingestion_rule_id: str = _setting(
+    own_ingestion_rule_id: str = _delivery(
         "LOGS_INGESTION_OWN_RULE_ID",
         "",
         "Immutable id of that rule; empty: the rule of the records takes those rows too.",
-        section="Delivery",
     )
-    ingestion_audience: str = _setting(
-        "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion.", section="Delivery"
+    ingestion_audience: str = _delivery(
+        "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion."
     )
-    delivery_concurrency: int = _setting(
+    delivery_concurrency: int = _delivery(
         "DELIVERY_CONCURRENCY",
         "8",
         "Uploads at the same time in one process; fewer while the service throttles.",
         _integer(1, 64),
-        section="Delivery",
     )
-    function_timeout: timedelta = _setting(
+    function_timeout: timedelta = _delivery(
         "FUNCTION_TIMEOUT_SECONDS",
         "600",
         "The functionTimeout of host.json, in seconds; deadlines derive from it.",
         _seconds,
-        section="Delivery",
     )
-    delivery_deadline_percent: int = _setting(
+    delivery_deadline_percent: int = _delivery(
         "DELIVERY_DEADLINE_PERCENT",
         "60",
         "Share of the function timeout after which an invocation stops uploading and spills to the dead letters.",
         _integer(1, 90),
-        section="Delivery",
     )
-    upload_timeout: timedelta = _setting(
+    upload_timeout: timedelta = _delivery(
         "UPLOAD_TIMEOUT_SECONDS",
         "30",
         "Seconds that one upload may take before it counts as unanswered and is sent again.",
         _seconds,
-        section="Delivery",
     )
-    dead_letter_schedule: str = _setting(
-        "DEAD_LETTER_SCHEDULE", "0 */5 * * * *", "NCRONTAB schedule (UTC) of retry_dead_letters.", section="Delivery"
+    dead_letter_schedule: str = _delivery(
+        "DEAD_LETTER_SCHEDULE", "0 */5 * * * *", "NCRONTAB schedule (UTC) of retry_dead_letters."
     )
-    dead_letter_park_after: int = _setting(
+    dead_letter_park_after: int = _delivery(
         "DEAD_LETTER_PARK_AFTER",
         "10",
         "Replays that may refuse a dead letter before it is parked; outages do not count.",
         _integer(1, 1000),
-        section="Delivery",
     )
-    event_hub_resource_id: str = _setting(
+    event_hub_resource_id: str = _watch(
         "EVENT_HUB_RESOURCE_ID",
         "",
         "ARM id of the hub that enrich_records reads: freshness expects data from the exports that send to it.",
-        section="Watch",
     )
-    freshness_schedule: str = _setting(
-        "FRESHNESS_SCHEDULE", "0 20 * * * *", "NCRONTAB schedule (UTC) of check_freshness.", section="Watch"
+    freshness_schedule: str = _watch(
+        "FRESHNESS_SCHEDULE", "0 20 * * * *", "NCRONTAB schedule (UTC) of check_freshness."
     )
-    freshness_interval: timedelta = _setting(
+    freshness_interval: timedelta = _watch(
         "FRESHNESS_INTERVAL_SECONDS",
         "900",
         "A subscription and kind is noted as seen at most once per this many seconds.",
         _seconds,
-        section="Watch",
     )
-    snapshot_due_days: int = _setting(
-        "SNAPSHOT_DUE_DAYS",
-        "9",
-        "Days after which a weekly snapshot counts as missing.",
-        _integer(1, 60),
-        section="Watch",
+    snapshot_due_days: int = _watch(
+        "SNAPSHOT_DUE_DAYS", "9", "Days after which a weekly snapshot counts as missing.", _integer(1, 60)
     )
-    raw_column: str = _setting(
+    raw_column: str = _enrich(
         "RAW_COLUMN",
         "rest",
         "What the column Raw holds: rest (the fields that no column carries) or whole (the record as sent).",
         _choice("rest", "whole"),
-        section="Enrich",
         unreadable="`whole`: nothing is left out",
         instead="whole",
     )
-    drop_columns: tuple[str, ...] = _setting(
-        "DROP_COLUMNS", "", "Columns to leave out of every row, separated by commas.", _names, section="Enrich"
+    drop_columns: tuple[str, ...] = _enrich(
+        "DROP_COLUMNS", "", "Columns to leave out of every row, separated by commas.", _names
     )
-    keep_records: str = _setting(
+    keep_records: str = _enrich(
         "KEEP_RECORDS",
         "",
         "Event sources with rule sets, as JSON: of the kinds it names, only records that they export get a row.",
         _rule_sets,
-        section="Enrich",
         unreadable="no filter: all records are kept",
     )
-    drop_records: str = _setting(
+    drop_records: str = _enrich(
         "DROP_RECORDS",
         "",
         "Event sources with rule sets, as JSON: records that they would export get no row.",
         _rule_sets,
-        section="Enrich",
         unreadable="no filter: all records are kept",
     )
-    owner_tags: tuple[str, ...] = _setting(
-        "OWNER_TAGS", "owner", "Tags that name a resource's owner; the first set wins.", _names, section="Enrich"
+    owner_tags: tuple[str, ...] = _enrich(
+        "OWNER_TAGS", "owner", "Tags that name a resource's owner; the first set wins.", _names
     )
-    environment_tags: tuple[str, ...] = _setting(
-        "ENVIRONMENT_TAGS", "environment,env", "Tags that name its environment, likewise.", _names, section="Enrich"
+    environment_tags: tuple[str, ...] = _enrich(
+        "ENVIRONMENT_TAGS", "environment,env", "Tags that name its environment, likewise.", _names
     )
-    criticality_tags: tuple[str, ...] = _setting(
-        "CRITICALITY_TAGS", "criticality", "Tags that name its criticality, likewise.", _names, section="Enrich"
+    criticality_tags: tuple[str, ...] = _enrich(
+        "CRITICALITY_TAGS", "criticality", "Tags that name its criticality, likewise.", _names
     )
-    context_ttl: timedelta = _setting(
+    context_ttl: timedelta = _enrich(
         "CONTEXT_TTL_SECONDS",
         "3600",
         "Seconds after which names, tags and management groups are looked up again.",
         _seconds,
-        section="Enrich",
     )
-    workspace_id: str = _setting(
-        "WORKSPACE_ID",
-        "",
-        "Log Analytics workspace (customer) id, to compare rows uploaded with rows stored.",
-        section="Watch",
+    workspace_id: str = _watch(
+        "WORKSPACE_ID", "", "Log Analytics workspace (customer) id, to compare rows uploaded with rows stored."
     )
-    logs_query_endpoint: str = _setting(
-        "LOGS_QUERY_ENDPOINT", "", "Overrides the cloud's Log Analytics query endpoint.", section="Watch"
+    logs_query_endpoint: str = _watch("LOGS_QUERY_ENDPOINT", "", "Overrides the cloud's Log Analytics query endpoint.")
+    logs_query_audience: str = _watch(
+        "LOGS_QUERY_AUDIENCE", "", "Overrides the token audience for Log Analytics queries."
     )
-    logs_query_audience: str = _setting(
-        "LOGS_QUERY_AUDIENCE", "", "Overrides the token audience for Log Analytics queries.", section="Watch"
-    )
-    storage_connection: str = _setting(
+    storage_connection: str = _storage(
         "AzureWebJobsStorage",
         "",
         "Storage connection string; leave empty and set the three service addresses for identity.",
-        section="Storage",
         secret=True,
     )
-    storage_blob_uri: str = _setting(
-        "AzureWebJobsStorage__blobServiceUri", "", "Blob service address, for identity.", section="Storage"
+    storage_blob_uri: str = _storage("AzureWebJobsStorage__blobServiceUri", "", "Blob service address, for identity.")
+    storage_queue_uri: str = _storage(
+        "AzureWebJobsStorage__queueServiceUri", "", "Queue service address, for identity."
     )
-    storage_queue_uri: str = _setting(
-        "AzureWebJobsStorage__queueServiceUri", "", "Queue service address, for identity.", section="Storage"
+    storage_table_uri: str = _storage(
+        "AzureWebJobsStorage__tableServiceUri", "", "Table service address, for identity."
     )
-    storage_table_uri: str = _setting(
-        "AzureWebJobsStorage__tableServiceUri", "", "Table service address, for identity.", section="Storage"
-    )
-    data_blob_uri: str = _setting(
+    data_blob_uri: str = _storage(
         "DataStorage__blobServiceUri",
         "",
         "Blob service address of the data plane's own account (dead letters, oversize records, checkpoints), where it "
         "has one; empty: that of AzureWebJobsStorage.",
-        section="Storage",
     )
-    data_table_uri: str = _setting(
+    data_table_uri: str = _storage(
         "DataStorage__tableServiceUri",
         "",
         "Table service address of that account (when each subscription last sent each kind); empty: likewise.",
-        section="Storage",
     )
-    exports_container: str = _setting(
-        "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth.", section="Storage"
+    exports_container: str = _storage(
+        "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth."
     )
-    reports_container: str = _setting(
-        "REPORTS_CONTAINER", "run-reports", "Container of run reports.", section="Storage"
+    reports_container: str = _storage("REPORTS_CONTAINER", "run-reports", "Container of run reports.")
+    dead_letters_container: str = _storage(
+        "DEAD_LETTERS_CONTAINER", "dead-letters", "Container of what could not be delivered."
     )
-    dead_letters_container: str = _setting(
-        "DEAD_LETTERS_CONTAINER", "dead-letters", "Container of what could not be delivered.", section="Storage"
+    oversize_container: str = _storage(
+        "OVERSIZE_CONTAINER", "oversize-records", "Container of whole records whose row had to be cut."
     )
-    oversize_container: str = _setting(
-        "OVERSIZE_CONTAINER",
-        "oversize-records",
-        "Container of whole records whose row had to be cut.",
-        section="Storage",
+    jobs_queue: str = _storage("JOBS_QUEUE", "jobs", "Queue of on-demand jobs.")
+    jobs_table: str = _storage("JOBS_TABLE", "jobs", "Table of job states.")
+    freshness_table: str = _storage(
+        "FRESHNESS_TABLE", "freshness", "Table of when each subscription last sent each kind."
     )
-    jobs_queue: str = _setting("JOBS_QUEUE", "jobs", "Queue of on-demand jobs.", section="Storage")
-    jobs_table: str = _setting("JOBS_TABLE", "jobs", "Table of job states.", section="Storage")
-    freshness_table: str = _setting(
-        "FRESHNESS_TABLE", "freshness", "Table of when each subscription last sent each kind.", section="Storage"
-    )
-    auth_mode: str = _setting(
+    auth_mode: str = _http(
         "AUTH_MODE",
         "key",
         "key: function keys; entra: Easy Auth with the app roles Exports.Read and Exports.Write.",
         _choice("key", "entra"),
-        section="HTTP",
         unreadable=REFUSE,
     )
-    accept_missing_auth_marker: bool = _setting(
+    accept_missing_auth_marker: bool = _http(
         "ACCEPT_MISSING_AUTH_MARKER",
         "false",
         "Under entra, answer although the platform does not say that Easy Auth is on (WEBSITE_AUTH_ENABLED): only "
         "where Easy Auth was seen to refuse callers without a token. Meanwhile `ready` is not well.",
         _flag,
-        section="HTTP",
         unreadable="`false`: nobody is let in",
     )
-    request_deadline_seconds: int = _setting(
+    request_deadline_seconds: int = _http(
         "REQUEST_DEADLINE_SECONDS",
         "60",
         "A request without an answer by then gets 503; what `?wait=` asks for comes on top. Below 230, where the front "
         "end of Azure Functions gives up.",
         _integer(1, 200),
-        section="HTTP",
     )
     problems: Mapping[str, str] = field(default_factory=dict, metadata={})
 
