@@ -114,5 +114,6 @@ def test_what_was_not_seen_on_azure_says_how_it_would_be() -> None:
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")][2:]
     assert len(rows) >= 10
     assert all(len(cells) == 2 and all(cells) for cells in rows)
-    for name in ("Identity", "Logs Ingestion", "Workspace and queries", "The platform", "Automations"):
+    told = ("Identity", "Logs Ingestion", "Workspace and queries", "The platform", "Automations")
+    for name in (*told, "Disasters that are not played here"):
         assert "\nSeen there by: " in page.split(f"\n## {name}\n", 1)[1].split("\n## ", 1)[0]
