@@ -282,6 +282,7 @@ def test_push_writes_what_is_new_and_leaves_what_is_unchanged(
     storage: StorageAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", storage.connection_string)
+    monkeypatch.setenv("INSTANCE_ID", "default")
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text(text(name))
     assert main(["push", "--dry-run", str(tmp_path)]) == 0
@@ -299,5 +300,6 @@ def test_every_sample_can_be_pushed(
     storage: StorageAccount, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", storage.connection_string)
+    monkeypatch.setenv("INSTANCE_ID", "default")
     assert main(["push", str(SAMPLES)]) == 0
     assert capsys.readouterr().out.count(": created\n") == len(list(SAMPLES.glob("*.yaml")))

@@ -334,10 +334,6 @@ REFUSED: dict[str, tuple[Callable[[Tenant, str], Any], tuple[str, ...]]] = {
         without_groups,
         ("resourceGroups/write", '--role "Contributor" --scope /subscriptions/{chosen}'),
     ),
-    "the provider not registered": (
-        lambda tenant, chosen: tenant.set_registration(chosen, "Microsoft.Security", "NotRegistered"),
-        ("az provider register --namespace Microsoft.Security --subscription {chosen}", "REGISTER_PROVIDER"),
-    ),
 }
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
@@ -124,7 +125,8 @@ async def test_a_place_in_an_outage_is_left_for_the_next_replay_after_three_blob
 
 async def test_letters_of_one_place_never_hold_up_another(plant: Plant) -> None:
     """Sixty blobs of a table whose stream is gone, older than one of a table that is well again."""
-    gone = plant.azure.ingestion._streams.pop("Custom-DefenderAlerts_CL")
+    rule = plant.azure.ingestion.records
+    every, rule.tables = rule.tables, without(rule.tables, "Custom-DefenderAlerts_CL")
     for number in range(60):
         await plant.pipeline.dead_letters.write([letter_of("DefenderAlerts_CL", number)])
     plant.time.move(60)
@@ -132,7 +134,7 @@ async def test_letters_of_one_place_never_hold_up_another(plant: Plant) -> None:
     replay = await plant.pipeline.replay()
     assert plant.stored() == ["a0"]
     assert replay.waiting == {"DefenderAlerts_CL": "not-found"}
-    plant.azure.ingestion._streams["Custom-DefenderAlerts_CL"] = gone
+    rule.tables = every
     plant.time.move(3600)
     assert (await plant.pipeline.replay()).delivered == 60
 
@@ -178,15 +180,14 @@ async def test_any_letter_ends_delivered_or_parked_or_waits_for_its_own_place(pl
 
 
 async def one_story(plant: Plant, chance: random.Random, first: int) -> None:
-    streams = plant.azure.ingestion._streams
-    every, allowed = dict(streams), set(plant.azure.ingestion.publishers)
+    rule = plant.azure.ingestion.records
+    every, allowed = rule.tables, set(plant.azure.ingestion.publishers)
     lasting = chance.choice(["DefenderAlerts_CL", "DefenderSecureScores_CL"])
     written: dict[int, Letter] = {}
     plant.azure.ingestion.poison = POISON
     for _ in range(25):
         plant.azure.ingestion.publishers = set(allowed) if chance.random() < 0.8 else set()
-        streams.clear()
-        streams.update({name: stream for name, stream in every.items() if chance.random() < 0.7})
+        rule.tables = without(every, *(name for name in every if chance.random() > 0.7))
         letters = [any_letter(chance, first + len(written) + number) for number in range(chance.randrange(6))]
         written |= {letter.sequence: letter for letter in letters}
         await plant.pipeline.dead_letters.write(letters)
@@ -196,12 +197,11 @@ async def one_story(plant: Plant, chance: random.Random, first: int) -> None:
         await plant.pipeline.replay(choice)
         plant.time.move(chance.choice([60, 600, 7200]))
     plant.azure.ingestion.publishers = allowed
-    streams.clear()
-    streams.update({name: stream for name, stream in every.items() if name != f"Custom-{lasting}"})
+    rule.tables = without(every, f"Custom-{lasting}")
     for _ in range(15):
         await plant.pipeline.replay()
         plant.time.move(6 * 3600)
-    streams.update(every)
+    rule.tables = every
     left = {
         letter.sequence: blob
         for blob in await plant.letters()
@@ -223,6 +223,10 @@ async def one_story(plant: Plant, chance: random.Random, first: int) -> None:
 
 
 POISON = MARK.encode()
+
+
+def without(tables: Mapping[str, str], *streams: str) -> dict[str, str]:
+    return {stream: table for stream, table in tables.items() if stream not in streams}
 
 
 def letter_of(table: str, number: int) -> Letter:

@@ -273,7 +273,7 @@ async def test_what_an_edit_moves_or_leaves_out_goes_with_its_group(here: World)
     excluded = of(here, ORDER[2])[0]["id"].split("/")[2]
     text = file(here, HIGH).replace("scope: {", f"scope: {{exclude: {{subscriptions: [{excluded}]}}, ")
     await here.store.put("soc", text)
-    report = await here.apply()
+    report = await here.reconciler().apply(Request(ME, waive_grace=True))
     assert report.counts["Deleted"] == 0
     (left,) = (item for item in report.plan.items if item.wanted is Action.DELETE)
     assert "waits for its turn" in left.reason

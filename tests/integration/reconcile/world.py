@@ -132,13 +132,14 @@ def export(
 ) -> str:
     """The text of an export file."""
     hub = destinations(tenant).event_hub
+    selected = f"managementGroups: [{groups}]{scope}" if groups else scope.removeprefix(", ")
     where = destination or f"eventHub: {{resourceId: {hub}, trustedService: true}}"
     return textwrap.dedent(
         f"""\
         version: 1
         name: {name}
         enabled: {str(enabled).lower()}
-        scope: {{managementGroups: [{groups}]{scope}}}
+        scope: {{{selected}}}
         automation: {{location: westeurope{automation}}}
         export:
           {content}

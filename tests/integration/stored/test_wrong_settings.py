@@ -10,7 +10,7 @@ from tests.integration.enrich.conftest import Plant, assessments, names, plant
 
 __all__ = ["plant"]
 WRONG = {
-    "RECONCILE_MODE": "approve",
+    "RECONCILE_MODE": "review",
     "INVENTORY": "lake",
     "RAW_COLUMN": "none",
     "APPLY_CONCURRENCY": "many",
