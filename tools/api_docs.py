@@ -98,7 +98,7 @@ def calls(method: str, path: str, operation: dict[str, Any]) -> dict[str, str]:
         '    headers={"x-functions-key": os.environ["KEY"]'
         + (', "content-type": "application/json"' if sent else "")
         + "},\n"
-        + (f"    data='{text}',\n" if sent else "")
+        + (f"    data={text!r},\n" if sent else "")
         + "    timeout=240,\n)\nanswer.raise_for_status()\nprint(answer.text)",
     }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def subscriptions(api: ApiClient) -> list[Subscription]:
     """Every subscription that the app sees."""
-    rows = await api.pages("coverage", view="matrix", limit="1000")
+    rows = await api.pages("status", limit="1000")
     return [
         Subscription(
             row["subscriptionId"],
