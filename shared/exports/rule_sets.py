@@ -182,7 +182,7 @@ def _plain(number: Decimal) -> str:
 
 
 # `$` and one dot, as often as they stand there; two dots are JSONPath's search at any depth, and stay.
-_ROOT = re.compile(r"\A(?:\$?\.(?!\.))+(?:\$\Z)?|\A\$\Z")
+_ROOT = re.compile(r"\A(?:\$?\.(?!\.))*(?:\$(?=\[|\Z))?")
 
 
 def bare_path(path: str) -> str:

@@ -43,7 +43,8 @@ async def test_each_client_names_the_release(name: str) -> None:
 async def test_each_pipeline_of_our_own_names_the_release(name: str) -> None:
     clients = Clients(Settings.load(SETTINGS))
     try:
-        runners = getattr(clients, name)._pipeline._impl_policies
+        client = getattr(clients, name)
+        runners = getattr(client, "_client", client)._pipeline._impl_policies
         policies = [getattr(runner, "_policy", runner) for runner in runners]
         (agent,) = (each.user_agent for each in policies if isinstance(each, UserAgentPolicy))
     finally:
