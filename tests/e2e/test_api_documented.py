@@ -16,6 +16,7 @@ from shared.web.openapi_examples import EXPORT_YAML
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
+from tests.e2e.test_api_in_time import silent_port
 from tools.package import build
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -146,14 +147,18 @@ REFUSED = (
 EVERYTHING = {"x_ms_client_principal": principal("Exports.Read", "Exports.Write", "Exports.Approve")}
 # What needs no storage is unavailable only while the app can't read its settings.
 SELF_CONTAINED = ("validate_export", "get_metrics", "operations_page", "openapi")
+# What asks Azure Resource Manager alone has no answer in time while that is silent.
+TENANT_ALONE = ("import_live",)
 UNAVAILABLE = (
     *(Case(name, 503, to="misconfigured") for name in (*SELF_CONTAINED, "ready")),
     *(
         Case(name, 503, to="without storage", headers=EVERYTHING)
         for name in OPERATIONS
-        if name not in {*SELF_CONTAINED, "ready"}
+        if name not in {*SELF_CONTAINED, *TENANT_ALONE, "ready"}
     ),
+    *(Case(name, 503, to="without tenant") for name in TENANT_ALONE),
     Case("ready", 503, JSON, to="without storage", headers=EVERYTHING),
+    Case("health", 503, JSON, to="built for another"),
 )
 
 # Documents of the app's own that somebody spoilt are borne with, so only the app itself can be at fault: a deployment
@@ -232,6 +237,7 @@ def elsewhere(
     """What the apps with a fault answer, all asked at once: to find that storage is gone takes a while."""
     with ExitStack() as stack:
         gone = f"https://127.0.0.1:{stack.enter_context(deaf_port())}/devstoreaccount1"
+        silent = f"https://127.0.0.1:{stack.enter_context(silent_port())}"
         apps = {
             "entra": api.beside("entra", AUTH_MODE="entra", WEBSITE_AUTH_ENABLED="true"),
             "misconfigured": api.beside("misconfigured", AUTH_MODE="yolo"),
@@ -241,6 +247,7 @@ def elsewhere(
                 WEBSITE_AUTH_ENABLED="true",
                 **{f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")},
             ),
+            "without tenant": api.beside("without-tenant", ARM_ENDPOINT=silent, REQUEST_DEADLINE_SECONDS="5"),
             "mangled": api.beside("mangled", **mangled(api, ids)),
             "full": api.beside("full", JOBS_QUEUE=full_queue(api)),
             "cut short": api.beside(
@@ -249,6 +256,7 @@ def elsewhere(
                 AUTH_MODE="entra",
                 WEBSITE_AUTH_ENABLED="true",
             ),
+            "built for another": api.beside("built-for-another", built_for_another(tmp_path_factory.mktemp("package"))),
         }
         running = {name: stack.enter_context(app) for name, app in apps.items()}
         pool = stack.enter_context(ThreadPoolExecutor(16))
@@ -313,6 +321,16 @@ def cut_short(folder: Path) -> Path:
     build(folder)
     for lost in ("serialization.py", "page/operations.html"):
         (folder / "shared" / "web" / lost).unlink()
+    return folder / "function_app.py"
+
+
+def built_for_another(folder: Path) -> Path:
+    """The published app beside a package whose wheel was built for another Python."""
+    build(folder)
+    about = folder / "orjson-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: orjson\nVersion: 0\n")
+    (about / "WHEEL").write_text("Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp39-cp39-manylinux_2_17_x86_64\n")
     return folder / "function_app.py"
 
 
