@@ -21,7 +21,7 @@ GRAPH = "POST .*ResourceGraph"
 # What needs no storage, and what is refused before storage is asked.
 ANSWERS_WITHOUT_STORAGE = {
     "openapi": {200}, "operations_page": {200}, "validate_export": {200}, "put_export": {422},
-    "get_metrics": {200, 503},
+    "import_live": {200}, "get_metrics": {200, 503},
 }  # fmt: skip
 IDS = {"get_job": new_id(datetime.now(UTC)), "get_run": f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-00000000"}
 BODIES: dict[str, Any] = {
