@@ -99,10 +99,17 @@ REQUESTS = {
 REFUSED = {401, 403}
 
 
+WRITES = {"put_export", "delete_export", "start_job"}
+APPROVES = {"approve_plan"}
+
+
 def granted(operation: str, role: str) -> bool:
-    """Which role opens which route, written out: the routes that change anything, and all others."""
-    writes = operation in {"put_export", "delete_export", "start_job"}
-    return role == "Exports.Write" or (role == "Exports.Read" and not writes)
+    """Which role opens which route, written out: what changes anything, what approves a plan, and all others."""
+    if operation in WRITES:
+        return role == "Exports.Write"
+    if operation in APPROVES:
+        return role == "Exports.Approve"
+    return role in {"Exports.Read", "Exports.Write", "Exports.Approve"}
 
 
 def ask(api: Api | Caller, operation: str, *roles: str) -> Answer:

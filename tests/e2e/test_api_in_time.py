@@ -12,18 +12,28 @@ import pytest
 from shared.jobs.model import new_id
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
+from tests.e2e.test_api_entra import principal
 
 pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(300)]
 DEADLINE_SECONDS = 5
 PATIENCE_SECONDS = 8
-BODIES: dict[str, Any] = {"PUT": "version: 1\n", "POST": {"kind": "replay"}}
 GRAPH = "POST .*ResourceGraph"
 # What needs no storage, and what is refused before storage is asked.
 ANSWERS_WITHOUT_STORAGE = {
     "openapi": {200}, "operations_page": {200}, "validate_export": {200}, "put_export": {422},
-    "get_metrics": {200, 503},
+    "import_live": {200}, "get_metrics": {200, 503},
 }  # fmt: skip
 IDS = {"get_job": new_id(datetime.now(UTC)), "get_run": f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-00000000"}
+BODIES: dict[str, Any] = {
+    "put_export": "version: 1\n",
+    "validate_export": "version: 1\n",
+    "plan_changes": {"output": "markdown"},
+    "import_live": {"adopt": True},
+    "start_job": {"kind": "replay"},
+    "approve_plan": {"runId": IDS["get_run"]},
+}
+# No function key bears Exports.Approve: under keys approve_plan is refused before anything is read.
+EVERYTHING = principal("Exports.Read", "Exports.Write", "Exports.Approve")
 GROUPS = [[*OPERATIONS][start::3] for start in range(3)]
 FAULTS: tuple[Any, ...] = (
     {"kind": "expire_token"},
@@ -38,7 +48,7 @@ FAULTS: tuple[Any, ...] = (
 
 def ask(app: Caller, operation: str, query: str = "") -> Answer:
     method, path = OPERATIONS[operation].method, OPERATIONS[operation].path.format(name="kept", id=IDS.get(operation))
-    return app.call(method, f"/api/{path}{query}", BODIES.get(method))
+    return app.call(method, f"/api/{path}{query}", BODIES.get(operation), x_ms_client_principal=EVERYTHING)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +76,12 @@ def silent_port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def hung(api: Api) -> Iterator[Caller]:
-    """An app whose storage hangs."""
+    """An app whose storage hangs; who signs in to it may do everything."""
     with silent_port() as port:
+        entra = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "true"}
         gone = f"https://127.0.0.1:{port}/devstoreaccount1"
         uris = {f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")}
-        with api.beside("hung", REQUEST_DEADLINE_SECONDS=str(DEADLINE_SECONDS), **uris) as app:
+        with api.beside("hung", REQUEST_DEADLINE_SECONDS=str(DEADLINE_SECONDS), **entra, **uris) as app:
             yield app
 
 
