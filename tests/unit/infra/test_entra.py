@@ -11,6 +11,7 @@ import pytest
 from tests.unit.infra.directory import Directory, served
 from tools.infra import INFRA, ROOT
 
+pytestmark = pytest.mark.slow  # each test starts the script
 AZ = """#!{python}
 import sys
 if sys.argv[1:3] == ["cloud", "show"]:

@@ -97,6 +97,7 @@ def creates(subscriptions: int) -> Plan:
 
 
 @pytest.mark.parametrize("subscriptions", [2000, 5000])
+@pytest.mark.slow
 def test_thousands_of_creates_are_never_throttled_and_take_little_longer_than_the_buckets_allow(
     subscriptions: int,
 ) -> None:

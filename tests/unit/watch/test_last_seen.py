@@ -74,6 +74,7 @@ def last_seen(table: Table) -> LastSeen:
     return LastSeen(table, INTERVAL)  # type: ignore[arg-type] # as much of a table as it uses
 
 
+@pytest.mark.slow
 async def test_a_million_records_over_2000_subscriptions_cost_at_most_a_write_per_subscription_and_kind_an_interval(
     table: Table, last_seen: LastSeen
 ) -> None:
