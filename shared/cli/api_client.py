@@ -32,7 +32,11 @@ _UNREACHABLE = "look at the address, the network and whether the app runs"
 
 
 class ApiFailure(Exception):  # noqa: N818 - says what happened
-    """The API refused or did not answer; the message says what it said."""
+    """The API refused or did not answer; the message says what it said.  `status` is None where nothing answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Answer(NamedTuple):
@@ -213,7 +217,7 @@ class ApiClient:
                 break
             await asyncio.sleep(pause)
         if answer.status not in expected:
-            raise ApiFailure(f"{method} /api/{path} answered {answer.status}: {_sentence(answer)}")
+            raise ApiFailure(f"{method} /api/{path} answered {answer.status}: {_sentence(answer)}", answer.status)
         return answer
 
 

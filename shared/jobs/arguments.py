@@ -14,6 +14,7 @@ from shared.exports.suggestions import suggest
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 _MAX_ITEMS = 1_000
 _MAX_CHARACTERS = 30_000  # of all arguments as JSON: a property of Table Storage holds 32,768
 
@@ -74,14 +75,21 @@ _CAUSES = _list_of(lambda item: item == "release", "causes that wait for being n
 LIMITS: Mapping[str, Callable[[Any], Any]] = {
     "maxDeletes": _number(0, 100_000),
     "maxChangePercent": _number(0, 100),
+    "acceptFewer": _flag,
 }
-"""Limits in place of the guards' for one run; who may raise them is another right than to start one."""
+"""What lifts guards for one run; who may is another right than to start one."""
 
 _SCOPE: Mapping[str, Callable[[Any], Any]] = {"subscriptions": _SUBSCRIPTIONS, "managementGroups": _GROUPS}
 
 ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "plan": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES, **LIMITS},
-    "reconcile": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES, **LIMITS},
+    "reconcile": {
+        **_SCOPE,
+        "exports": _EXPORTS,
+        "causes": _CAUSES,
+        "fingerprint": _one(_FINGERPRINT, "the fingerprint of a plan"),
+        **LIMITS,
+    },
     "preview": {"export": _one(_NAME, "an export's name"), **_SCOPE},
     "backfill": {**_SCOPE, "kinds": _KINDS, "export": _one(_NAME, "an export's name")},
     "replay": {

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
     from shared.reconcile.report.run_report import Report
-    from shared.reconcile.run import Reconciler
+    from shared.reconcile.run import Reconciler, Request
     from shared.tenant_state import TenantStateReader
 
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
@@ -90,13 +90,17 @@ class Runners:
 
     async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Reconcile now: the caller has asked for it.  Under RECONCILE_MODE=approve only a plan that is approved."""
-        progress.say("reconciling")
-        if self._reconciler.by_approval and not job.arguments:
-            from shared.reconcile.report.run_report import Caller
+        from shared.reconcile.plan.saved_plan import StalePlan
+        from shared.reconcile.report.run_report import Caller
 
+        progress.say("reconciling")
+        if self._reconciler.by_approval and not job.arguments.keys() - {"fingerprint"}:
             return _done(await self._reconciler.carry_out_approved(Caller("job", job.actor)), job, progress)
-        with _refusing_unknown():
-            return _done(await self._reconciler.apply(_request(job)), job, progress)
+        try:
+            with _refusing_unknown():
+                return _done(await self._reconciler.apply(_watched(_request(job), progress)), job, progress)
+        except StalePlan as stale:
+            raise JobRefusedError(str(stale)) from None
 
     async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Say that the stored files are meant as they are."""
@@ -271,7 +275,7 @@ def _refusing_unknown() -> Iterator[None]:
         raise JobRefusedError(str(unknown)) from None
 
 
-def _request(job: Job) -> Any:
+def _request(job: Job) -> Request:
     from shared.reconcile.plan.change_limits import raised
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
@@ -285,7 +289,25 @@ def _request(job: Job) -> Any:
         exports=arguments.get("exports"),
         causes=[Cause(cause) for cause in arguments.get("causes", ())],
         guards=partial(raised, max_deletes=arguments.get("maxDeletes"), percent=arguments.get("maxChangePercent")),
+        accept_fewer=arguments.get("acceptFewer", False),
+        fingerprint=arguments.get("fingerprint", ""),
     )
+
+
+def _watched(request: Request, progress: Progress) -> Request:
+    """The same request, which tells how much of its plan is written."""
+    written, of = 0, 0
+
+    def planned(report: Report) -> None:
+        nonlocal of
+        of = len(report.plan.writes)
+
+    def step(_: Any) -> None:
+        nonlocal written
+        written += 1
+        progress.say(f"{written:,} of {max(of, written):,} written")
+
+    return replace(request, planned=planned, progress=step)
 
 
 def _kinds(sources: Sequence[Source]) -> list[str]:

@@ -66,6 +66,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, SettingsError | NotWell):
         return str(error)
     code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
+    code = getattr(code, "value", code)  # some SDKs have an enumeration of them
     return f"{type(error).__name__}{f' ({code})' if code else ''}"
 
 
@@ -143,6 +144,18 @@ async def _ingestion(services: Services) -> str:
     if latest and datetime.now(UTC) - latest.written < _RECENT:
         raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {latest.written.isoformat()}")
     return "reachable, and a token for it; no upload was refused in the last hour"
+
+
+async def _tables(services: Services) -> str:
+    """Whether the tables have the columns of this release."""
+    from shared.watch.deployed_columns import lacking, read_columns
+
+    if not services.settings.workspace_id:
+        return "not looked at: WORKSPACE_ID is not set"
+    if missing := lacking(await read_columns(services.clients.logs_query, services.settings.workspace_id)):
+        more = f"; and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise NotWell(f"{'; '.join(missing[:_SHOWN])}{more}")
+    return "every table has the columns of this release"
 
 
 async def _stored(services: Services) -> str:
@@ -294,5 +307,6 @@ CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
     "stored": _stored,
     "eventHub": _event_hub,
     "ingestion": _ingestion,
+    "tables": _tables,
     "lastRun": last_run,
 }

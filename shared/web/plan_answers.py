@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import Diagnostic, errors
 from shared.exports.file_tests import run_tests
 from shared.exports.proposal import Proposal, propose
 from shared.exports.validation import Checked, check_text, check_together
+from shared.jobs.arguments import LIMITS
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.importer.imported_exports import import_exports
 from shared.reconcile.model import Subscription
+from shared.reconcile.plan.change_limits import raised
 from shared.reconcile.plan.model import Cause
 from shared.reconcile.plan_output import OUTPUTS, Wish, document, formed
 from shared.reconcile.report.run_report import Caller
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("subscriptions", "managementGroups", "exports", "causes")
 _FLAGS = ("prune", "full", "colour")
-_PLAN_MEMBERS = frozenset({*_NAMES, *_FLAGS, "files", "output"})
+_PLAN_MEMBERS = frozenset({*_NAMES, *_FLAGS, *LIMITS, "files", "output"})
 _IMPORT_MEMBERS = frozenset({"subscriptions", "managementGroups", "adopt"})
 _MAX_FILES = 1_000
 
@@ -54,6 +57,8 @@ async def plan_changes(call: Call) -> func.HttpResponse:
         management_groups=asked.get("managementGroups"),
         exports=asked.get("exports"),
         causes=[Cause(cause) for cause in asked.get("causes", ())],
+        guards=partial(raised, max_deletes=asked.get("maxDeletes"), percent=asked.get("maxChangePercent")),
+        accept_fewer=asked.get("acceptFewer", False),
         propose=proposed,
         keep=False,
     )
@@ -108,6 +113,11 @@ def _members(call: Call, known: frozenset[str]) -> Mapping[str, Any]:
             raise ApiError(BAD_REQUEST, f"'{name}' must be true or false.")
     if asked.get("output", "text") not in OUTPUTS:
         raise ApiError(BAD_REQUEST, f"'output' must be one of {', '.join(OUTPUTS)}.")
+    for name in LIMITS.keys() & asked.keys():
+        try:
+            LIMITS[name](asked[name])
+        except ValueError as error:
+            raise ApiError(BAD_REQUEST, f"'{name}' {error}.") from None
     if any(cause != "release" for cause in asked.get("causes", ())):
         raise ApiError(BAD_REQUEST, "'causes' must hold only causes that wait for being named (release).")
     return asked

@@ -153,7 +153,7 @@ def test_a_plan_over_the_api_refuses_what_it_does_not_mean(api: Api) -> None:
     wrong: dict[str, Any]
     for wrong in (
         {"subscriptions": []}, {"exports": "soc"}, {"files": []}, {"files": {}}, {"files": {"a": 1}}, {"prune": True},
-        {"prune": "yes"}, {"output": "html"}, {"causes": ["drift"]}, {"maxDeletes": 3}, {"managementGroups": [""]},
+        {"prune": "yes"}, {"output": "html"}, {"causes": ["drift"]}, {"maxDeletes": -3}, {"acceptFewer": 1}, {"managementGroups": [""]},
     ):  # fmt: skip
         answer = api.call("POST", "/api/plan", wrong)
         assert (answer.status, answer.problem) == (400, "bad-request"), wrong
