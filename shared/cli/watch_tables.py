@@ -16,7 +16,7 @@ _SHOWN_IDS = 2
 
 def show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
     """Print rows of coverage as columns; with `details` each automation below its subscription."""
-    lines: list[tuple[str, ...]] = []
+    lines: list[tuple[str, ...] | str] = []
     for row in sorted(rows, key=lambda row: str(row["subscription"])):
         automations = {each["automation"]: each["owner"] for found in row["sources"].values() for each in found}
         owners = Counter(automations.values())
@@ -38,13 +38,13 @@ def _kinds(sources: Mapping[str, Any]) -> str:
     return "all" if len(kinds) == len(KINDS) else ", ".join(kinds) or "none"
 
 
-def _exporter_line(source: str, exporter: Mapping[str, Any]) -> tuple[str, ...]:
+def _exporter_line(source: str, exporter: Mapping[str, Any]) -> str:
     where = ", ".join(destination.rsplit("/", 1)[-1] for destination in exporter["destinations"]) or "nowhere"
     state = "" if exporter["enabled"] else " (disabled)"
     partly = "" if exporter["wholeSubscription"] else " of some resource groups"
     findings = f" [{', '.join(exporter['findings'])}]" if exporter["findings"] else ""
     name = exporter["automation"].rsplit("/", 1)[-1]
-    return f"  {source}", "", "", f"{name}{state}: {exporter['filter']}{partly} -> {where}{findings}", ""
+    return f"{source}: {name}{state}: {exporter['filter']}{partly} -> {where}{findings}"
 
 
 def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, Any]], *, everything: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from shared.enrich.dead_letters.letter_names import LETTERS_NAME
 from shared.exports.event_sources import KINDS as RECORD_KINDS
 from shared.exports.suggestions import suggest
 
@@ -97,10 +98,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
         "reason": _one(_NAME, "a dead letter's reason"),
         "parked": _flag,
     },
+    "discard": {"name": _one(LETTERS_NAME, "the name of dead letters, as they are listed")},
     "accept": {},
     "claim": {"formerInstance": _one(_NAME, "an instance's id")},
 }
-REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",)}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",), "discard": ("name",)}
 
 
 def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

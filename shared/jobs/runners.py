@@ -59,6 +59,7 @@ class Runners:
         tenant_state: TenantStateReader,
         present: PresentRecords,
         replay: Callable[[LetterFilter], Awaitable[Any]],
+        discard: Callable[[str], Awaitable[None]],
         deliver: Deliver,
         has_time: Callable[[], Clocked],
     ) -> None:
@@ -67,6 +68,7 @@ class Runners:
         self._surveyor = tenant_state
         self._present = present
         self._replay = replay
+        self._discard = discard
         self._deliver = deliver
         self._has_time = has_time
 
@@ -78,6 +80,7 @@ class Runners:
             "preview": self.preview,
             "backfill": self.backfill,
             "replay": self.replay,
+            "discard": self.discard,
             "accept": self.accept,
             "claim": self.claim,
         }
@@ -177,6 +180,17 @@ class Runners:
             due_only=False,
         )
         return asdict(await self._replay(choice))
+
+    async def discard(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
+        """Delete one blob of dead letters for good; its records are lost."""
+        from shared.azure.blob_container import StoreError
+
+        name = str(job.arguments["name"])
+        try:
+            await self._discard(name)
+        except StoreError as refusal:
+            raise JobRefusedError(f"{name}: {refusal}") from None
+        return {"name": name}
 
     async def _sources(self, name: str) -> tuple[Source, ...]:
         return await stored_sources(self._exports, name)

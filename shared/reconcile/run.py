@@ -65,14 +65,14 @@ def _as_set(guards: Guards) -> Guards:
 class Request:
     """What one run is asked to do beyond the settings.
 
-    `reviewed` is a plan that the run must still find right, `fingerprint` that of one; `accept_fewer` lets deletes go on although subscriptions
-    or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
-    `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
-    for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
-    `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
-    row, since it says nothing about what is in force.  Nor does a plan without `keep`, which so needs no right to
-    write.  `planned` is called before the first write, `progress` after each.  With `waive_grace` what left a scope may
-    go at once: for a plan that people review first.
+    `reviewed` is a plan that the run must still find right, `fingerprint` that of one; `accept_fewer` lets deletes
+    go on although subscriptions or all export files are gone; `guards` may change those of the settings.
+    `subscriptions`, `management_groups` and `exports` narrow the run to those; None means all, and an empty list is
+    refused.  `causes` lets through what waits for being named.  With `claim` the run only takes over automations
+    that another app wrote last, and those of `former_instance`.  With `propose` the run plans what that makes of
+    the stored exports; it leaves no report and no row, since it says nothing about what is in force.  Nor does a
+    plan without `keep`, which so needs no right to write.  `planned` is called before the first write, `progress`
+    after each.  With `waive_grace` what left a scope may go at once: for a plan that people review first.
 
     Raises:
         ValueError: a list that narrows the run is empty.

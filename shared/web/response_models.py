@@ -162,6 +162,13 @@ class ReplayRequest(_Body):
     parked: bool = Field(False, description="Only parked ones, or only those that are not; both when left out.")
 
 
+class DiscardRequest(_Body):
+    """Delete one blob of dead letters for good; its records are lost."""
+
+    kind: Literal["discard"]
+    name: str = Field(max_length=700, description="As `GET /api/dead-letters` lists it.")
+
+
 class AcceptRequest(_Body):
     """Say that the stored files are meant as they are, after the store was put back or filled anew."""
 
@@ -176,7 +183,14 @@ class ClaimRequest(_Body):
 
 
 _AnyRequest = (
-    PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest | AcceptRequest | ClaimRequest
+    PlanRequest
+    | ReconcileRequest
+    | PreviewRequest
+    | BackfillRequest
+    | ReplayRequest
+    | DiscardRequest
+    | AcceptRequest
+    | ClaimRequest
 )
 
 

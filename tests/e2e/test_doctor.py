@@ -114,36 +114,32 @@ def without_table(here: Deployment) -> Iterator[None]:
 def checkpoint_of_another_hub(here: Deployment) -> Iterator[None]:
     from shared.watch.hub_lag import CHECKPOINTS
 
-    async def move(services: Services) -> list[tuple[str, dict[str, str]]]:
+    async def kept(services: Services) -> list[tuple[str, dict[str, str]]]:
         blobs = services.clients.data_blobs.get_container_client(CHECKPOINTS)
-        found = [
-            (blob.name, dict(blob.metadata or {}))
+        return [
+            (blob.name, dict(blob.metadata))
             async for blob in blobs.list_blobs(include=["metadata"])
-            if "/checkpoint/" in blob.name
+            if "/checkpoint/" in blob.name and blob.metadata
         ]
-        name, metadata = found[0]
-        moved = {each: "999999" if each.lower() == "sequencenumber" else text for each, text in metadata.items()}
-        await blobs.get_blob_client(name).set_blob_metadata(moved)
-        return found
 
-    def read() -> bool:
-        checks = {check["name"]: check["detail"] for check in here.call("GET", "/api/ready").json()["checks"]}
-        return "never read" not in checks["eventHub"].split(", ")[0] or "1: 0 (never" not in checks["eventHub"]
-
-    here.send(b"{}")
-    here.until(here.letters)
-    here.until(read)
-    before = here.with_services(move)
-    for letter in here.letters():
-        here.with_services(lambda services, name=letter["name"]: services.pipeline.dead_letters.discard(name))
-    yield
-
-    async def put_back(services: Services) -> None:
+    async def set_back(services: Services) -> None:
         blobs = services.clients.data_blobs.get_container_client(CHECKPOINTS)
         for name, metadata in before:
             await blobs.get_blob_client(name).set_blob_metadata(metadata)
 
-    here.with_services(put_back)
+    async def move(services: Services) -> None:
+        blobs = services.clients.data_blobs.get_container_client(CHECKPOINTS)
+        name, metadata = before[0]
+        moved = {each: "999999" if each.lower() == "sequencenumber" else text for each, text in metadata.items()}
+        await blobs.get_blob_client(name).set_blob_metadata(moved)
+
+    here.send(b"{not a record")
+    (letter,) = here.until(here.letters)
+    before = here.until(lambda: here.with_services(kept))
+    here.with_services(lambda services: services.pipeline.dead_letters.discard(letter["name"]))
+    here.with_services(move)
+    yield
+    here.with_services(set_back)
 
 
 @contextmanager
@@ -275,7 +271,7 @@ def unreadable_record(here: Deployment) -> Iterator[None]:
     here.until(here.letters)
     yield
     for letter in here.letters():
-        here.with_services(lambda services, name=letter["name"]: services.pipeline.dead_letters.discard(name))
+        assert here.job(kind="discard", name=letter["name"])["state"] == "succeeded"
 
 
 @contextmanager
@@ -403,6 +399,20 @@ def test_whoever_is_not_let_in_or_finds_no_app_is_told_so(here: Deployment, shel
     shown = shell("doctor --url http://127.0.0.1:9", 1)
     assert shown.startswith("! app: http://127.0.0.1:9 does not answer")
     assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_dead_letters_are_discarded_by_their_names_and_nothing_else_is(here: Deployment, shell: Shell) -> None:
+    here.send(b"{not a record either")
+    (name,) = here.until(lambda: [each["name"] for each in here.letters()])
+    shell(f"dead-letters discard {name}", 1)
+    assert shell.err == "nothing was done: confirm with --yes\n"
+    assert shell(f"dead-letters discard {name} --yes") == f"{name}: deleted\n"
+    assert here.letters() == []
+    shell(f"dead-letters discard {name} --yes", 1)
+    assert shell.err.startswith(f"error: {name}: ")
+    for wrong in ("x", "2026-11-20/../x.ndjson.gz", "2026-11-20/outage/hub/x.json", "current/soc.yaml"):
+        shell(f"dead-letters discard {wrong} --yes", 2)
+        assert here.call("POST", "/api/jobs", {"kind": "discard", "name": wrong}).problem == "bad-request"
 
 
 def test_a_sound_deployment_is_well(shell: Shell) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from local.certs import Certificates
 from local.records import Generator
 from local.tenant import APP, Tenant, destinations, synthetic_tenant
 from local.tenant.samples import policy_event_hub
+from shared.bootstrap import Services
+from shared.jobs.arguments import read_arguments
+from shared.jobs.model import Job
 from tests.e2e.easy_auth import easy_auth
 from tests.e2e.shell import Shell
 from tests.e2e.test_doctor import NEVER, Deployment, checked
@@ -47,9 +52,11 @@ class Workplace(Deployment):
         assert "answers and lets you in" in shell(f"use {front} --resource {RESOURCE}")
         return shell
 
-    def __exit__(self, *details: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._fronts.close()
-        super().__exit__(*details)
+        super().__exit__(kind, error, trace)
 
     def ours(self, name: str = "") -> list[dict[str, Any]]:
         """The automations of this deployment, of one export or of all."""
@@ -180,14 +187,49 @@ def test_on_call_finds_why_one_subscription_is_silent_and_mends_it(work: Workpla
 
     told = shell("freshness --verdict silent --check", 1)
     assert name in told
-    assert "disabled" in told, told
-    assert shell("doctor", 1).startswith("! freshness: silent: ")
+    assert "the automation no longer exports AssessmentsSnapshot" in told
+    assert "! freshness: silent: " in shell("doctor", 1)
     assert shell(f"coverage --subscription {name} --details").count("(disabled)") >= 1
     assert f"~ update in {name}\n      properties.isEnabled: false -> true" in shell(
         f"plan --export weekly --subscription {name}"
     )
     assert "1 updated" in shell(f"apply --export weekly --subscription {name} --yes")
     assert "(disabled)" not in shell(f"coverage --subscription {name} --details")
+
+
+def test_what_was_shown_is_carried_out_or_nothing_is(work: Workplace, tmp_path: Path) -> None:
+    shell = work.shell(tmp_path)
+    tenant = work.azure.tenant
+    one, other = sorted(each.id for each in tenant.subscriptions.values() if each.tenant_id == tenant.home)[:2]
+    file = tmp_path / "bound.yaml"
+    file.write_text(work.export("bound", scope=f"subscriptions: [{one}]"), encoding="utf-8")
+    shell("push bound.yaml")
+    shell("plan --export bound --out kept.json")
+    kept = json.loads((tmp_path / "kept.json").read_text(encoding="utf-8"))
+
+    file.write_text(work.export("bound", scope=f"subscriptions: [{other}]"), encoding="utf-8")
+    shell("push bound.yaml")
+    shell("apply kept.json --export bound", 1)
+    assert shell.err.startswith("error: the plan no longer fits, make a new one: ")
+    asked = {"kind": "reconcile", "exports": ["bound"], "fingerprint": kept["fingerprint"]}
+    refused = work.with_services(lambda services: _job(services, asked))
+    assert (refused.state, refused.error.split(":")[0]) == ("failed", "the plan no longer fits")
+    assert work.ours("bound") == []
+
+    shell("plan --export bound --out kept.json")
+    assert "created bound: 1" in shell("apply kept.json --export bound")
+    (tmp_path / "kept.json").write_text("{}", encoding="utf-8")
+    shell("apply kept.json --export bound", 1)
+    assert shell.err == "error: this is no plan that this version can read\n"
+
+
+async def _job(services: Services, asked: dict[str, Any]) -> Job:
+    """A job that has ended, asked for as the route does."""
+    kind, arguments = read_arguments(asked)
+    job = await services.jobs.submit(kind, arguments, "test", now=datetime.now(UTC))
+    while not (found := await services.jobs.settled(job.id, datetime.now(UTC))).final:  # noqa: ASYNC110 - there is no event
+        await asyncio.sleep(0.2)
+    return found
 
 
 def test_a_tear_down_ends_in_one_command_after_the_exports_are_deleted(work: Workplace, tmp_path: Path) -> None:

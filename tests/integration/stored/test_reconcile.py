@@ -228,6 +228,7 @@ class TestRuns:
                 tenant_state=other,
                 present=other,
                 replay=other,
+                discard=other,
                 deliver=other,
                 has_time=other,
             )
