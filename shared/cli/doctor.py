@@ -6,6 +6,7 @@ Exit codes: 0 all is well, 1 something is not, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import textwrap
 from collections import Counter
@@ -14,14 +15,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.cli.app_context import add_target
+from shared.cli.app_context import AppContext, add_target, chosen
 from shared.cli.argument_parser import WIDTH
-from shared.cli.command_services import moment_text, with_services
-from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.cli.command_services import moment_text
+from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.reconcile.plan.plan_render import printable, shortened
 
 if TYPE_CHECKING:
-    from shared.bootstrap import Services
     from shared.cli.api_client import ApiClient
 
 _ALL_IS_WELL = (
@@ -81,13 +81,21 @@ def register(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="what is wrong with the deployment: the cause first, with its mend")
     doctor.add_argument("--json", action="store_true")
     add_target(doctor)
-    doctor.set_defaults(run=with_services(_direct, _ask))
+    doctor.set_defaults(run=_doctor)
 
 
-async def _direct(arguments: argparse.Namespace, services: Services) -> int:  # noqa: ARG001 - a command's signature
-    from shared.cli.exit_codes import UsageError
+def _doctor(arguments: argparse.Namespace) -> int:
+    context = chosen(arguments)
+    if context is None:
+        raise UsageError("`doctor` asks the app, which alone sees what it may reach: `defender-export use URL` first")
+    return asyncio.run(_look(context, arguments))
 
-    raise UsageError("`doctor` asks the app, which alone sees what it may reach: `defender-export use URL` first")
+
+async def _look(context: AppContext, arguments: argparse.Namespace) -> int:
+    from shared.cli.api_client import open_api
+
+    async with open_api(context) as api:
+        return await _ask(arguments, api)
 
 
 async def _ask(arguments: argparse.Namespace, api: ApiClient) -> int:

@@ -189,7 +189,7 @@ class Runners:
         try:
             await self._discard(name)
         except StoreError as refusal:
-            raise JobRefusedError(f"{name}: {refusal}") from None
+            raise JobRefusedError(f"{name} is not discarded ({refusal}); see which dead letters are kept now") from None
         return {"name": name}
 
     async def _sources(self, name: str) -> tuple[Source, ...]:

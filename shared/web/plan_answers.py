@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,8 @@ from shared.exports.file_tests import run_tests
 from shared.exports.proposal import Proposal, propose
 from shared.exports.validation import Checked, check_text, check_together
 from shared.jobs.arguments import LIMITS
-from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.importer.imported_exports import import_exports
-from shared.reconcile.model import Subscription
+from shared.reconcile.narrowing import places
 from shared.reconcile.plan.change_limits import raised
 from shared.reconcile.plan.model import Cause
 from shared.reconcile.plan_output import OUTPUTS, Wish, document, formed
@@ -65,7 +64,7 @@ async def plan_changes(call: Call) -> func.HttpResponse:
     try:
         report = await call.services.reconciler.plan(request)
     except ValueError as error:
-        raise ApiError(BAD_REQUEST, f"{error}.") from None
+        raise ApiError(BAD_REQUEST, _sentence(error)) from None
     proposal = proposals[0] if proposals else None
     narrowed = any(asked.get(name) for name in ("subscriptions", "managementGroups", "exports"))
     wish = Wish(asked.get("output", "text"), bool(asked.get("full")), bool(asked.get("colour")), narrowed)
@@ -78,7 +77,10 @@ async def import_live(call: Call) -> func.HttpResponse:
     asked = _members(call, _IMPORT_MEMBERS)
     groups = asked.get("managementGroups", ())
     inventory = await call.services.reconciler.discover(groups)
-    chosen = _chosen(inventory.subscriptions, asked.get("subscriptions", ()), groups)
+    try:
+        chosen = places(inventory.subscriptions, asked.get("subscriptions", ()), groups)
+    except ValueError as error:
+        raise ApiError(BAD_REQUEST, _sentence(error)) from None
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]
     instance = call.services.settings.instance_id
     imported, left = import_exports(automations, inventory.subscriptions, instance, adopt=bool(asked.get("adopt")))
@@ -152,14 +154,6 @@ def _failed_tests(checked: Checked, config: ExportConfig) -> list[Diagnostic]:
     ]
 
 
-def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
-    """The lower-case ids of the subscriptions asked for; all when none was named."""
-    try:
-        ids, above = {one.lower() for one in named(asked, subscriptions)}, {group.lower() for group in groups}
-    except ValueError as error:
-        raise ApiError(BAD_REQUEST, f"{error}.") from None
-    return {
-        one.id.lower()
-        for one in subscriptions
-        if not (ids or above) or one.id.lower() in ids or above.intersection(one.ancestors)
-    }
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text if text.endswith((".", "?")) else f"{text}."

@@ -43,7 +43,7 @@ class Shell:
         return json.loads(self(f"{command} --json", code))
 
     @contextlib.contextmanager
-    def _entered(self, environment: Mapping[str, str]) -> Iterator[None]:
+    def _entered(self, environment: dict[str, str]) -> Iterator[None]:
         before = dict(os.environ)
         kept = {name: before[name] for name in _KEPT if name in before}
         os.environ.clear()

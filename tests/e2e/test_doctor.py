@@ -409,7 +409,7 @@ def test_dead_letters_are_discarded_by_their_names_and_nothing_else_is(here: Dep
     assert shell(f"dead-letters discard {name} --yes") == f"{name}: deleted\n"
     assert here.letters() == []
     shell(f"dead-letters discard {name} --yes", 1)
-    assert shell.err.startswith(f"error: {name}: ")
+    assert shell.err.startswith(f"error: {name} is not discarded (")
     for wrong in ("x", "2026-11-20/../x.ndjson.gz", "2026-11-20/outage/hub/x.json", "current/soc.yaml"):
         shell(f"dead-letters discard {wrong} --yes", 2)
         assert here.call("POST", "/api/jobs", {"kind": "discard", "name": wrong}).problem == "bad-request"

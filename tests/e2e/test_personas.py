@@ -137,7 +137,9 @@ def test_an_engineer_takes_over_what_policies_made_and_shows_what_a_pull_request
     with ExitStack() as larger:
         if number > 12:
             tenant = synthetic_tenant(6, number + 1, untidy=False)
-            work = larger.enter_context(Workplace(tmp_path / "azure", local_certs, tenant))
+            larger_one = Workplace(tmp_path / "azure", local_certs, tenant)
+            larger.enter_context(larger_one)
+            work = larger_one
         take_over(work, work.shell(tmp_path), number)
 
 
