@@ -103,9 +103,10 @@ class Services:
     def present(self) -> PresentRecords:
         """The security records that exist now."""
         from shared.azure.resource_graph import Graph
+        from shared.azure.role_permissions import OwnPermissions
         from shared.watch.present_records import PresentRecords
 
-        return PresentRecords(Graph(self.clients))
+        return PresentRecords(Graph(self.clients), OwnPermissions(self.clients))
 
     @cached_property
     def freshness(self) -> FreshnessCheck:
