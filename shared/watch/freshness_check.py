@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shared.clock import Clock
 from shared.exports.evaluator import accepts
 from shared.watch.coverage import SubscriptionCoverage
-from shared.watch.expectations import Declared, Expectation, Key, expect
+from shared.watch.expectations import Declared, Expectation, expect
 from shared.watch.freshness_verdicts import (
     FEEDS,
     QUIET,
@@ -25,6 +25,7 @@ from shared.watch.freshness_verdicts import (
     unproven,
     with_nothing_to_send,
 )
+from shared.watch.last_arrival import Key
 from shared.watch.last_seen import LastSeen
 from shared.watch.present_records import PresentRecords, dated
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.watch.expectations import Expectation, Key
+from shared.watch.expectations import Expectation
+from shared.watch.last_arrival import Key, Seen
 
 FRESH = "fresh"
 SILENT = "silent"
@@ -54,35 +55,6 @@ _NONE_HERE = (
 )
 # How exact `Seen.idle` is: writing it more often would cost more than the day is worth.
 _IDLE_STEP = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """When records of a subscription and kind last arrived, and the times that waiting for them is counted from.
-
-    A snapshot is waited for from `expected` on, until it is `withdrawn`; at `idle` there was nothing to send.
-    """
-
-    streaming: datetime | None = None
-    snapshot: datetime | None = None
-    expected: datetime | None = None
-    withdrawn: datetime | None = None
-    idle: datetime | None = None
-
-    @property
-    def last(self) -> datetime | None:
-        """The newer of the two arrivals."""
-        return max((time for time in (self.streaming, self.snapshot) if time), default=None)
-
-    @property
-    def expected_since(self) -> datetime | None:
-        """Since when a snapshot is waited for; None when it is not."""
-        return None if self.expected and self.withdrawn and self.withdrawn >= self.expected else self.expected
-
-    def waiting_since(self, now: datetime) -> datetime:
-        """The last snapshot, or since when one is waited for."""
-        since = self.expected_since
-        return now if since is None else max(since, self.snapshot or since)
 
 
 @dataclass(frozen=True)
