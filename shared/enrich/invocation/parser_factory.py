@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.enrich.records.keep_drop_filters import filters, parse_filter
 from shared.enrich.records.parser import Parser
+from shared.enrich.records.row_builder import INDISPENSABLE
 from shared.enrich.tables import TABLES
 from shared.exports.diagnostics import Diagnostic, errors
 from shared.exports.linter import lint_sources
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 logger = logging.getLogger("defender_export.enrich")
-INDISPENSABLE = frozenset({"TimeGenerated", "RecordKey", "EnqueuedTime"})
-"""Columns of every row: the workspace's own time, what tells duplicates, and what lag is measured by."""
 _OF_EXPORTS = {
     "no-sources",
     "findings-without-recommendations",
@@ -36,14 +35,9 @@ def parser(settings: Settings) -> Parser:
     """A parser with the filters, columns and Raw mode of the settings; a filter that is wrong keeps all."""
     return Parser(
         raw="whole" if settings.raw_column == "whole" else "rest",
-        drop_columns=droppable(settings.drop_columns),
+        drop_columns=settings.drop_columns,
         kept=filters(*(_sound(name, text) for name, text in _filters(settings).items())),
     )
-
-
-def droppable(columns: Sequence[str]) -> tuple[str, ...]:
-    """Those of some columns that a row can do without."""
-    return tuple(name for name in columns if name not in INDISPENSABLE)
 
 
 def enrich_problems(settings: Settings) -> dict[str, str]:

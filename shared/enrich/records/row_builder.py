@@ -19,6 +19,9 @@ from shared.enrich.records.record_key import KEY_LENGTH, key_of
 RecordFilter = Callable[[Kind, bool | None, Any], bool]
 """Says whether a record is kept: its kind, whether it says that it is a snapshot's, and the parsed record."""
 
+INDISPENSABLE = frozenset({"TimeGenerated", "RecordKey", "EnqueuedTime"})
+"""Columns of every row: the workspace's own time, what tells duplicates, and what lag is measured by."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,7 +42,7 @@ class RowBuilder:
         self._keep_inputs = keeper(kind)
         self._key = key_of(kind)
         self._whole = whole
-        self._drop = [name for name in drop if name in kind.table.types]
+        self._drop = [name for name in drop if name in kind.table.types and name not in INDISPENSABLE]
         self._kept = kept
 
     def row(self, read: Read, event: Event, batch: Batch, body: bytes, record: Any = None) -> Row | None:
