@@ -170,7 +170,8 @@ class Services:
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
         """Where the app's own rows go; nowhere as long as no data collection rule is given."""
         settings = self.settings
-        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint else None
+        named = {"LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_OWN_ENDPOINT"} & settings.problems.keys()
+        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint or named else None
 
     async def _note(
         self,
