@@ -1,4 +1,4 @@
-"""Which columns of this release the workspace's tables lack: what is sent for those is lost without an error."""
+"""Which columns the workspace's tables lack: what is sent for those is lost without an error."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.enrich.tables import TABLES
-
 if TYPE_CHECKING:
     from azure.monitor.query.aio import LogsQueryClient
 
@@ -16,8 +14,10 @@ _AT_ONCE = 4  # Log Analytics runs five queries of a caller at a time
 _SHOWN = 3
 
 
-async def read_columns(client: LogsQueryClient, workspace_id: str) -> dict[str, Collection[str] | None]:
-    """The columns of each of our tables in the workspace; None for a table that is not there.
+async def read_columns(
+    client: LogsQueryClient, workspace_id: str, tables: Collection[str]
+) -> dict[str, Collection[str] | None]:
+    """The columns of each of these tables in the workspace; None for a table that is not there.
 
     Raises:
         azure.core.exceptions.HttpResponseError: the workspace refuses the caller, or does not answer.
@@ -36,19 +36,18 @@ async def read_columns(client: LogsQueryClient, workspace_id: str) -> dict[str, 
                 raise
             return answer.tables[0].columns  # type: ignore[union-attr] # no row can be left out
 
-    names = [table.name for table in TABLES]
-    return dict(zip(names, await asyncio.gather(*map(columns, names)), strict=True))
+    return dict(zip(tables, await asyncio.gather(*map(columns, tables)), strict=True))
 
 
-def lacking(found: Mapping[str, Collection[str] | None]) -> list[str]:
-    """A sentence for each table that is missing or lacks a column of this release."""
+def lacking(found: Mapping[str, Collection[str] | None], wanted: Mapping[str, Collection[str]]) -> list[str]:
+    """A sentence for each table that is missing or lacks one of the columns that are wanted."""
     said = []
-    for table in TABLES:
-        there = found.get(table.name)
+    for table, columns in wanted.items():
+        there = found.get(table)
         if there is None:
-            said.append(f"the table {table.name} is not there")
-        elif missing := [column.name for column in table.columns if column.name not in there]:
-            said.append(f"{table.name} lacks {_some(missing)}")
+            said.append(f"the table {table} is not there")
+        elif missing := [column for column in columns if column not in there]:
+            said.append(f"{table} lacks {_some(missing)}")
     return said
 
 

@@ -165,7 +165,6 @@ REFUSALS = [
         "error: --url must begin with https: a key or token is sent with every request\n",
         2,
     ),
-    ("apply", "nothing was applied: confirm with --yes\n", 1),
     ("apply --export nope --yes", "error: there is no export named nope. (POST /api/plan answered 400)\n", 1),
     ("apply --max-deletes 5 --yes", f"error: {NO_KEY}jobs answered 403)\n", 1),
     ("apply object.json", "error: this is no plan that this version can read\n", 1),
