@@ -55,7 +55,7 @@ def register(commands: Any) -> None:
     show = below.add_parser("show", help="the letters of one blob, with their contents (--direct)")
     show.add_argument("name", help="the name that `dead-letters list` shows")
     show.set_defaults(run=with_services(_show_letters))
-    discard = below.add_parser("discard", help="delete one blob for good: its records are lost")
+    discard = below.add_parser("discard", help="delete one blob: its records are lost")
     discard.add_argument("name", help="the name that `dead-letters list` shows")
     discard.add_argument("--yes", action="store_true", help="without asking (for pipelines)")
     discard.set_defaults(run=with_services(_discard, _discard_by_app))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.cli.command_services import moment_text
 from shared.cli.tables import print_table
+from shared.reconcile.plan.plan_render import WIDTH, printable
 
 ATTENTION = ("silent", "quiet", "not observable", "fresh")
 _SHOWN_IDS = 2
@@ -28,6 +30,13 @@ def show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
         if details:
             lines += [_exporter_line(source, each) for source, found in row["sources"].items() for each in found]
     print_table(("subscription", "ours", "foreign", "kinds exported", "requirements"), lines)
+
+
+def show_met(requirement: str, met: int, of: int, description: str = "") -> None:
+    """Print how many subscriptions meet a requirement."""
+    about = f" ({description})" if description else ""
+    told = f"{requirement}: met by {met:,} of {of:,} subscriptions{about}"
+    print("\n".join(textwrap.wrap(printable(told), WIDTH, subsequent_indent="    ", break_on_hyphens=False)))
 
 
 def _kinds(sources: Mapping[str, Any]) -> str:

@@ -182,7 +182,7 @@ class Runners:
         return asdict(await self._replay(choice))
 
     async def discard(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
-        """Delete one blob of dead letters for good; its records are lost."""
+        """Delete one blob of dead letters; its records are lost."""
         from shared.azure.blob_container import StoreError
 
         name = str(job.arguments["name"])

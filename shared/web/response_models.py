@@ -163,7 +163,7 @@ class ReplayRequest(_Body):
 
 
 class DiscardRequest(_Body):
-    """Delete one blob of dead letters for good; its records are lost."""
+    """Delete one blob of dead letters; its records are lost."""
 
     kind: Literal["discard"]
     name: str = Field(max_length=700, description="As `GET /api/dead-letters` lists it.")
