@@ -153,7 +153,7 @@ class Pipeline:
             self._deliverer.deliver(bodies, deadline), self._send_on(bodies, deadline, summary)
         )
         now = self._clock.now()
-        summary.count_report(report, now.date())
+        summary.count_report(report)
         return [letter for refusal in report.refused for letter in refused(refusal, now)] + not_sent
 
     async def _send_on(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
@@ -186,8 +186,7 @@ class Pipeline:
             for body in pack_encoded(Encoded(stream, (), [bytes(letter.row) for letter in own]))
         ]
         report = await self._deliverer.deliver(bodies, deadline)
-        now = self._clock.now()
-        summary.count_report(report, now.date())
+        summary.count_report(report)
         return [
             failed_again(before, answered(before, refusal.answer, outage=refusal.outage, tries=refusal.tries))
             for refusal in report.refused
