@@ -213,7 +213,7 @@ class Settings:
     apply_budget: timedelta = _reconcile(
         "APPLY_BUDGET_SECONDS",
         "480",
-        "Seconds a run may spend; what is not reached is left to the next run. Keep it below functionTimeout.",
+        "Seconds a run may spend, at most 70 % of functionTimeout; what is not reached is left to the next run.",
         read.seconds(1, 86_400),
     )
     register_provider: bool = _reconcile(
