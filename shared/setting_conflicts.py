@@ -38,7 +38,7 @@ def _times(values: Mapping[str, Any], given: Collection[str]) -> dict[str, str]:
     timeout: timedelta = values["FUNCTION_TIMEOUT_SECONDS"]
     percent = values["DELIVERY_DEADLINE_PERCENT"]
     most = {
-        "APPLY_BUDGET_SECONDS": (longest_run(timeout), f"{LONGEST_RUN:.0%} of FUNCTION_TIMEOUT_SECONDS"),
+        "APPLY_BUDGET_SECONDS": (timeout * LONGEST_RUN, f"{LONGEST_RUN:.0%} of FUNCTION_TIMEOUT_SECONDS"),
         "UPLOAD_TIMEOUT_SECONDS": (timeout * percent / 100, "what DELIVERY_DEADLINE_PERCENT leaves for uploads"),
         "FRESHNESS_INTERVAL_SECONDS": (timedelta(days=1), "a day"),
     }

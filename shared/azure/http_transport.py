@@ -33,7 +33,7 @@ def announced() -> Any:
     """The class of every transport; made on first use, so that a cold start loads no SDK."""
     from azure.core.pipeline.transport import AioHttpTransport
 
-    class AnnouncedTransport(AioHttpTransport):
+    class AnnouncedTransport(AioHttpTransport):  # type: ignore[misc] # its module has no types
         """Announces each request at a fail point."""
 
         async def send(self, request: Any, **config: Any) -> Any:

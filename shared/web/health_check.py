@@ -278,7 +278,7 @@ async def last_run(services: Services) -> str:
         return f"its report can't be read: {report['reason']}"
     if report["outcome"] == "Running":
         since = now - datetime.fromisoformat(report["started"])
-        if since > services.settings.apply_budget + _RUN_SLACK:
+        if since > services.settings.run_budget + _RUN_SLACK:
             raise NotWell(f"the run {report['runId']} began {int(since.total_seconds())} s ago and never ended")
         return f"a run is under way since {int(since.total_seconds())} s"
     age = now - datetime.fromisoformat(report["ended"])
