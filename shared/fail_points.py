@@ -31,6 +31,7 @@ POINTS = (
     "hub.properties",  # how far the hub that is read reaches
     "ready.endpoint",  # whether a data collection rule's address answers
     "app.request",  # what the command line asks of the app
+    "permissions.read",  # what the app's roles permit in a subscription
 )
 
 _listener: Callable[[str], None] | None = None

@@ -161,7 +161,8 @@ def _unproven(seen: Seen, now: datetime, due: timedelta, lately: timedelta) -> b
 class Evidence:
     """What verdicts rest on; `present` covers the suspects, `plans_off` names plans by subscription.
 
-    `none_here` says that exports send to other places only, none to the hub that is read here.
+    `none_here` says that exports send to other places only, none to the hub that is read here; `unreadable` why the app
+    could not have seen what is present.
     """
 
     seen: Mapping[Key, Seen]
@@ -169,6 +170,7 @@ class Evidence:
     plans_off: Mapping[str, frozenset[str]] = field(default_factory=dict)
     hub_known: bool = True
     none_here: bool = False
+    unreadable: Mapping[Key, str] = field(default_factory=dict)
 
     def off(self, expectation: Expectation) -> frozenset[str]:
         """The plans that would feed it and are off."""
@@ -219,13 +221,15 @@ def _verdict(
     if not overdue:
         default = "its first snapshot is not due yet" if expectation.has_snapshot else _NOTHING_CHANGED
         return QUIET, expectation.trouble or default
-    return _overdue(expectation, seen, evidence.present.get(expectation.key), now - due)
-
-
-def _overdue(expectation: Expectation, seen: Seen, present: Present | None, before: datetime) -> tuple[str, str]:
-    """The verdict on a snapshot that did not come; what is expected of it was there `before`."""
+    present = evidence.present.get(expectation.key)
     if present is None:
-        return QUIET, "what is present could not be read from Resource Graph"
+        why = evidence.unreadable.get(expectation.key, "")
+        return QUIET, f"what is present could not be read from Resource Graph{why and ': '}{why}"
+    return _overdue(expectation, seen, present, now - due)
+
+
+def _overdue(expectation: Expectation, seen: Seen, present: Present, before: datetime) -> tuple[str, str]:
+    """The verdict on a snapshot that did not come; what is expected of it was there `before`."""
     if not present.due:
         return QUIET, _nothing_due(expectation, present)
     if seen.idle and seen.idle >= before:

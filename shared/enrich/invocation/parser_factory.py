@@ -10,11 +10,10 @@ from shared.enrich.records.keep_drop_filters import filters, parse_filter
 from shared.enrich.records.parser import Parser
 from shared.enrich.records.row_builder import INDISPENSABLE
 from shared.enrich.tables import TABLES
-from shared.exports.diagnostics import Diagnostic, errors
-from shared.exports.linter import lint_sources
 from shared.exports.rule_sets import Source
 
 if TYPE_CHECKING:
+    from shared.exports.diagnostics import Diagnostic
     from shared.settings import Settings
 
 logger = logging.getLogger("defender_export.enrich")
@@ -49,8 +48,8 @@ def enrich_problems(settings: Settings) -> dict[str, str]:
         except ValueError as error:
             found[name] = f"{name}: {error}; until it is put right, all records are kept"
             continue
-        if sources and (wrong := _findings(sources, name)):
-            kept = "; until it is put right, all records are kept" if errors(wrong) else ""
+        if wrong := _findings(sources, name):
+            kept = "; until it is put right, all records are kept" if wrong[0].severity == "error" else ""
             more = f" (and {len(wrong) - 1} more findings)" if len(wrong) > 1 else ""
             found[name] = f"{wrong[0].where}: {wrong[0].sentence} {wrong[0].fix}{more}{kept}"
     if said := _column_problems(settings.drop_columns):
@@ -74,16 +73,20 @@ def _filters(settings: Settings) -> dict[str, str]:
 
 def _findings(sources: tuple[Source, ...], name: str) -> list[Diagnostic]:
     """What the linter of exports finds, errors first; whether sources belong together is a matter of exports."""
+    if not sources:
+        return []
+    from shared.exports.linter import lint_sources  # a cold start without filters has no use for it
+
     waived = _OF_EXPORTS | (_OF_KEEPING if name == "DROP_RECORDS" else set())
     found = lint_sources(sources, where=name, waived=waived)
-    return [*errors(found), *(one for one in found if one.severity != "error")]
+    return sorted(found, key=lambda one: one.severity != "error")
 
 
 def _sound(name: str, text: str) -> tuple[Source, ...]:
     """The sources of a filter; none of one that the linter of exports finds in error."""
     try:
         sources = parse_filter(text)
-        if not errors(_findings(sources, name)):
+        if not any(one.severity == "error" for one in _findings(sources, name)):
             return sources
     except ValueError:
         pass

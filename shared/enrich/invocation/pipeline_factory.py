@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shared.azure.blob_container import Container
@@ -35,7 +35,7 @@ def pipeline(
     clients: Clients,
     environment: Mapping[str, str],
     *,
-    context: Context | None = None,
+    make_context: Callable[[], Context] | None = None,
     observer: Observer | None = None,
     clock: Clock | None = None,
 ) -> Pipeline:
@@ -49,7 +49,7 @@ def pipeline(
     clock = clock or Clock()
     timeout = settings.function_timeout.total_seconds()
     return Pipeline(
-        Preparer(make_parser, context),
+        Preparer(make_parser, make_context),
         Deliverer(
             LogsIngestion(settings, clients, clock),
             settings.delivery_concurrency,

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared.enrich.context.resource_context import Counts
 from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event, defective_row, unreadable
 from shared.enrich.delivery.packing import Body, pack
 from shared.enrich.records.model import Event, Parsed, Row
 from shared.fail_points import touching
 
 if TYPE_CHECKING:
+    from shared.enrich.context.resource_context import Counts
     from shared.enrich.records.parser import Parser
 
 logger = logging.getLogger("defender_export.enrich")
@@ -55,11 +55,12 @@ class Preparer:
     (docs/decisions/cpu-work-in-a-thread.md).
     """
 
-    def __init__(self, make_parser: Callable[[], Parser], context: Context | None) -> None:
-        """The parser is made for the first batch: a process that only sends the app's own rows needs none."""
+    def __init__(self, make_parser: Callable[[], Parser], make_context: Callable[[], Context] | None) -> None:
+        """Both are made for the first batch: a process that only sends the app's own rows needs neither."""
         self._make_parser = make_parser
+        self._make_context = make_context
         self._parser: Parser | None = None
-        self._context = context
+        self._context: Context | None = None
         self._counted: Counter[str] = Counter()
 
     async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
@@ -68,6 +69,7 @@ class Preparer:
         small = sum(len(event.body) for event in events) <= SMALL_BYTES
         if self._parser is None:
             self._parser = self._make_parser()
+            self._context = self._make_context() if self._make_context else None
         await _apart(small, _parse, self._parser, events, now, work)
         if self._context is not None:
             await self._add_context(self._context, work)
