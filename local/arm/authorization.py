@@ -98,7 +98,7 @@ def _assignment(one: RoleAssignment) -> Document:
         "properties": {
             "roleDefinitionId": one.role.id,
             "principalId": one.principal_id,
-            "principalType": "ServicePrincipal",
+            "principalType": one.principal_type,
             "scope": one.scope or "/",
         },
     }
