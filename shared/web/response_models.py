@@ -532,12 +532,16 @@ class LeftAutomation(_Body):
 
 
 class ImportAnswer(_Body):
-    """Files for what is live; when not `complete`, `reasons` say what may be missing."""
+    """Files for what is live; when not `complete`, `reasons` say what may be missing.
+
+    `warnings` name policy assignments that write the same exports again, with what ends that.
+    """
 
     files: list[ImportedFile]
     left: list[LeftAutomation]
     complete: bool
     reasons: list[str]
+    warnings: list[str] = []
 
 
 class SecureScoreDay(_Body):
