@@ -321,6 +321,7 @@ class Reconciler:
         return run.report
 
     def _begin(self, request: Request, mode: str) -> _Run:
+        self._settings.require("INSTANCE_ID")
         now = self._clock.now()
         report = Report(
             new_run_id(now),
