@@ -30,8 +30,8 @@ async def rewriting(arm: Arm, automations: Iterable[ResourceId], subscriptions: 
     """A sentence for each policy assignment that writes one of these automations again, with what ends that."""
     names = set(EXPORT_POLICIES.values())
     at_risk: dict[str, set[tuple[str, str]]] = {}
-    for one in automations:
-        where, group, name = one.key
+    for automation in automations:
+        where, group, name = automation.key
         if name in names:
             at_risk.setdefault(where, set()).add((group, name))
     chains: dict[tuple[str, ...], list[Subscription]] = {}

@@ -85,16 +85,20 @@ def _state(item: Item, outcome: Outcome | None) -> str | None:
 
 
 def _summed(export: str, states: Mapping[str, str | None]) -> InForce:
-    reasons: Counter[str] = Counter()
+    raw = Counter(filter(None, states.values()))
+    reasons = Counter({reason: count for reason, count in raw.items() if count > 1})
     examples: dict[str, str] = {}
     for where, state in states.items():
-        if state:  # without the subscription's own id equal ones are one
+        if state and raw[state] == 1:  # without the subscription's own id equal ones are one
             general = state.replace(where, HERE).replace(where.upper(), HERE)
             examples.setdefault(general, state)
             reasons[general] += 1
     skipped = sum(state is None for state in states.values())
     there = len(states) - skipped - reasons.total()
-    told = [(examples[reason] if count == 1 else reason, count) for reason, count in reasons.most_common(MAX_REASONS)]
+    told = [
+        (examples.get(reason, reason) if count == 1 else reason, count)
+        for reason, count in reasons.most_common(MAX_REASONS)
+    ]
     if others := reasons.total() - sum(count for _, count in told):
         told.append(("for other reasons; the run's report has each", others))
     return InForce(export, len(states), there, skipped, tuple(told))
