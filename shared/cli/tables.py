@@ -9,8 +9,8 @@ from shared.cli.argument_parser import WIDTH
 from shared.reconcile.plan.plan_render import printable
 
 _GAP = "  "
-_LEAST = 30
-"""Columns that the last cell needs beside the others; with less room each row takes two lines."""
+_LEAST = 20
+"""Columns that the last cell needs beside the others, or its longest word; with less, a row takes two lines."""
 _INDENT = "    "
 
 Row = Sequence[str] | str
@@ -28,25 +28,27 @@ def table(head: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
     shown: list[Row] = [row if isinstance(row, str) else [printable(cell) for cell in row] for row in rows]
     cells = [list(head), *(row for row in shown if not isinstance(row, str))]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head) - 1)]
-    alone = len(head) > 1 and sum(widths) + len(_GAP) * len(widths) + _least(cells) > WIDTH
+    least = _least(cells)
+    alone = len(head) > 1 and sum(widths) + len(_GAP) * len(widths) + least > WIDTH
     for row in [list(head), *shown]:
         if isinstance(row, str):
             yield from _wrapped(printable(row), _INDENT, _INDENT * 2)
         elif alone:
             yield row[0]
-            yield from _joined(row[1:], widths[1:], _INDENT)
+            yield from _joined(row[1:], widths[1:], _INDENT, least)
         else:
-            yield from _joined(row, widths, "")
+            yield from _joined(row, widths, "", least)
 
 
 def _least(cells: Sequence[Sequence[str]]) -> int:
-    return min(_LEAST, max(len(row[-1]) for row in cells))
+    longest = max((len(word) for row in cells for word in row[-1].split()), default=0)
+    return min(max(_LEAST, longest), max(len(row[-1]) for row in cells))
 
 
-def _joined(cells: Sequence[str], widths: Sequence[int], indent: str) -> Iterator[str]:
+def _joined(cells: Sequence[str], widths: Sequence[int], indent: str, least: int) -> Iterator[str]:
     before = "".join(f"{cell:{width}}{_GAP}" for cell, width in zip(cells, widths, strict=False))
     first = indent + before
-    later = " " * len(first) if len(first) + _LEAST <= WIDTH else _INDENT * 2
+    later = " " * len(first) if len(first) + least <= WIDTH else _INDENT * 2
     yield from _wrapped(cells[-1], first, later) if cells[-1] else [first.rstrip()]
 
 

@@ -189,7 +189,7 @@ def test_on_call_finds_why_one_subscription_is_silent_and_mends_it(work: Workpla
 
     told = shell("freshness --verdict silent --check", 1)
     assert name in told
-    assert "the automation no longer exports AssessmentsSnapshot" in told
+    assert "the automation no longer exports AssessmentsSnapshot" in " ".join(told.split())
     assert "! freshness: silent: " in shell("doctor", 1)
     assert shell(f"coverage --subscription {name} --details").count("(disabled)") >= 1
     assert f"~ update in {name}\n      properties.isEnabled: false -> true" in shell(
