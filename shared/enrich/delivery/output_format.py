@@ -1,0 +1,39 @@
+"""What an event of the output hub holds: the row as it is, or another form of it within the hub's limit."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from shared.enrich.delivery.truncation import fit
+from shared.enrich.records.model import Row
+
+ROWS = ""
+"""The name of the form in which rows go on as they are, as letters have it that say nothing of a form."""
+BESIDE_THE_BODY = 4_096
+"""Bytes of the limit that are left to an event's properties, of which the longest is cut (`output_hub`), and framing."""
+_KB = 1_024
+
+
+def body_limit(kilobytes: int) -> int:
+    """Most bytes of an event's body for a hub that takes events of so many KB."""
+    return kilobytes * _KB - BESIDE_THE_BODY
+
+
+class OutputFormat(Protocol):
+    """A form of rows on their way to the output hub."""
+
+    name: str
+
+    def encode(self, row: Row, limit: int) -> tuple[bytes, bool]:
+        """A row's event, at most `limit` bytes, and whether it lacks something that its whole record has."""
+
+
+class RowFormat:
+    """Rows as they are in their table."""
+
+    name = ROWS
+
+    def encode(self, row: Row, limit: int) -> tuple[bytes, bool]:
+        """The row itself, unless it has to be cut."""
+        text = row.json if len(row.json) <= limit else fit(row.json, limit)
+        return text, text is not row.json
