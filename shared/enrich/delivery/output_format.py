@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
+from shared.enrich.delivery.output_hub import Outgoing
 from shared.enrich.delivery.truncation import fit
 from shared.enrich.records.model import Row
 
@@ -12,11 +15,6 @@ ROWS = ""
 BESIDE_THE_BODY = 4_096
 """Bytes of the limit that are left to an event's properties, of which the longest is cut (`output_hub`), and framing."""
 _KB = 1_024
-
-
-def body_limit(kilobytes: int) -> int:
-    """Most bytes of an event's body for a hub that takes events of so many KB."""
-    return kilobytes * _KB - BESIDE_THE_BODY
 
 
 class OutputFormat(Protocol):
@@ -37,3 +35,22 @@ class RowFormat:
         """The row itself, unless it has to be cut."""
         text = row.json if len(row.json) <= limit else fit(row.json, limit)
         return text, text is not row.json
+
+
+@dataclass(frozen=True)
+class OutputEncoder:
+    """Makes the events of rows, for a hub that takes events of so many KB."""
+
+    format: OutputFormat
+    kilobytes: int
+
+    def encode(self, rows: Iterable[Row]) -> tuple[list[Outgoing], list[Row]]:
+        """An event for each row, and the rows of which the event had to be cut."""
+        limit = self.kilobytes * _KB - BESIDE_THE_BODY
+        events, cut = [], []
+        for row in rows:
+            body, is_cut = self.format.encode(row, limit)
+            events.append(Outgoing(row.record_id, row.table, body, self.format.name))
+            if is_cut:
+                cut.append(row)
+        return events, cut

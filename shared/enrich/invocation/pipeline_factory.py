@@ -9,6 +9,7 @@ from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.enrich.dead_letters.dead_letter_store import DeadLetters
 from shared.enrich.delivery.logs_ingestion import LogsIngestion
+from shared.enrich.delivery.output_format import OutputEncoder, OutputFormat, RowFormat
 from shared.enrich.delivery.output_hub import OutputHub
 from shared.enrich.delivery.upload import Deliverer
 from shared.enrich.invocation import parser_factory
@@ -42,7 +43,7 @@ def pipeline(
     clock = clock or Clock()
     timeout = settings.function_timeout.total_seconds()
     return Pipeline(
-        Preparer(parser or parser_factory.parser(settings), context),
+        Preparer(parser or parser_factory.parser(settings), context, _output(settings)),
         Deliverer(
             LogsIngestion(settings, clients, clock),
             settings.delivery_concurrency,
@@ -57,3 +58,15 @@ def pipeline(
         forward=OutputHub(clients, clock) if settings.forward_event_hub else None,
         observer=observer,
     )
+
+
+def _output(settings: Settings) -> OutputEncoder | None:
+    """What makes the events of the output hub; None without one."""
+    if not settings.forward_event_hub:
+        return None
+    form: OutputFormat = RowFormat()
+    if settings.forward_format == "ocsf":
+        from shared.enrich.ocsf.event_builder import OcsfFormat  # loaded only where it is wanted
+
+        form = OcsfFormat()
+    return OutputEncoder(form, int(settings.forward_event_kb))

@@ -12,6 +12,8 @@ from typing import Protocol, TypeVar
 
 from shared.enrich.context.resource_context import Counts
 from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event, defective_row, unreadable
+from shared.enrich.delivery.output_format import OutputEncoder
+from shared.enrich.delivery.output_hub import Outgoing
 from shared.enrich.delivery.packing import Body, pack
 from shared.enrich.records.model import Event, Parsed, Row
 from shared.enrich.records.parser import Parser
@@ -37,12 +39,13 @@ class Context(Protocol):
 
 @dataclass
 class Work:
-    """What to upload, what to keep whole beside it, and what no row can be made of."""
+    """What to upload and to forward, what to keep whole beside it, and what no row can be made of."""
 
     parsed: Parsed = field(default_factory=Parsed)
     bodies: list[Body] = field(default_factory=list)
     oversize: list[Row] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
+    forwarded: list[tuple[Row, Outgoing]] = field(default_factory=list)
     context: Counter[str] = field(default_factory=Counter)
 
 
@@ -53,19 +56,22 @@ class Preparer:
     (docs/decisions/cpu-work-in-a-thread.md).
     """
 
-    def __init__(self, parser: Parser, context: Context | None) -> None:
+    def __init__(self, parser: Parser, context: Context | None, output: OutputEncoder | None = None) -> None:
         self._parser = parser
         self._context = context
+        self._output = output
         self._counted: Counter[str] = Counter()
 
     async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
-        """Parse, add context and pack."""
+        """Parse, add context, pack, and encode for the output hub."""
         work = Work()
         small = sum(len(event.body) for event in events) <= SMALL_BYTES
         await _apart(small, self._parse, events, now, work)
         if self._context is not None:
             await self._add_context(self._context, work)
         await _apart(small, _pack, now, work)
+        if self._output is not None:
+            await _apart(small, _encode, self._output, work)
         return work
 
     async def _add_context(self, context: Context, work: Work) -> None:
@@ -105,6 +111,14 @@ def _pack(now: datetime, work: Work) -> None:
     for packed in _isolating(pack, work.parsed.rows, defect):
         work.bodies += packed.bodies
         work.oversize += packed.oversize
+
+
+def _encode(output: OutputEncoder, work: Work) -> None:
+    rows = [row for body in work.bodies for row in body.rows]
+    events, cut = output.encode(rows)
+    work.forwarded = list(zip(rows, events, strict=True))
+    kept = {id(row) for row in work.oversize}
+    work.oversize += [row for row in cut if id(row) not in kept]
 
 
 def _isolating(
