@@ -275,8 +275,8 @@ class Settings:
     forward_event_kb: str = _event_hub(
         "FORWARD_EVENT_KB",
         "1024",
-        "KB of the largest event that the output hub takes: 1024, or 256 in the Basic tier; what is over it is cut, and "
-        "kept whole among the oversize records.",
+        "KB of the largest event that the output hub takes: 1024, or 256 in the Basic tier; what is over it is cut, "
+        "and kept whole among the oversize records.",
         _choice("1024", "256"),
         unreadable="`256`: every hub takes the events",
         instead="256",

@@ -223,7 +223,8 @@ def _lifecycle(kind: str, of: EventClass, building: _Building) -> tuple[dict[str
     if status in {tables.RESOLVED, tables.SUPPRESSED}:
         activity = tables.CLOSE
     said = {"status_id": status[0], "status": status[1], "activity_id": activity[0], "activity_name": activity[1]}
-    holds = [name for name, text, has in ((column, state, status), ("Action", action, activity)) if text and text == has[1]]
+    texts = ((column, state, status[1]), ("Action", action, activity[1]))
+    holds = [name for name, text, caption in texts if text and text == caption]
     return said, tuple(holds)
 
 
