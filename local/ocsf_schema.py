@@ -6,11 +6,11 @@ a number and its caption belong together, nor that `type_uid` follows from class
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 OTHER = 99
@@ -31,7 +31,8 @@ class OcsfSchema:
         uid = event.get("class_uid")
         if not isinstance(uid, int) or uid not in self._names:
             return ["class_uid: no class of the schema"]
-        found = [f"{error.json_path}: {error.validator}" for error in self._validator(uid).iter_errors(event)]
+        errors = self._validator(uid).iter_errors(event)
+        found = [f"{_dotted(error.instance_path)}: {_dotted(error.schema_path)}" for error in errors]
         if event.get("type_uid") != uid * 100 + event.get("activity_id", 0):
             found.append("type_uid: not of its class and activity")
         found += self._wrong_captions(self._raw["classes"][self._names[uid]]["attributes"], event, "$")
@@ -53,6 +54,10 @@ class OcsfSchema:
             inner = self._raw["objects"].get(declared.get("object_type"), {}).get("attributes", {})
             for each in value if isinstance(value, list) else [value]:
                 yield from self._wrong_captions(inner, each, f"{path}.{name}")
+
+
+def _dotted(path: Sequence[object]) -> str:
+    return ".".join(map(str, ["$", *path]))
 
 
 @cache

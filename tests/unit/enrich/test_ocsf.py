@@ -31,6 +31,7 @@ from tests.unit.enrich.golden.individual import ON_A_MACHINE, SQL_RULE
 from tests.unit.enrich.golden.paths import AS_EXPORTED, UNKNOWN
 from tests.unit.enrich.golden.scores import COMPLIANCE, CONTROL, SCORE
 from tests.unit.enrich.test_nothing_lost import changed, scalars
+from tools import ocsf_docs
 
 LARGE = 2**20
 SCHEMA = ocsf_schema(VERSION, PROFILES)
@@ -150,12 +151,14 @@ def lost(of: Row, found: Mapping[str, Any]) -> list[str]:
     unmapped = found.get("unmapped", {})
     known = {(kind, each.uid): lines for (kind, each), lines in MAPPING.items()}
     lines = known[of.kind, found["class_uid"]]
+    at = {line: set(attribute_of(found, line)) for line in lines}
     missing = []
     for column, value in orjson.loads(of.json).items():
         if value is None or (column in unmapped and json.dumps(unmapped[column]) == json.dumps(value)):
             continue
-        held = [each for line in lines if column in line.columns for each in attribute_of(found, line)]
-        held += [found.get("status"), found.get("activity_name")]
+        held = {found.get("status"), found.get("activity_name")}.union(
+            *(at[each] for each in lines if column in each.columns)
+        )
         texts = {part for each in held if isinstance(each, str) for part in each.split("\n")}
         if column in unmapped or not all(each in held or each in texts for _, each in scalars(value)):
             missing.append(column)
@@ -164,7 +167,7 @@ def lost(of: Row, found: Mapping[str, Any]) -> list[str]:
     return missing
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed(), st.booleans())
 def test_whatever_a_record_holds_its_event_is_valid_and_nothing_is_lost(record: dict[str, Any], alone: bool) -> None:
     body = json.dumps(record if alone else [record], ensure_ascii=False).encode()
@@ -335,7 +338,10 @@ HUGE = [
     software(DetectedSoftwareVersions=json.dumps([str(number) for number in range(60_000)])),
     {"type": "Microsoft.Security/new", "id": VM, "novelty": "\u0001" * 400_000},
     {"type": COMPLIANCE.record["type"], "id": f"{SECURITY}/a/{'b' * 500_000}", "name": REC},
-    {**AS_EXPORTED.record, "attackPath": {"attackPathId": "P", "path": [{"resourceId": VM + str(n)} for n in range(9_000)]}},
+    {
+        **AS_EXPORTED.record,
+        "attackPath": {"attackPathId": "P", "path": [{"resourceId": VM + str(n)} for n in range(9_000)]},
+    },
 ]
 
 
@@ -359,7 +365,7 @@ def test_no_event_is_over_the_hubs_limit_and_what_is_cut_is_named(record: Any, k
             assert found["metadata"].get("is_truncated", False) == bool(named)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed(), st.integers(4_000, 20_000), st.sampled_from(["é", '"', "\u0001", "a"]), st.integers(0, 30_000))
 def test_no_event_is_over_any_limit(record: dict[str, Any], limit: int, filling: str, length: int) -> None:
     record["filling"] = filling * length
@@ -369,3 +375,7 @@ def test_no_event_is_over_any_limit(record: dict[str, Any], limit: int, filling:
     if len(FORMAT.encode(only, LARGE)[0]) > limit:
         assert found["metadata"]["is_truncated"]
         assert found["unmapped"]["TruncatedColumns"]
+
+
+def test_the_page_is_current() -> None:
+    assert ocsf_docs.TARGET.read_text(encoding="utf-8") == ocsf_docs.render(), "run python -m tools.ocsf_docs"
