@@ -287,9 +287,8 @@ class Story:
         await receiver.receive(self.settings["EventHubConnection"], FORWARD_HUB, len(keys), _PATIENCE_SECONDS)
         for name, records in sorted(receiver.classes.items()):
             print(f"    {name:34} {records:6,}")
-        print(
-            f"    {receiver.records.total():,} events, valid by the official schema; each record counted once by its key"
-        )
+        events = receiver.records.total()
+        print(f"    {events:,} events, valid by the official schema; each record counted once by its key")
         if receiver.problems or receiver.records.keys() != keys:
             missing = len(keys ^ receiver.records.keys())
             raise StoryError(f"the receiver found {dict(receiver.problems)} and differs from the tables in {missing}")

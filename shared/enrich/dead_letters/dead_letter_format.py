@@ -22,8 +22,8 @@ NO_OUTPUT_HUB = "no-output-hub"  # the reason of letters for an output hub that 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One row or one raw event, and what happened to it.
 
-    `row` is the row's JSON for `table`, or for the output hub its event in the form that `form` names, which replays send
-    as it is; `event` is base64 of bytes that no row can be made of, which may be empty.
+    `row` is the row's JSON for `table`, or for the output hub its event in the form that `form` names, which a replay
+    sends as it is; `event` is base64 of bytes that no row can be made of, which may be empty.
     `target` is where it was bound, `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that
     refused it, `outages` those that met an outage.
     """

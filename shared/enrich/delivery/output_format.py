@@ -11,9 +11,9 @@ from shared.enrich.delivery.truncation import fit
 from shared.enrich.records.model import Row
 
 ROWS = ""
-"""The name of the form in which rows go on as they are, as letters have it that say nothing of a form."""
+"""The form in which rows go on as they are, which is that of letters that name none."""
 BESIDE_THE_BODY = 4_096
-"""Bytes of the limit that are left to an event's properties, of which the longest is cut (`output_hub`), and framing."""
+"""Bytes of the limit left to framing and to an event's properties, of which `output_hub` cuts the longest."""
 _KB = 1_024
 
 
