@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.azure.clients import Clients
+from shared.clock import Clock, Deadline
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.enrich.invocation.pipeline import Pipeline
+    from shared.enrich.invocation.preparation import Context
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
     from shared.watch.trends import TrendQueries
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+CUT_OFF, CLEANING_UP = 0.76, 0.02
+"""Shares of the function's timeout: after which an invocation is cut off, and for what it then has to clean up."""
+
+
+class OutOfTimeError(Exception):
+    """An invocation was cut off before the host would have killed the worker."""
 
 
 class Services:
@@ -78,12 +87,15 @@ class Services:
     @cached_property
     def pipeline(self) -> Pipeline:
         """Delivers events, dead letters and the app's own rows."""
-        from shared.azure.resource_graph import Graph
-        from shared.enrich.context import context_factory
         from shared.enrich.invocation.pipeline_factory import pipeline
 
-        context = context_factory.context(self.settings, Graph(self.clients))
-        return pipeline(self.settings, self.clients, os.environ, context=context, observer=self._note)
+        return pipeline(self.settings, self.clients, os.environ, make_context=self._context, observer=self._note)
+
+    def _context(self) -> Context:
+        from shared.azure.resource_graph import Graph
+        from shared.enrich.context import context_factory
+
+        return context_factory.context(self.settings, Graph(self.clients))
 
     @cached_property
     def last_seen(self) -> LastSeen:
@@ -99,9 +111,10 @@ class Services:
     def present(self) -> PresentRecords:
         """The security records that exist now."""
         from shared.azure.resource_graph import Graph
+        from shared.azure.role_permissions import OwnPermissions
         from shared.watch.present_records import PresentRecords
 
-        return PresentRecords(Graph(self.clients))
+        return PresentRecords(Graph(self.clients), OwnPermissions(self.clients))
 
     @cached_property
     def freshness(self) -> FreshnessCheck:
@@ -141,7 +154,7 @@ class Services:
             present=self.present,
             replay=self.pipeline.replay,
             deliver=self._deliver_present,
-            has_time=self._timer,
+            deadline=self._job_deadline,
         )
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
@@ -165,7 +178,8 @@ class Services:
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
         """Where the app's own rows go; nowhere as long as no data collection rule is given."""
         settings = self.settings
-        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint else None
+        named = {"LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_OWN_ENDPOINT"} & settings.problems.keys()
+        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint or named else None
 
     async def _note(
         self,
@@ -191,17 +205,36 @@ class Services:
         tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
         return await StoredRows(self.clients.logs_query, self.settings.workspace_id, tables)(day)
 
-    async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> int:
+    async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime, before: Deadline) -> int:
         from shared.jobs.backfill_events import as_events
 
-        summary = await self.pipeline.run(as_events(records, enqueued), counts_as_seen=False)
+        summary = await self.pipeline.run(as_events(records, enqueued), counts_as_seen=False, before=before)
         return sum(summary.kinds.values())
 
-    def _timer(self) -> Callable[[], bool]:
+    def _job_deadline(self) -> Deadline:
         settings = self.settings
         spent = settings.function_timeout.total_seconds() * settings.delivery_deadline_percent / 100
-        end = time.monotonic() + spent
-        return lambda: time.monotonic() < end
+        return Clock().deadline(spent)
+
+    async def in_time(self, work: Awaitable[T]) -> T:
+        """Do the work of one invocation; what is under way when the function's time is nearly over is cut off.
+
+        The host kills the worker, with whatever else it does, when an invocation outlives functionTimeout; cut off
+        before, it fails alone and its trigger tries again.
+
+        Raises:
+            OutOfTimeError: it was cut off.
+        """
+        timeout = self.settings.function_timeout.total_seconds()
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([task], timeout=timeout * CUT_OFF)
+            if task.done():
+                return task.result()
+        finally:
+            task.cancel()
+        await asyncio.wait([task], timeout=timeout * CLEANING_UP)
+        raise OutOfTimeError(f"cut off after {CUT_OFF:.0%} of the function's timeout of {timeout:g} s")
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.azure.cloud_endpoints import Cloud
+from shared.azure.http_transport import transport
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def own_credential(cloud: Cloud) -> AsyncTokenCredential:
     """A managed identity on Azure, the developer's sign-in on a terminal."""
     from azure.identity.aio import DefaultAzureCredential
 
-    return DefaultAzureCredential(authority=cloud.authority)
+    return DefaultAzureCredential(authority=cloud.authority, transport=transport())
 
 
 def cross_tenant_credential(
@@ -31,7 +32,7 @@ def cross_tenant_credential(
     from azure.identity.aio import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
 
     settings.require("AZURE_CLOUD")
-    settings.require("CROSS_TENANT_CREDENTIAL")
+    settings.require("CROSS_TENANT_CREDENTIAL", "CROSS_TENANT_AUTHORITY", "CROSS_TENANT_CLIENT_ID")
     kind = settings.cross_tenant_credential
     proof = {"secret": settings.cross_tenant_secret, "certificate": settings.cross_tenant_certificate}
     if kind == "none" or not settings.cross_tenant_client_id:
@@ -39,6 +40,8 @@ def cross_tenant_credential(
             "this app has no credential for other tenants: set CROSS_TENANT_CLIENT_ID, and CROSS_TENANT_CREDENTIAL "
             "to federated, certificate or secret (docs/cross-tenant.md)"
         )
+    if kind in proof:
+        settings.require("CROSS_TENANT_CLIENT_SECRET" if kind == "secret" else "CROSS_TENANT_CERTIFICATE")
     if kind in proof and not proof[kind]:
         name = "CROSS_TENANT_CERTIFICATE" if kind == "certificate" else "CROSS_TENANT_CLIENT_SECRET"
         raise SettingsError(f"CROSS_TENANT_CREDENTIAL is {kind}, and {name} is empty: set it")
@@ -46,6 +49,7 @@ def cross_tenant_credential(
     options: dict[str, Any] = {
         "authority": settings.authority_host or cloud.authority,
         "disable_instance_discovery": bool(settings.authority_host),
+        "transport": transport(),
     }
     if kind == "secret":
         return ClientSecretCredential(*who, settings.cross_tenant_secret, **options)

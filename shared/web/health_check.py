@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, python_build
+from shared.fail_points import touching
 from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
 from shared.web import serialization
@@ -135,8 +138,9 @@ async def _ingestion(services: Services) -> str:
     await services.clients.credential.get_token(services.clients.ingestion_scope)
     async with aiohttp.ClientSession() as web:
         for endpoint in filter(None, (settings.ingestion_endpoint, settings.own_ingestion_endpoint)):
-            async with web.get(endpoint):
-                pass  # any answer says that it is reachable
+            with touching("ready.endpoint"):
+                async with web.get(endpoint):
+                    pass  # any answer says that it is reachable
     found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     kept = [letter async for letter in found]
     latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
@@ -184,13 +188,32 @@ def _first(problem: Problem) -> str:
 
 
 async def _settings(services: Services) -> str:
-    """Whether every setting can be read; those that can't act as docs/settings.md says."""
-    from shared.enrich.invocation.parser_factory import filter_problems
+    """Whether every setting can be read and fits the others; those that don't act as docs/settings.md says."""
+    from shared.enrich.invocation.parser_factory import enrich_problems
 
-    problems = {**filter_problems(services.settings), **services.settings.problems}
+    settings = services.settings
+    problems = {**enrich_problems(settings), **settings.problems}
+    timeout = _host_timeout()
+    if timeout is not None and settings.function_timeout.total_seconds() > timeout:
+        seconds = settings.function_timeout.total_seconds()
+        problems["FUNCTION_TIMEOUT_SECONDS"] = (
+            f"FUNCTION_TIMEOUT_SECONDS: {seconds:g} is more than functionTimeout of host.json, {timeout:g} s, at which "
+            "the host ends an invocation"
+        )
     if problems:
         raise NotWell("; ".join(problems.values()))
     return "every setting can be read"
+
+
+def _host_timeout() -> float | None:
+    """Seconds after which the host ends an invocation, as the deployed host.json says; None for never or unknown."""
+    try:
+        said = json.loads((Path(__file__).parents[2] / "host.json").read_text())["functionTimeout"]
+        days, _, clock = said.rpartition(".")
+        hours, minutes, seconds = map(int, clock.split(":"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return int(days or 0) * 86_400 + hours * 3600 + minutes * 60 + seconds
 
 
 async def _other_releases(services: Services) -> list[str]:
@@ -255,7 +278,7 @@ async def last_run(services: Services) -> str:
         return f"its report can't be read: {report['reason']}"
     if report["outcome"] == "Running":
         since = now - datetime.fromisoformat(report["started"])
-        if since > services.settings.apply_budget + _RUN_SLACK:
+        if since > services.settings.run_budget + _RUN_SLACK:
             raise NotWell(f"the run {report['runId']} began {int(since.total_seconds())} s ago and never ended")
         return f"a run is under way since {int(since.total_seconds())} s"
     age = now - datetime.fromisoformat(report["ended"])
