@@ -167,7 +167,7 @@ def lost(of: Row, found: Mapping[str, Any]) -> list[str]:
     return missing
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed(), st.booleans())
 def test_whatever_a_record_holds_its_event_is_valid_and_nothing_is_lost(record: dict[str, Any], alone: bool) -> None:
     body = json.dumps(record if alone else [record], ensure_ascii=False).encode()
@@ -181,7 +181,7 @@ def test_whatever_a_record_holds_its_event_is_valid_and_nothing_is_lost(record: 
 @pytest.mark.parametrize("shares", [KINDS, OLD_MODEL], ids=["individual", "old model"])
 def test_every_generated_record_is_valid_and_nothing_is_lost(shares: Mapping[str, int]) -> None:
     kinds = dict.fromkeys(shares, 1)
-    for made in generate(34, [SUB], 80, kinds=kinds, bad=0):
+    for made in generate(34, [SUB], 50, kinds=kinds, bad=0):
         for only in Parser(raw="whole").parse([event(made.body)], NOW).rows:
             found = sent(only)
             assert SCHEMA.problems(found) == []
