@@ -338,13 +338,13 @@ class Reconciler:
             asked=self._asked(request),
             scope=request.scope,
         )
-        deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
+        deadline = self._clock.monotonic() + self._settings.run_budget.total_seconds()
         arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
         run = _Run(report, arm, Graph(self._clients, self._clock), self._destinations(arm))
 
         def halt() -> str:
             if self._clock.monotonic() >= deadline:
-                return f"the time budget of {self._settings.apply_budget.total_seconds():g} s is spent"
+                return f"the time budget of {self._settings.run_budget.total_seconds():g} s is spent"
             if run.lease is None or not run.lease.valid():
                 return "this run does not hold the lease"
             return ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, python_build
+from shared.fail_points import touching
 from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
 from shared.web import serialization
@@ -137,8 +138,9 @@ async def _ingestion(services: Services) -> str:
     await services.clients.credential.get_token(services.clients.ingestion_scope)
     async with aiohttp.ClientSession() as web:
         for endpoint in filter(None, (settings.ingestion_endpoint, settings.own_ingestion_endpoint)):
-            async with web.get(endpoint):
-                pass  # any answer says that it is reachable
+            with touching("ready.endpoint"):
+                async with web.get(endpoint):
+                    pass  # any answer says that it is reachable
     found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     kept = [letter async for letter in found]
     latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
@@ -273,7 +275,7 @@ async def last_run(services: Services) -> str:
         return f"its report can't be read: {report['reason']}"
     if report["outcome"] == "Running":
         since = now - datetime.fromisoformat(report["started"])
-        if since > services.settings.apply_budget + _RUN_SLACK:
+        if since > services.settings.run_budget + _RUN_SLACK:
             raise NotWell(f"the run {report['runId']} began {int(since.total_seconds())} s ago and never ended")
         return f"a run is under way since {int(since.total_seconds())} s"
     age = now - datetime.fromisoformat(report["ended"])
