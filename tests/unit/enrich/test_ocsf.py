@@ -211,6 +211,7 @@ def test_columns_that_are_left_out_take_nothing_away_that_the_schema_requires(ki
             found = sent(only)
             assert SCHEMA.problems(found) == []
             assert found["time"] > 0
+            assert found["metadata"]["uid"] == only.record_key
 
 
 def status(record: Any) -> tuple[str, str, str | None]:
