@@ -330,7 +330,9 @@ def test_a_part_of_an_object_that_the_schema_would_refuse_is_unmapped() -> None:
     assert SCHEMA.problems(found) == []
 
 
+SIX = ("Entities", "ExtendedLinks", "RemediationSteps", "ResourceIdentifiers", "ConfidenceReasons", "novelty")
 HUGE = [
+    alert(**{name: [str(number) * 9 for number in range(12_000)] for name in SIX}),
     alert(Description="é" * 900_000),
     alert(Entities=[{"id": str(number) * 20} for number in range(30_000)]),
     alert(ExtendedProperties={f"name{number}": "v" * 60 for number in range(9_000)}, Description='"' * 300_000),
