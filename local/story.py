@@ -41,7 +41,7 @@ SAMPLES = (
 _SAMPLE_GROUP = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers/"
 _SAMPLE_HUB = f"{_SAMPLE_GROUP}Microsoft.EventHub/namespaces/contoso-soc/eventhubs/defender-export"
 _SAMPLE_WORKSPACE = f"{_SAMPLE_GROUP}Microsoft.OperationalInsights/workspaces/contoso-soc"
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 180
 _SHOWN_LINES = 6
 _WHOLE_PLAN = 60
 

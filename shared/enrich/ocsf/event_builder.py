@@ -179,6 +179,7 @@ class _Building:
         if "severity_id" not in event:
             event["severity_id"], event["severity"] = 0, "Unknown"
         event.setdefault("time", epoch_milliseconds(self.row.event_time))
+        event["metadata"].setdefault("uid", self.row.record_key)
         resources = [found for name in ("resources[0]", "resources[1]") if (found := event.pop(name, None))]
         if resources:
             event["resources"] = resources
