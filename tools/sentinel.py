@@ -225,7 +225,6 @@ def rule_template(rule: Content) -> dict[str, Any]:
     return {
         "id": rule.id,
         "name": rule.title,
-        "version": rule.options["Version"],
         "kind": "Scheduled",
         "description": rule.description,
         "severity": properties["severity"],
@@ -244,6 +243,7 @@ def rule_template(rule: Content) -> dict[str, Any]:
         "alertDetailsOverride": properties["alertDetailsOverride"],
         "eventGroupingSettings": properties["eventGroupingSettings"],
         "incidentConfiguration": properties["incidentConfiguration"],
+        "version": rule.options["Version"],
     }
 
 
