@@ -18,7 +18,7 @@ from tests.unit.infra.planted import (
 )  # fmt: skip
 from tools.sentinel import Content, hunting, rule_properties, rules
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 RULES = {rule.name: rule for rule in rules()}
 HUNTING = {query.name: query for query in hunting()}
