@@ -14,8 +14,8 @@ run: $(VENV)/.installed node_modules/.installed ## the main job on the local Azu
 up: $(VENV)/.installed node_modules/.installed ## the same tenant and data as `make run`, until Ctrl-C
 	@$(BIN)/python -m local run --stay
 
-test: lint ## all checks
-	@$(BIN)/pytest -n 2 --dist loadgroup -q
+test: lint ## all checks; RERUNS=1 tries what failed once more and names it
+	@$(BIN)/pytest -n 2 --dist loadgroup -q $(if $(RERUNS),--reruns $(RERUNS) -rR)
 
 quick: lint ## lint, types and unit tests, in under 90 seconds
 	@$(BIN)/pytest tests/unit -n 2 --dist loadgroup -q -m 'not soak and not slow'

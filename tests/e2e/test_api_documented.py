@@ -132,7 +132,7 @@ APPROVING = (
     Case("approve_plan", 201, to="entra", body={"runId": "approve_plan"}, headers=APPROVER),
     Case("approve_plan", 400, to="entra", body={"fingerprint": "0"}, headers=APPROVER),
     Case("approve_plan", 404, to="entra", body={"runId": "none"}, headers=APPROVER),
-    Case("approve_plan", 409, to="entra", body={"runId": "get_run"}, headers=APPROVER),
+    Case("approve_plan", 409, to="entra", body={"runId": "approve_twice"}, headers=APPROVER, times=2),
     Case("approve_plan", 413, to="entra", body=" " * 1_000_001, headers=APPROVER),
     Case("approve_plan", 415, to="entra", body="{}", headers={**APPROVER, "content_type": "text/xml"}),
 )
@@ -222,12 +222,22 @@ def document(api: Api) -> Document:
 
 @pytest.fixture(scope="module")
 def ids(api: Api) -> dict[str, str]:
-    """A job and runs that there are, by the operation that asks for one; only the last has a plan to approve."""
+    """A job and runs that there are, by the operation that asks for one; the last two have a plan each to approve."""
     job = api.job(kind="plan", subscriptions=[api.subscription])
-    api.put("to-approve")
-    planned = api.job(kind="plan", exports=["to-approve"])
-    api.call("DELETE", "/api/exports/to-approve")
-    return {"get_job": job["id"], "get_run": job["result"]["runId"], "approve_plan": planned["result"]["runId"]}
+    return {
+        "get_job": job["id"],
+        "get_run": job["result"]["runId"],
+        "approve_plan": run_to_approve(api, "to-approve"),
+        "approve_twice": run_to_approve(api, "to-approve-twice"),
+    }
+
+
+def run_to_approve(api: Api, export: str) -> str:
+    """The run that planned an export which is nowhere yet."""
+    api.put(export)
+    planned = api.job(kind="plan", exports=[export])
+    api.call("DELETE", f"/api/exports/{export}")
+    return str(planned["result"]["runId"])
 
 
 @pytest.fixture(scope="module")

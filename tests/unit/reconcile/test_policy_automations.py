@@ -83,6 +83,7 @@ def adopted(live: Live) -> None:
     assert [change.path for change in item.changes if not change.path.startswith("tags.")] == []
 
 
+@pytest.mark.slow  # thousands of combinations
 @pytest.mark.parametrize("severities", [*subsets(SEVERITIES)], ids="+".join)
 def test_recommendations_in_every_combination_of_ids_severities_and_categories(severities: tuple[str, ...]) -> None:
     for ids, categories, findings in product(subsets(NAMES), subsets(CATEGORIES), (False, True)):
