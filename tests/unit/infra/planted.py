@@ -47,7 +47,13 @@ def run(age: timedelta, **values: Any) -> Planted:
 def record(table: str, age: timedelta, arrived: timedelta | None = None, **values: Any) -> Planted:
     """A record's row; what tells it from others is given."""
     when = NOW - age
-    base = {"EventTime": when, "EnqueuedTime": when, "Action": "Write", "SubscriptionId": SUB, "SubscriptionName": "one"}
+    base = {
+        "EventTime": when,
+        "EnqueuedTime": when,
+        "Action": "Write",
+        "SubscriptionId": SUB,
+        "SubscriptionName": "one",
+    }
     return Planted(table, age, base | values, arrived)
 
 
@@ -82,7 +88,9 @@ async def plant(workspace: Workspace, rows: Iterable[Planted], now: datetime = N
         await workspace.append(table, lambda table=table, batch=batch: columns(table, batch, now), received)  # type: ignore[misc]
 
 
-async def ask(workspace: Workspace, text: str, now: datetime = NOW, window: timedelta | None = None) -> list[dict[str, Any]]:
+async def ask(
+    workspace: Workspace, text: str, now: datetime = NOW, window: timedelta | None = None
+) -> list[dict[str, Any]]:
     """What a query answers at a time, over its window."""
     span = (now - window, now) if window else (None, None)
     found = await workspace.kql(text, span, now)
@@ -91,7 +99,9 @@ async def ask(workspace: Workspace, text: str, now: datetime = NOW, window: time
 
 def for_instance(rule: Content, instance: str = OWN, critical: Iterable[str] = ("critical", "high")) -> str:
     """A rule's query as it is deployed."""
-    return rule.text.replace("{InstanceId}", instance).replace("{CriticalValues}", f"dynamic({json.dumps([*critical])})")
+    return rule.text.replace("{InstanceId}", instance).replace(
+        "{CriticalValues}", f"dynamic({json.dumps([*critical])})"
+    )
 
 
 def window_of(rule: Content) -> timedelta:

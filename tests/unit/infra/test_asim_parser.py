@@ -58,7 +58,9 @@ AWS = {
     "Severity": "Medium",
     "Status": "InProgress",
     "StartTimeUtc": "2026-11-10T07:00:00Z",
-    "ResourceIdentifiers": [{"Type": "AmazonResource", "AmazonResourceId": "arn:aws:eks:eu-west-1:123456789012:cluster/c"}],
+    "ResourceIdentifiers": [
+        {"Type": "AmazonResource", "AmazonResourceId": "arn:aws:eks:eu-west-1:123456789012:cluster/c"}
+    ],
     "Entities": [{"Type": "amazon-resource", "AmazonResourceId": "arn:aws:eks:eu-west-1:123456789012:cluster/c"}],
 }
 BARE = {"SystemAlertId": "BARE-1", "AlertDisplayName": "Something unusual", "Severity": "Unheard-of"}
@@ -122,7 +124,14 @@ async def test_every_recommended_field_has_a_value_where_the_alert_tells_it(answ
 
 async def test_no_field_is_outside_of_the_schema(answer: Answer) -> None:
     types, _ = answer
-    known = {*ASIM["mandatory"], *ASIM["recommended"], *ASIM["optional"], *ASIM["conditional"], *ASIM["aliases"], "Type"}
+    known = {
+        *ASIM["mandatory"],
+        *ASIM["recommended"],
+        *ASIM["optional"],
+        *ASIM["conditional"],
+        *ASIM["aliases"],
+        "Type",
+    }
     assert set(types) - known == set()
 
 

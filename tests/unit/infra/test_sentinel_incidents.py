@@ -44,7 +44,13 @@ def checks() -> list[Planted]:
     for hour in range(24 * DAYS):
         age = -hour * HOUR
         rows += [
-            check(age, SubscriptionId=each, SubscriptionName=each[:8], Verdict=verdict(each, hour), Reason=f"{hour} records")
+            check(
+                age,
+                SubscriptionId=each,
+                SubscriptionName=each[:8],
+                Verdict=verdict(each, hour),
+                Reason=f"{hour} records",
+            )
             for each in (LONG, LATE, BRIEF, BACK, WELL)
         ]
         second = "silent" if hour >= 40 else "fresh"

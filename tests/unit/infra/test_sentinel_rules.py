@@ -39,22 +39,40 @@ def golden(row: dict[str, Any]) -> dict[str, Any]:
 def alert(age: timedelta, key: str = "a", arrived: timedelta | None = None, **values: Any) -> Planted:
     when = NOW - age
     times = {name: when for name in ("StartTime", "EndTime", "AlertTimeGenerated", "ProcessingEndTime")}
-    told = golden(golden_alerts.ALERT.row) | MACHINE | times | {"RecordId": key, "RecordKey": f"{key}-{when}", "Owner": "web team"}
-    return record("DefenderAlerts_CL", age, arrived, **told | {"Criticality": "Critical", "SystemAlertId": key} | values)
+    told = (
+        golden(golden_alerts.ALERT.row)
+        | MACHINE
+        | times
+        | {"RecordId": key, "RecordKey": f"{key}-{when}", "Owner": "web team"}
+    )
+    return record(
+        "DefenderAlerts_CL", age, arrived, **told | {"Criticality": "Critical", "SystemAlertId": key} | values
+    )
 
 
 def vulnerability(age: timedelta, key: str = "v", arrived: timedelta | None = None, **values: Any) -> Planted:
     told = golden(individual.GOLDENS[0].row) | MACHINE
     risk = {"RecommendationState": "Unhealthy", "RiskFactors": ["Internet exposure"], "RiskLevel": "High"}
     path = {"AttackPathsReferences": ["p-1"], "CveIds": ["CVE-2026-1001"], "SoftwareName": "openssl", "CvssScore": 7.1}
-    identity = {"RecordId": key, "RecordKey": f"{key}-{NOW - age}", "RecommendationAdditionalData": {}, "Owner": "web team"}
+    identity = {
+        "RecordId": key,
+        "RecordKey": f"{key}-{NOW - age}",
+        "RecommendationAdditionalData": {},
+        "Owner": "web team",
+    }
     when = {"StatusChangeDate": NOW - age, "FirstEvaluationDate": NOW - age}
     return record("DefenderAssessments_CL", age, arrived, **told | risk | path | identity | when | values)
 
 
 def path(age: timedelta, key: str = "p", arrived: timedelta | None = None, **values: Any) -> Planted:
     told = golden(paths.AS_EXPORTED.row) | MACHINE
-    own = {"RecordId": key, "RecordKey": f"{key}-{NOW - age}", "AttackPathId": key, "TargetId": STORE, "EntryPointId": WEB}
+    own = {
+        "RecordId": key,
+        "RecordKey": f"{key}-{NOW - age}",
+        "AttackPathId": key,
+        "TargetId": STORE,
+        "EntryPointId": WEB,
+    }
     return record("DefenderAttackPaths_CL", age, arrived, **told | own | {"Owner": "web team"} | values)
 
 

@@ -22,7 +22,9 @@ from tools.sentinel import COMMUNITY, generated, hunting, parameters, parsers, r
 PUBLISHED = json.loads((infra.ROOT / "tests/unit/infra/sentinel_published.json").read_text())
 GUIDE = PUBLISHED["guide"]
 RULES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((COMMUNITY / "analytics-rules").glob("*.yaml"))}
-HUNTING = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((COMMUNITY / "hunting-queries").glob("*.yaml"))}
+HUNTING = {
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted((COMMUNITY / "hunting-queries").glob("*.yaml"))
+}
 PARSERS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((COMMUNITY / "parsers").glob("*.yaml"))}
 QUERIES = RULES | HUNTING
 # What the issue of incidents asks for.
@@ -187,7 +189,10 @@ def test_a_parser_has_the_fields_of_the_communitys_own() -> None:
     for name, template in PARSERS.items():
         assert wrong_fields(template, "parser") == []
         assert template["ParserName"] == name
-        assert template["Normalization"] == {"Schema": PUBLISHED["asim"]["schema"], "Version": PUBLISHED["asim"]["version"]}
+        assert template["Normalization"] == {
+            "Schema": PUBLISHED["asim"]["schema"],
+            "Version": PUBLISHED["asim"]["version"],
+        }
         assert re.fullmatch(r"(vim|ASim)AlertEvent[A-Za-z]+", name)
 
 
