@@ -288,7 +288,7 @@ def parser_template(parser: Content) -> dict[str, Any]:
 class _Dumper(yaml.SafeDumper):
     """Lists indented below their key, and texts of several lines as they are."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - PyYAML's signature
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
         super().increase_indent(flow, False)
 
 

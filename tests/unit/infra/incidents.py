@@ -7,7 +7,7 @@ and Alert grouping.  The Defender portal correlates by rules of its own, which n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -78,7 +78,7 @@ def _key(properties: Mapping[str, Any], rows: tuple[Row, ...]) -> tuple[Any, ...
     return (frozenset(found), *(tuple(details(properties, row)[name] for row in rows) for name in names))
 
 
-def alerts(properties: Mapping[str, Any], evaluations: Iterable[tuple[datetime, list[Row]]]) -> list[Alert]:
+def alerts(properties: Mapping[str, Any], evaluations: Iterable[tuple[datetime, Sequence[Row]]]) -> list[Alert]:
     """The alerts of a rule's runs, in order: threshold, event grouping and suppression applied."""
     raised: list[Alert] = []
     pause = duration(properties["suppressionDuration"]) if properties["suppressionEnabled"] else timedelta()

@@ -18,6 +18,7 @@ from shared.enrich.records.model import Event
 from shared.enrich.records.parser import Parser
 from shared.enrich.tables import BY_NAME
 from tests.unit.enrich.golden import alerts
+from tests.unit.enrich.golden.base import SUB
 from tests.unit.infra.planted import FUNCTIONS
 from tools import infra
 
@@ -26,6 +27,13 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 ASIM = json.loads((infra.ROOT / "tests/unit/infra/sentinel_published.json").read_text())["asim"]
 FILTERING, PLAIN = "vimAlertEventMicrosoftDefenderForCloudExport", "ASimAlertEventMicrosoftDefenderForCloudExport"
 NOW = datetime(2026, 11, 10, 11, 30, tzinfo=UTC)
+
+
+def at(*moment: int) -> datetime:
+    """A moment as DuckDB gives it: in UTC, without saying so."""
+    return datetime(*moment, tzinfo=UTC).replace(tzinfo=None)  # type: ignore[arg-type, misc]
+
+
 PARAMETERS = [name for name, _, _ in ASIM["parameters"]]
 DEFAULTS = {name: default for name, _, default in ASIM["parameters"]}
 
@@ -157,8 +165,8 @@ async def test_aliases_and_conditional_fields_follow_their_fields(answer: Answer
 GOLDEN_VALUES: dict[str, dict[str, Any]] = {
     "2518_AB12": {
         "EventCount": 1,
-        "EventStartTime": datetime(2026, 11, 10, 7),
-        "EventEndTime": datetime(2026, 11, 10, 7, 30),
+        "EventStartTime": at(2026, 11, 10, 7),
+        "EventEndTime": at(2026, 11, 10, 7, 30),
         "EventType": "Alert",
         "EventSubType": "Suspicious Activity",
         "EventProduct": "Microsoft Defender for Cloud",
@@ -170,7 +178,7 @@ GOLDEN_VALUES: dict[str, dict[str, Any]] = {
         "AlertName": "Suspicious activity",
         "AlertStatus": "Active",
         "DvcHostname": "web01",
-        "DvcId": f"/subscriptions/{alerts.SUB}/resourcegroups/rg-web/providers/microsoft.compute/virtualmachines/web01",
+        "DvcId": f"/subscriptions/{SUB}/resourcegroups/rg-web/providers/microsoft.compute/virtualmachines/web01",
         "DvcIdType": "AzureResourceId",
         "IndicatorType": "Host",
         "ThreatCategory": "Unknown",
@@ -234,8 +242,8 @@ GOLDEN_VALUES: dict[str, dict[str, Any]] = {
         "EventSubType": "Anomaly",
         "EventSeverity": "Informational",
         "EventOriginalSeverity": "Unheard-of",
-        "EventStartTime": datetime(2026, 11, 10, 11, 30),
-        "EventEndTime": datetime(2026, 11, 10, 11, 30),
+        "EventStartTime": at(2026, 11, 10, 11, 30),
+        "EventEndTime": at(2026, 11, 10, 11, 30),
         "AlertStatus": "",
     },
 }

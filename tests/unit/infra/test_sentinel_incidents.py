@@ -1,4 +1,4 @@
-"""One cause that lasts makes one incident, a second cause a second: rules run over simulated days, and what becomes of it."""
+"""One cause that lasts makes one incident, a second cause a second: rules run over simulated days."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import pytest_asyncio
 
 from local.workspace import Workspace
 from tests.unit.infra.incidents import (
-    MOST_ALERTS_OF_A_RUN, MOST_ALERTS_OF_AN_INCIDENT, Incident, alerts, duration, incidents,
+    MOST_ALERTS_OF_A_RUN,
+    MOST_ALERTS_OF_AN_INCIDENT,
+    Incident,
+    alerts,
+    duration,
+    incidents,
 )  # fmt: skip
 from tests.unit.infra.planted import Planted, ask, check, for_instance, plant, run, window_of
 from tools.sentinel import rule_properties, rules
@@ -131,7 +136,7 @@ async def test_each_setting_of_the_grouping_counts(evaluations: Evaluations) -> 
 async def test_an_incident_that_is_closed_while_the_cause_lasts_comes_back_with_the_morning(
     evaluations: Evaluations,
 ) -> None:
-    """Nothing is opened again in the Defender portal, so a new alert makes a new incident: one a day, not one an hour."""
+    """The Defender portal opens nothing again, so a new alert makes a new incident: one a day, not one an hour."""
     properties = rule_properties(RULES["silent-export"])
     closed_at = START + 6 * HOUR
     raised = [alert for alert in alerts(properties, evaluations) if LONG in str(alert.key)]

@@ -1,4 +1,4 @@
-"""Each analytics rule and hunting query, executed for a planted case and for a tenant in which nothing of it happens."""
+"""Each analytics rule and hunting query, executed for a planted case and for a quiet tenant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ from tests.unit.enrich.golden import alerts as golden_alerts
 from tests.unit.enrich.golden import individual, paths
 from tests.unit.infra.incidents import alerts, details, entities, incidents
 from tests.unit.infra.planted import (
-    NOW, OTHER_SUB, OWN, SUB, Planted, ask, check, for_instance, plant, record, run, window_of,
+    NOW,
+    OTHER_SUB,
+    OWN,
+    SUB,
+    Planted,
+    ask,
+    check,
+    for_instance,
+    plant,
+    record,
+    run,
+    window_of,
 )  # fmt: skip
 from tools.sentinel import Content, hunting, rule_properties, rules
 
@@ -26,8 +37,18 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GROUP = f"/subscriptions/{SUB}/resourcegroups/rg/providers"
 WEB = f"{GROUP}/microsoft.compute/virtualmachines/web01"
 STORE = f"{GROUP}/microsoft.storage/storageaccounts/store01"
-MACHINE = {"ResourceId": WEB, "ResourceName": "web01", "ResourceType": "microsoft.compute/virtualmachines"}
-PAAS = {"ResourceId": STORE, "ResourceName": "store01", "ResourceType": "microsoft.storage/storageaccounts"}
+MACHINE: dict[str, Any] = {
+    "ResourceId": WEB,
+    "ResourceName": "web01",
+    "ResourceType": "microsoft.compute/virtualmachines",
+}
+PAAS: dict[str, Any] = {
+    "ResourceId": STORE,
+    "ResourceName": "store01",
+    "ResourceType": "microsoft.storage/storageaccounts",
+}
+NO_RESOURCE: dict[str, Any] = {"ResourceId": None, "ResourceName": None, "ResourceType": None}
+OF_CRITICAL_RISK: dict[str, Any] = {"AttackPathsReferences": None, "RiskLevel": "Critical", "IsContextualRisk": True}
 _COMMON = {"TimeGenerated", "EventTime", "EnqueuedTime", "PartitionId", "SequenceNumber"}
 
 
@@ -38,7 +59,7 @@ def golden(row: dict[str, Any]) -> dict[str, Any]:
 
 def alert(age: timedelta, key: str = "a", arrived: timedelta | None = None, **values: Any) -> Planted:
     when = NOW - age
-    times = {name: when for name in ("StartTime", "EndTime", "AlertTimeGenerated", "ProcessingEndTime")}
+    times = dict.fromkeys(("StartTime", "EndTime", "AlertTimeGenerated", "ProcessingEndTime"), when)
     told = (
         golden(golden_alerts.ALERT.row)
         | MACHINE
@@ -74,6 +95,11 @@ def path(age: timedelta, key: str = "p", arrived: timedelta | None = None, **val
         "EntryPointId": WEB,
     }
     return record("DefenderAttackPaths_CL", age, arrived, **told | own | {"Owner": "web team"} | values)
+
+
+def exploit(known: str) -> dict[str, str]:
+    """What records told of a CVE until August 2026."""
+    return {"CvesDetails": f'[{{"ExploitabilityDetails":{{"IsInExploitKit":{known}}}}}]'}
 
 
 def critical_store(age: timedelta = 3 * DAY) -> Planted:
@@ -144,10 +170,10 @@ CASES: dict[str, Case] = {
         [
             vulnerability(HOUR),
             vulnerability(2 * HOUR, "v2", CveIds=["CVE-2026-2002"]),
-            vulnerability(HOUR, "v3", **PAAS | {"AttackPathsReferences": None, "RiskLevel": "Critical", "IsContextualRisk": True}),
+            vulnerability(HOUR, "v3", **PAAS | OF_CRITICAL_RISK),
             vulnerability(
                 HOUR, "v4", Cloud="AWS", ResourceId=None, NativeResourceId="arn:aws:ec2:eu-west-1:1:instance/i-1",
-                AttackPathsReferences=[], RecommendationAdditionalData={"CvesDetails": '[{"ExploitabilityDetails":{"IsInExploitKit":true}}]'},
+                AttackPathsReferences=[], RecommendationAdditionalData=exploit("true"),
             ),
         ],
         {WEB, STORE, "arn:aws:ec2:eu-west-1:1:instance/i-1"},
@@ -158,7 +184,7 @@ CASES: dict[str, Case] = {
             vulnerability(HOUR, "w4", CveIds=[]),
             vulnerability(HOUR, "w5", RecommendationState="Healthy"),
             vulnerability(HOUR, "w6", Action="Delete"),
-            vulnerability(HOUR, "w7", AttackPathsReferences=[], RecommendationAdditionalData={"CvesDetails": '[{"IsInExploitKit":false}]'}),
+            vulnerability(HOUR, "w7", AttackPathsReferences=[], RecommendationAdditionalData=exploit("false")),
             # told a week ago, and sent again in today's snapshot
             vulnerability(7 * DAY, "w8"),
             vulnerability(HOUR, "w8", EventTime=NOW - 7 * DAY),
@@ -190,7 +216,7 @@ CASES: dict[str, Case] = {
             alert(timedelta(minutes=10)),
             alert(timedelta(minutes=10), "b", Criticality="HIGH", **PAAS),
             # delivered after a day in the dead-letter store
-            alert(DAY, "c", timedelta(minutes=4), ResourceId=None, ResourceName=None, ResourceType=None, CompromisedEntity="onprem01"),
+            alert(DAY, "c", timedelta(minutes=4), **NO_RESOURCE | {"CompromisedEntity": "onprem01"}),
         ],
         {WEB, STORE, "onprem01"},
         [
@@ -216,7 +242,7 @@ SUBJECT |= {"attack-path-to-critical-asset": "TargetId"}
 
 
 def same_cause(row: Planted) -> bool:
-    """Whether a row tells of what the planted ones tell of: this deployment's runs, or its verdicts on one subscription."""
+    """Whether a row tells of what the planted ones tell of: this deployment's runs, or its verdicts on SUB."""
     own = row.values.get("InstanceId") == OWN
     return own and row.values.get("SubscriptionId", SUB) == SUB
 
