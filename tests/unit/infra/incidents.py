@@ -87,7 +87,7 @@ def alerts(properties: Mapping[str, Any], evaluations: Iterable[tuple[datetime, 
     for time, rows in evaluations:
         if (quiet_until and time < quiet_until) or len(rows) <= properties["triggerThreshold"]:
             continue
-        each = [(row,) for row in rows]
+        each: list[tuple[Row, ...]] = [(row,) for row in rows]
         if properties["eventGroupingSettings"]["aggregationKind"] == "SingleAlert":
             each = [tuple(rows)]
         elif len(rows) > MOST_ALERTS_OF_A_RUN:

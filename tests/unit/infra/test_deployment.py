@@ -112,9 +112,10 @@ def test_the_table_of_rights_asks_for_these_roles() -> None:
     text = (ROOT / "docs" / "deploy.md").read_text()
     section = text.split("\n## Rights\n", 1)[1].split("\n## ", 1)[0]
     rows = [line for line in section.splitlines() if re.match(r"\| [12345]", line)]
-    assert [" and ".join(LESS) in row for row in rows] == [True, False, False, False, False]
-    assert [" and ".join(MORE) in row for row in rows] == [False, True, False, False, True]
+    assert [" and ".join(LESS) in row for row in rows] == [True, False, False, False, False, False]
+    assert [" and ".join(MORE) in row for row in rows] == [False, True, False, False, False, True]
     assert "| its resource group | Log Analytics Contributor" in section
+    assert "| the workspace's resource group | Microsoft Sentinel Contributor" in section
     assert "| the workspace | Role Based Access Control Administrator" in section
 
 

@@ -104,7 +104,7 @@ def exploit(known: str) -> dict[str, str]:
 
 def critical_store(age: timedelta = 3 * DAY) -> Planted:
     """A recommendation that shows how the store is tagged."""
-    quiet = {"RiskFactors": [], "AttackPathsReferences": [], "CveIds": None, "Criticality": "critical"}
+    quiet: dict[str, Any] = {"RiskFactors": [], "AttackPathsReferences": [], "CveIds": None, "Criticality": "critical"}
     return vulnerability(age, "store", **PAAS | quiet)
 
 
