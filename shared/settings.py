@@ -213,7 +213,7 @@ class Settings:
     apply_budget: timedelta = _reconcile(
         "APPLY_BUDGET_SECONDS",
         "480",
-        "Seconds a run may spend; what is not reached is left to the next run. Keep it below functionTimeout.",
+        "Seconds a run may spend, at most 70 % of functionTimeout; what is not reached is left to the next run.",
         read.seconds(1, 86_400),
     )
     register_provider: bool = _reconcile(
@@ -565,7 +565,6 @@ class Settings:
                 values[attribute] = raw if kept else declaration.parse(declaration.stands_in)
         by_name = {declaration.name: values[attribute] for attribute, declaration in declared.items()}
         problems = {**conflicts(by_name, given - set(problems)), **problems}
-        values["apply_budget"] = min(values["apply_budget"], longest_run(values["function_timeout"]))
         return cls(**values, problems=problems)
 
     @classmethod
@@ -579,6 +578,11 @@ class Settings:
         if settings.problems:
             raise SettingsError("; ".join(settings.problems.values()))
         return settings
+
+    @property
+    def run_budget(self) -> timedelta:
+        """How long a run goes on beginning things: as asked, and so that its report is kept within the time."""
+        return min(self.apply_budget, longest_run(self.function_timeout))
 
     def require(self, *names: str) -> None:
         """Refuse to go on with settings that stand for nothing as long as their values can't be read.

@@ -155,9 +155,10 @@ async def _open_items(call: Call, state: TenantState) -> Iterable[Mapping[str, A
     """What is open by the newest run that looked at each subscription and export."""
     reports = call.services.reconciler.reports
     found: list[dict[str, Any]] = []
-    for run_id in await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT):
-        report = await reports.read(run_id)
-        if report is not None and says_something(report):
+    summaries = await reports.summaries(await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT))
+    for summary in filter(says_something, summaries):
+        report = await reports.read(summary["runId"])
+        if report is not None:
             found.append(report)
             if looked_at_all(report):
                 break

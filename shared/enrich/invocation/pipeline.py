@@ -43,6 +43,8 @@ from shared.enrich.records.model import Event, Row
 
 logger = logging.getLogger("defender_export.enrich")
 T = TypeVar("T")
+OWN_ROWS = 1 / 6
+"""Share of the budget for rows about the app itself, which are sent at the end of other work."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,20 @@ class Pipeline:
         self._forward = forward
         self._notes = FreshnessNotes(observer, clock) if observer else None
 
-    async def run(self, events: Sequence[Event], *, counts_as_seen: bool = True) -> Summary:
+    async def run(
+        self, events: Sequence[Event], *, counts_as_seen: bool = True, before: Deadline | None = None
+    ) -> Summary:
         """Deliver a batch of events; unless `counts_as_seen`, freshness takes no note of them.
+
+        Uploading ends with the invocation's budget, or `before` a moment where the invocation began earlier.
 
         Raises:
             shared.azure.blob_container.StoreError: some record is neither accepted nor kept; deliver the batch again.
         """
         clock, summary = self._clock, Summary()
-        deadline, end = clock.deadline(self._budget.deliver), clock.deadline(self._budget.end)
+        left = self._budget.deliver if before is None else max(0.0, min(self._budget.deliver, before.left))
+        deadline, end = clock.deadline(left), clock.deadline(left + self._budget.end - self._budget.deliver)
+        began = clock.monotonic()
         with self._telemetry.invocation("enrich_records", summary):
             summary.count_events(events, clock.now())
             work = await self._preparer.prepare(events, clock.now())
@@ -95,7 +103,7 @@ class Pipeline:
             letters = work.letters + await self._send(work.bodies, deadline, summary)
             if letters:
                 await _within(end, self.dead_letters.write(letters))
-            summary.finish(letters, self._budget.end - end.left, clock.now())
+            summary.finish(letters, clock.monotonic() - began, clock.now())
             if not counts_as_seen:
                 summary.sightings.clear()
             await self._observe(summary)
@@ -132,7 +140,8 @@ class Pipeline:
         now = self._clock.now()
         encoded = [one_line(orjson.dumps(row, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)) for row in rows]
         letters = [Letter(reason="new", table=table, row=row, enqueued=now, failed=now) for row in encoded]
-        deadline, end = self._clock.deadline(self._budget.deliver), self._clock.deadline(self._budget.end)
+        deadline = self._clock.deadline(self._budget.deliver * OWN_ROWS)
+        end = self._clock.deadline(self._budget.end * OWN_ROWS)
         remaining = await self._upload_again(letters, deadline, Summary())
         if remaining:
             kept = (msgspec.structs.replace(letter, replays=0, outages=0) for letter in remaining)
@@ -153,7 +162,7 @@ class Pipeline:
             self._deliverer.deliver(bodies, deadline), self._send_on(bodies, deadline, summary)
         )
         now = self._clock.now()
-        summary.count_report(report, now.date())
+        summary.count_report(report)
         return [letter for refusal in report.refused for letter in refused(refusal, now)] + not_sent
 
     async def _send_on(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
@@ -186,8 +195,7 @@ class Pipeline:
             for body in pack_encoded(Encoded(stream, (), [bytes(letter.row) for letter in own]))
         ]
         report = await self._deliverer.deliver(bodies, deadline)
-        now = self._clock.now()
-        summary.count_report(report, now.date())
+        summary.count_report(report)
         return [
             failed_again(before, answered(before, refusal.answer, outage=refusal.outage, tries=refusal.tries))
             for refusal in report.refused

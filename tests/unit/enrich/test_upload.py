@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Self
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from shared.clock import Clock
 from shared.enrich.delivery.ingestion_status import Answer
 from shared.enrich.delivery.upload import Deliverer, Report
-from tests.virtual_time import virtual_clock, virtually
+from tests.virtual_time import START, virtual_clock, virtually
 
 BUSY = Answer(429, "TooManyRequests")
 DOWN = Answer(503)
@@ -328,3 +329,27 @@ def test_invocations_share_one_limit() -> None:
     virtually(scenario())
     assert service.most_running == 3
     assert len(service.stored) == 20
+
+
+def test_rows_count_for_the_day_on_which_they_were_accepted_though_the_batch_ends_on_the_next() -> None:
+    """One table's body goes through before midnight while another's is refused until after it."""
+
+    async def scenario() -> Report[Rows]:
+        clock = virtual_clock()
+        await asyncio.sleep((MIDNIGHT - START).total_seconds() - 60)
+
+        @dataclass
+        class Slow(Service):
+            async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 - the edge's
+                late = stream == "Custom-Late_CL" and clock.now() < MIDNIGHT + timedelta(seconds=20)
+                return DOWN if late else await super().upload(stream, data, timeout)
+
+        bodies = [Rows(tuple(range(1000))), Rows((7, 8), "Custom-Late_CL")]
+        return await Deliverer(Slow(), 8, clock).deliver(bodies, clock.deadline(360))
+
+    report = virtually(scenario())
+    before, after = (MIDNIGHT - timedelta(days=1)).date(), MIDNIGHT.date()
+    assert report.days == {("Custom-Numbers_CL", before): 1000, ("Custom-Late_CL", after): 2}
+
+
+MIDNIGHT = START.replace(hour=0) + timedelta(days=1)
