@@ -20,6 +20,7 @@ from shared.enrich.tables import OWN_TABLES, RECORD_TABLES, TABLES, Table, strea
 from shared.settings import declarations
 from tools.kql import record_functions
 from tools.kql.binder import Function
+from tools.sentinel import generated as sentinel_files
 from tools.workbook import queries as panel_queries
 from tools.workbook import workbook
 
@@ -283,6 +284,7 @@ def generated() -> dict[Path, str]:
         folder / "workbook.json": _json(workbook()),
         ROOT / "docs" / "queries" / "README.md": queries_page(),
         ROOT / "docs" / "table-plans.md": plans_page(),
+        **sentinel_files(tables_read),
     }
 
 
