@@ -26,7 +26,9 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if _ENTRA else f
 @app.timer_trigger("timer", schedule="%RECONCILE_SCHEDULE%", use_monitor=True)
 async def reconcile_exports(timer: func.TimerRequest) -> None:
     """Plan, or apply when RECONCILE_MODE says so."""
-    await services().reconciler.tick()
+    report = await services().reconciler.tick()
+    if report.outcome not in {"Failed", "Skipped"}:
+        await services().timer_succeeded("reconcile_exports")
 
 
 @app.function_name("enrich_records")
@@ -51,6 +53,7 @@ async def enrich_records(events: typing.List[func.EventHubEvent]) -> None:
 async def retry_dead_letters(timer: func.TimerRequest) -> None:
     """Deliver the dead letters that are due again."""
     await services().pipeline.replay()
+    await services().timer_succeeded("retry_dead_letters")
 
 
 @app.function_name("check_freshness")
@@ -58,6 +61,7 @@ async def retry_dead_letters(timer: func.TimerRequest) -> None:
 async def check_freshness(timer: func.TimerRequest) -> None:
     """Report which subscription has gone silent, and whether what was accepted is stored."""
     await services().check_freshness()
+    await services().timer_succeeded("check_freshness")
 
 
 @app.function_name("run_job")

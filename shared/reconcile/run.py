@@ -393,6 +393,7 @@ class Reconciler:
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
             run.report,
+            scope=request.scope,  # by id, whatever the subscriptions were called
             saw_all=not doubts,
             known=known,
             store_number=max(loaded.number, baseline.store_number),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shared import __version__, python_build
 from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
+from shared.watch.timer_runs import stopped
 from shared.web import serialization
 from shared.web.authorization import marked
 
@@ -219,27 +220,29 @@ async def _other_releases(services: Services) -> list[str]:
     )
 
 
-async def _newest_that_wrote(reports: Reports, now: datetime) -> dict[str, Any] | None:
-    """The newest run that was not skipped, else the oldest that was looked at; None where there is none.
+async def _newest_of_the_tenant(reports: Reports, now: datetime) -> dict[str, Any] | None:
+    """The newest run of the whole tenant by this app that was not skipped; None where there is none.
 
     Raises:
         NotWell: the timer's runs are skipped one after another.
     """
-    report = None
     skipped: list[str] = []
-    for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
-        report = await reports.read(run_id)
-        if report is not None and report["outcome"] != "Skipped":
+    found = None
+    async for heading in reports.headings(now):
+        if heading["trigger"] == "cli" or heading["scope"]:
+            continue  # it saw what one person may see, or some of the tenant
+        found = await reports.read(heading["runId"])
+        if found is not None and found["outcome"] != "Skipped":
             break  # a skipped run says only that another one was under way
-        if report is not None and report["trigger"] == "timer":
-            skipped.append(report["reason"])
+        if found is not None and found["trigger"] == "timer":
+            skipped.append(found["reason"])
     if len(skipped) >= _SKIPPED_IN_A_ROW:
         raise NotWell(f"none of the timer's last {len(skipped)} runs came to write: {skipped[0]}")
-    return report
+    return found
 
 
 async def last_run(services: Services) -> str:
-    """How the last run that came to write ended.
+    """How the last run of the whole tenant that came to write ended.
 
     Raises:
         NotWell: it failed, never ended, or is long ago; or runs are skipped one after another.
@@ -248,7 +251,7 @@ async def last_run(services: Services) -> str:
         return "another app reconciles: ask that one"
     reports = services.reconciler.reports
     now = datetime.now(UTC)
-    report = await _newest_that_wrote(reports, now)
+    report = await _newest_of_the_tenant(reports, now)
     if report is None:
         return "no run yet"
     if report["outcome"] == UNREADABLE:
@@ -266,6 +269,23 @@ async def last_run(services: Services) -> str:
     if report["outcome"] == "Failed":
         raise NotWell(f"{said}: {report['reason']}")
     return said
+
+
+async def timers(services: Services) -> str:
+    """When each timer last succeeded, whatever other runs there are.
+
+    Raises:
+        NotWell: one has not for hours.
+    """
+    now = datetime.now(UTC)
+    last = await services.timer_runs.read()
+    if silent := stopped(last, now):
+        raise NotWell("; ".join(f"{name} last succeeded at {_minute(ended)}" for name, ended in silent.items()))
+    return ", ".join(f"{name} {int((now - ended).total_seconds())} s ago" for name, ended in sorted(last.items()))
+
+
+def _minute(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")
 
 
 def _in_force(report: Mapping[str, Any]) -> str:
@@ -295,4 +315,5 @@ CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
     "eventHub": _event_hub,
     "ingestion": _ingestion,
     "lastRun": last_run,
+    "timers": timers,
 }

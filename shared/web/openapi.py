@@ -17,7 +17,7 @@ from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
 from shared.web.authorization import APPROVE
-from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, problem_example
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, example, problem_example
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
@@ -319,8 +319,8 @@ def _answer(shape: _Shape, status: int) -> dict[str, Any]:
         return response
     model = shape.answers[status]
     found: dict[str, Any] = {"schema": {"$ref": REF.format(model=model)}}
-    if model in EXAMPLES:
-        found["example"] = EXAMPLES[model]
+    if said := example(model, status):
+        found["example"] = said
     text = {"schema": {"type": "string"}}
     response["content"] = {kind: text if kind.startswith("text/") else found for kind in shape.gives}
     if shape.link:
@@ -373,8 +373,8 @@ def _request_body(takes: str) -> dict[str, Any]:
         schema = {"$ref": REF.format(model="ApprovalRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
     schema = {"$ref": REF.format(model="ExportConfig")}
-    example = EXAMPLES["ExportConfig"]
+    export = EXAMPLES["ExportConfig"]
     return {
         "required": True,
-        "content": {kind: {"schema": schema, "example": example} for kind in ("application/json", "application/yaml")},
+        "content": {kind: {"schema": schema, "example": export} for kind in ("application/json", "application/yaml")},
     }

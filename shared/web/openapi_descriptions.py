@@ -135,6 +135,8 @@ DESCRIPTIONS = {
     "requirement": "The requirement.",
     "met": "Whether the subscription meets it.",
     "sources": "The automations by event source.",
+    "CoverageRow.open": "What waits or is blocked there, by the newest run that looked at it.",
+    "StatusList.run": "The newest run of the whole tenant by this app that has ended; null before the first.",
     "CoverageRow.verdicts": "What the subscription meets and misses.",
     "StatusRow.states": "One word for each kind of record.",
     "notes": "What needs a person, for each kind of record that has something.",

@@ -293,7 +293,10 @@ class CoverageVerdict(_Body):
 
 
 class CoverageRow(_Body):
-    """What one subscription exports, by event source."""
+    """What one subscription exports, by event source; `open` is told where one subscription is asked for.
+
+    It holds what waits or is blocked, by the newest run that looked at it.
+    """
 
     subscription_id: str
     subscription: str
@@ -301,6 +304,7 @@ class CoverageRow(_Body):
     management_groups: list[str]
     sources: dict[str, list[CoverageExporter]]
     verdicts: list[CoverageVerdict]
+    open: list[RunItem] = []
 
 
 class CoverageList(_Body):
@@ -323,16 +327,6 @@ class StatusRow(_Body):
     states: dict[str, str]
     notes: dict[str, str]
     verdicts: dict[str, bool]
-
-
-class StatusList(_Body):
-    """The operations matrix."""
-
-    value: list[StatusRow]
-    continuation: str
-    generated: datetime
-    complete: bool
-    reasons: list[str]
 
 
 class FreshnessRow(_Body):
@@ -470,6 +464,17 @@ class RunList(_Body):
 
     value: list[Run]
     continuation: str
+
+
+class StatusList(_Body):
+    """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later."""
+
+    value: list[StatusRow]
+    continuation: str
+    generated: datetime
+    complete: bool
+    reasons: list[str]
+    run: Run | None = None
 
 
 class PlanQuestion(_Body):

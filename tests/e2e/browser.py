@@ -19,6 +19,7 @@ _NONE: dict[str, Any] = {
     "value": [], "continuation": "", "generated": "2026-01-01T00:00:00+00:00", "complete": True, "reasons": [],
 }  # fmt: skip
 EMPTY: dict[str, Any] = {
+    "ready": {"ready": True, "release": "1.0.0", "checks": [], "warnings": []},
     "status": _NONE,
     "coverage": _NONE,
     "runs": {"value": [], "continuation": ""},

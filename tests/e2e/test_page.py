@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from playwright.async_api import Browser, Page, Request, async_playwright, expec
 
 from local.app import App
 from local.certs import Certificates
+from shared.bootstrap import Services
+from shared.reconcile.report.run_report import Caller
+from shared.reconcile.run import Request as RunRequest
+from shared.settings import Settings
 from shared.web.authorization import READ, WRITE
 from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
+from tools.infra import alerts
 from tools.scene import Scene, principal, scene
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +168,72 @@ async def test_a_drift_is_told_in_words_with_what_to_do_next(shown: Scene, look:
     await expect(drawer).to_contain_text("It is disabled and should be enabled.")
     await expect(drawer).to_contain_text("review the difference and start a reconcile")
     await expect(page.locator("#attention-list")).to_contain_text("not as the export file declares it")
+
+
+async def firing(shown: Scene) -> dict[str, list[dict[str, Any]]]:
+    """What the alert rules on runs find now, without what tells one run from another."""
+    now = datetime.now(UTC)
+    found = {}
+    for alert in alerts():
+        if "DefenderExportRuns_CL" in alert.text and alert.name != "export-fought-over":
+            text = alert.text.replace("{InstanceId}", shown.app.settings.get("INSTANCE_ID", "default"))
+            answer = await shown.azure.workspace.kql(text, (now - timedelta(days=2), now))
+            rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+            kept = [
+                {name: row[name] for name in row if name not in {"TimeGenerated", "RunId", "ReportName"}}
+                for row in rows
+            ]
+            found[alert.name] = sorted(kept, key=str)
+    return found
+
+
+async def told(page: Page) -> list[str]:
+    """What the page says in its tiles, of what needs a person, and of a subscription; times go on by themselves."""
+    said = [
+        *await page.locator(".tiles .tile:not(:has(#tile-flowing))").all_inner_texts(),
+        await page.locator("#attention-list").inner_text(),
+        *await page.locator(".line").all_inner_texts(),
+        await page.locator("#drawer-body").inner_text(),
+    ]
+    return [re.sub(r"(just now|\d+ \w+ ago)", "then", text) for text in said]
+
+
+async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not_look_at(
+    shown: Scene, look: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (await shown.ask("GET", "/api/status"))["value"]
+    bad = [row for row in rows if {"drifted", "blocked"} & {*row["states"].values()}]
+    sound = next(row for row in rows if {*row["states"].values()} == {"exported", "quiet"} or row not in bad)
+    page = await look.open(f"#sub={bad[0]['subscriptionId']}")
+    await expect(page.locator("#drawer")).to_contain_text("What differs")
+    before = (await told(page), await firing(shown), (await shown.ask("GET", "/api/status"))["value"])
+    assert any(before[1].values())
+
+    last = (await shown.ask("GET", "/api/status"))["run"]["runId"]
+    for narrowed in (
+        {"subscriptions": [sound["subscriptionId"]]},
+        {"subscriptions": [sound["subscription"].upper()]},
+        {"subscriptions": [sound["subscriptionId"]], "exports": ["everything"]},
+    ):
+        job = await shown.ask("POST", "/api/jobs?wait=120", json={"kind": "plan", **narrowed})
+        assert job["state"] == "succeeded", job
+    for name, value in shown.azure.app_settings().items():
+        monkeypatch.setenv(name, value)
+    here = Services(Settings.load())
+    try:
+        report = await here.reconciler.plan(
+            RunRequest(Caller("cli", "somebody"), subscriptions=[sound["subscriptionId"]])
+        )
+        assert (await here.reconciler.plan(RunRequest(Caller("cli", "somebody")))).outcome != "Failed"
+    finally:
+        await here.close()
+    assert report.outcome == "Succeeded"
+
+    await page.reload()
+    await expect(page.locator("#drawer")).to_contain_text("What differs")
+    await expect(page.locator("#updated")).not_to_have_text("Loading…")
+    assert (await shown.ask("GET", "/api/status"))["run"]["runId"] == last
+    assert (await told(page), await firing(shown), (await shown.ask("GET", "/api/status"))["value"]) == before
 
 
 async def test_the_stream_and_the_score_are_plotted_from_the_tables(look: Visit) -> None:
@@ -412,8 +484,9 @@ async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
         sources = {
             "sources": {"Alerts": [exporter]},
             "verdicts": [{"requirement": HOSTILE, "met": False, "reason": HOSTILE}],
+            "open": hostile_run["items"],
         }
-        return {**about, "value": [row if "/api/status" in request.url else {**row, **sources}]}
+        return {**about, "run": hostile_run, "value": [row if "/api/status" in request.url else {**row, **sources}]}
 
     letter = {
         "name": HOSTILE, "day": "2026-01-01", "reason": HOSTILE, "records": 1, "replays": 0, "outage": False,
@@ -443,6 +516,7 @@ async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
                 "problems": [{"name": HOSTILE, "inForce": False, "findings": [finding]}],
             },
             "metrics": {**EMPTY["metrics"], "problem": "", "recordsPerMinute": {HOSTILE: [1.0]}},
+            "ready": {**EMPTY["ready"], "checks": [{"name": HOSTILE, "ok": False, "detail": HOSTILE}]},
         }
     )
     page = await look.open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ _ADDED = frozenset({
     "findings", "release", "writer", "storeNumber", "warnings", "tenants", "requests", "scope", "identity", "inForce",
     "asked", "fingerprint", "waiting", "approvedBy", "approvedAt", "written",
 })  # fmt: skip
+_HEADING = frozenset({"trigger", "outcome", "complete", "scope"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Reports:
     async def save(self, report: Report) -> None:
         """Keep a report; a complete run that may write also leaves what it saw, for the next to compare."""
         text = json.dumps(report.as_dict(), indent=1)
-        await self._container.upload_blob(report.name, text, overwrite=True)
+        await self._container.upload_blob(report.name, text, overwrite=True, metadata=_heading_of(report))
         wrote = report.mode == "apply" and not (report.running or report.skipped or report.failure)
         if wrote and report.saw_all:
             seen = {
@@ -172,6 +173,26 @@ class Reports:
                 break
         return found[:limit]
 
+    async def headings(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
+        """`runId`, `trigger`, `outcome`, `complete` and `scope` (whether it was narrowed) of each run, newest first.
+
+        They come from the listing; a report that says nothing there, of an earlier release, is read.
+        """
+        for age in range(self._retention.days + 1):
+            day = f"{now - timedelta(days=age):%Y/%m/%d}/"
+            listed = self._container.list_blobs(name_starts_with=day, include=["metadata"])
+            blobs = [blob async for blob in listed if _NAME.fullmatch(blob.name)]
+            for blob in sorted(blobs, key=lambda each: str(each.name), reverse=True):
+                run_id = blob.name.rpartition("/")[2].removesuffix(".json")
+                said: Mapping[str, Any] = blob.metadata or {}
+                if not said.keys() >= _HEADING:
+                    report = await self.read(run_id)
+                    if report is not None:
+                        yield {**{name: report[name] for name in _HEADING}, "runId": run_id}
+                    continue
+                truths = {name: said[name] == "true" for name in ("complete", "scope")}
+                yield {"trigger": said["trigger"], "outcome": said["outcome"], **truths, "runId": run_id}
+
     async def expire(self) -> int:
         """Delete reports and approvals that were written longer ago than the retention; gives how many reports.
 
@@ -208,6 +229,13 @@ def as_far_as_readable(run_id: str, data: bytes) -> dict[str, Any]:
     if not all(map(_is_moment, (report["started"], report["ended"]))):
         return _unreadable(run_id, report, "this report holds a time that is none")
     return report
+
+
+def _heading_of(report: Report) -> dict[str, str]:
+    """What tells runs apart without reading them, as a blob's metadata."""
+    truths = {"complete": not report.plan.reasons, "scope": bool(report.scope)}
+    words = {name: str(value).lower() for name, value in truths.items()}
+    return {"trigger": report.caller.trigger, "outcome": report.outcome, **words}
 
 
 def _left_as_text(left: Mapping[str, Left]) -> str:

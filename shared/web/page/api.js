@@ -34,7 +34,8 @@ export async function ask(path, { method = "GET", body, headers = {} } = {}) {
     throw new Failure(0, late ? "The app did not answer within a minute" : "The app can't be reached",
       "Check the connection, and whether the function app runs. This page asks again by itself.");
   }
-  if (response.ok) return response.json();
+  // `ready` answers 503 with what it found.
+  if (response.ok || response.headers.get("Content-Type")?.startsWith("application/json")) return response.json();
   throw refusal(response.status, await response.json().catch(() => ({})));
 }
 

@@ -34,6 +34,7 @@ const SECTIONS = {
   jobs: { ask: () => ask("jobs?limit=10"), place: "jobs" },
   freshness: { ask: () => all("freshness?verdict=silent") },
   exports: { ask: () => all("exports") },
+  ready: { ask: () => ask("ready") },
   metrics: { ask: () => ask(`metrics?hours=${hours()}`), place: "stream-failure" },
 };
 
@@ -77,10 +78,10 @@ function draw(name) {
   const found = findings(data);
   sections.tiles(data, found);
   sections.attention(found, { filter: (change) => { address.write(change); byId("matrix").focus(); }, openRun });
-  for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "runs"], ["tile-needed", "coverage"]]) {
+  for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "coverage"], ["tile-needed", "coverage"]]) {
     if (failures[section] && !data[section]) fill(byId(tile), el("p", { class: "tile-big" }, mark("blocked", "not known")), el("p", { class: "tile-small" }, failures[section].title));
   }
-  if (name === "coverage" || name === "runs") follow();
+  if (name === "coverage") follow();
 }
 
 function showMatrix() {
@@ -131,9 +132,9 @@ function follow() {
     panels.run(run);
   } else {
     const row = data.coverage?.rows.find((each) => each.subscriptionId.toLowerCase() === sub);
-    if (!row || !data.runs) return;
+    if (!row) return;
     opened = wanted;
-    panels.subscription(row, parameters.get("kind"), data.runs.rows, MAY_WRITE ? jobs.buttons : null);
+    panels.subscription(row, parameters.get("kind"), MAY_WRITE ? jobs.buttons : null);
   }
 }
 const openRun = (id) => address.write({ run: id, sub: "", kind: "" }, { push: true });

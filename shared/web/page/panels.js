@@ -39,25 +39,16 @@ export const failed = (failure, again) =>
     failure.signIn ? el("a", { class: "button", href: `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent("/api/operations")}` }, "Sign in")
       : again ? el("button", { type: "button", onclick: again }, "Try again") : null);
 
-// The items of the newest run that planned anything are what the matrix calls drifted.
-export async function openItems(runs) {
-  const run = runs.find((each) => each.outcome !== "Skipped" && each.outcome !== "Failed");
-  return run ? (await ask(`runs/${encodeURIComponent(run.runId)}`)).items : [];
-}
-
 const subscriptionOf = (item) => (item.id.split("/")[2] ?? "").toLowerCase();
 
-export async function subscription(row, kind, runs, act) {
+export async function subscription(row, kind, act) {
   const mine = begin(row.subscription || row.subscriptionId);
-  const retry = () => subscription(row, kind, runs, act);
+  const retry = () => subscription(row, kind, act);
   try {
     const id = encodeURIComponent(row.subscriptionId);
-    const [coverage, freshness, items] = await Promise.all([
-      ask(`coverage?subscription=${id}`), ask(`freshness?subscription=${id}`), openItems(runs),
-    ]);
+    const [coverage, freshness] = await Promise.all([ask(`coverage?subscription=${id}`), ask(`freshness?subscription=${id}`)]);
     if (mine !== ticket) return;
-    const told = items.filter((item) => subscriptionOf(item) === row.subscriptionId.toLowerCase());
-    fill(byId("drawer-body"), about(row), act ? act(row) : null, drift(told), el("h3", {}, "Kinds of record"),
+    fill(byId("drawer-body"), about(row), act ? act(row) : null, drift(coverage.value[0]?.open ?? []), el("h3", {}, "Kinds of record"),
       KINDS.map(([name]) => kindSection(name, row, coverage.value[0], freshness.value.find((each) => each.kind === name), name === kind)),
       verdicts(coverage.value[0]));
     const wanted = kind && byId("drawer-body").querySelector(`[data-section="${CSS.escape(kind)}"]`);

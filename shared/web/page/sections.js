@@ -7,11 +7,11 @@ const SHOWN_FINDINGS = 4;
 const SHOWN_RUNS = 8;
 let everything = false;
 
-export function tiles({ coverage, runs, metrics, letters, freshness }, found) {
+export function tiles({ coverage, metrics, letters, freshness, ready }, found) {
   tile("tile-exported", coverage, () => {
     const rows = coverage.rows;
     const bad = rows.filter((row) => row.bad).length;
-    const sound = rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === "exported" || row.states[kind] === "quiet")).length;
+    const sound = rows.filter((row) => !row.bad && KINDS.some(([kind]) => row.states[kind] === "exported" || row.states[kind] === "quiet")).length;
     if (!rows.length) return ["blocked", "nothing seen", "No subscription is visible: give the app's identity Reader on the management group."];
     return [bad ? "drifted" : sound ? "exported" : "none", `${number(sound)} of ${number(rows.length)}`, `subscriptions export as declared${bad ? `, ${number(bad)} to look at` : ""}${coverage.more ? " (still loading)" : ""}`];
   });
@@ -26,14 +26,14 @@ export function tiles({ coverage, runs, metrics, letters, freshness }, found) {
     if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${silent ? `; ${number(silent)} silent` : ""}`];
     return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${silent ? `; ${number(silent)} silent` : ""}`];
   });
-  tile("tile-changed", runs, () => {
-    const run = runs.rows[0];
+  tile("tile-changed", coverage, () => {
+    const { run } = coverage;
     if (!run) return ["quiet", "no run yet", "The timer runs every 15 minutes unless RECONCILE_SCHEDULE says otherwise."];
     const changes = ["Created", "Updated", "Deleted", "Adopted"].reduce((sum, name) => sum + (run.counts?.[name] ?? 0), 0);
     const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
     return [OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()} ${ago(run.ended)}: ${planned(run)}${inForce(run) ? `; in force ${inForce(run)}` : ""}`];
   });
-  tile("tile-needed", coverage && runs && letters && freshness, () =>
+  tile("tile-needed", coverage && letters && freshness && ready, () =>
     found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"] : ["exported", "nothing", "All is as declared, and nothing waits."]);
 }
 

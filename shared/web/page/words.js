@@ -87,6 +87,20 @@ export const LETTERS = {
   "too-large": "These records are over the API's limit. Look at one of them; replay after an upgrade.",
 };
 
+// The checks of `ready`: what each is about, what helps, and which others fail with it.
+export const CHECKS = {
+  python: { title: "The package", next: "Deploy a package that was built for this Python." },
+  settings: { title: "Settings", next: "Correct them with the deployment's parameter `settings`." },
+  signIn: { title: "Sign-in", next: "Turn on authentication for this app, and see that it refuses callers without a token." },
+  identity: { title: "The app's identity", next: "Give the app its managed identity back: deploy the resources again.", brings: ["storage", "eventHub", "ingestion", "stored", "lastRun", "timers"] },
+  storage: { title: "Storage", next: "Look at the account's network rules and the app's roles on it; what is shown here is what was known before.", brings: ["eventHub", "ingestion", "stored", "lastRun", "timers"] },
+  eventHub: { title: "The event hub", next: "Look at whether it is there, its network rules and the app's role on it. Records that can't arrive are lost after Defender's own retries." },
+  ingestion: { title: "Logs Ingestion", next: "Look at the data collection rule and the app's role on it. Records wait as dead letters meanwhile." },
+  stored: { title: "Stored data", next: "Put right or remove what is named." },
+  lastRun: { title: "The last run", next: "Look at the runs below, and whether the timer fires." },
+  timers: { title: "A timer has stopped", next: "See whether the app runs, and start it again: after a deployment all timers may stand still. What its work said last is old." },
+};
+
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 const NUMBERS = new Intl.NumberFormat("en");
