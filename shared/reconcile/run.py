@@ -395,6 +395,7 @@ class Reconciler:
             run.report,
             scope=request.scope,  # by id, whatever the subscriptions were called
             saw_all=not doubts,
+            unread=inventory.unread,
             known=known,
             store_number=max(loaded.number, baseline.store_number),
             identity=identity,

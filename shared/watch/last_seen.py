@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _UPLOADED = "uploaded-"
 _BOUNDS = {"uploads": _UPLOADED, "after": _UPLOADED + "~", "timers": TIMERS}
-_OF_SUBSCRIPTIONS = "(PartitionKey lt @uploads or PartitionKey gt @after) and PartitionKey ne @timers"
+_OF_SUBSCRIPTIONS = "PartitionKey lt @uploads and PartitionKey ne @timers or PartitionKey gt @after"
 _TIMES = ("streaming", "snapshot", "expected", "withdrawn", "idle")
 _CONCURRENT_WRITES = 16
 # A record may say anything; only what looks like a subscription becomes a key.

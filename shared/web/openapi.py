@@ -333,7 +333,7 @@ def _answer(shape: _Shape, status: int) -> dict[str, Any]:
 
 def _refusals(types: tuple[problems.ProblemType, ...]) -> dict[str, Any]:
     by_status: dict[int, list[problems.ProblemType]] = {}
-    for problem in types:
+    for problem in dict.fromkeys(types):
         by_status.setdefault(problem.status, []).append(problem)
     return {str(status): _refusal(status, these) for status, these in sorted(by_status.items())}
 

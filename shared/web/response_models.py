@@ -492,10 +492,12 @@ class PlanQuestion(_Body):
 
 
 class PlanAnswer(_Body):
-    """The plan, as `plan --out` keeps it, and as it is shown to people."""
+    """The plan, as `plan --out` keeps it, and as it is shown to people; one that is not `complete` deletes nothing."""
 
     plan: dict[str, Any]
     shown: str
+    complete: bool
+    reasons: list[str]
 
 
 class ImportQuestion(_Body):
