@@ -192,6 +192,13 @@ async def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("list_dead_letters", req)
 
 
+@app.function_name("read_dead_letter")
+@app.route("dead-letters/contents", methods=["GET"])
+async def read_dead_letter(req: func.HttpRequest) -> func.HttpResponse:
+    """Show what could not be delivered."""
+    return await routing.respond("read_dead_letter", req)
+
+
 @app.function_name("get_metrics")
 @app.route("metrics", methods=["GET"])
 async def get_metrics(req: func.HttpRequest) -> func.HttpResponse:

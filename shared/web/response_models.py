@@ -373,6 +373,39 @@ class DeadLetterList(_Body):
     continuation: str
 
 
+class DeadLetter(_Body):
+    """One record that could not be delivered: a `row` for `table`, or an `event` that no row can be made of."""
+
+    reason: str
+    message: str = ""
+    status: int = 0
+    code: str = ""
+    outage: bool = False
+    tries: int = 0
+    replays: int = 0
+    outages: int = 0
+    target: Literal["workspace", "hub"] = "workspace"
+    place: str
+    table: str = ""
+    row: dict[str, Any] | None = None
+    event: str | None = None
+    key: str = ""
+    record: str = ""
+    partition: str = ""
+    sequence: int = 0
+    enqueued: datetime
+    failed: datetime
+
+
+class DeadLetterContents(_Body):
+    """The letters of one blob; `trouble` says why one that this release leaves as it is shows none."""
+
+    name: str
+    trouble: str
+    value: list[DeadLetter]
+    continuation: str
+
+
 class ApprovalRequest(_Body):
     """The run whose plan was reviewed."""
 
@@ -594,6 +627,6 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody, Document,
+    DeadLetterList, DeadLetterContents, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody, Document,
     PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

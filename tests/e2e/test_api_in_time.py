@@ -33,8 +33,9 @@ BODIES: dict[str, Any] = {
     "start_job": {"kind": "replay"},
     "approve_plan": {"runId": IDS["get_run"]},
 }
-# No function key bears Exports.Approve: under keys approve_plan is refused before anything is read.
-EVERYTHING = principal("Exports.Read", "Exports.Write", "Exports.Approve")
+QUERIES = {"read_dead_letter": "?name=2026-11-22/refused/DefenderAlerts_CL/0.ndjson.gz"}
+# No function key bears Exports.Approve or Records.Read: under keys what asks for them is refused before anything is read.
+EVERYTHING = principal("Exports.Read", "Exports.Write", "Exports.Approve", "Records.Read")
 GROUPS = [[*OPERATIONS][start::3] for start in range(3)]
 FAULTS: tuple[Any, ...] = (
     {"kind": "expire_token"},
@@ -48,6 +49,7 @@ FAULTS: tuple[Any, ...] = (
 
 
 def ask(app: Caller, operation: str, query: str = "") -> Answer:
+    query = query or QUERIES.get(operation, "")
     method, path = OPERATIONS[operation].method, OPERATIONS[operation].path.format(name="kept", id=IDS.get(operation))
     return app.call(method, f"/api/{path}{query}", BODIES.get(operation), x_ms_client_principal=EVERYTHING)
 
