@@ -627,6 +627,6 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, DeadLetterContents, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody, Document,
-    PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
+    DeadLetterList, DeadLetterContents, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest,
+    ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

@@ -75,7 +75,8 @@ class Visit:
             if document is None:
                 await route.fallback()
             else:
-                await route.fulfill(status=status, json=document)
+                kind = "application/json" if status < 400 else "application/problem+json"
+                await route.fulfill(status=status, json=document, content_type=kind)
 
         await self.page.route(lambda url: "/api/" in url and "/api/operations" not in url, answer)
 

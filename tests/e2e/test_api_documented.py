@@ -221,9 +221,8 @@ class Document:
             body = {"runId": ids.get(body["runId"], body["runId"])}
         elif body is None and case.operation == "approve_plan":
             body = {"runId": ids["approve_plan"]}
-        return [to.call(method, f"{path}?{case.query.format(**ids)}", body, **case.headers) for _ in range(case.times)][
-            -1
-        ]
+        address = f"{path}?{case.query.format(**ids)}"
+        return [to.call(method, address, body, **case.headers) for _ in range(case.times)][-1]
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ BODIES: dict[str, Any] = {
     "approve_plan": {"runId": IDS["get_run"]},
 }
 QUERIES = {"read_dead_letter": "?name=2026-11-22/refused/DefenderAlerts_CL/0.ndjson.gz"}
-# No function key bears Exports.Approve or Records.Read: under keys what asks for them is refused before anything is read.
+# Under keys what asks for Exports.Approve or Records.Read is refused before anything is read.
 EVERYTHING = principal("Exports.Read", "Exports.Write", "Exports.Approve", "Records.Read")
 GROUPS = [[*OPERATIONS][start::3] for start in range(3)]
 FAULTS: tuple[Any, ...] = (
