@@ -281,7 +281,8 @@ async def timers(services: Services) -> str:
     last = await services.timer_runs.read()
     if silent := stopped(last, now):
         raise NotWell("; ".join(f"{name} last succeeded at {_minute(ended)}" for name, ended in silent.items()))
-    return ", ".join(f"{name} {int((now - ended).total_seconds())} s ago" for name, ended in sorted(last.items()))
+    told = (f"{name} {int((now - ended).total_seconds())} s ago" for name, ended in sorted(last.items()))
+    return ", ".join(told) or "none has succeeded yet"
 
 
 def _minute(moment: datetime) -> str:

@@ -185,7 +185,7 @@ class Api(Caller, AbstractContextManager["Api"]):
                     store = services.pipeline.dead_letters
                     before = {letter.name async for letter in store.find()}
                     await store.write(letters)
-                    name = [letter.name async for letter in store.find() if letter.name not in before][0]
+                    (name,) = {letter.name async for letter in store.find()} - before
                     if contents is not None:
                         blobs = services.clients.data_blobs.get_container_client("dead-letters")
                         await blobs.upload_blob(name, contents, overwrite=True)

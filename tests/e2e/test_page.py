@@ -233,6 +233,27 @@ async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not
     assert (await told(page), await firing(shown), (await shown.ask("GET", "/api/status"))["value"]) == before
 
 
+@pytest.mark.parametrize("timer", ["reconcile_exports", "retry_dead_letters", "check_freshness"])
+async def test_a_timer_that_stopped_four_days_ago_is_told_whatever_other_runs_there_are(
+    shown: Scene, look: Visit, monkeypatch: pytest.MonkeyPatch, timer: str
+) -> None:
+    for name, value in shown.azure.app_settings().items():
+        monkeypatch.setenv(name, value)
+    here = Services(Settings.load())
+    try:
+        await here.timer_runs.note(timer, datetime.now(UTC) - timedelta(days=4))
+        run = await shown.ask("POST", "/api/jobs?wait=120", json={"kind": "plan"})
+        assert run["state"] == "succeeded"
+        page = await look.open()
+        await expect(page.locator("#attention-list")).to_contain_text(f"A timer has stopped: {timer} last succeeded")
+        await here.timer_runs.note(timer, datetime.now(UTC))
+        await page.click("#refresh")
+        await expect(page.locator("#attention-list")).not_to_contain_text("A timer has stopped")
+    finally:
+        await here.close()
+    look.complaints = [said for said in look.complaints if "503" not in said]  # the answer of `ready`
+
+
 async def test_the_stream_and_the_score_are_plotted_from_the_tables(look: Visit) -> None:
     page = await look.open("#hours=1")
     for place in ("records", "lag", "score"):

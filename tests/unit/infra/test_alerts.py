@@ -364,6 +364,12 @@ async def test_a_stopped_timer_does_not_end_an_alert_within_a_day(name: str) -> 
     assert len(await answer(ALERTS[name], rows, NOW + timedelta(hours=40))) == 1
 
 
+@pytest.mark.parametrize("name", ["reconcile_exports", "retry_dead_letters", "check_freshness"])
+async def test_one_timer_that_has_stopped_for_four_days_fires_whatever_else_runs(name: str) -> None:
+    rows = [request(5760, name), *timers(without=name), request(3, "run_job"), request(2, "get_status"), run()]
+    assert [row["Function"] for row in await answer(ALERTS["timer-stopped"], rows)] == [name]
+
+
 async def test_a_check_that_stopped_does_not_end_its_alert_within_a_day() -> None:
     later = NOW + timedelta(hours=40)
     assert len(await answer(ALERTS["silent-export"], [health(5, Verdict="silent")], later)) == 1
