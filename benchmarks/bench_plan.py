@@ -108,6 +108,7 @@ async def contest(way: str, known: dict[str, Any]) -> dict[str, Any]:
             "AzureWebJobsStorage": known["storage"],
             "INVENTORY": way,
             "APPLY_BUDGET_SECONDS": "3600",
+            "FUNCTION_TIMEOUT_SECONDS": "7200",
         }
     )
     clients = LocalClients(settings)

@@ -15,6 +15,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.enrich.invocation.pipeline import Pipeline
+    from shared.enrich.invocation.preparation import Context
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
@@ -80,12 +81,15 @@ class Services:
     @cached_property
     def pipeline(self) -> Pipeline:
         """Delivers events, dead letters and the app's own rows."""
-        from shared.azure.resource_graph import Graph
-        from shared.enrich.context import context_factory
         from shared.enrich.invocation.pipeline_factory import pipeline
 
-        context = context_factory.context(self.settings, Graph(self.clients))
-        return pipeline(self.settings, self.clients, os.environ, context=context, observer=self._note)
+        return pipeline(self.settings, self.clients, os.environ, make_context=self._context, observer=self._note)
+
+    def _context(self) -> Context:
+        from shared.azure.resource_graph import Graph
+        from shared.enrich.context import context_factory
+
+        return context_factory.context(self.settings, Graph(self.clients))
 
     @cached_property
     def last_seen(self) -> LastSeen:
@@ -116,9 +120,10 @@ class Services:
     def present(self) -> PresentRecords:
         """The security records that exist now."""
         from shared.azure.resource_graph import Graph
+        from shared.azure.role_permissions import OwnPermissions
         from shared.watch.present_records import PresentRecords
 
-        return PresentRecords(Graph(self.clients))
+        return PresentRecords(Graph(self.clients), OwnPermissions(self.clients))
 
     @cached_property
     def freshness(self) -> FreshnessCheck:
@@ -193,7 +198,8 @@ class Services:
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:
         """Where the app's own rows go; nowhere as long as no data collection rule is given."""
         settings = self.settings
-        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint else None
+        named = {"LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_OWN_ENDPOINT"} & settings.problems.keys()
+        return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint or named else None
 
     async def _note(
         self,

@@ -27,6 +27,7 @@ POINTS = (
     "context.enrich",  # Resource Graph
     "freshness.note",  # Table Storage
     "graph.query",  # a page of Resource Graph
+    "permissions.read",  # what the app's roles permit in a subscription
 )
 
 _listener: Callable[[str], None] | None = None

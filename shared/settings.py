@@ -16,6 +16,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from shared import setting_values as read
+from shared.setting_conflicts import conflicts, longest_run
+
+_SHOWN = 200  # characters of a value in the sentence about it
+
 
 class SettingsError(ValueError):
     """One or more app settings are missing or wrong; the message names each and says what would be right."""
@@ -25,6 +30,11 @@ class SettingsError(ValueError):
 DEFAULT = "the default"
 NO_CALL = "no call to Azure is made with it"
 REFUSE = "every route but `health` refuses"
+AS_WRITTEN = "it is used as it is, for Azure to refuse"
+NO_RUN = "no run plans or writes anything"
+NO_ROW = "rows wait as dead letters"
+NO_OWN_ROW = "the app's own rows wait as dead letters"
+NOT_FORWARDED = "rows for the output hub wait as dead letters"
 
 
 @dataclass(frozen=True)
@@ -46,76 +56,11 @@ class Declaration:
         return self.default if self.instead is None else self.instead
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        number = int(value) if value.removeprefix("-").isdecimal() else None
-        if number is None or not minimum <= number <= maximum:
-            message = f"must be a whole number from {minimum} to {maximum}"
-            raise ValueError(message)
-        return number
-
-    return parse
-
-
-def _flag(value: str) -> bool:
-    lowered = value.lower()
-    if lowered in {"true", "1", "yes", "on"}:
-        return True
-    if lowered in {"false", "0", "no", "off"}:
-        return False
-    message = "must be true or false"
-    raise ValueError(message)
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        for choice in allowed:
-            if choice.lower() == value.lower():
-                return choice
-        message = f"must be one of {', '.join(allowed)}"
-        raise ValueError(message)
-
-    return parse
-
-
-def _rule_sets(value: str) -> str:
-    """Rule sets as they were written; what they may say is checked where they are used."""
-    import json
-
-    if value:
-        try:
-            document = json.loads(value)
-        except (ValueError, RecursionError):
-            raise ValueError("must be JSON: a list of event sources with rule sets") from None
-        if not isinstance(document, list):
-            raise ValueError("must be a list of event sources with rule sets")
-    return value
-
-
-def _names(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _seconds(value: str) -> timedelta:
-    message = "must be a number of seconds"
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(message) from None
-    if not 0 <= number <= 10**8:
-        raise ValueError(message)
-    return timedelta(seconds=number)
-
-
 def _setting(
     name: str,
     default: str,
     meaning: str,
-    parse: Callable[[str], Any] = _text,
+    parse: Callable[[str], Any] = read.text,
     *,
     section: str,
     secret: bool = False,
@@ -142,66 +87,98 @@ class Settings:
     """Everything the app reads from its environment; see each declaration for unit and meaning."""
 
     instance_id: str = _identity_and_cloud(
-        "INSTANCE_ID", "default", "Names this deployment in the ownership tags; two apps in one tenant need two names."
+        "INSTANCE_ID",
+        "default",
+        "Names this deployment in the ownership tags; two apps in one tenant need two names.",
+        unreadable=NO_RUN,
     )
     cloud: str = _identity_and_cloud(
         "AZURE_CLOUD",
         "AzureCloud",
         "AzureCloud, AzureUSGovernment or AzureChinaCloud: picks ARM, audiences and suffixes.",
-        _choice("AzureCloud", "AzureUSGovernment", "AzureChinaCloud"),
+        read.choice("AzureCloud", "AzureUSGovernment", "AzureChinaCloud"),
         unreadable=NO_CALL,
     )
     tenant_id: str = _identity_and_cloud(
-        "TENANT_ID", "", "The app's home tenant; empty means the tenant of its identity."
+        "TENANT_ID",
+        "",
+        "The app's home tenant; empty means the tenant of its identity.",
+        read.guid,
     )
     arm_endpoint: str = _identity_and_cloud(
-        "ARM_ENDPOINT", "", "Overrides the cloud's Azure Resource Manager endpoint."
+        "ARM_ENDPOINT",
+        "",
+        "Overrides the cloud's Azure Resource Manager endpoint.",
+        read.address,
+        unreadable=NO_CALL,
     )
     arm_audience: str = _identity_and_cloud(
-        "ARM_AUDIENCE", "", "Overrides the token audience for Azure Resource Manager."
+        "ARM_AUDIENCE",
+        "",
+        "Overrides the token audience for Azure Resource Manager.",
+        read.audience,
+        unreadable=NO_CALL,
     )
     authority_host: str = _other_tenants(
         "CROSS_TENANT_AUTHORITY",
         "",
         "Overrides the authority that issues tokens of other tenants; with one set, instance discovery is off.",
+        read.address,
+        unreadable=NO_CALL,
     )
     cross_tenant_client_id: str = _other_tenants(
-        "CROSS_TENANT_CLIENT_ID", "", "Client id of the multi-tenant app registration that reaches other tenants."
+        "CROSS_TENANT_CLIENT_ID",
+        "",
+        "Client id of the multi-tenant app registration that reaches other tenants.",
+        unreadable=AS_WRITTEN,
     )
     cross_tenant_credential: str = _other_tenants(
         "CROSS_TENANT_CREDENTIAL",
         "none",
         "How that app proves itself: none, federated (the managed identity's token), certificate or secret.",
-        _choice("none", "federated", "certificate", "secret"),
+        read.choice("none", "federated", "certificate", "secret"),
         unreadable=NO_CALL,
     )
     cross_tenant_secret: str = _other_tenants(
-        "CROSS_TENANT_CLIENT_SECRET", "", "Its client secret; use a Key Vault reference.", secret=True
+        "CROSS_TENANT_CLIENT_SECRET",
+        "",
+        "Its client secret; use a Key Vault reference.",
+        secret=True,
+        unreadable=NO_CALL,
     )
     cross_tenant_certificate: str = _other_tenants(
-        "CROSS_TENANT_CERTIFICATE", "", "Its PEM certificate with private key; use a Key Vault reference.", secret=True
+        "CROSS_TENANT_CERTIFICATE",
+        "",
+        "Its PEM certificate with private key; use a Key Vault reference.",
+        secret=True,
+        unreadable=NO_CALL,
     )
     security_provider_id: str = _reconcile(
         "SECURITY_PROVIDER_PRINCIPAL_ID",
         "",
         "Object id of the enterprise application 'Windows Azure Security Resource Provider' "
         "(preflight: may it send to hubs?).",
+        read.guid,
     )
     reconcile_schedule: str = _reconcile(
-        "RECONCILE_SCHEDULE", "0 */15 * * * *", "NCRONTAB schedule (UTC) of reconcile_exports."
+        "RECONCILE_SCHEDULE",
+        "0 */15 * * * *",
+        "NCRONTAB schedule (UTC) of reconcile_exports.",
+        read.schedule,
+        unreadable=AS_WRITTEN,
     )
     reconcile_mode: str = _reconcile(
         "RECONCILE_MODE",
         "plan",
         "plan only shows what would change; apply writes; approve writes only plans that somebody approved.",
-        _choice("plan", "apply", "approve"),
+        read.choice("plan", "apply", "approve"),
         unreadable="`plan`: nothing is written",
     )
     approval: str = _reconcile(
         "APPROVAL",
         "any",
         "Who may approve a plan: any (whoever holds Exports.Approve) or four-eyes (not who wrote an export in it).",
-        _choice("any", "four-eyes"),
+        read.choice("any", "four-eyes"),
         unreadable="`four-eyes`: nobody approves what they wrote",
         instead="four-eyes",
     )
@@ -209,47 +186,51 @@ class Settings:
         "INVENTORY",
         "graph",
         "graph discovers live automations through Resource Graph; list asks each subscription.",
-        _choice("graph", "list"),
+        read.choice("graph", "list"),
     )
     max_deletes: int = _reconcile(
         "MAX_DELETES",
         "10",
         "Guard: a run that would delete more automations than this deletes none.",
-        _integer(0, 100_000),
+        read.integer(0, 100_000),
     )
     delete_grace_hours: int = _reconcile(
         "DELETE_GRACE_HOURS",
         "24",
         "Hours for which an automation stays in a subscription that left its export's scope; two complete runs at "
         "least.",
-        _integer(0, 8760),
+        read.integer(0, 8760),
     )
     max_change_percent: int = _reconcile(
         "MAX_CHANGE_PERCENT",
         "20",
         "Guard: a run that would update more than this share of the owned automations updates none. 100 turns it off.",
-        _integer(0, 100),
+        read.integer(0, 100),
     )
     apply_concurrency: int = _reconcile(
-        "APPLY_CONCURRENCY", "32", "Subscriptions worked on at the same time during apply.", _integer(1, 256)
+        "APPLY_CONCURRENCY", "32", "Subscriptions worked on at the same time during apply.", read.integer(1, 256)
     )
     apply_budget: timedelta = _reconcile(
         "APPLY_BUDGET_SECONDS",
         "480",
         "Seconds a run may spend; what is not reached is left to the next run. Keep it below functionTimeout.",
-        _seconds,
+        read.seconds(1, 86_400),
     )
     register_provider: bool = _reconcile(
         "REGISTER_PROVIDER",
         "false",
         "Whether a subscription where Microsoft.Security is not registered is registered (needs the right to).",
-        _flag,
+        read.flag,
     )
     report_retention_days: int = _reconcile(
-        "REPORT_RETENTION_DAYS", "90", "Days that run reports are kept in Blob Storage.", _integer(1, 3650)
+        "REPORT_RETENTION_DAYS", "90", "Days that run reports are kept in Blob Storage.", read.integer(1, 3650)
     )
     event_hub_name: str = _event_hub(
-        "EVENT_HUB_NAME", "defender-export", "The hub that exports send to and enrich_records reads."
+        "EVENT_HUB_NAME",
+        "defender-export",
+        "The hub that exports send to and enrich_records reads.",
+        read.hub_name,
+        unreadable=AS_WRITTEN,
     )
     event_hub_consumer_group: str = _event_hub(
         "EVENT_HUB_CONSUMER_GROUP", "$Default", "Consumer group of enrich_records."
@@ -258,185 +239,291 @@ class Settings:
         "EventHubConnection",
         "",
         "Connection string of the namespace; for identity leave it empty and name the namespace instead.",
+        read.hub_connection,
         secret=True,
+        unreadable=NO_CALL,
     )
     event_hub_namespace: str = _event_hub(
-        "EventHubConnection__fullyQualifiedNamespace", "", "Namespace host name, for identity-based connections."
+        "EventHubConnection__fullyQualifiedNamespace",
+        "",
+        "Namespace host name, for identity-based connections.",
+        read.host_name,
+        unreadable=NO_CALL,
     )
     forward_event_hub: str = _event_hub(
-        "FORWARD_EVENT_HUB", "", "Name of an output hub that enriched rows also go to; empty means none."
+        "FORWARD_EVENT_HUB",
+        "",
+        "Name of an output hub that enriched rows also go to; empty means none.",
+        read.hub_name,
+        unreadable=AS_WRITTEN,
     )
     forward_connection: str = _event_hub(
         "ForwardConnection",
         "",
         "Connection string of the output hub's namespace; empty means the input's, or identity.",
+        read.hub_connection,
         secret=True,
+        unreadable=NOT_FORWARDED,
     )
     forward_namespace: str = _event_hub(
-        "ForwardConnection__fullyQualifiedNamespace", "", "The output hub's namespace, for identity."
+        "ForwardConnection__fullyQualifiedNamespace",
+        "",
+        "The output hub's namespace, for identity.",
+        read.host_name,
+        unreadable=NOT_FORWARDED,
     )
     ingestion_endpoint: str = _delivery(
         "LOGS_INGESTION_ENDPOINT",
         "",
         "logsIngestion endpoint of the data collection rule (kind Direct) or of a data collection endpoint.",
+        read.rule_endpoint,
+        unreadable=NO_ROW,
     )
     ingestion_rule_id: str = _delivery(
-        "LOGS_INGESTION_RULE_ID", "", "Immutable id of the data collection rule (dcr-...)."
+        "LOGS_INGESTION_RULE_ID",
+        "",
+        "Immutable id of the data collection rule (dcr-...).",
+        read.immutable_id,
+        unreadable=NO_ROW,
     )
     own_ingestion_endpoint: str = _delivery(
         "LOGS_INGESTION_OWN_ENDPOINT",
         "",
         "The same for the rule of the rows about the app itself (runs, health); empty: the rule of the records.",
+        read.rule_endpoint,
+        unreadable=NO_OWN_ROW,
     )
     own_ingestion_rule_id: str = _delivery(
         "LOGS_INGESTION_OWN_RULE_ID",
         "",
         "Immutable id of that rule; empty: the rule of the records takes those rows too.",
+        read.immutable_id,
+        unreadable=NO_OWN_ROW,
     )
     ingestion_audience: str = _delivery(
-        "LOGS_INGESTION_AUDIENCE", "", "Overrides the token audience for Logs Ingestion."
+        "LOGS_INGESTION_AUDIENCE",
+        "",
+        "Overrides the token audience for Logs Ingestion.",
+        read.audience,
+        unreadable=NO_ROW,
     )
     delivery_concurrency: int = _delivery(
         "DELIVERY_CONCURRENCY",
         "8",
         "Uploads at the same time in one process; fewer while the service throttles.",
-        _integer(1, 64),
+        read.integer(1, 64),
     )
     function_timeout: timedelta = _delivery(
         "FUNCTION_TIMEOUT_SECONDS",
         "600",
         "The functionTimeout of host.json, in seconds; deadlines derive from it.",
-        _seconds,
+        read.seconds(10, 86_400),
     )
     delivery_deadline_percent: int = _delivery(
         "DELIVERY_DEADLINE_PERCENT",
         "60",
         "Share of the function timeout after which an invocation stops uploading and spills to the dead letters.",
-        _integer(1, 90),
+        read.integer(1, 90),
     )
     upload_timeout: timedelta = _delivery(
         "UPLOAD_TIMEOUT_SECONDS",
         "30",
         "Seconds that one upload may take before it counts as unanswered and is sent again.",
-        _seconds,
+        read.seconds(1, 600),
     )
     dead_letter_schedule: str = _delivery(
-        "DEAD_LETTER_SCHEDULE", "0 */5 * * * *", "NCRONTAB schedule (UTC) of retry_dead_letters."
+        "DEAD_LETTER_SCHEDULE",
+        "0 */5 * * * *",
+        "NCRONTAB schedule (UTC) of retry_dead_letters.",
+        read.schedule,
+        unreadable=AS_WRITTEN,
     )
     dead_letter_park_after: int = _delivery(
         "DEAD_LETTER_PARK_AFTER",
         "10",
         "Replays that may refuse a dead letter before it is parked; outages do not count.",
-        _integer(1, 1000),
+        read.integer(1, 1000),
     )
     event_hub_resource_id: str = _watch(
         "EVENT_HUB_RESOURCE_ID",
         "",
         "ARM id of the hub that enrich_records reads: freshness expects data from the exports that send to it.",
+        read.hub_resource_id,
     )
     freshness_schedule: str = _watch(
-        "FRESHNESS_SCHEDULE", "0 20 * * * *", "NCRONTAB schedule (UTC) of check_freshness."
+        "FRESHNESS_SCHEDULE",
+        "0 20 * * * *",
+        "NCRONTAB schedule (UTC) of check_freshness.",
+        read.schedule,
+        unreadable=AS_WRITTEN,
     )
     freshness_interval: timedelta = _watch(
         "FRESHNESS_INTERVAL_SECONDS",
         "900",
         "A subscription and kind is noted as seen at most once per this many seconds.",
-        _seconds,
+        read.seconds(0, 86_400),
     )
     snapshot_due_days: int = _watch(
-        "SNAPSHOT_DUE_DAYS", "9", "Days after which a weekly snapshot counts as missing.", _integer(1, 60)
+        "SNAPSHOT_DUE_DAYS", "9", "Days after which a weekly snapshot counts as missing.", read.integer(8, 60)
     )
     raw_column: str = _enrich(
         "RAW_COLUMN",
         "rest",
         "What the column Raw holds: rest (the fields that no column carries) or whole (the record as sent).",
-        _choice("rest", "whole"),
+        read.choice("rest", "whole"),
         unreadable="`whole`: nothing is left out",
         instead="whole",
     )
     drop_columns: tuple[str, ...] = _enrich(
-        "DROP_COLUMNS", "", "Columns to leave out of every row, separated by commas.", _names
+        "DROP_COLUMNS", "", "Columns to leave out of every row, separated by commas.", read.names
     )
     keep_records: str = _enrich(
         "KEEP_RECORDS",
         "",
         "Event sources with rule sets, as JSON: of the kinds it names, only records that they export get a row.",
-        _rule_sets,
+        read.rule_sets,
         unreadable="no filter: all records are kept",
     )
     drop_records: str = _enrich(
         "DROP_RECORDS",
         "",
         "Event sources with rule sets, as JSON: records that they would export get no row.",
-        _rule_sets,
+        read.rule_sets,
         unreadable="no filter: all records are kept",
     )
     owner_tags: tuple[str, ...] = _enrich(
-        "OWNER_TAGS", "owner", "Tags that name a resource's owner; the first set wins.", _names
+        "OWNER_TAGS", "owner", "Tags that name a resource's owner; the first set wins.", read.names
     )
     environment_tags: tuple[str, ...] = _enrich(
-        "ENVIRONMENT_TAGS", "environment,env", "Tags that name its environment, likewise.", _names
+        "ENVIRONMENT_TAGS", "environment,env", "Tags that name its environment, likewise.", read.names
     )
     criticality_tags: tuple[str, ...] = _enrich(
-        "CRITICALITY_TAGS", "criticality", "Tags that name its criticality, likewise.", _names
+        "CRITICALITY_TAGS", "criticality", "Tags that name its criticality, likewise.", read.names
     )
     context_ttl: timedelta = _enrich(
         "CONTEXT_TTL_SECONDS",
         "3600",
         "Seconds after which names, tags and management groups are looked up again.",
-        _seconds,
+        read.seconds(0, 2_592_000),
     )
     workspace_id: str = _watch(
-        "WORKSPACE_ID", "", "Log Analytics workspace (customer) id, to compare rows uploaded with rows stored."
+        "WORKSPACE_ID",
+        "",
+        "Log Analytics workspace (customer) id, to compare rows uploaded with rows stored.",
+        read.guid,
     )
-    logs_query_endpoint: str = _watch("LOGS_QUERY_ENDPOINT", "", "Overrides the cloud's Log Analytics query endpoint.")
+    logs_query_endpoint: str = _watch(
+        "LOGS_QUERY_ENDPOINT",
+        "",
+        "Overrides the cloud's Log Analytics query endpoint.",
+        read.address,
+        unreadable=NO_CALL,
+    )
     logs_query_audience: str = _watch(
-        "LOGS_QUERY_AUDIENCE", "", "Overrides the token audience for Log Analytics queries."
+        "LOGS_QUERY_AUDIENCE",
+        "",
+        "Overrides the token audience for Log Analytics queries.",
+        read.audience,
+        unreadable=NO_CALL,
     )
     storage_connection: str = _storage(
         "AzureWebJobsStorage",
         "",
         "Storage connection string; leave empty and set the three service addresses for identity.",
+        read.storage_connection,
         secret=True,
+        unreadable=NO_CALL,
     )
-    storage_blob_uri: str = _storage("AzureWebJobsStorage__blobServiceUri", "", "Blob service address, for identity.")
+    storage_blob_uri: str = _storage(
+        "AzureWebJobsStorage__blobServiceUri",
+        "",
+        "Blob service address, for identity.",
+        read.address,
+        unreadable=NO_CALL,
+    )
     storage_queue_uri: str = _storage(
-        "AzureWebJobsStorage__queueServiceUri", "", "Queue service address, for identity."
+        "AzureWebJobsStorage__queueServiceUri",
+        "",
+        "Queue service address, for identity.",
+        read.address,
+        unreadable=NO_CALL,
     )
     storage_table_uri: str = _storage(
-        "AzureWebJobsStorage__tableServiceUri", "", "Table service address, for identity."
+        "AzureWebJobsStorage__tableServiceUri",
+        "",
+        "Table service address, for identity.",
+        read.address,
+        unreadable=NO_CALL,
     )
     data_blob_uri: str = _storage(
         "DataStorage__blobServiceUri",
         "",
         "Blob service address of the data plane's own account (dead letters, oversize records, checkpoints), where it "
         "has one; empty: that of AzureWebJobsStorage.",
+        read.address,
+        unreadable=NO_CALL,
     )
     data_table_uri: str = _storage(
         "DataStorage__tableServiceUri",
         "",
         "Table service address of that account (when each subscription last sent each kind); empty: likewise.",
+        read.address,
+        unreadable=NO_CALL,
     )
     exports_container: str = _storage(
-        "EXPORTS_CONTAINER", "export-configs", "Container of export files, the only source of truth."
+        "EXPORTS_CONTAINER",
+        "export-configs",
+        "Container of export files, the only source of truth.",
+        read.container,
+        unreadable=AS_WRITTEN,
     )
-    reports_container: str = _storage("REPORTS_CONTAINER", "run-reports", "Container of run reports.")
+    reports_container: str = _storage(
+        "REPORTS_CONTAINER",
+        "run-reports",
+        "Container of run reports.",
+        read.container,
+        unreadable=AS_WRITTEN,
+    )
     dead_letters_container: str = _storage(
-        "DEAD_LETTERS_CONTAINER", "dead-letters", "Container of what could not be delivered."
+        "DEAD_LETTERS_CONTAINER",
+        "dead-letters",
+        "Container of what could not be delivered.",
+        read.container,
+        unreadable=AS_WRITTEN,
     )
     oversize_container: str = _storage(
-        "OVERSIZE_CONTAINER", "oversize-records", "Container of whole records whose row had to be cut."
+        "OVERSIZE_CONTAINER",
+        "oversize-records",
+        "Container of whole records whose row had to be cut.",
+        read.container,
+        unreadable=AS_WRITTEN,
     )
-    jobs_queue: str = _storage("JOBS_QUEUE", "jobs", "Queue of on-demand jobs.")
-    jobs_table: str = _storage("JOBS_TABLE", "jobs", "Table of job states.")
+    jobs_queue: str = _storage(
+        "JOBS_QUEUE",
+        "jobs",
+        "Queue of on-demand jobs.",
+        read.container,
+        unreadable=AS_WRITTEN,
+    )
+    jobs_table: str = _storage(
+        "JOBS_TABLE",
+        "jobs",
+        "Table of job states.",
+        read.table,
+        unreadable=AS_WRITTEN,
+    )
     freshness_table: str = _storage(
-        "FRESHNESS_TABLE", "freshness", "Table of when each subscription last sent each kind."
+        "FRESHNESS_TABLE",
+        "freshness",
+        "Table of when each subscription last sent each kind.",
+        read.table,
+        unreadable=AS_WRITTEN,
     )
     auth_mode: str = _http(
         "AUTH_MODE",
         "key",
         "key: function keys; entra: Easy Auth with the app roles Exports.Read and Exports.Write.",
-        _choice("key", "entra"),
+        read.choice("key", "entra"),
         unreadable=REFUSE,
     )
     accept_missing_auth_marker: bool = _http(
@@ -444,7 +531,7 @@ class Settings:
         "false",
         "Under entra, answer although the platform does not say that Easy Auth is on (WEBSITE_AUTH_ENABLED): only "
         "where Easy Auth was seen to refuse callers without a token. Meanwhile `ready` is not well.",
-        _flag,
+        read.flag,
         unreadable="`false`: nobody is let in",
     )
     request_deadline_seconds: int = _http(
@@ -452,7 +539,7 @@ class Settings:
         "60",
         "A request without an answer by then gets 503; what `?wait=` asks for comes on top. Below 230, where the front "
         "end of Azure Functions gives up.",
-        _integer(1, 200),
+        read.integer(1, 200),
     )
     problems: Mapping[str, str] = field(default_factory=dict, metadata={})
 
@@ -465,14 +552,20 @@ class Settings:
         source = os.environ if env is None else env
         values: dict[str, Any] = {}
         problems: dict[str, str] = {}
-        for attribute, declaration in declarations().items():
+        declared = declarations()
+        given = {one.name for one in declared.values() if source.get(one.name, "").strip()}
+        for attribute, declaration in declared.items():
             raw = source.get(declaration.name, "").strip() or declaration.default
             try:
-                values[attribute] = declaration.parse(raw)
+                values[attribute] = _parsed(declaration, raw)
             except ValueError as error:
-                shown = "its value" if declaration.secret else repr(raw)
+                shown = "its value" if declaration.secret else repr(raw[:_SHOWN])
                 problems[declaration.name] = f"{declaration.name}: {shown} {error}"
-                values[attribute] = declaration.parse(declaration.stands_in)
+                kept = declaration.unreadable == AS_WRITTEN
+                values[attribute] = raw if kept else declaration.parse(declaration.stands_in)
+        by_name = {declaration.name: values[attribute] for attribute, declaration in declared.items()}
+        problems = {**conflicts(by_name, given - set(problems)), **problems}
+        values["apply_budget"] = min(values["apply_budget"], longest_run(values["function_timeout"]))
         return cls(**values, problems=problems)
 
     @classmethod
@@ -487,14 +580,21 @@ class Settings:
             raise SettingsError("; ".join(settings.problems.values()))
         return settings
 
-    def require(self, name: str) -> None:
-        """Refuse to go on with a setting that stands for nothing as long as its value can't be read.
+    def require(self, *names: str) -> None:
+        """Refuse to go on with settings that stand for nothing as long as their values can't be read.
 
         Raises:
-            SettingsError: it can't be read.
+            SettingsError: one of them can't be read.
         """
-        if name in self.problems:
-            raise SettingsError(self.problems[name])
+        for name in names:
+            if name in self.problems:
+                raise SettingsError(self.problems[name])
+
+
+def _parsed(declaration: Declaration, raw: str) -> Any:
+    if fault := read.unusable(raw):
+        raise ValueError(fault)
+    return declaration.parse(raw)
 
 
 def declarations() -> dict[str, Declaration]:

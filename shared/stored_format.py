@@ -51,6 +51,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("changes of a day", 1, strict=False),
         StoredFormat("approval", 1, strict=True),
         StoredFormat("left scopes", 1, strict=False),
+        StoredFormat("ownership record", 1, strict=True),
         StoredFormat("freshness answer", 1, strict=False),
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),

@@ -58,11 +58,13 @@ class Clients:
     @property
     def arm_endpoint(self) -> str:
         """Azure Resource Manager's address, without a trailing slash."""
+        self._settings.require("ARM_ENDPOINT")
         return (self._settings.arm_endpoint or self._cloud.arm).rstrip("/")
 
     @property
     def arm_scope(self) -> str:
         """The token scope for Azure Resource Manager."""
+        self._settings.require("ARM_AUDIENCE")
         return f"{(self._settings.arm_audience or self._cloud.arm).rstrip('/')}/.default"
 
     @cached_property
@@ -188,6 +190,7 @@ class Clients:
         """Blob Storage of the function app's own account."""
         from azure.storage.blob.aio import BlobServiceClient
 
+        self._settings.require("AzureWebJobsStorage__blobServiceUri")
         client: BlobServiceClient = self._storage(BlobServiceClient, self._settings.storage_blob_uri, **_STORAGE_PAUSES)
         return client
 
@@ -196,12 +199,14 @@ class Clients:
         """Blob Storage of what is delivered: the data plane's account where it has one, else the app's own."""
         from azure.storage.blob.aio import BlobServiceClient
 
+        self._settings.require("DataStorage__blobServiceUri")
         uri = self._settings.data_blob_uri
         return self._storage(BlobServiceClient, uri, **_STORAGE_PAUSES) if uri else self.blobs
 
     @cached_property
     def data_tables(self) -> TableServiceClient:
         """Table Storage of what was seen: the data plane's account where it has one, else the app's own."""
+        self._settings.require("DataStorage__tableServiceUri")
         return self._tables(uri) if (uri := self._settings.data_table_uri) else self.tables
 
     @cached_property
@@ -209,6 +214,7 @@ class Clients:
         """Queue Storage of the function app's own account."""
         from azure.storage.queue.aio import QueueServiceClient
 
+        self._settings.require("AzureWebJobsStorage__queueServiceUri")
         client: QueueServiceClient = self._storage(
             QueueServiceClient, self._settings.storage_queue_uri, **_STORAGE_PAUSES
         )
@@ -217,6 +223,7 @@ class Clients:
     @cached_property
     def tables(self) -> TableServiceClient:
         """Table Storage of the function app's own account."""
+        self._settings.require("AzureWebJobsStorage__tableServiceUri")
         return self._tables(self._settings.storage_table_uri)
 
     def _tables(self, uri: str) -> TableServiceClient:
@@ -231,6 +238,7 @@ class Clients:
         options: dict[str, Any] = {**pauses, "transport": _transport(), "user_agent": USER_AGENT}
         if uri:
             return self._keep(kind(uri, credential=self.credential, **options))
+        self._settings.require("AzureWebJobsStorage")
         if connection := self._settings.storage_connection:
             return self._keep(kind.from_connection_string(connection, **options))
         message = "no storage: set AzureWebJobsStorage__blobServiceUri, __queueServiceUri and __tableServiceUri"
@@ -239,6 +247,7 @@ class Clients:
     @property
     def ingestion_scope(self) -> str:
         """The token scope for Logs Ingestion; the audience itself ends in a slash, hence the two."""
+        self._settings.require("LOGS_INGESTION_AUDIENCE")
         audience = self._settings.ingestion_audience or self._cloud.ingestion_audience
         return f"{audience.rstrip('/')}//.default"
 
@@ -292,10 +301,13 @@ class Clients:
         from azure.eventhub.aio import EventHubProducerClient
 
         settings = self._settings
+        settings.require("FORWARD_EVENT_HUB", "ForwardConnection", "ForwardConnection__fullyQualifiedNamespace")
         hub = settings.forward_event_hub
         own = settings.forward_connection or settings.forward_namespace
         connection = settings.forward_connection if own else settings.event_hub_connection
         namespace = settings.forward_namespace if own else settings.event_hub_namespace
+        if not own:
+            settings.require("EventHubConnection", "EventHubConnection__fullyQualifiedNamespace")
         made: EventHubProducerClient | None = None
         if connection:
             made = EventHubProducerClient.from_connection_string(connection, eventhub_name=hub, user_agent=USER_AGENT)
@@ -312,6 +324,7 @@ class Clients:
         from azure.eventhub.aio import EventHubConsumerClient
 
         settings = self._settings
+        settings.require("EVENT_HUB_NAME", "EventHubConnection", "EventHubConnection__fullyQualifiedNamespace")
         hub, group = settings.event_hub_name, settings.event_hub_consumer_group
         options: dict[str, Any] = {"retry_total": 1, "user_agent": USER_AGENT}
         if connection := settings.event_hub_connection:
@@ -328,6 +341,7 @@ class Clients:
         from azure.monitor.query.aio import LogsQueryClient
 
         settings = self._settings
+        settings.require("LOGS_QUERY_ENDPOINT", "LOGS_QUERY_AUDIENCE")
         endpoint = (settings.logs_query_endpoint or self._cloud.logs_query).rstrip("/")
         audience = settings.logs_query_audience or self._cloud.logs_query
         client: LogsQueryClient = self._keep(

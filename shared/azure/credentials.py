@@ -31,7 +31,7 @@ def cross_tenant_credential(
     from azure.identity.aio import CertificateCredential, ClientAssertionCredential, ClientSecretCredential
 
     settings.require("AZURE_CLOUD")
-    settings.require("CROSS_TENANT_CREDENTIAL")
+    settings.require("CROSS_TENANT_CREDENTIAL", "CROSS_TENANT_AUTHORITY", "CROSS_TENANT_CLIENT_ID")
     kind = settings.cross_tenant_credential
     proof = {"secret": settings.cross_tenant_secret, "certificate": settings.cross_tenant_certificate}
     if kind == "none" or not settings.cross_tenant_client_id:
@@ -39,6 +39,8 @@ def cross_tenant_credential(
             "this app has no credential for other tenants: set CROSS_TENANT_CLIENT_ID, and CROSS_TENANT_CREDENTIAL "
             "to federated, certificate or secret (docs/cross-tenant.md)"
         )
+    if kind in proof:
+        settings.require("CROSS_TENANT_CLIENT_SECRET" if kind == "secret" else "CROSS_TENANT_CERTIFICATE")
     if kind in proof and not proof[kind]:
         name = "CROSS_TENANT_CERTIFICATE" if kind == "certificate" else "CROSS_TENANT_CLIENT_SECRET"
         raise SettingsError(f"CROSS_TENANT_CREDENTIAL is {kind}, and {name} is empty: set it")

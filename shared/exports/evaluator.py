@@ -103,18 +103,18 @@ def _wrong_kind(source: Source, record: Mapping[str, Any]) -> str | None:
 
 
 def _shown(rule: Rule, record: Mapping[str, Any]) -> str:
-    values = _values(record, rule.path)
+    values = values_at(record, rule.path)
     return "it is " + ", ".join(repr(as_text(value)) for value in values[:3]) if values else "the record lacks it"
 
 
 def rule_holds(rule: Rule, record: Mapping[str, Any]) -> bool:
     """Whether one rule holds for `record`; a rule whose parts don't fit together never does."""
-    return meets(rule, _values(record, rule.path))
+    return meets(rule, values_at(record, rule.path))
 
 
 def surely_holds(rule: Rule, record: Mapping[str, Any]) -> bool:
     """Whether one rule holds for every record that has the values of `record`, whatever else is in it."""
-    values = _values(record, rule.path)
+    values = values_at(record, rule.path)
     return bool(values) and meets(rule, values)
 
 
@@ -142,7 +142,7 @@ def steps(path: str) -> tuple[str | int, ...]:
     return tuple(found)
 
 
-def _values(record: Mapping[str, Any], path: str) -> list[Any]:
+def values_at(record: Mapping[str, Any], path: str) -> list[Any]:
     """The scalars at `path`: each element of any array on the way; none when missing or null."""
     found = _walk(record, steps(path))
     if not found and (alias := ALIASES.get(bare_path(path).lower())):

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from shared.watch.present_records import Found, PresentRecords
+from shared.watch.present_records import Found, Gaps, PresentRecords
 
 SUBSCRIPTIONS_A_STEP = 20
 REASONS_KEPT = 20
@@ -53,32 +53,32 @@ class PresentWalk:
         """Pages, none of them empty; after the last one, the cursor is at the end."""
         while self._step or self.left:
             self._step = self._step or self._subscriptions[self._next : self._next + SUBSCRIPTIONS_A_STEP]
-            reasons: list[str] = []
-            self._at = await self._done(reasons)
-            async for page in self._pages(reasons, self._at):
+            gaps = Gaps()
+            self._at = await self._done(gaps)
+            async for page in self._pages(gaps, self._at):
                 self._inside, self._at = page[-1].id, self._at + len(page)
                 yield page
             self._after, self._step, self._inside, self._at = self._step[-1], (), "", 0
-            self.reasons = sorted({*self.reasons, *reasons})[:REASONS_KEPT]
+            self.reasons = sorted({*self.reasons, *gaps.said})[:REASONS_KEPT]
 
-    async def _done(self, reasons: list[str]) -> int:
+    async def _done(self, gaps: Gaps) -> int:
         """How many records of the step are done: those up to `inside`; none where it is gone."""
         if not self._inside:
             return 0
         if self._at:
-            async for page in self._pages(reasons, self._at - 1):
+            async for page in self._pages(gaps, self._at - 1):
                 if page[0].id == self._inside:
                     return self._at
                 break
         done = 0
-        async for page in self._pages(reasons, 0):
+        async for page in self._pages(gaps, 0):
             for found in page:
                 done += 1
                 if found.id == self._inside:
                     return done
         return 0
 
-    async def _pages(self, reasons: list[str], skip: int) -> AsyncIterator[list[Found]]:
-        async for page in self._present.pages(self._kinds, self._step, reasons, skip=skip):
+    async def _pages(self, gaps: Gaps, skip: int) -> AsyncIterator[list[Found]]:
+        async for page in self._present.pages(self._kinds, self._step, gaps, skip=skip):
             if page:
                 yield page

@@ -21,7 +21,7 @@ from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
 from shared.jobs.present_walk import PresentWalk
 from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError, WaitingError
-from shared.watch.present_records import PresentRecords, Tally
+from shared.watch.present_records import Gaps, PresentRecords, Tally
 
 if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
@@ -201,10 +201,10 @@ async def stored_sources(exports: ExportStore, name: str) -> tuple[Source, ...]:
 
 async def preview(present: PresentRecords, sources: Sequence[Source], subscriptions: Sequence[str]) -> dict[str, Any]:
     """How many present records each rule set would send, and how many records would be sent at all."""
-    tally, reasons = _tally(sources), list[str]()
-    async for found in present.read(_kinds(sources), subscriptions, reasons):
+    tally, gaps = _tally(sources), Gaps()
+    async for found in present.read(_kinds(sources), subscriptions, gaps):
         tally.add(found.kind, found.record)
-    return _told(tally, len(subscriptions), reasons)
+    return _told(tally, len(subscriptions), gaps.said)
 
 
 def _tally(sources: Sequence[Source]) -> Tally:

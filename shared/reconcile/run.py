@@ -21,7 +21,7 @@ from shared.azure.resource_graph import Graph
 from shared.clock import Clock
 from shared.exports.last_known_good import LoadedExports
 from shared.exports.scope_selection import selects
-from shared.reconcile.apply.executor import Apply, Outcome
+from shared.reconcile.apply.executor import GONE, WRITTEN, Apply, Outcome
 from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
 from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
@@ -37,6 +37,7 @@ from shared.reconcile.plan.declaration import declared, first_sentence
 from shared.reconcile.plan.delete_records import Grace
 from shared.reconcile.plan.desired import Prepared, oversized
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
+from shared.reconcile.plan.ownership_record import OwnershipRecord, Seen
 from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.provenance_tags import Writer, highest_number
 from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, refuse_if_stale
@@ -124,6 +125,8 @@ class _Run:
     writer: Writer = field(default_factory=Writer)
     done: Done = field(default_factory=Done)
     loaded: LoadedExports | None = None
+    record: OwnershipRecord = field(default_factory=OwnershipRecord)
+    inventory: Inventory | None = None
 
 
 class Reconciler:
@@ -294,6 +297,7 @@ class Reconciler:
                 async with self._leased(run) as run.lease:
                     await self._look(run, request)
                     await self._write(run, request)
+                    await self._note_owned(run)
         except LeaseHeld as held:
             run.report = replace(run.report, skipped=str(held))
         except StalePlan as stale:
@@ -310,6 +314,7 @@ class Reconciler:
         return run.report
 
     def _begin(self, request: Request, mode: str) -> _Run:
+        self._settings.require("INSTANCE_ID")
         now = self._clock.now()
         report = Report(
             new_run_id(now),
@@ -390,6 +395,7 @@ class Reconciler:
         explained = len(baseline.known.keys() - known.keys())
         fewer = fallen(inventory, max(len(known), baseline.subscriptions - explained)) if judged else ""
         run.done, unknown = await self.reports.done(self._clock.now())
+        run.record = await self.reports.owned(settings.instance_id)
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
             run.report,
@@ -404,6 +410,7 @@ class Reconciler:
         if not request.accept_fewer:
             doubts += filter(None, (baseline.trouble, "" if configs or unreadable or loaded.deleted else _NO_FILES))
         inventory = Inventory(inventory.subscriptions, inventory.automations, tuple(doubts))
+        run.inventory = inventory
         run.writer = Writer(self.writer_name, loaded.number, baseline.store_number, loaded.trouble)
         if request.claim:
             plan = make_claim(inventory, settings.instance_id, run.writer, request.former_instance)
@@ -418,6 +425,7 @@ class Reconciler:
                 # Limits that were raised for this run are for what this run does.
                 run.done if guards == self._guards else Done(),
                 self._clock.now(),
+                run.record,
             )
             plan = await self._plan(run, request, configs, inventory, terms)
         run.report = replace(run.report, plan=plan, waiting=self.by_approval and bool(plan.writes))
@@ -506,6 +514,33 @@ class Reconciler:
             if done != run.done:
                 await self.reports.note_done(done)
         await run.applying.carry_out(run.report.plan, lambda deletes: self._agreed(run, request, deletes))
+
+    async def _note_owned(self, run: _Run) -> None:
+        """Keep which automations are ours, should they lose their tags; that this fails undoes nothing."""
+        from azure.core.exceptions import AzureError
+
+        if run.inventory is None:
+            return
+        stripped = {item.id.key for item in run.report.plan.items if item.stripped}
+        ended = run.applying.outcomes if run.applying else ()
+        written = {one.id.key: one.export for one in ended if one.status in WRITTEN}
+        gone = {item.id.key for item in run.report.plan.writes if item.action is Action.DELETE}
+        record = run.record.after(
+            Seen(
+                self.instance_id,
+                self._clock.now(),
+                run.inventory.automations,
+                run.inventory.complete,
+                written,
+                frozenset(stripped & {*written}),
+                frozenset(one.id.key for one in ended if one.id.key in gone and one.status in GONE),
+            )
+        )
+        try:
+            if record != run.record:
+                await self.reports.note_owned(record, self.instance_id)
+        except AzureError:
+            logger.exception("run %s: which automations are this instance's could not be kept", run.report.run_id)
 
     async def _let_through(self, run: _Run) -> bool:
         """Whether the plan is approved, by its fingerprint; then this run has taken the approval, and no other can."""

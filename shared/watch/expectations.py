@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from shared.exports.event_sources import SNAPSHOT, is_snapshot_source
 from shared.exports.rule_sets import Source, normalise
 from shared.watch.coverage import Destination, Exporter, SubscriptionCoverage
-
-Key = tuple[str, str]  # subscription id in lower case, kind (the streaming event source's name)
+from shared.watch.last_arrival import Key
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shared.clock import Clock
 from shared.exports.evaluator import accepts
 from shared.watch.coverage import SubscriptionCoverage
-from shared.watch.expectations import Declared, Expectation, Key, expect
+from shared.watch.expectations import Declared, Expectation, expect
 from shared.watch.freshness_verdicts import (
     FEEDS,
     QUIET,
@@ -25,8 +25,9 @@ from shared.watch.freshness_verdicts import (
     unproven,
     with_nothing_to_send,
 )
+from shared.watch.last_arrival import Key
 from shared.watch.last_seen import LastSeen
-from shared.watch.present_records import PresentRecords, dated
+from shared.watch.present_records import Gaps, PresentRecords, dated
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -121,12 +122,13 @@ class FreshnessCheck:
         seen |= waiting
         reasons = [*tenant.reasons, *(f"what was seen of {key[0]}, {key[1]}: {why}" for key, why in unreadable.items())]
         asked = [*suspects(expectations, seen, now, self._due), *unproven(expectations, seen, now, self._due)]
-        present = await self._present_for(asked, now, reasons)
+        present, gaps = await self._present_for(asked, now)
+        reasons.extend(gaps.said)
         idle = with_nothing_to_send(seen, present, now)
         if noting:
             await self._last_seen.mark({**waiting, **idle})
         # `seen` is as it was before: who has nothing to send now is told so, not that there was nothing before.
-        evidence = Evidence(seen, present, hub_known=bool(self._hub_id), none_here=nowhere)
+        evidence = Evidence(seen, present, hub_known=bool(self._hub_id), none_here=nowhere, unreadable=gaps.unreadable)
         health = judge(expectations, evidence, now, self._due)
         wondered = sorted({each.subscription_id for each in health if each.verdict == QUIET and each.kind in FEEDS})
         if wondered:
@@ -135,16 +137,16 @@ class FreshnessCheck:
             health = judge(expectations, evidence, now, self._due)
         return Outcome(now, health, reasons=reasons)
 
-    async def _present_for(self, asked: Sequence[Expectation], now: datetime, reasons: list[str]) -> dict[Key, Present]:
+    async def _present_for(self, asked: Sequence[Expectation], now: datetime) -> tuple[dict[Key, Present], Gaps]:
+        gaps = Gaps()
         if not asked:
-            return {}
+            return {}, gaps
         by_key = {each.key: each for each in asked}
         counts = {key: [0, 0, 0, 0] for key in by_key}
         kinds = sorted({kind for _, kind in by_key})
         subscriptions = sorted({subscription for subscription, _ in by_key})
-        missing: list[str] = []
         async for subscription, kind, _, record in self._present.read(
-            kinds, subscriptions, missing, Clock().deadline(self._seconds)
+            kinds, subscriptions, gaps, Clock().deadline(self._seconds)
         ):
             expectation = by_key.get((subscription, kind))
             if expectation is None:
@@ -156,12 +158,12 @@ class FreshnessCheck:
             count[1] += passes
             count[2] += passes and (since is None or now - since >= self._due)
             count[3] += any(accepts(source, record) for source in expectation.live_snapshots)
-        if missing:
-            # What was seen proves presence; what was not seen proves nothing.
+        # What was seen proves presence; what could not be seen proves nothing.
+        if gaps.reasons:
             counts = {key: count for key, count in counts.items() if count[2]}
-            reasons.extend(missing)
-            log.warning("present records may be missing: %s", "; ".join(missing))
-        return {key: Present(*count) for key, count in counts.items()}
+        if gaps.said:
+            log.warning("present records may be missing: %s", "; ".join(gaps.said))
+        return {key: Present(*count) for key, count in counts.items() if key not in gaps.unreadable}, gaps
 
     async def _compare(self, day: date) -> list[Compared]:
         uploaded = await self._last_seen.uploaded(day)

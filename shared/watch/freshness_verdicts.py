@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.watch.expectations import Expectation, Key
+from shared.watch.expectations import Expectation
+from shared.watch.last_arrival import Key, Seen
 
 FRESH = "fresh"
 SILENT = "silent"
@@ -54,35 +55,6 @@ _NONE_HERE = (
 )
 # How exact `Seen.idle` is: writing it more often would cost more than the day is worth.
 _IDLE_STEP = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """When records of a subscription and kind last arrived, and the times that waiting for them is counted from.
-
-    A snapshot is waited for from `expected` on, until it is `withdrawn`; at `idle` there was nothing to send.
-    """
-
-    streaming: datetime | None = None
-    snapshot: datetime | None = None
-    expected: datetime | None = None
-    withdrawn: datetime | None = None
-    idle: datetime | None = None
-
-    @property
-    def last(self) -> datetime | None:
-        """The newer of the two arrivals."""
-        return max((time for time in (self.streaming, self.snapshot) if time), default=None)
-
-    @property
-    def expected_since(self) -> datetime | None:
-        """Since when a snapshot is waited for; None when it is not."""
-        return None if self.expected and self.withdrawn and self.withdrawn >= self.expected else self.expected
-
-    def waiting_since(self, now: datetime) -> datetime:
-        """The last snapshot, or since when one is waited for."""
-        since = self.expected_since
-        return now if since is None else max(since, self.snapshot or since)
 
 
 @dataclass(frozen=True)
@@ -189,7 +161,8 @@ def _unproven(seen: Seen, now: datetime, due: timedelta, lately: timedelta) -> b
 class Evidence:
     """What verdicts rest on; `present` covers the suspects, `plans_off` names plans by subscription.
 
-    `none_here` says that exports send to other places only, none to the hub that is read here.
+    `none_here` says that exports send to other places only, none to the hub that is read here; `unreadable` why the app
+    could not have seen what is present.
     """
 
     seen: Mapping[Key, Seen]
@@ -197,6 +170,7 @@ class Evidence:
     plans_off: Mapping[str, frozenset[str]] = field(default_factory=dict)
     hub_known: bool = True
     none_here: bool = False
+    unreadable: Mapping[Key, str] = field(default_factory=dict)
 
     def off(self, expectation: Expectation) -> frozenset[str]:
         """The plans that would feed it and are off."""
@@ -247,13 +221,15 @@ def _verdict(
     if not overdue:
         default = "its first snapshot is not due yet" if expectation.has_snapshot else _NOTHING_CHANGED
         return QUIET, expectation.trouble or default
-    return _overdue(expectation, seen, evidence.present.get(expectation.key), now - due)
-
-
-def _overdue(expectation: Expectation, seen: Seen, present: Present | None, before: datetime) -> tuple[str, str]:
-    """The verdict on a snapshot that did not come; what is expected of it was there `before`."""
+    present = evidence.present.get(expectation.key)
     if present is None:
-        return QUIET, "what is present could not be read from Resource Graph"
+        why = evidence.unreadable.get(expectation.key, "")
+        return QUIET, f"what is present could not be read from Resource Graph{why and ': '}{why}"
+    return _overdue(expectation, seen, present, now - due)
+
+
+def _overdue(expectation: Expectation, seen: Seen, present: Present, before: datetime) -> tuple[str, str]:
+    """The verdict on a snapshot that did not come; what is expected of it was there `before`."""
     if not present.due:
         return QUIET, _nothing_due(expectation, present)
     if seen.idle and seen.idle >= before:

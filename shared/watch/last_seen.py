@@ -15,8 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
-from shared.watch.expectations import Key
-from shared.watch.freshness_verdicts import Seen
+from shared.watch.last_arrival import Key, Seen
 from shared.watch.timer_runs import PARTITION as TIMERS
 
 if TYPE_CHECKING:

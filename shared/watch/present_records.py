@@ -6,11 +6,15 @@ learn.microsoft.com/azure/governance/resource-graph/reference/supported-tables-r
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.azure.retry_backoff import status_of
 from shared.clock import Deadline
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT, member
@@ -19,6 +23,9 @@ from shared.exports.rule_sets import RuleSet, Source
 
 if TYPE_CHECKING:
     from shared.azure.resource_graph import Graph
+    from shared.azure.role_permissions import OwnPermissions
+
+log = logging.getLogger(__name__)
 
 _ALERT_TYPE = "microsoft.security/locations/alerts"
 TYPE_OF_KIND: Mapping[str, str] = {
@@ -28,6 +35,21 @@ TYPE_OF_KIND: Mapping[str, str] = {
     if name == "AttackPaths"
     else kind.record_type
     for name, kind in KINDS.items()
+}
+# Resource Graph shows no row of a type that the caller may not read, and does not say so.  Those of the last two kinds
+# are no operations of the provider, so that only a wildcard permits them, as Security Reader has it
+# (learn.microsoft.com/azure/role-based-access-control/permissions/security).
+OPERATION_OF_KIND: Mapping[str, str] = {
+    "Alerts": "Microsoft.Security/locations/alerts/read",
+    "Assessments": "Microsoft.Security/assessments/read",
+    "SubAssessments": "Microsoft.Security/assessments/subAssessments/read",
+    "SecureScores": "Microsoft.Security/secureScores/read",
+    "SecureScoreControls": "Microsoft.Security/secureScores/secureScoreControls/read",
+    "RegulatoryComplianceAssessment": (
+        "Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls"
+        "/regulatoryComplianceAssessments/read"
+    ),
+    "AttackPaths": "Microsoft.Security/attackPaths/read",
 }
 _KIND_OF_TYPE = {record_type: kind for kind, record_type in TYPE_OF_KIND.items()}
 
@@ -49,6 +71,8 @@ _DATES = {
     "SubAssessments": ("timeGenerated",),
 }
 SUBSCRIPTIONS_A_QUERY = 100
+ASKED_AT_ONCE = 8
+"""Subscriptions whose roles are asked for at the same time."""
 _SHOWN_IDS = 5
 
 
@@ -97,44 +121,57 @@ class Found(NamedTuple):
     record: dict[str, Any]
 
 
-class PresentRecords:
-    """Reads present records, in few queries: up to 100 subscriptions each, in a fixed order."""
+@dataclass
+class Gaps:
+    """What may be missing: reasons, and why the records of some subscriptions and kinds could not be seen at all."""
 
-    def __init__(self, graph: Graph) -> None:
+    reasons: list[str] = field(default_factory=list)
+    unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def said(self) -> list[str]:
+        """All of it in sentences, each once, however many subscriptions it concerns."""
+        kinds = sorted({f"{kind} of some subscriptions: {why}" for (_, kind), why in self.unreadable.items()})
+        return [*dict.fromkeys(self.reasons), *kinds]
+
+
+class PresentRecords:
+    """Reads present records, in few queries: up to 100 subscriptions each, in a fixed order.
+
+    Where a subscription shows none of a kind, the app's roles there tell whether it could have seen any.
+    """
+
+    def __init__(self, graph: Graph, permissions: OwnPermissions) -> None:
         self._graph = graph
+        self._permissions = permissions
 
     async def read(
-        self,
-        kinds: Sequence[str],
-        subscriptions: Sequence[str],
-        reasons: list[str],
-        deadline: Deadline | None = None,
+        self, kinds: Sequence[str], subscriptions: Sequence[str], gaps: Gaps, deadline: Deadline | None = None
     ) -> AsyncIterator[Found]:
-        """Each present record, in one order every time; why any may be missing goes to `reasons`."""
+        """Each present record, in one order every time; what may be missing goes to `gaps`."""
         for start in range(0, len(subscriptions), SUBSCRIPTIONS_A_QUERY):
             chosen = subscriptions[start : start + SUBSCRIPTIONS_A_QUERY]
-            found: list[str] = []
-            async for page in self.pages(kinds, chosen, found, deadline):
+            async for page in self.pages(kinds, chosen, gaps, deadline):
                 for each in page:
                     yield each
             if deadline is not None and deadline.left <= 0 and start + SUBSCRIPTIONS_A_QUERY < len(subscriptions):
-                reasons.append("there was no time left to read what is present in every subscription")
+                gaps.reasons.append("there was no time left to read what is present in every subscription")
                 return
-            reasons.extend(reason for reason in found if reason not in reasons)
 
     async def pages(
         self,
         kinds: Sequence[str],
         subscriptions: Sequence[str],
-        reasons: list[str],
+        gaps: Gaps,
         deadline: Deadline | None = None,
         *,
         skip: int = 0,
     ) -> AsyncIterator[list[Found]]:
         """The same of at most 100 subscriptions, as pages come, without the first `skip` records."""
+        seen: set[tuple[str, str]] = set()
         pages = self._graph.pages(query(kinds), subscriptions=subscriptions, deadline=deadline, skip=skip)
         async for page in pages:
-            yield [
+            found = [
                 Found(
                     str(row["subscriptionId"]).lower(),
                     _KIND_OF_TYPE[str(row["type"]).lower()],
@@ -143,13 +180,50 @@ class PresentRecords:
                 )
                 for row in page
             ]
-        reasons.extend(pages.reasons)
+            seen.update((each.subscription, each.kind) for each in found)
+            yield found
+        gaps.reasons.extend(pages.reasons)
+        if not pages.reasons:
+            absent = [(one.lower(), kind) for one in subscriptions for kind in kinds]
+            await self._explain([place for place in absent if place not in seen], gaps, deadline)
+
+    async def _explain(self, absent: Sequence[tuple[str, str]], gaps: Gaps, deadline: Deadline | None) -> None:
+        """Note the places without records where the app could have seen none."""
+        by_subscription: dict[str, list[str]] = defaultdict(list)
+        for subscription, kind in absent:
+            by_subscription[subscription].append(kind)
+        gate = asyncio.Semaphore(ASKED_AT_ONCE)
+
+        async def ask(subscription: str, kinds: Sequence[str]) -> None:
+            async with gate:
+                found = await self._unreadable(subscription, kinds, deadline)
+            gaps.unreadable.update({(subscription, kind): why for kind, why in found.items()})
+            if found:
+                log.warning("can't read %s of %s: %s", ", ".join(found), subscription, next(iter(found.values())))
+
+        await asyncio.gather(*(ask(*each) for each in by_subscription.items()))
+
+    async def _unreadable(self, subscription: str, kinds: Sequence[str], deadline: Deadline | None) -> dict[str, str]:
+        """Why the app could not have seen records of some kinds, of those where that is so."""
+        from azure.core.exceptions import AzureError
+
+        operations = {kind: OPERATION_OF_KIND[kind] for kind in kinds}
+        try:
+            lacking = await self._permissions.lacking(subscription, operations.values(), deadline)
+        except AzureError as error:
+            why = f"what this app may read there could not be asked ({status_of(error) or 'no answer'})"
+            return dict.fromkeys(kinds, why)
+        return {kind: _grant(operation) for kind, operation in operations.items() if operation in lacking}
 
     async def plans_off(self, subscriptions: Sequence[str]) -> dict[str, frozenset[str]]:
         """The Defender plans that are known to be off, by subscription in lower case."""
         narrowed = list(subscriptions) if len(subscriptions) <= SUBSCRIPTIONS_A_QUERY else None
         answer = await self._graph.query(_PLANS_OFF, subscriptions=narrowed)
         return {str(row["subscriptionId"]).lower(): frozenset(row["plans"]) for row in answer.rows}
+
+
+def _grant(operation: str) -> str:
+    return f"this app's roles there lack {operation}; Microsoft.Security/*/read of the deployed role permits it"
 
 
 def dated(kind: str, record: Mapping[str, Any]) -> datetime | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, python_build
@@ -185,13 +187,32 @@ def _first(problem: Problem) -> str:
 
 
 async def _settings(services: Services) -> str:
-    """Whether every setting can be read; those that can't act as docs/settings.md says."""
-    from shared.enrich.invocation.parser_factory import filter_problems
+    """Whether every setting can be read and fits the others; those that don't act as docs/settings.md says."""
+    from shared.enrich.invocation.parser_factory import enrich_problems
 
-    problems = {**filter_problems(services.settings), **services.settings.problems}
+    settings = services.settings
+    problems = {**enrich_problems(settings), **settings.problems}
+    timeout = _host_timeout()
+    if timeout is not None and settings.function_timeout.total_seconds() > timeout:
+        seconds = settings.function_timeout.total_seconds()
+        problems["FUNCTION_TIMEOUT_SECONDS"] = (
+            f"FUNCTION_TIMEOUT_SECONDS: {seconds:g} is more than functionTimeout of host.json, {timeout:g} s, at which "
+            "the host ends an invocation"
+        )
     if problems:
         raise NotWell("; ".join(problems.values()))
     return "every setting can be read"
+
+
+def _host_timeout() -> float | None:
+    """Seconds after which the host ends an invocation, as the deployed host.json says; None for never or unknown."""
+    try:
+        said = json.loads((Path(__file__).parents[2] / "host.json").read_text())["functionTimeout"]
+        days, _, clock = said.rpartition(".")
+        hours, minutes, seconds = map(int, clock.split(":"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return int(days or 0) * 86_400 + hours * 3600 + minutes * 60 + seconds
 
 
 async def _other_releases(services: Services) -> list[str]:

@@ -61,7 +61,7 @@ async def carry_out(order: dict[str, Any]) -> None:
     os.environ.update(order["settings"])
     settings = Settings.load()
     clients = Clients(settings)
-    delivery = pipeline(settings, clients, {}, context=NoContext(), observer=note_nothing)
+    delivery = pipeline(settings, clients, {}, make_context=NoContext, observer=note_nothing)
     if order.get("kill_at"):
         kill_at(order["kill_at"], order.get("nth", 1))
     if order["do"] == "run":

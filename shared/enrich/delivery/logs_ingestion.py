@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from shared.azure.clients import Clients
 from shared.clock import Clock
@@ -55,15 +55,17 @@ class LogsIngestion:
     """
 
     def __init__(self, settings: Settings, clients: Clients, clock: Clock) -> None:
-        endpoint, own = settings.ingestion_endpoint, settings.own_ingestion_endpoint
         self._records = _rule(
-            settings.ingestion_rule_id, endpoint, "LOGS_INGESTION_ENDPOINT", lambda: clients.ingestion
+            settings,
+            "LOGS_INGESTION",
+            settings.ingestion_rule_id,
+            settings.ingestion_endpoint,
+            lambda: clients.ingestion,
         )
         self._own = self._records
-        if own or settings.own_ingestion_rule_id:
-            self._own = _rule(
-                settings.own_ingestion_rule_id, own, "LOGS_INGESTION_OWN_ENDPOINT", lambda: clients.own_ingestion
-            )
+        own = (settings.own_ingestion_rule_id, settings.own_ingestion_endpoint)
+        if any(own) or _named("LOGS_INGESTION_OWN") & settings.problems.keys():
+            self._own = _rule(settings, "LOGS_INGESTION_OWN", *own, lambda: clients.own_ingestion)
         self._clients = clients
         self._clock = clock
 
@@ -107,30 +109,17 @@ class LogsIngestion:
 
 
 def _rule(
-    immutable_id: str,
-    endpoint: str,
-    name: str,
-    client: Callable[[], LogsIngestionClient],
+    settings: Settings, prefix: str, immutable_id: str, endpoint: str, client: Callable[[], LogsIngestionClient]
 ) -> _Rule:
     streams = f"{endpoint.rstrip('/')}/dataCollectionRules/{quote(immutable_id, safe='')}/streams/"
-    missing = f"{name} is not set: give the data collection rule's logsIngestion endpoint"
-    return _Rule(streams, endpoint_fault(endpoint, name) if endpoint else missing, client)
+    wrong = [settings.problems[name] for name in sorted(_named(prefix)) if name in settings.problems]
+    if not endpoint:
+        wrong.append(f"{prefix}_ENDPOINT is not set: give the data collection rule's logsIngestion endpoint")
+    return _Rule(streams, wrong[0] if wrong else "", client)
 
 
-def endpoint_fault(endpoint: str, name: str = "LOGS_INGESTION_ENDPOINT") -> str:
-    """What is wrong with the address of a data collection rule, which setting `name` gives; empty when nothing is."""
-    if endpoint.startswith("@Microsoft."):
-        return f"{name} is a Key Vault reference that was not resolved: see the app's Configuration page"
-    if any(character in "\"'<>{}" or character.isspace() for character in endpoint):
-        return f"{name} holds a quote, a bracket or a space: give the address alone"
-    try:
-        parts = urlsplit(endpoint)
-        named = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        named = False
-    return (
-        "" if named else f"{name} must be an https address with a host, such as https://<name>.ingest.monitor.azure.com"
-    )
+def _named(prefix: str) -> set[str]:
+    return {f"{prefix}_ENDPOINT", f"{prefix}_RULE_ID"}
 
 
 def _answer(response: AsyncHttpResponse, now: datetime) -> Answer:

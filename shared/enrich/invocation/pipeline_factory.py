@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from shared.azure.blob_container import Container
 from shared.azure.clients import Clients
@@ -11,13 +12,14 @@ from shared.enrich.dead_letters.dead_letter_store import DeadLetters
 from shared.enrich.delivery.logs_ingestion import LogsIngestion
 from shared.enrich.delivery.output_hub import OutputHub
 from shared.enrich.delivery.upload import Deliverer
-from shared.enrich.invocation import parser_factory
 from shared.enrich.invocation.delivery_summary import Observer
 from shared.enrich.invocation.pipeline import Budget, Pipeline
 from shared.enrich.invocation.preparation import Context, Preparer
 from shared.enrich.invocation.telemetry import telemetry
-from shared.enrich.records.parser import Parser
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.enrich.records.parser import Parser
 
 END_PERCENT = 75  # of the function's timeout, so that all of an invocation ends by 80; the host kills at 100
 
@@ -33,16 +35,21 @@ def pipeline(
     clients: Clients,
     environment: Mapping[str, str],
     *,
-    parser: Parser | None = None,
-    context: Context | None = None,
+    make_context: Callable[[], Context] | None = None,
     observer: Observer | None = None,
     clock: Clock | None = None,
 ) -> Pipeline:
     """The pipeline of one process."""
+
+    def make_parser() -> Parser:
+        from shared.enrich.invocation import parser_factory
+
+        return parser_factory.parser(settings)
+
     clock = clock or Clock()
     timeout = settings.function_timeout.total_seconds()
     return Pipeline(
-        Preparer(parser or parser_factory.parser(settings), context),
+        Preparer(make_parser, make_context),
         Deliverer(
             LogsIngestion(settings, clients, clock),
             settings.delivery_concurrency,

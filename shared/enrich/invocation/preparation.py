@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared.enrich.context.resource_context import Counts
 from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event, defective_row, unreadable
 from shared.enrich.delivery.packing import Body, pack
 from shared.enrich.records.model import Event, Parsed, Row
-from shared.enrich.records.parser import Parser
 from shared.fail_points import touching
+
+if TYPE_CHECKING:
+    from shared.enrich.context.resource_context import Counts
+    from shared.enrich.records.parser import Parser
 
 logger = logging.getLogger("defender_export.enrich")
 SMALL_BYTES = 100_000
@@ -53,16 +55,22 @@ class Preparer:
     (docs/decisions/cpu-work-in-a-thread.md).
     """
 
-    def __init__(self, parser: Parser, context: Context | None) -> None:
-        self._parser = parser
-        self._context = context
+    def __init__(self, make_parser: Callable[[], Parser], make_context: Callable[[], Context] | None) -> None:
+        """Both are made for the first batch: a process that only sends the app's own rows needs neither."""
+        self._make_parser = make_parser
+        self._make_context = make_context
+        self._parser: Parser | None = None
+        self._context: Context | None = None
         self._counted: Counter[str] = Counter()
 
     async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
         """Parse, add context and pack."""
         work = Work()
         small = sum(len(event.body) for event in events) <= SMALL_BYTES
-        await _apart(small, self._parse, events, now, work)
+        if self._parser is None:
+            self._parser = self._make_parser()
+            self._context = self._make_context() if self._make_context else None
+        await _apart(small, _parse, self._parser, events, now, work)
         if self._context is not None:
             await self._add_context(self._context, work)
         await _apart(small, _pack, now, work)
@@ -79,23 +87,24 @@ class Preparer:
         now = Counter(hit=counts.hits, miss=counts.asked - counts.hits, failure=counts.failures)
         work.context, self._counted = now - self._counted, now
 
-    def _parse(self, events: Sequence[Event], now: datetime, work: Work) -> None:
-        def defect(event: Event, error: Exception) -> None:
-            work.letters.append(defective_event(event, error, now))
-
-        for parsed in _isolating(lambda part: self._parser.parse(part, now), events, defect):
-            work.parsed.rows += parsed.rows
-            work.parsed.dropped += parsed.dropped
-            for key, seen in parsed.left_out.items():
-                work.parsed.left_out[key] = max(seen, work.parsed.left_out.get(key, seen))
-            work.letters += [unreadable(bad, now) for bad in parsed.bad]
-
 
 async def _apart(small: bool, step: Callable[..., None], *arguments: object) -> None:
     if small:
         step(*arguments)
     else:
         await asyncio.to_thread(step, *arguments)
+
+
+def _parse(parser: Parser, events: Sequence[Event], now: datetime, work: Work) -> None:
+    def defect(event: Event, error: Exception) -> None:
+        work.letters.append(defective_event(event, error, now))
+
+    for parsed in _isolating(lambda part: parser.parse(part, now), events, defect):
+        work.parsed.rows += parsed.rows
+        work.parsed.dropped += parsed.dropped
+        for key, seen in parsed.left_out.items():
+            work.parsed.left_out[key] = max(seen, work.parsed.left_out.get(key, seen))
+        work.letters += [unreadable(bad, now) for bad in parsed.bad]
 
 
 def _pack(now: datetime, work: Work) -> None:

@@ -2,19 +2,26 @@
 
 Both lists are event sources as automations have them: `[{"eventSource": "AssessmentsSnapshot", "ruleSets": [...]}]`.
 A record that any source of `drop` would export gets no row.  A kind that `keep` names gets rows only for what one of
-its sources would export.  What is left out is counted, never silent.
+its sources would export.  A filter sees a record as it was read: its kind whatever casing and form it came in, and each
+value wherever that kind may have it.  What is left out is counted, never silent.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from shared.enrich.records.field_mapping import KINDS, Kind
 from shared.enrich.records.row_builder import RecordFilter
-from shared.exports.evaluator import accepts
-from shared.exports.rule_sets import Source, parse_sources
+from shared.exports.evaluator import meets, values_at
+from shared.exports.event_sources import KINDS as EXPORTED
+from shared.exports.event_sources import is_snapshot_source
+from shared.exports.known_values import ALERT_STATUS_WORDS
+from shared.exports.rule_sets import Source, bare_path, is_given, parse_sources
+
+WITHOUT_SNAPSHOTS = {kind.name for kind in KINDS if kind.source and not EXPORTED[kind.source].has_snapshot}
 
 
 def parse_filter(text: str) -> tuple[Source, ...]:
@@ -47,9 +54,51 @@ def _concerns(source: Source, kind: Kind) -> bool:
 
 
 def _filter(kept: list[Source], dropped: list[Source]) -> RecordFilter:
-    def keeps(_kind: Kind, _snapshot: bool, record: Any) -> bool:
-        if any(accepts(source, record) for source in dropped):
+    def keeps(kind: Kind, snapshot: bool | None, record: Any) -> bool:
+        if any(_exports(source, kind, bool(snapshot), record) for source in dropped):
             return False
-        return not kept or any(accepts(source, record) for source in kept)
+        return not kept or any(_exports(source, kind, snapshot, record) for source in kept)
 
     return keeps
+
+
+def _exports(source: Source, kind: Kind, snapshot: bool | None, record: Any) -> bool:
+    """Whether a source would export a record of the kind that it was read as.
+
+    One that does not say whether it belongs to a snapshot is kept by either source, and dropped by the other.
+    """
+    of_snapshots = is_snapshot_source(source.event_source)
+    if snapshot is not None and snapshot != of_snapshots and kind.name not in WITHOUT_SNAPSHOTS:
+        return False
+    return not source.rule_sets or any(
+        all(meets(rule, _values(rule.path, kind, record)) or is_given(rule, source.event_source) for rule in rule_set)
+        for rule_set in source.rule_sets
+    )
+
+
+def _values(path: str, kind: Kind, record: Any) -> list[Any]:
+    """What stands at a path, or at another one that is read as the same."""
+    if bare_path(path).lower() == "type":
+        return [kind.type]
+    found = next((found for each in _paths(path, kind) if (found := values_at(record, each))), [])
+    if kind.name == "Alert" and found and _target(bare_path(path).lower(), kind)[0] == "Status":
+        return [ALERT_STATUS_WORDS.get(value, value) for value in found]
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _paths(path: str, kind: Kind) -> tuple[str, ...]:
+    """A path, and the others that feed the same column, as alerts and attack paths of Resource Graph have them."""
+    target, below = _target(bare_path(path).lower(), kind)
+    return (path, *(f"{other}{below}" for other, fed in kind.fields.items() if target and fed == target))
+
+
+def _target(path: str, kind: Kind) -> tuple[str, str]:
+    """The column that a path or one above it feeds, and what follows that one in the path."""
+    fed = {name.lower(): target for name, target in kind.fields.items()}
+    above = path
+    while above:
+        if target := fed.get(above):
+            return target, path[len(above) :]
+        above = above.rpartition(".")[0]
+    return "", ""

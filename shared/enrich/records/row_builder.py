@@ -16,8 +16,11 @@ from shared.enrich.records.raw_column import keeper
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.record_key import KEY_LENGTH, key_of
 
-RecordFilter = Callable[[Kind, bool, Any], bool]
-"""Says whether a record is kept: its kind, whether it is a snapshot's, and the parsed record."""
+RecordFilter = Callable[[Kind, bool | None, Any], bool]
+"""Says whether a record is kept: its kind, whether it says that it is a snapshot's, and the parsed record."""
+
+INDISPENSABLE = frozenset({"TimeGenerated", "RecordKey", "EnqueuedTime"})
+"""Columns of every row: the workspace's own time, what tells duplicates, and what lag is measured by."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,7 +42,7 @@ class RowBuilder:
         self._keep_inputs = keeper(kind)
         self._key = key_of(kind)
         self._whole = whole
-        self._drop = [name for name in drop if name in kind.table.types and name != "TimeGenerated"]
+        self._drop = [name for name in drop if name in kind.table.types and name not in INDISPENSABLE]
         self._kept = kept
 
     def row(self, read: Read, event: Event, batch: Batch, body: bytes, record: Any = None) -> Row | None:
@@ -55,13 +58,14 @@ class RowBuilder:
         values = read.values
         _, enqueued, partition, sequence = event
         event_time = self._derive(read) or enqueued
-        snapshot = values.IsSnapshot = bool(values.IsSnapshot)
+        said = values.IsSnapshot
+        snapshot = values.IsSnapshot = bool(said)
         record_id = values.RecordId
         if not record_id:
             record_id = values.RecordId = sha256(body).hexdigest()[:KEY_LENGTH]
         if self._kept is not None:
             record = orjson.loads(body) if record is None else record
-            if not self._kept(self._kind, snapshot, record):
+            if not self._kept(self._kind, said, record):
                 seen = (values.SubscriptionId or "", self._name, snapshot)
                 batch.left_out[seen] = max(enqueued, batch.left_out.get(seen, enqueued))
                 return None

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.clock import Clock
-from shared.exports.compiler import NAME_TAG
+from shared.exports.compiler import INSTANCE_TAG, NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.arm.arm_client import Arm, ArmError, Halted
 from shared.reconcile.arm.automation_contract import writable
@@ -24,6 +24,7 @@ from shared.reconcile.destinations.registration import not_registered
 from shared.reconcile.model import Desired, Live, ResourceId
 from shared.reconcile.plan.automation_diff import diff, merge
 from shared.reconcile.plan.model import WRITES, Action, Cause, Item, Plan
+from shared.reconcile.plan.ownership_record import Stripped
 from shared.reconcile.plan.planner import decide
 from shared.reconcile.plan.provenance_tags import MARK_TAGS, Writer, digest, mark_tags, read_mark
 
@@ -64,6 +65,9 @@ DONE = {
     Action.ADOPT: Status.ADOPTED,
     Action.DELETE: Status.DELETED,
 }
+WRITTEN = frozenset({Status.CREATED, Status.UPDATED, Status.ADOPTED})
+# What may be gone: an automation of its id that is there afterwards was not made by this app.
+GONE = frozenset({Status.DELETED, Status.UNCONFIRMED})
 SUCCESSES = frozenset({*DONE.values(), Status.UNCHANGED})
 _LEFT_ALONE = {
     Action.UNCHANGED: Status.UNCHANGED,
@@ -229,7 +233,9 @@ class Apply:
         desired = item.desired
         if desired is None:
             return self._outcome(item, Status.FAILED, "the plan does not say what to write")
-        now = decide(desired, live, self._instance_id)
+        now = decide(
+            desired, live, self._instance_id, Stripped(item.export, taken_over=False) if item.stripped else None
+        )
         if now is None:
             return self._outcome(item, Status.UNCHANGED, "there is nothing left to disable")
         if now.action not in WRITES:
@@ -276,6 +282,8 @@ class Apply:
         """Write tags and nothing else."""
         if live is None:
             return self._outcome(item, Status.UNCHANGED, "it is gone")
+        if item.stripped and tag(live.tags, INSTANCE_TAG):
+            return self._outcome(item, Status.NOT_REACHED, "it changed since the plan; the next run looks again")
         if item.desired is not None:
             now = decide(item.desired, live, self._instance_id)
             tags_alone = now is not None and all(change.path.startswith("tags.") for change in now.changes)

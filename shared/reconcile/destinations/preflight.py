@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.azure.role_permissions import AUTHORIZATION_VERSION, permits
 from shared.reconcile.arm.arm_client import EVENT_HUBS_VERSION, Arm, ArmError
 from shared.reconcile.arm.error_explanations import Refusal, explain, grant, may_not
 
 if TYPE_CHECKING:
     from shared.exports.model import Destination, EventHub, Workspace
-from shared.reconcile.destinations.role_permissions import permits
 
-AUTHORIZATION_VERSION: Final = "2022-04-01"
 WORKSPACES_VERSION: Final = "2023-09-01"
 SOLUTIONS_VERSION: Final = "2015-11-01-preview"
 SENDER_ROLE: Final = "2b629674-e913-4c01-ae53-ef4638d8f975"

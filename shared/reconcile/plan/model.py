@@ -50,6 +50,7 @@ class Item:
     for the guards, and what a new release would write waits until a run names that cause.  With `retag` these tags are
     written and nothing else.  `digest` stands for the body of an item that was read from a saved plan.  `declared` says
     that an export wants it here, `clash` that two do, `waits` that it is held back until its turn in a rollout.
+    `stripped` says that it was ours by the last runs and carries no tag of ours now.
     """
 
     action: Action
@@ -65,6 +66,7 @@ class Item:
     declared: bool = field(default=False, compare=False)
     clash: bool = False
     waits: bool = field(default=False, compare=False)
+    stripped: bool = field(default=False, compare=False)
 
     def blocked(self, reason: str, *, clash: bool = False) -> Item:
         """The same automation, left alone for `reason`."""

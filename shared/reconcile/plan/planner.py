@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, NAME_TAG
+from shared.exports.compiler import FINGERPRINT_TAG, INSTANCE_TAG, MANAGED_BY, MANAGED_BY_TAG, NAME_TAG
 from shared.exports.ownership import managed, owned, tag
 from shared.reconcile.model import Desired, Inventory, Live, Subscription
 from shared.reconcile.plan.automation_diff import (
@@ -26,6 +26,7 @@ from shared.reconcile.plan.automation_diff import (
 from shared.reconcile.plan.change_limits import Done, Guards, block, hold_back
 from shared.reconcile.plan.delete_records import Deletes, Grace, Items, hold_where_missing, missing_where
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan, Written
+from shared.reconcile.plan.ownership_record import MAX_REPAIRS, REMEMBERED, OwnershipRecord, Stripped
 from shared.reconcile.plan.provenance_tags import NUMBER_TAG, WRITER_TAG, Standing, Writer, digest, read_mark, standing
 from shared.reconcile.plan.rollout import Found, hold_groups
 
@@ -33,6 +34,12 @@ from shared.reconcile.plan.rollout import Found, hold_groups
 _COMPILED = ("properties.sources", "properties.description")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEY = f"tags.{FINGERPRINT_TAG}"
+STRIPPED = "it lost the tags that say whose it is, and the last runs know it as this instance's"
+TAKEN_OVER = (
+    f"taken over: its tags were put back {MAX_REPAIRS} times within {REMEMBERED.days} days, and it was saved without "
+    "them again; end what saves it (a policy's remediation, a template, the portal), then set `automation.adopt: "
+    "true`, or put its tag defender-export-instance back"
+)
 _HELD_RELEASE = (
     "this release would write it otherwise than the one before, and that waits: look at the changes, then let them "
     "through with `apply --cause release`, or a reconcile job with causes [release]"
@@ -52,7 +59,7 @@ class Terms:
     """What a plan is made under: the guards, who writes, the causes that the run names, and the grace of deletes.
 
     Without a `grace` what left a scope goes at once.  `no_deletes` is why nothing may be deleted in this run.  `done`
-    is what runs of the last 24 hours did, `now` the time.
+    is what runs of the last 24 hours did, `now` the time, `record` what was ours.
     """
 
     guards: Guards = field(default_factory=Guards)
@@ -62,16 +69,23 @@ class Terms:
     no_deletes: str = ""
     done: Done = field(default_factory=Done)
     now: datetime = _LONG_AGO
+    record: OwnershipRecord = field(default_factory=OwnershipRecord)
 
 
-def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None:
-    """What one declared automation needs, given what is there; None when a disabled export has nothing to disable."""
+def decide(desired: Desired, live: Live | None, instance_id: str, stripped: Stripped | None = None) -> Item | None:
+    """What one declared automation needs, given what is there; None when a disabled export has nothing to disable.
+
+    With `stripped` it was ours by the last runs, and is as long as no instance's tag stands there.
+    """
     if live is None:
         if not desired.enabled:
             return None
         item = Item(Action.CREATE, desired.id, desired.export, desired=desired, declared=True)
         return item.blocked(desired.blocked) if desired.blocked else item
-    ours = owned(live.tags, instance_id)
+    again = stripped is not None and not tag(live.tags, INSTANCE_TAG)
+    if stripped is not None and again and stripped.taken_over and not desired.adopt:
+        return Item(Action.FOREIGN, live.id, desired.export, reason=TAKEN_OVER, declared=True)
+    ours = owned(live.tags, instance_id) or again
     if not ours and managed(live.tags):
         reason = f"it belongs to the deployment {tag(live.tags, INSTANCE_TAG) or '(unnamed)'}; choose another name"
         return Item(Action.FOREIGN, live.id, desired.export, reason=reason, declared=True)
@@ -87,7 +101,10 @@ def decide(desired: Desired, live: Live | None, instance_id: str) -> Item | None
         item = Item(Action.UNCHANGED, live.id, desired.export, reason=notes, declared=True)
         return item.blocked(desired.blocked) if desired.blocked else item
     action, cause = (Action.UPDATE, cause_of(changes, desired, live)) if ours else (Action.ADOPT, None)
+    if again:
+        cause, notes = Cause.DRIFT, "; ".join(filter(None, (STRIPPED, notes)))
     item = Item(action, live.id, desired.export, changes, notes, desired=desired, cause=cause, declared=True)
+    item = replace(item, stripped=again)
     return item.blocked(desired.blocked) if desired.blocked else item
 
 
@@ -97,6 +114,8 @@ def _decided(
     instance_id: str,
     terms: Terms,
     owned_here: Mapping[tuple[str, str], int],
+    *,
+    stripped: Mapping[tuple[str, str, str], Stripped],
 ) -> Item | None:
     """What one declared automation needs under the terms of this run; None when there is nothing to disable."""
     if desired.together is not None:
@@ -105,7 +124,7 @@ def _decided(
             return kept
         desired = _successor(desired, live, instance_id)
     there = live.get(desired.id.key)
-    return decide(desired, there, instance_id)
+    return decide(desired, there, instance_id, stripped.get(desired.id.key))
 
 
 def _kept_together(
@@ -197,10 +216,11 @@ def make_plan(
     owned_here = Counter(
         (key[0], tag(each.tags, NAME_TAG).lower()) for key, each in live.items() if owned(each.tags, instance_id)
     )
+    stripped = terms.record.stripped(live.values())
     items: Items = {}
     apart: list[Item] = []
     for desired in declaration.desired:
-        item = _decided(desired, live, instance_id, terms, owned_here)
+        item = _decided(desired, live, instance_id, terms, owned_here, stripped=stripped)
         if item is None:
             apart.append(Item(Action.UNCHANGED, desired.id, desired.export, desired=desired, declared=True))
             continue
@@ -217,7 +237,13 @@ def make_plan(
     undeclared = [automation for key, automation in live.items() if key not in items]
     apart = _made_to_move(apart, undeclared, items, declaration.renamed)
     deletes.note_declared((*items.values(), *apart))
-    items |= {automation.id.key: deletes.decide(automation) for automation in undeclared}
+    for automation in undeclared:
+        key = automation.id.key
+        items[key] = (
+            _undeclared_and_stripped(automation, stripped[key], instance_id, subscriptions.get(key[0]))
+            if key in stripped
+            else deletes.decide(automation)
+        )
     found = Found(subscriptions, live, instance_id, terms.now, "; ".join(inventory.reasons), terms.causes)
     turns = hold_groups(items, declaration.rollouts, found, _held_back)
     missing = missing_where((*items.values(), *apart))
@@ -225,7 +251,7 @@ def make_plan(
         block(items, {Action.DELETE, Action.LEAVING}, f"discovery is incomplete: {'; '.join(inventory.reasons)}")
     if terms.no_deletes:
         block(items, {Action.DELETE, Action.LEAVING}, terms.no_deletes)
-    owned_count = sum(owned(automation.tags, instance_id) for automation in live.values())
+    owned_count = len(stripped) + sum(owned(automation.tags, instance_id) for automation in live.values())
     held = hold_back(items, terms.guards, owned_count, terms.done)
     if chosen:  # only now: many narrowed runs may do no more than one whole run
         items = {key: item for key, item in items.items() if chosen(item)}
@@ -248,6 +274,20 @@ def make_plan(
         tuple(apart),
         deletes.left,
     )
+
+
+def _undeclared_and_stripped(live: Live, known: Stripped, instance_id: str, subscription: Subscription | None) -> Item:
+    """What happens to one of ours that lost its tags and that no export declares: only with its tags may it go."""
+    if known.taken_over:
+        return Item(Action.FOREIGN, live.id, known.export, reason=TAKEN_OVER)
+    wanted = {MANAGED_BY_TAG: MANAGED_BY, INSTANCE_TAG: instance_id, NAME_TAG: known.export}
+    changes = tuple(
+        Change(f"tags.{name}", tag(live.tags, name) or None, value)
+        for name, value in wanted.items()
+        if tag(live.tags, name) != value
+    )
+    item = Item(Action.UPDATE, live.id, known.export, changes, STRIPPED, cause=Cause.DRIFT, retag=wanted, stripped=True)
+    return _unless_read_only(item, subscription)
 
 
 def _in_words(items: Iterable[Item]) -> tuple[Written, ...]:

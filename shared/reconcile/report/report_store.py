@@ -7,12 +7,14 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.azure.storage_time import storage_time
 from shared.reconcile.plan.change_limits import WINDOW, Done
 from shared.reconcile.plan.model import Left
+from shared.reconcile.plan.ownership_record import OwnershipRecord
 from shared.reconcile.report.approvals import FOLDER as APPROVALS
 from shared.reconcile.report.run_report import Report
 
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 LATEST_BLOB = "latest.json"
 DAY_BLOB = "changes-of-a-day.json"
 LEFT_BLOB = "left-scopes.json"
+OWNED_BLOB = "owned.json"
 UNREADABLE = "Unreadable"
 RUN_ID = re.compile("20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}", re.ASCII)
 
 
+_OWNED_MEMBERS = frozenset({"instanceId", "subscriptions", "owned", "repairs"})
 _NAME = re.compile(rf"20[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/{RUN_ID.pattern}\.json", re.ASCII)
 # What every report holds, by the type that its readers rely on.
 _MEMBERS: Mapping[str, Any] = {
@@ -122,6 +126,21 @@ class Reports:
         except (ResourceNotFoundError, stored_format.KeptAsIs):
             return {}
         return _left_from(document.get("left"))
+
+    async def owned(self, instance_id: str) -> OwnershipRecord:
+        """Which automations were ours when a run last wrote; none where that is not known."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            stream = await self._container.download_blob(OWNED_BLOB)
+            document = stored_format.read_object("ownership record", await stream.readall(), _OWNED_MEMBERS)
+        except (ResourceNotFoundError, stored_format.KeptAsIs):
+            return OwnershipRecord()
+        return _owned_from(document) if document.get("instanceId") == instance_id else OwnershipRecord()
+
+    async def note_owned(self, record: OwnershipRecord, instance_id: str) -> None:
+        """Keep which automations are ours; only a run that holds the lease does so."""
+        await self._container.upload_blob(OWNED_BLOB, _owned_as_text(record, instance_id), overwrite=True)
 
     async def done(self, now: datetime) -> tuple[Done, str]:
         """What runs of the last 24 hours deleted and repaired; and why that is not known, where it can't be read."""
@@ -250,6 +269,37 @@ def _left_from(noted: Any) -> dict[str, Left]:
         if isinstance(since, str) and _is_moment(since) and _is_number(runs) and runs:
             found[name] = Left(datetime.fromisoformat(since), runs)
     return found
+
+
+def _owned_as_text(record: OwnershipRecord, instance_id: str) -> str:
+    """The record with each subscription's id once, and by place the numbers of those: 100,000 take less than 1 MB."""
+    subscriptions = sorted({one for many in record.places.values() for one in many})
+    number = {one: place for place, one in enumerate(subscriptions)}
+    document = {
+        **stored_format.stamp("ownership record"),
+        "instanceId": instance_id,
+        "subscriptions": subscriptions,
+        "owned": [[*place, sorted(number[one] for one in many)] for place, many in sorted(record.places.items())],
+        "repairs": [[*key, [at.isoformat() for at in moments]] for key, moments in sorted(record.repairs.items())],
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _owned_from(document: Mapping[str, Any]) -> OwnershipRecord:
+    """The record as kept; empty where it is misstated, since something is written by it."""
+    try:
+        subscriptions = [str(one).lower() for one in document["subscriptions"]]
+        places = {
+            (intern(str(group)), intern(str(name)), str(export)): frozenset(subscriptions[number] for number in numbers)
+            for group, name, export, numbers in document["owned"]
+        }
+        repairs = {
+            (str(where), str(group), str(name)): tuple(datetime.fromisoformat(at).astimezone(UTC) for at in moments)
+            for where, group, name, moments in document["repairs"]
+        }
+    except (KeyError, IndexError, TypeError, ValueError):
+        return OwnershipRecord()
+    return OwnershipRecord(places, repairs)
 
 
 def _unreadable(run_id: str, report: Mapping[str, Any], reason: str) -> dict[str, Any]:

@@ -153,7 +153,8 @@ class Report:
             return "Partial"
         if self.plan.guards:
             return "Blocked"
-        still = self.plan.counts[Action.LEAVING] or (self.mode == "plan" and self.plan.writes)
+        returned = any(item.stripped and not item.declared for item in self.plan.items)
+        still = self.plan.counts[Action.LEAVING] or returned or (self.mode == "plan" and self.plan.writes)
         return "Partial" if self.in_doubt or still or not all(each.whole for each in self.in_force) else "Succeeded"
 
     @property
@@ -169,6 +170,8 @@ class Report:
         if self.outcome == "Succeeded":
             return ""
         missing = [str(each) for each in self.in_force if not each.whole and each.export not in self.unreadable]
+        if again := sum(item.stripped and not item.declared for item in self.plan.items):
+            left.append(f"{again} without tags, which no export declares")
         if self.mode == "plan" and self.plan.writes:
             left.append(f"{len(self.plan.writes)} to write")
         told = [

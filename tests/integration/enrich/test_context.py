@@ -161,13 +161,13 @@ async def test_rows_go_on_at_full_rate_without_context_while_resource_graph_is_o
 ) -> None:
     """Side by side, one process that knows every resource and one that knows none; three times as slow is noise."""
     events = events_on(here.resources, 500)
-    warm = Preparer(Parser(), here.context)
+    warm = Preparer(Parser, lambda: here.context)
     await seconds(warm, events, 1, known=True)
 
     here.arm.faults.add(**fault)
     clock = Skipping()
     context = Context(here.context._query, patience=PATIENCE, clock=clock)
-    cold = Preparer(Parser(), context)
+    cold = Preparer(Parser, lambda: context)
     first = await seconds(cold, events, 1, known=False)
     well = out = 0.0
     for _ in range(PAUSES):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from tests.integration.reconcile.world import INSTANCE, ME, World, export, world
 
 Step = Callable[[World], Awaitable[None]]
 SIZE = 3
+CONTENT = {"c": {"content": "secureScore: {}"}}
 GROUPS = ("contoso-management", "contoso-prod-corp", "contoso-nonprod")
 DAY = 25 * 3600
 
@@ -225,6 +226,26 @@ def tags(change: Callable[[dict[str, str]], dict[str, str]]) -> Step:
                 here.tenant.set_automation({**document, "tags": change(document["tags"])})
 
     return step
+
+
+async def stripped(here: World) -> None:
+    """A policy's remediation or a save in the portal leaves no tag."""
+    await tags(lambda _: {})(here)
+
+
+async def repaired(here: World) -> None:
+    before = len(here.ours())
+    assert (await here.apply(max_deletes=100)).outcome == "Succeeded"
+    assert len(here.ours()) == before + SIZE
+
+
+async def forgotten(here: World) -> None:
+    container = here.clients.blobs.get_container_client(here.settings.reports_container)
+    await container.delete_blob("owned.json")
+
+
+def adopted(*exports: str) -> Step:
+    return all_of(*[put(name, automation=", adopt: true", **CONTENT.get(name, {})) for name in exports])
 
 
 def moved(group: str) -> Step:
@@ -490,6 +511,24 @@ CASES = [
         tags(lambda old: old | {"defender-export-instance": INSTANCE}),
         "deployment other",
     ),
+    Case(
+        "tags stripped whole, again after each repair",
+        all_of(*[stripped, repaired] * 3, stripped),
+        adopted("a", "b", "c"),
+        "taken over",
+    ),
+    Case(
+        "tags stripped, and another instance takes one over",
+        all_of(stripped, tags(lambda _: {"defender-export-instance": "other"})),
+        all_of(tags(lambda _: {"defender-export-instance": INSTANCE})),
+        "deployment other",
+    ),
+    Case(
+        "tags stripped, and nobody knows whose it was",
+        all_of(stripped, forgotten),
+        tags(lambda _: {"defender-export-instance": INSTANCE}),
+        "an automation of others has this name",
+    ),
     # Files.
     Case(
         "a file that is invalid, with one before",
@@ -536,6 +575,11 @@ CASES = [
 ]
 
 
+def others(here: World, ours: Collection[str]) -> str:
+    """Everything of others as it is, whatever became of the tags on `ours`."""
+    return json.dumps({key: one for key, one in here.foreign().items() if key not in ours}, sort_keys=True)
+
+
 def words(report: Report) -> str:
     return "; ".join(
         [report.reason, *(item.reason for item in report.plan.items), *(one.reason for one in report.outcomes)]
@@ -546,7 +590,7 @@ def words(report: Report) -> str:
 async def test_nothing_is_lost_and_no_run_succeeds_while_it_stands(here: World, case: Case) -> None:
     before = set(here.ours())
     await case.mistake(here)
-    foreign = json.dumps(here.foreign(), sort_keys=True)
+    foreign = others(here, before)
     planned = await here.plan()
     assert detailed_exit_code(planned) == case.code, words(planned)
     for later in (0, DAY) if not case.heals else (0,):
@@ -559,9 +603,9 @@ async def test_nothing_is_lost_and_no_run_succeeds_while_it_stands(here: World, 
         now = set(here.automations())
         replaced = {key for key in before if f"{key.rpartition('/')[0]}/{case.instead}" in now}
         assert before - replaced <= now, words(report)
-        assert json.dumps(here.foreign(), sort_keys=True) == foreign
+        assert others(here, before) == foreign
     await case.mend(here)
-    foreign = json.dumps(here.foreign(), sort_keys=True)
+    foreign = others(here, before)
     for later in (0, DAY):
         here.tenant.advance(later)
         report = await here.apply(max_deletes=100)
@@ -569,7 +613,7 @@ async def test_nothing_is_lost_and_no_run_succeeds_while_it_stands(here: World, 
     assert detailed_exit_code(await here.plan()) == 0
     declared = {key for key in before if key.rpartition("defender-export-")[2] not in case.may_go}
     assert declared <= set(here.ours())
-    assert json.dumps(here.foreign(), sort_keys=True) == foreign
+    assert others(here, before) == foreign
 
 
 @dataclass(frozen=True)
@@ -625,6 +669,9 @@ LEGAL = [
         tags(lambda old: {name: value for name, value in old.items() if name != "defender-export-name"}),
         ALL,
     ),
+    Legal("tags stripped whole", stripped, ALL),
+    Legal("saved in the portal, which takes tags off and changes it", all_of(drifted, stripped), ALL),
+    Legal("tags stripped and the export deleted", all_of(tags(lambda _: {}), delete("c")), names("a", "b"), names("c")),
     Legal("a subscription is disabled", lambda here: state(here, "Disabled"), ALL),
     Legal("others have automations that nothing declares", taken("theirs"), ALL),
 ]
@@ -636,9 +683,9 @@ async def state(here: World, said: str) -> None:
 
 @pytest.mark.parametrize("legal", LEGAL, ids=lambda legal: legal.name)
 async def test_what_is_meant_is_carried_out_and_succeeds(here: World, legal: Legal) -> None:
-    foreign_before = len(here.foreign())
+    before, foreign_before = set(here.ours()), len(here.foreign())
     await legal.change(here)
-    foreign = json.dumps(here.foreign(), sort_keys=True)
+    foreign = others(here, before)
     report = await here.apply(max_deletes=100)
     assert in_second(here) == {name.lower() for name in legal.left | legal.stays_at_first}, words(report)
     assert (report.outcome == "Succeeded") is not bool(legal.stays_at_first), words(report)
@@ -647,7 +694,7 @@ async def test_what_is_meant_is_carried_out_and_succeeds(here: World, legal: Leg
         report = await here.apply(max_deletes=100)
     assert report.outcome == "Succeeded", words(report)
     assert in_second(here) == {name.lower() for name in legal.left}
-    assert json.dumps(here.foreign(), sort_keys=True) == foreign
+    assert others(here, before) == foreign
     assert len(here.foreign()) >= foreign_before
 
 

@@ -14,9 +14,9 @@ from azure.data.tables.aio import TableServiceClient
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
-from shared.watch.freshness_verdicts import Seen
 from shared.watch.health_rows import as_far_as_readable
 from shared.watch.hub_lag import misplaced
+from shared.watch.last_arrival import Seen
 from shared.watch.last_seen import LastSeen
 from tests.integration.reconcile.world import World, world
 from tests.integration.stored.captured import blobs, captured, content, plain

@@ -19,13 +19,14 @@ from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
 from shared.azure.resource_graph import Graph
+from shared.azure.role_permissions import OwnPermissions
 from shared.bootstrap import Services
 from shared.jobs.heartbeat import STALE_AFTER
 from shared.jobs.model import Job
 from shared.jobs.runners import Runners, preview, stored_sources
 from shared.jobs.worker import JobWorker
 from shared.settings import Settings
-from shared.watch.present_records import PresentRecords
+from shared.watch.present_records import Gaps, PresentRecords
 
 ROOT = Path(__file__).parents[3]
 RECORDS = 20_000
@@ -184,7 +185,7 @@ async def test_a_backfill_goes_on_after_the_record_where_it_stopped_and_from_the
     azure: LocalAzure, services: Services
 ) -> None:
     one = next(iter(azure.tenant.subscriptions.values())).id
-    found = [each async for each in services.present.read(["Assessments"], [one], [])]
+    found = [each async for each in services.present.read(["Assessments"], [one], Gaps())]
     third, others = found[2].id, len(found) - 3
     for inside, at, left in ((third, 0, others), (third, 3, others), (third, 2, others), (third, 10**6, others),
                              ("no longer there", 0, len(found)), ("no longer there", 3, len(found))):  # fmt: skip
@@ -207,7 +208,7 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
     await services.exports.put("filtered", FILTERED.format(hub=hub).encode())
     everyone = sorted(one.id.lower() for one in (await services.tenant_state.take()).subscriptions)
     graph = Graph(services.clients)
-    present = PresentRecords(graph)
+    present = PresentRecords(graph, OwnPermissions(services.clients))
     told = await preview(present, await stored_sources(services.exports, "filtered"), everyone)
     graph.requests = 0
 

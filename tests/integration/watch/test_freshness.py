@@ -14,13 +14,16 @@ import pytest
 from local.certs import Certificates
 from local.records import generate
 from local.stack import LocalAzure
-from local.tenant import Tenant, destinations, synthetic_tenant
+from local.tenant import APP, Tenant, destinations, synthetic_tenant
 from local.tenant.plans import set_plan
+from local.tenant.roles import custom_role
 from shared.bootstrap import Services
 from shared.enrich.records.model import Event
 from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from shared.settings import Settings
+from shared.watch.present_records import OPERATION_OF_KIND, Gaps
+from tools.roles import custom_actions
 
 DAY = timedelta(days=1)
 ALL = """
@@ -86,15 +89,15 @@ class Flow:
         """The weekly snapshot of some subscriptions arrives: what is present, as continuous export sends it."""
         mark = {"securityEventDataEnrichment": {"action": "Write", "isSnapshot": True}}
         async with self.services() as services:
-            reasons: list[str] = []
-            read = services.present.read(kinds, sorted(subscriptions), reasons)
+            gaps = Gaps()
+            read = services.present.read(kinds, sorted(subscriptions), gaps)
             records = [found.record async for found in read]
             events = [
                 Event(json.dumps({**record, **mark}).encode(), self.start + days * DAY, "0", index)
                 for index, record in enumerate(records)
             ]
             await services.pipeline.run(events)
-            assert not reasons
+            assert not gaps.said
 
 
 @pytest.fixture
@@ -189,7 +192,7 @@ async def present_keys(flow: Flow) -> list[tuple[tuple[str, str], int]]:
     async with flow.services() as services:
         counts: dict[tuple[str, str], int] = {}
         everyone = [each.id for each in flow.tenant.subscriptions.values()]
-        async for found in services.present.read(KINDS, everyone, []):
+        async for found in services.present.read(KINDS, everyone, Gaps()):
             counts[found.subscription, found.kind] = counts.get((found.subscription, found.kind), 0) + 1
     return list(counts.items())
 
@@ -277,3 +280,28 @@ async def test_a_hub_of_another_name_to_which_nothing_is_sent_hides_no_silence(
     assert {"no export sends there any more" in reason for reason in found.values()} == {True}
     monkeypatch.setenv("EVENT_HUB_RESOURCE_ID", flow.into.event_hub)
     assert silences(await flow.check(9.7)) == before
+
+
+async def test_a_subscription_whose_records_may_not_be_read_is_not_taken_for_one_without_records(flow: Flow) -> None:
+    """Nor does it hide the silence of another, whose records may be read."""
+    tenant = flow.tenant
+    one, other = [each.id for each in tenant.subscriptions.values() if each.tenant_id == tenant.home][:2]
+    hub = f"{{eventHub: {{resourceId: {flow.into.event_hub}, trustedService: true}}}}"
+    await flow.declare(everything=export("everything", [one, other], hub))
+    await flow.check(0)
+    await flow.snapshot(0.1, {one, other})
+    present = {key for key, _ in await present_keys(flow)}
+    kind = next(kind for kind in ("Assessments", "SubAssessments") if {(one, kind), (other, kind)} <= present)
+    others = [operation for name, operation in OPERATION_OF_KIND.items() if name != kind]
+    kept = [action for action in custom_actions() if action != "Microsoft.Security/*/read"]
+    tenant.revoke(APP)
+    for each in tenant.subscriptions.values():
+        actions = [*kept, *others, "Microsoft.Security/automations/read"] if each.id == one else custom_actions()
+        tenant.assign(APP, each.scope, custom_role(f"Test {each.id}", *actions))
+    found = await flow.check(9.5)
+    assert found[other, kind]["verdict"] == "silent"
+    assert found[one, kind]["verdict"] == "quiet"
+    assert f"lack {OPERATION_OF_KIND[kind]}" in found[one, kind]["reason"]
+    assert found[one, kind]["present"] is None
+    elsewhere = {key[1] for key, each in found.items() if each["verdict"] == "silent" and key[0] == one}
+    assert elsewhere == {name for sub, name in present if sub == one and name not in {kind, "AttackPaths"}} - {kind}

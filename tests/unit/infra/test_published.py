@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared.watch.present_records import TYPE_OF_KIND
+from shared.watch.present_records import OPERATION_OF_KIND, TYPE_OF_KIND
 from tools.infra import INFRA, ROOT
 from tools.roles import BUILT_IN
 from tools.snapshots import committed
@@ -152,20 +152,7 @@ def test_the_published_sections_say_where_they_were_read() -> None:
     assert len(PUBLISHED["operations"]["Microsoft.Security"]["names"]) > 150
 
 
-# The operation that lets Resource Graph show each kind. A kind whose type is no operation of the provider is read
-# by the wildcard alone, as Security Reader reads it.
-OPERATION_OF_KIND = {
-    "Alerts": "Microsoft.Security/locations/alerts/read",
-    "Assessments": "Microsoft.Security/assessments/read",
-    "SubAssessments": "Microsoft.Security/assessments/subAssessments/read",
-    "SecureScores": "Microsoft.Security/secureScores/read",
-    "SecureScoreControls": "Microsoft.Security/secureScores/secureScoreControls/read",
-    "RegulatoryComplianceAssessment": (
-        "Microsoft.Security/regulatoryComplianceStandards/regulatoryComplianceControls"
-        "/regulatoryComplianceAssessments/read"
-    ),
-    "AttackPaths": "Microsoft.Security/attackPaths/read",
-}
+# Resource Graph has types that are no operations of the provider: the wildcard alone reads them.
 UNREGISTERED = {"RegulatoryComplianceAssessment", "AttackPaths"}
 
 

@@ -15,13 +15,13 @@ from shared.watch.freshness_verdicts import (
     Evidence,
     Health,
     Present,
-    Seen,
     judge,
     marks,
     suspects,
     unproven,
     with_nothing_to_send,
 )
+from shared.watch.last_arrival import Seen
 from tests.unit.watch.builders import HUB, INSTANCE, LOG_ANALYTICS, WORKSPACE, automation, severities, source, sub
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

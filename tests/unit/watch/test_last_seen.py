@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.exports.event_sources import KINDS
-from shared.watch.freshness_verdicts import Seen
+from shared.watch.last_arrival import Seen
 from shared.watch.last_seen import LastSeen
 from tests.unit.watch.builders import sub
 
