@@ -87,7 +87,7 @@ def _shown(letters: list[Letter]) -> list[dict[str, Any]]:
     """As many of these as an answer holds, one at least: a row may have a megabyte."""
     import msgspec
 
-    shown = []
+    shown: list[dict[str, Any]] = []
     room = _MAX_BYTES
     for letter in letters:
         text = msgspec.json.encode(letter)

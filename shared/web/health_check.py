@@ -32,6 +32,11 @@ _RUN_SLACK = timedelta(minutes=5)
 _RUNS_LOOKED_AT = 10
 _SKIPPED_IN_A_ROW = 4  # an hour of the timer
 _SHOWN = 10
+_IN_WORDS = {
+    "ServiceRequestError": "it can't be reached",
+    "ServiceResponseError": "it broke off before it answered",
+    "CredentialUnavailableError": "the app has no identity that gives a token",
+}
 CONTROL, DATA = "reconcile_exports", "enrich_records"  # functions that only one of two apps runs
 
 
@@ -68,6 +73,8 @@ async def _check(name: str, probe: Callable[[Services], Awaitable[str]], service
 def _reason(error: Exception) -> str:
     if isinstance(error, SettingsError | NotWell):
         return str(error)
+    if said := _IN_WORDS.get(type(error).__name__):
+        return said
     code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
     return f"{type(error).__name__}{f' ({code})' if code else ''}"
 

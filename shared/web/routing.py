@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 from shared import __version__, commit, python_build
 from shared.bootstrap import Services, services
 from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front
-from shared.web.problems import INTERNAL, RETRY_LATER, SECURITY_HEADERS, UNAVAILABLE, ApiError
+from shared.web.problems import (
+    FORBIDDEN,
+    INTERNAL,
+    RETRY_LATER,
+    SECURITY_HEADERS,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    ApiError,
+)
 from shared.web.request_parameters import PAGING, check_names
 
 if TYPE_CHECKING:
@@ -121,7 +129,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
             ApiError(UNAVAILABLE, f"Nothing works here: {fault}.") if fault else _failure(name, error)
         ).response()
     except ApiError as refusal:
-        response = refusal.response()
+        response = _refused(name, request, refusal)
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
         response = _failure(name, error).response()
     if operation.role in {WRITE, APPROVE, RECORDS}:
@@ -129,6 +137,16 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
     return response
+
+
+def _refused(name: str, request: func.HttpRequest, refusal: ApiError) -> func.HttpResponse:
+    """The problem; people, whose browser asks for a page, get one with a way to sign in."""
+    signed_out = refusal.problem in {UNAUTHENTICATED, FORBIDDEN}
+    if name != "operations_page" or not signed_out or "text/html" not in request.headers.get("accept", ""):
+        return refusal.response()
+    from shared.web.operations_page import for_people
+
+    return for_people(refusal)
 
 
 def alive() -> func.HttpResponse:

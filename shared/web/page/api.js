@@ -6,6 +6,11 @@ export const MODE = document.documentElement.dataset.mode;
 export const MAY_WRITE = document.documentElement.dataset.mayWrite === "true";
 
 export const MAY_APPROVE = document.documentElement.dataset.mayApprove === "true";
+export const MAY_READ_RECORDS = document.documentElement.dataset.mayReadRecords === "true";
+export const { instance: INSTANCE, tenant: TENANT, reconcile: RECONCILE, version: VERSION, portal: PORTAL } = document.documentElement.dataset;
+export const signIn = () => `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(`/api/operations${location.hash}`)}`;
+// What Azure's portal shows of a resource.
+export const inPortal = (id, tenant = TENANT) => `${PORTAL}/#@${tenant}/resource${id}`;
 
 export class Failure extends Error {
   constructor(status, title, next, signIn = false) {

@@ -44,9 +44,8 @@ function tile(id, ready, say) {
 }
 
 export function attention(found, { filter, openRun }) {
-  byId("attention").hidden = !found.length;
   const shown = everything ? found : found.slice(0, SHOWN_FINDINGS);
-  fill(byId("attention-list"), shown.map((each) => el("li", {},
+  fill(byId("attention-list"), shown.length ? [] : el("li", { class: "empty" }, "Nothing of what has arrived."), shown.map((each) => el("li", {},
     mark(each.state, each.word),
     el("div", { class: "finding" }, el("p", {}, each.what), el("p", { class: "next" }, each.next)),
     each.show ? el("button", { type: "button", onclick: () => filter(each.show), "aria-label": `Show ${each.word} subscriptions` }, "Show")
@@ -72,7 +71,7 @@ export function runs({ rows }, open) {
       el("td", { class: "wide" }, duration(run.seconds))))))) : el("p", { class: "empty" }, "No run yet. The timer starts one by itself; a plan shows what it would do."));
 }
 
-export function letters({ rows }) {
+export function letters({ rows }, look) {
   const groups = new Map();
   for (const letter of rows) {
     const key = `${letter.reason}/${letter.parked}`;
@@ -82,7 +81,8 @@ export function letters({ rows }) {
   }
   fill(byId("letters"), groups.size ? el("ul", { class: "letters" }, [...groups.values()].map((group) => el("li", {},
     el("p", {}, mark(group.parked ? "blocked" : "silent", group.parked ? "parked" : "waiting"), ` ${plural(group.records, "record")}, ${group.reason}${group.parked ? "" : `; next try ${moment(group.due)}`}`),
-    el("p", { class: "next" }, LETTERS[group.reason] ?? "Look at one of them for its reason; replay once the cause is mended."))))
+    el("p", { class: "next" }, LETTERS[group.reason] ?? "Look at one of them for its reason; replay once the cause is mended."),
+    look ? el("button", { type: "button", class: "link", onclick: () => look(group.name) }, "Look at one") : null)))
     : el("p", { class: "empty" }, "None: everything that arrived was delivered."));
 }
 

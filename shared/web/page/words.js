@@ -29,16 +29,21 @@ export const STATES = {
     bad: true,
     means: "The app may not or cannot write here.",
     next: "Open the subscription: its reason names the role to grant or the lock to lift. The next run tries again by itself.",
+    inside: "Do what the reason names; the next run tries again by itself.",
   },
   drifted: {
     bad: true,
     means: "The automation is not as the export file declares it.",
-    next: "Nothing to do in mode apply: the next run repairs it. In mode plan, review the difference and start a reconcile.",
+    next: {
+      apply: "Nothing to do: the next run repairs it.",
+      approve: "Open the newest run, review its plan and approve it.",
+    }[document.documentElement.dataset.reconcile] ?? "In mode plan nothing is repaired: review the difference and start a reconcile.",
   },
   silent: {
     bad: true,
     means: "A weekly snapshot is overdue although such records exist.",
     next: "Open the subscription for the likely reason; check the hub's firewall and the sender's role first.",
+    inside: "Check the hub's firewall and the sender's role first, then whether the destination below is the one that is read.",
   },
   foreign: {
     bad: false,
@@ -115,7 +120,19 @@ export function ago(time, now = Date.now()) {
   return `${plural(Math.round(seconds / 86400), "day")} ago`;
 }
 
-export const moment = (time) => (time ? `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC` : "never");
+// Times are UTC unless this browser was told otherwise.
+const TIMES = "defender-export-local-time";
+export const local = () => localStorage.getItem(TIMES) === "true";
+export const useLocal = (wanted) => localStorage.setItem(TIMES, String(wanted));
+export function moment(time) {
+  if (!time) return "never";
+  const at = new Date(time);
+  if (!local()) return `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  const offset = -at.getTimezoneOffset();
+  const shifted = new Date(at.getTime() + offset * 60_000).toISOString().slice(0, 16).replace("T", " ");
+  const [hours, minutes] = [Math.abs(offset) / 60, Math.abs(offset) % 60].map((each) => String(Math.floor(each)).padStart(2, "0"));
+  return `${shifted} UTC${offset < 0 ? "-" : "+"}${hours}:${minutes}`;
+}
 
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "unknown";
