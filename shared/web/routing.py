@@ -144,9 +144,9 @@ def _refused(name: str, request: func.HttpRequest, refusal: ApiError) -> func.Ht
     signed_out = refusal.problem in {UNAUTHENTICATED, FORBIDDEN}
     if name != "operations_page" or not signed_out or "text/html" not in request.headers.get("accept", ""):
         return refusal.response()
-    from shared.web.operations_page import for_people
+    from shared.web.html_pages import sign_in
 
-    return for_people(refusal)
+    return sign_in(refusal)
 
 
 def alive() -> func.HttpResponse:

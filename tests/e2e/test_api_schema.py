@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def fuzz(api: Api, rounds: int) -> None:
                 if not names:
                     continue
                 address = f"{path.format(name='fuzzed', id='none')}?{queries(random_, names)}"
-                kind = {"content_type": "application/json" if method == "post" else "application/yaml"}
+                kind: dict[str, Any] = {"content_type": "application/json" if method == "post" else "application/yaml"}
                 answer = api.call(method.upper(), address, bodies.get(method), **kind)
                 assert str(answer.status) in operation["responses"], (address, answer.text)
                 media = operation["responses"][str(answer.status)].get("content", {})

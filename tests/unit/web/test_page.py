@@ -1,6 +1,6 @@
 import pytest
 
-from shared.web.operations_page import _page
+from shared.web.html_pages import page as html_page
 from tools import page
 
 
@@ -11,14 +11,14 @@ def test_the_committed_page_is_built_from_its_sources() -> None:
 
 @pytest.mark.parametrize("name", ["operations", "sign-in"])
 def test_the_page_loads_nothing_from_anywhere(name: str) -> None:
-    text = _page(name).text
+    text = html_page(name).text
     for loading in ("<script src", '<link rel="stylesheet"', "@import", "url(", " src=", "import("):
         assert loading not in text
 
 
 @pytest.mark.parametrize("name", ["operations", "sign-in"])
 def test_the_policy_names_the_one_script_and_the_one_style_by_their_hashes(name: str) -> None:
-    built = _page(name)
+    built = html_page(name)
     assert built.text.count("<script>") == built.text.count("<style>") == 1
     assert built.policy.count("'sha256-") == 2
     assert "unsafe" not in built.policy
