@@ -785,5 +785,8 @@ output workspaceResourceId string = workspaceId
 @description('Name of the storage account that holds export files, reports and dead letters.')
 output storageAccountName string = storageAccountName
 
+@description('Name of the storage account that holds the checkpoints of the hub: that of the data plane where it has an app of its own.')
+output dataStorageAccountName string = dataStorageAccountName
+
 @description('Blob service address of that account, for defender-export push.')
 output blobServiceUri string = storage.outputs.blobServiceUri

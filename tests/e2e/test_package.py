@@ -73,6 +73,17 @@ def test_what_is_ignored_is_kept_out_wherever_it_lies(tmp_path: Path, read: Call
     assert set(contents(tmp_path, read)) == kept
 
 
+@pytest.mark.parametrize("read", [as_core_tools, as_git])
+@pytest.mark.parametrize("folder", ["defender-export", "defender.export", "my_app_env", "x"])
+def test_the_environment_that_azd_makes_in_the_folder_is_kept_out(folder: str, read: Callable[..., Ignores]) -> None:
+    """azd names it after the folder (VenvNameForDir), and with a .funcignore leaves nothing out by itself."""
+    lines = (ROOT / ".funcignore").read_text().splitlines()
+    made = f"{folder}_env/lib/python3.13/site-packages/azure/functions/__init__.py"
+    assert read(lines)(made)
+    assert not read([line for line in lines if line != "/*_env/"])(made)
+    assert not read(lines)("shared/test_env.py")
+
+
 @pytest.mark.parametrize(
     ("line", "lost"), [("requirements", "requirements.txt"), ("exports", "shared/exports/model.py")]
 )

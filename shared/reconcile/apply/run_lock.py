@@ -16,17 +16,13 @@ from typing import TYPE_CHECKING, Self
 from shared.reconcile.arm.arm_client import REQUEST_SECONDS
 
 if TYPE_CHECKING:
-    from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
+    from azure.storage.blob.aio import BlobClient, BlobLeaseClient, ContainerClient
 
 LEASE_BLOB = "reconcile.lock"
 LEASE_SECONDS = 60
 RENEW_SECONDS = 10
 MARGIN_SECONDS = REQUEST_SECONDS + 5
 
-
-_ENDLESS = (
-    f"the blob {LEASE_BLOB} has a lease without end, which no run takes: break it with `az storage blob lease break`"
-)
 # Whatever else the store refuses says nothing of another run.
 _TAKEN = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
@@ -34,13 +30,22 @@ _TAKEN = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"}
 class LeaseHeld(Exception):  # noqa: N818 - says what is the case
     """Another run holds the lease; `holder` is what it wrote about itself.
 
-    An `endless` lease is none that a run takes: it has to be broken by hand.
+    A lease without end is none that a run takes: it has to be broken by hand, with the command `broken_by`.
     """
 
-    def __init__(self, holder: Mapping[str, str], *, endless: bool = False) -> None:
+    def __init__(self, holder: Mapping[str, str], *, broken_by: str = "") -> None:
         self.holder = dict(holder)
         who = ", ".join(f"{name} {value}" for name, value in sorted(self.holder.items())) or "somebody unnamed"
-        super().__init__(f"{_ENDLESS} (last written by: {who})" if endless else f"another run is writing: {who}")
+        endless = (
+            f"the blob {LEASE_BLOB} has a lease without end, which no run takes: break it with {broken_by} "
+            f"(last written by: {who})"
+        )
+        super().__init__(endless if broken_by else f"another run is writing: {who}")
+
+
+def _break(blob: BlobClient) -> str:
+    place = f"--account-name {blob.account_name} --container-name {blob.container_name} --blob-name {blob.blob_name}"
+    return f"`az storage blob lease break {place} --auth-mode login`"
 
 
 class RunLease:
@@ -89,7 +94,8 @@ class RunLease:
             if getattr(code, "value", code) not in _TAKEN:
                 raise
             about = await blob.get_blob_properties()
-            raise LeaseHeld(about.metadata or {}, endless=about.lease.duration == "infinite") from error
+            endless = about.lease.duration == "infinite"
+            raise LeaseHeld(about.metadata or {}, broken_by=_break(blob) if endless else "") from error
         self._until = asked + self._seconds
         try:
             await blob.set_blob_metadata(dict(self._holder), lease=self._lease)

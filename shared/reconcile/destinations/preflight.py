@@ -132,10 +132,11 @@ class _Looking:
             )
         rights = (found or {}).get("properties", {}).get("rights")
         if rights is not None and not {"Send", "Manage"} & set(rights):
-            raise Blocked(
-                f"the authorization rule {rule} of {holder} has no Send right: run "
-                f"`az eventhubs eventhub authorization-rule update {command}`"
-            )
+            update = f"`az eventhubs eventhub authorization-rule update {command}`"
+            if holder == namespace:
+                of_namespace = f"--name {rule} --namespace-name {_place(namespace)} --rights Send"
+                update = f"`az eventhubs namespace authorization-rule update {of_namespace}`"
+            raise Blocked(f"the authorization rule {rule} of {holder} has no Send right: run {update}")
         seen = await self._seen(namespace, EVENT_HUBS_VERSION, "the namespace")
         if (seen or {}).get("properties", {}).get("disableLocalAuth") is True:
             raise Blocked(

@@ -25,6 +25,7 @@ from shared.reconcile.plan.model import Action
 from shared.reconcile.report.run_report import Report
 from tests.integration.arm.conftest import deny_exports
 from tests.integration.reconcile.world import World, world
+from tests.unit.infra.command_reference import wrong
 
 SIZE = 5
 DEFENDER = Principal("dddddddd-0000-4000-8000-000000000001", "dddddddd-0000-4000-8000-00000000000a")
@@ -88,6 +89,11 @@ def read_only_namespace(tenant: Tenant) -> str:
     second = add_hub(tenant, f"{other}/eventhubs/second")
     add_rule(tenant, f"{second}/authorizationRules/defender-send", "Send")
     return second
+
+
+def listen_only_namespace(tenant: Tenant) -> str:
+    add_rule(tenant, f"{namespace(tenant)}/authorizationRules/everyone", "Listen")
+    return keyed(hub(tenant), "everyone")
 
 
 def keyless(tenant: Tenant) -> str:
@@ -155,6 +161,13 @@ BLOCKED: dict[str, tuple[Callable[[Tenant], str], tuple[str, ...]]] = {
         lambda tenant: keyed(hub(tenant), "listen-only"),
         ("listen-only", "has no Send right", "authorization-rule update --name listen-only", "--rights Send"),
     ),
+    "a namespace's rule without Send": (
+        listen_only_namespace,
+        (
+            "has no Send right",
+            "az eventhubs namespace authorization-rule update --name everyone --namespace-name",
+        ),
+    ),
     "keys switched off": (keyless, ("takes no keys", "trustedService: true", "--disable-local-auth false")),
     "a key behind a lock": (locked, ("read-only lock on", "az lock delete --ids $(az lock list --resource")),
     "no right to the key": (
@@ -197,6 +210,7 @@ async def test_a_destination_that_says_no_blocks_its_export_with_what_mends_it(h
     assert "\n" not in sentence
     for word in words:
         assert word in sentence
+    assert wrong(sentence) == []
     assert report.counts["Created"] == SIZE
     assert {document["tags"]["defender-export-name"] for document in here.ours().values()} == {"good"}
 
@@ -223,6 +237,7 @@ async def test_what_only_looks_wrong_is_a_warning_once_a_run(here: World, name: 
     assert warning.startswith("soc: ")
     for word in words:
         assert word in warning
+    assert wrong(warning) == []
     assert (report.outcome, report.counts["Created"]) == ("Succeeded", SIZE)
     assert report.as_dict()["warnings"] == [warning]
 

@@ -34,17 +34,18 @@ from tests.integration.stored.test_reconcile import lose_store, other
 __all__ = ["other"]
 SIZE = 3
 STORAGE = "AzureWebJobsStorage"
-PAGE = Path(__file__).parents[3] / "docs" / "operate.md"
+DOCS = Path(__file__).parents[3] / "docs"
+OPERATE, DEPLOY = DOCS / "operate.md", DOCS / "deploy.md"
 
 
-def commands(*headings: str) -> list[str]:
-    """The commands of the page's sections of these headings, in order."""
-    text = PAGE.read_text()
+def commands(*headings: str, page: Path = OPERATE) -> list[str]:
+    """The commands of a page's sections of these headings, in order."""
+    text = page.read_text()
     found = []
     for heading in headings:
-        section = text.partition(f"### {heading}\n")[2].partition("\n### ")[0].partition("\n## ")[0]
+        section = re.split(r"\n##+ ", re.split(rf"\n##+ {heading}\n", text)[1])[0]
         for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL):
-            found += block.splitlines()
+            found += [line.strip() for line in block.splitlines() if line.strip()]
     assert found, headings
     return found
 
@@ -77,9 +78,9 @@ async def run(*arguments: str) -> int:
     return await asyncio.to_thread(main, arguments)
 
 
-async def follow(*headings: str) -> None:
-    """Carry out what the page says."""
-    for command in commands(*headings):
+async def follow(*headings: str, page: Path = OPERATE, only: str = "") -> None:
+    """Carry out what the page says, or of that only the commands that begin so."""
+    for command in (one for one in commands(*headings, page=page) if one.startswith(only)):
         name, *arguments = shlex.split(os.path.expandvars(command))
         if name == "defender-export":
             assert await run(*arguments) == 0, command
@@ -170,6 +171,22 @@ async def test_an_export_whose_file_was_lost_is_ended_by_name(here: World) -> No
     assert await run("exports", "delete", "b", "--yes") == 0
     assert (await here.apply()).counts["Deleted"] == SIZE
     assert await run("exports", "delete", "../b", "--yes") == 1
+
+
+async def test_a_tear_down_leaves_no_export_and_no_automation_of_ours(
+    here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = next(here.tenant.all_automations())
+    somebodys = here.tenant.set_automation({**one, "id": f"{one['id']}-2", "name": f"{one['name']}-2", "tags": {}})
+    monkeypatch.setenv("MAX_DELETES", str(3 * SIZE))
+    for name in ("a", "b", "c"):
+        monkeypatch.setenv("EXPORT", name)
+        await follow("Tear down", page=DEPLOY, only="defender-export exports delete")
+    for step in ("apply", "plan"):
+        await follow("Tear down", page=DEPLOY, only=f"defender-export {step}")
+    assert "nothing to change" in capsys.readouterr().out.splitlines()[-1]
+    assert here.ours() == {}
+    assert [each["id"] for each in here.tenant.all_automations()] == [somebodys["id"]]
 
 
 @pytest.mark.soak

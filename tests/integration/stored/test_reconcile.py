@@ -29,6 +29,7 @@ from shared.web.health_check import NotWell, last_run
 from tests.e2e.job_worker import open_store
 from tests.integration.reconcile.world import INSTANCE, ME, LocalClients, World, export, world
 from tests.integration.stored.captured import captured, restore
+from tests.unit.infra.command_reference import wrong
 
 SIZE = 3
 
@@ -252,6 +253,7 @@ class TestRuns:
         for _ in range(4):
             report = await settled.reconciler(reconcile_mode="apply").tick()
             assert (report.outcome, "az storage blob lease break" in report.reason) == ("Skipped", True)
+            assert wrong(report.reason) == []
         asked = Ready(settled.reconciler(), settled.settings)
         with pytest.raises(NotWell, match=r"none of the timer's last 4 runs came to write: .* lease break"):
             await last_run(asked)  # type: ignore[arg-type] # all that it asks for

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from shared.settings import declarations
+from tests.unit.infra.command_reference import code, commands
 from tools.infra import INFRA, ROOT
 from tools.roles import BUILT_IN
+from tools.snapshots import committed
 
 PAGES = [ROOT / "docs" / name for name in ("deploy.md", "operate.md", "fidelity.md")]
 
@@ -117,3 +119,106 @@ def test_what_was_not_seen_on_azure_says_how_it_would_be() -> None:
     told = ("Identity", "Logs Ingestion", "Workspace and queries", "The platform", "Automations")
     for name in (*told, "Disasters that are not played here"):
         assert "\nSeen there by: " in page.split(f"\n## {name}\n", 1)[1].split("\n## ", 1)[0]
+
+
+# Placeholders of commands that are no output and no parameter, and where the page says what they are.
+NAMED = {
+    "object id of step 1": "the sender's, printed by step 1",
+    "object id": "of the identity that the sentence is about",
+    "resource id": "of the existing workspace",
+    "region": "one of those that step 1 lists",
+    "id": "of the management group, subscription or resource that the sentence is about",
+    "group": "the resource group of what the command names",
+    "name": "of what the sentence is about",
+    "namespace": "the destination's, where it is not the deployment's",
+    "hub": "the destination's",
+    "rule": "the export file's authorizationRule",
+    "workspace": "its name, the end of workspaceResourceId",
+    "workspace's group": "in workspaceResourceId",
+    "appId": "printed by infra/entra.py or az ad app create",
+    "home tenant": "the tenant of the deployment",
+    "partner tenant": "the tenant of the destination",
+    "workspace id": "the partner's",
+    "its resource group": "the partner's",
+    "event hub id": "the partner's",
+    "namespace id": "the partner's",
+}
+
+
+def placeholders(page: Path) -> set[str]:
+    """What a reader puts into the commands of a page."""
+    return {
+        name for piece in code(page) for name in re.findall(r"<([A-Za-z][^<>\n=]*)>", piece) if any(commands(piece))
+    }
+
+
+def outputs() -> set[str]:
+    return {
+        name
+        for template in ("main", "management-group")
+        for name in json.loads((INFRA / f"{template}.json").read_text())["outputs"]
+    }
+
+
+@pytest.mark.parametrize("page", ["deploy.md", "operate.md", "cross-tenant.md", "security.md"])
+def test_each_value_that_a_command_needs_is_an_output_a_parameter_or_named(page: str) -> None:
+    known = outputs() | declared_parameters("main") | set(NAMED)
+    assert placeholders(ROOT / "docs" / page) - known == set()
+
+
+def test_the_names_of_values_are_all_in_use() -> None:
+    used = {name for page in (ROOT / "docs").glob("*.md") for name in placeholders(page)}
+    assert set(NAMED) - used == set()
+    assert len(used & outputs()) > 5
+
+
+def tear_down() -> str:
+    return (ROOT / "docs" / "deploy.md").read_text().split("\n## Tear down\n", 1)[1]
+
+
+def test_a_tear_down_takes_back_every_right_over_the_management_group() -> None:
+    for snapshot in committed().values():
+        for role in snapshot.of_type("Microsoft.Authorization/roleDefinitions"):
+            name = role["properties"]["roleName"]
+            assert re.sub(r"\(.*\)", "(<environmentName>)", name) in tear_down()
+    text = (INFRA / "management-group.bicep").read_text()
+    for principal in re.findall(r"^param (\w*[pP]rincipalId) ", text, re.MULTILINE):
+        assert f"<{principal}>" in tear_down()
+
+
+def test_a_tear_down_names_what_lies_outside_the_group_of_the_deployment() -> None:
+    """What a deletion of the group leaves: in another team's workspace, in the tenant, and locks that stop it."""
+    shown = committed()["existing-workspace"]
+    (group,) = {one["name"] for one in shown.of_type("Microsoft.Resources/resourceGroups")}
+    outside = {one["type"] for one in shown.resources.values() if f"/resourceGroups/{group}/" not in one["id"]}
+    said = {
+        "Microsoft.Resources/resourceGroups": "az group delete",
+        "Microsoft.Authorization/roleAssignments": "*Log Analytics Data Reader*",
+        "Microsoft.OperationalInsights/queryPacks": "`defender-export-<environmentName>`",
+        "Microsoft.OperationalInsights/workspaces/tables": "az monitor log-analytics workspace table delete",
+        "Microsoft.OperationalInsights/workspaces/savedSearches": "saved searches of the category",
+        "Microsoft.OperationalInsights/queryPacks/queries": "`defender-export-<environmentName>`",
+    }
+    assert outside - {"Microsoft.Resources/deployments"} <= set(said)
+    for kind in outside & set(said):
+        assert said[kind] in tear_down(), kind
+    for made in ("az ad app delete", "az lock delete", "az ad sp delete"):
+        assert made in tear_down()
+
+
+def test_throughput_units_that_grew_have_their_price_and_their_way_back() -> None:
+    """Auto-inflate never scales down (learn.microsoft.com/azure/event-hubs/event-hubs-auto-inflate)."""
+    (namespace,) = committed()["enterprise"].of_type("Microsoft.EventHub/namespaces")
+    properties = namespace["properties"]
+    assert properties["isAutoInflateEnabled"] is True
+    assert properties["maximumThroughputUnits"] > namespace["sku"]["capacity"]
+    page = (ROOT / "docs" / "operate.md").read_text()
+    section = page.split("\n### Throughput units\n", 1)[1].split("\n#", 1)[0]
+    given = {" ".join(command.words[:3]): command.words for piece in [section] for command in commands(piece)}
+    assert "sku.capacity" in given["eventhubs namespace show"]
+    small = committed()["small"].of_type("Microsoft.EventHub/namespaces")[0]["sku"]["capacity"]
+    assert (
+        str(small) == given["eventhubs namespace update"][given["eventhubs namespace update"].index("--capacity") + 1]
+    )
+    assert "never lowers them" in section
+    assert "[below](#throughput-units)" in page
