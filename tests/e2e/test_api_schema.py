@@ -31,7 +31,7 @@ def probe(api: Api, folder: Path, phases: str, examples: int) -> None:
         "--url", api.url, "--header", f"x-functions-key: {api.key}", "--checks", "all",
         "--exclude-checks", ",".join(EXCLUDED),
         "--phases", phases, "--max-examples", str(examples), "--seed", "1", "--generation-deterministic",
-        "--suppress-health-check", "all", "--continue-on-failure", "--no-color",
+        "--suppress-health-check", "all", "--request-timeout", "60", "--continue-on-failure", "--no-color",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]

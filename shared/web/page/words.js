@@ -48,7 +48,7 @@ export const STATES = {
   foreign: {
     bad: false,
     means: "Somebody else's automation exports it; this app leaves it alone.",
-    next: "To take it over, declare the export with adopt: true.",
+    next: "To take it over, declare the export with automation: {adopt: true}.",
   },
   quiet: {
     bad: false,
