@@ -231,16 +231,18 @@ def document(api: Api) -> Document:
 
 
 @pytest.fixture(scope="module")
-def ids(api: Api) -> dict[str, str]:
+def ids(api: Api) -> Iterator[dict[str, str]]:
     """A job and runs that there are, by the operation that asks for one; the last two have a plan each to approve."""
     job = api.job(kind="plan", subscriptions=[api.subscription])
-    return {
+    letter, _ = api.dead_letter()
+    yield {
         "get_job": job["id"],
         "get_run": job["result"]["runId"],
         "approve_plan": run_to_approve(api, "to-approve"),
         "approve_twice": run_to_approve(api, "to-approve-twice"),
-        "read_dead_letter": api.dead_letter()[0],
+        "read_dead_letter": letter,
     }
+    api.discard(letter)
 
 
 def run_to_approve(api: Api, export: str) -> str:

@@ -101,12 +101,14 @@ def test_contents_of_a_dead_letter_are_read_by_a_role_of_their_own_and_each_look
     rest = call(entra_api, "GET", f"{path}&continuation={first['continuation']}", "Records.Read").json()
     assert (len(first["value"]), rest["continuation"], first["trouble"]) == (20, "", "")
     assert [letter["row"] for letter in (*first["value"], *rest["value"])] == rows
-    assert {(letter["table"], letter["reason"]) for letter in first["value"]} == {("DefenderAlerts_CL", "refused")}
+    assert {(letter["table"], letter["reason"]) for letter in first["value"]} == {
+        ("DefenderAlerts_CL", "no-output-hub")
+    }
     looks = [line for line in entra_api.log.splitlines() if '"event": "read_dead_letter"' in line and name in line]
     assert [f'"actor": "entra:{OBJECT_ID}"' in line for line in looks if '"status": 200' in line] == [True, True]
     assert not any("secret of a record" in line for line in entra_api.log.splitlines())
 
-    gone = name.replace("refused", "throttled")
+    gone = name.replace("no-output-hub", "throttled")
     assert call(entra_api, "GET", f"dead-letters/contents?name={gone}", "Records.Read").problem == "not-found"
     for wrong in ("", "?name=", "?name=%0a", "?name=../freshness/latest.json&name=x", f"?name={'x' * 501}"):
         assert call(entra_api, "GET", f"dead-letters/contents{wrong}", "Records.Read").problem == "bad-request"
