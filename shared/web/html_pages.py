@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.web.problems import SECURITY_HEADERS, ApiError
+from shared.web.problems import SECURITY_HEADERS, UNAUTHENTICATED, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -56,4 +56,5 @@ def page_answer(text: str, policy: str, refusal: ApiError | None = None) -> func
 def sign_in(refusal: ApiError) -> func.HttpResponse:
     """A page with a way to sign in, in place of a refusal that is meant for programs."""
     asked = page("sign-in")
-    return page_answer(asked.text.replace("<!--why-->", html.escape(refusal.detail)), asked.policy, refusal)
+    why = "Sign in to see this deployment." if refusal.problem is UNAUTHENTICATED else refusal.detail
+    return page_answer(asked.text.replace("<!--why-->", html.escape(why)), asked.policy, refusal)

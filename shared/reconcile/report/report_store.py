@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from sys import intern
@@ -182,25 +182,36 @@ class Reports:
     async def recent(self, now: datetime, limit: int = 20, before: str = "") -> list[str]:
         """The ids of the newest runs, newest first, as far back as reports are kept; those before the id `before`."""
         found: list[str] = []
-        for age in range(self._retention.days + 1):
-            day = now - timedelta(days=age)
-            names = [name async for name in self._container.list_blob_names(name_starts_with=f"{day:%Y/%m/%d}/")]
-            reports = (name for name in sorted(names, reverse=True) if _NAME.fullmatch(name))
-            ids = (name.rpartition("/")[2].removesuffix(".json") for name in reports)
+        seen: set[str] = set()
+        for prefix in self._folders(now):
+            names = [name async for name in self._container.list_blob_names(name_starts_with=prefix)]
+            reports = (name for name in sorted(names, reverse=True) if _NAME.fullmatch(name) and name not in seen)
+            ids = [name.rpartition("/")[2].removesuffix(".json") for name in reports]
+            seen.update(names)
             found += [run_id for run_id in ids if not before or run_id < before]
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    def _folders(self, now: datetime) -> Iterator[str]:
+        """Where reports lie, newest first: two days, then whole months, so that few are asked where there are few."""
+        for age in range(2):
+            yield f"{now - timedelta(days=age):%Y/%m/%d}/"
+        month = now
+        while f"{month:%Y/%m}" >= f"{now - self._retention:%Y/%m}":
+            yield f"{month:%Y/%m}/"
+            month = month.replace(day=1) - timedelta(days=1)
 
     async def headings(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
         """`runId`, `trigger`, `outcome`, `complete` and `scope` (whether it was narrowed) of each run, newest first.
 
         They come from the listing; a report that says nothing there, of an earlier release, is read.
         """
-        for age in range(self._retention.days + 1):
-            day = f"{now - timedelta(days=age):%Y/%m/%d}/"
-            listed = self._container.list_blobs(name_starts_with=day, include=["metadata"])
-            blobs = [blob async for blob in listed if _NAME.fullmatch(blob.name)]
+        seen: set[str] = set()
+        for prefix in self._folders(now):
+            listed = self._container.list_blobs(name_starts_with=prefix, include=["metadata"])
+            blobs = [blob async for blob in listed if _NAME.fullmatch(blob.name) and blob.name not in seen]
+            seen.update(blob.name for blob in blobs)
             for blob in sorted(blobs, key=lambda each: str(each.name), reverse=True):
                 run_id = blob.name.rpartition("/")[2].removesuffix(".json")
                 said: Mapping[str, Any] = blob.metadata or {}

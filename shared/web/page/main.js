@@ -41,7 +41,9 @@ const SECTIONS = {
 
 async function refresh(...names) {
   byId("refresh").setAttribute("aria-busy", "true");
-  await Promise.all((names.length ? names : Object.keys(SECTIONS)).map(load));
+  const wanted = names.length ? names : Object.keys(SECTIONS);
+  if (wanted.includes("ready")) load("ready"); // it asks all that the app depends on, which may take its time
+  await Promise.all(wanted.filter((name) => name !== "ready").map(load));
   byId("refresh").removeAttribute("aria-busy");
   told();
 }
