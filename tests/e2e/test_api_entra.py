@@ -170,6 +170,22 @@ def test_every_route_under_no_sign_in(entra_api: Api, operation: str) -> None:
     assert (without_id.problem, without_id.headers["www-authenticate"]) == ("unauthenticated", "Bearer")
 
 
+@pytest.mark.parametrize("roles", [None, ()])
+def test_a_browser_that_asks_for_the_page_gets_a_way_to_sign_in_with_the_same_status(
+    entra_api: Api, roles: tuple[str, ...] | None
+) -> None:
+    who = {} if roles is None else {"x_ms_client_principal": principal(*roles)}
+    answer = entra_api.call("GET", "/api/operations", key=False, accept="text/html,*/*;q=0.8", **who)
+    assert (answer.status, answer.headers["content-type"]) == (
+        401 if roles is None else 403,
+        "text/html; charset=utf-8",
+    )
+    assert "/.auth/login/aad?post_login_redirect_uri=" in answer.text
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    program = entra_api.call("GET", "/api/operations", key=False, accept="*/*", **who)
+    assert program.problem == ("unauthenticated" if roles is None else "forbidden")
+
+
 def test_health_is_open_to_everyone(entra_api: Api) -> None:
     assert entra_api.call("GET", "/api/health", key=False).status == 200
 
