@@ -32,6 +32,7 @@ _MENDS: Final = {
     "ingestion": "look at LOGS_INGESTION_ENDPOINT, LOGS_INGESTION_RULE_ID and the app's role on the rule",
     "stored": "put right or remove what is named (docs/stored-formats.md)",
     "lastRun": "look at `runs`, and whether the timer fires: `az functionapp show` must say Running",
+    "timers": "see whether the app runs, and start it again: after a deployment all of its timers may stand still",
     "exports": "mend these files and `push` them: `exports list` has every finding",
     "inForce": "`runs` RUN_ID has each reason with its count",
     "freshness": "`freshness --verdict silent` has each with its reason; docs/operate.md, a subscription is silent",
@@ -39,8 +40,8 @@ _MENDS: Final = {
 }
 # What a fault brings about elsewhere: one cause is told once.
 _FOLLOWS: Final = {
-    "identity": frozenset({"storage", "eventHub", "ingestion", "stored", "lastRun", "inForce"}),
-    "storage": frozenset({"eventHub", "stored", "lastRun", "exports", "inForce", "freshness", "deadLetters"}),
+    "identity": frozenset({"storage", "eventHub", "ingestion", "stored", "lastRun", "timers", "inForce"}),
+    "storage": frozenset({"eventHub", "stored", "lastRun", "timers", "exports", "inForce", "freshness", "deadLetters"}),
     "eventHub": frozenset({"freshness"}),
     "stored": frozenset({"exports"}),
     "ingestion": frozenset({"deadLetters"}),

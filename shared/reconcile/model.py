@@ -129,11 +129,15 @@ class Desired:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What discovery saw. `reasons` say why it may be incomplete; then nothing is deleted."""
+    """What discovery saw. `reasons` say why it may be incomplete; then nothing is deleted.
+
+    `unread`: of subscriptions or of automations nothing was seen, and not because there is none.
+    """
 
     subscriptions: Sequence[Subscription]
     automations: Sequence[Live]
     reasons: tuple[str, ...] = ()
+    unread: bool = False
 
     @property
     def complete(self) -> bool:

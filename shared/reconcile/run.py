@@ -411,7 +411,9 @@ class Reconciler:
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
             run.report,
+            scope=request.scope,  # by id, whatever the subscriptions were called
             saw_all=not doubts,
+            unread=inventory.unread,
             known=known,
             store_number=max(loaded.number, baseline.store_number),
             identity=identity,
