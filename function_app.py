@@ -26,7 +26,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if _ENTRA else f
 @app.timer_trigger("timer", schedule="%RECONCILE_SCHEDULE%", use_monitor=True)
 async def reconcile_exports(timer: func.TimerRequest) -> None:
     """Plan, or apply when RECONCILE_MODE says so."""
-    report = await services().reconciler.tick()
+    report = await services().in_time(services().reconciler.tick())
     if report.outcome not in {"Failed", "Skipped"}:
         await services().timer_succeeded("reconcile_exports")
 
@@ -45,14 +45,14 @@ async def enrich_records(events: typing.List[func.EventHubEvent]) -> None:
     """Deliver a batch of exported records; a batch that is not fully kept is delivered again."""
     from shared.enrich.invocation.trigger_events import from_trigger
 
-    await services().pipeline.run(from_trigger(events))
+    await services().in_time(services().pipeline.run(from_trigger(events)))
 
 
 @app.function_name("retry_dead_letters")
 @app.timer_trigger("timer", schedule="%DEAD_LETTER_SCHEDULE%", use_monitor=True)
 async def retry_dead_letters(timer: func.TimerRequest) -> None:
     """Deliver the dead letters that are due again."""
-    await services().pipeline.replay()
+    await services().in_time(services().pipeline.replay())
     await services().timer_succeeded("retry_dead_letters")
 
 
@@ -60,7 +60,7 @@ async def retry_dead_letters(timer: func.TimerRequest) -> None:
 @app.timer_trigger("timer", schedule="%FRESHNESS_SCHEDULE%", use_monitor=True)
 async def check_freshness(timer: func.TimerRequest) -> None:
     """Report which subscription has gone silent, and whether what was accepted is stored."""
-    await services().check_freshness()
+    await services().in_time(services().check_freshness())
     await services().timer_succeeded("check_freshness")
 
 
@@ -70,7 +70,7 @@ async def run_job(message: func.QueueMessage) -> None:
     """Carry out one queued job."""
     from shared.jobs.store import job_of
 
-    await services().job_worker.run(job_of(message.get_body()))
+    await services().in_time(services().job_worker.run(job_of(message.get_body())))
 
 
 @app.function_name("list_exports")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.azure.clients import Clients
+from shared.clock import Clock, Deadline
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from shared.watch.trends import TrendQueries
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+CUT_OFF, CLEANING_UP = 0.76, 0.02
+"""Shares of the function's timeout: after which an invocation is cut off, and for what it then has to clean up."""
+
+
+class OutOfTimeError(Exception):
+    """An invocation was cut off before the host would have killed the worker."""
 
 
 class Services:
@@ -163,7 +171,7 @@ class Services:
             present=self.present,
             replay=self.pipeline.replay,
             deliver=self._deliver_present,
-            has_time=self._timer,
+            deadline=self._job_deadline,
         )
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
@@ -225,17 +233,36 @@ class Services:
         tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
         return await StoredRows(self.clients.logs_query, self.settings.workspace_id, tables)(day)
 
-    async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> int:
+    async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime, before: Deadline) -> int:
         from shared.jobs.backfill_events import as_events
 
-        summary = await self.pipeline.run(as_events(records, enqueued), counts_as_seen=False)
+        summary = await self.pipeline.run(as_events(records, enqueued), counts_as_seen=False, before=before)
         return sum(summary.kinds.values())
 
-    def _timer(self) -> Callable[[], bool]:
+    def _job_deadline(self) -> Deadline:
         settings = self.settings
         spent = settings.function_timeout.total_seconds() * settings.delivery_deadline_percent / 100
-        end = time.monotonic() + spent
-        return lambda: time.monotonic() < end
+        return Clock().deadline(spent)
+
+    async def in_time(self, work: Awaitable[T]) -> T:
+        """Do the work of one invocation; what is under way when the function's time is nearly over is cut off.
+
+        The host kills the worker, with whatever else it does, when an invocation outlives functionTimeout; cut off
+        before, it fails alone and its trigger tries again.
+
+        Raises:
+            OutOfTimeError: it was cut off.
+        """
+        timeout = self.settings.function_timeout.total_seconds()
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([task], timeout=timeout * CUT_OFF)
+            if task.done():
+                return task.result()
+        finally:
+            task.cancel()
+        await asyncio.wait([task], timeout=timeout * CLEANING_UP)
+        raise OutOfTimeError(f"cut off after {CUT_OFF:.0%} of the function's timeout of {timeout:g} s")
 
     async def close(self) -> None:
         """Close what was opened."""

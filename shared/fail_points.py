@@ -27,6 +27,10 @@ POINTS = (
     "context.enrich",  # Resource Graph
     "freshness.note",  # Table Storage
     "graph.query",  # a page of Resource Graph
+    "http.request",  # each request of any SDK client over HTTPS, those above included
+    "hub.properties",  # how far the hub that is read reaches
+    "ready.endpoint",  # whether a data collection rule's address answers
+    "app.request",  # what the command line asks of the app
     "permissions.read",  # what the app's roles permit in a subscription
 )
 

@@ -213,7 +213,7 @@ class Settings:
     apply_budget: timedelta = _reconcile(
         "APPLY_BUDGET_SECONDS",
         "480",
-        "Seconds a run may spend; what is not reached is left to the next run. Keep it below functionTimeout.",
+        "Seconds a run may spend, at most 70 % of functionTimeout; what is not reached is left to the next run.",
         read.seconds(1, 86_400),
     )
     register_provider: bool = _reconcile(
@@ -256,6 +256,21 @@ class Settings:
         "Name of an output hub that enriched rows also go to; empty means none.",
         read.hub_name,
         unreadable=AS_WRITTEN,
+    )
+    forward_format: str = _event_hub(
+        "FORWARD_FORMAT",
+        "rows",
+        "What an event of the output hub holds: rows (the row of the table) or ocsf (docs/ocsf.md).",
+        read.choice("rows", "ocsf"),
+    )
+    forward_event_kb: str = _event_hub(
+        "FORWARD_EVENT_KB",
+        "1024",
+        "KB of the largest event that the output hub takes: 1024, or 256 in the Basic tier; what is over it is cut, "
+        "and kept whole among the oversize records.",
+        read.choice("1024", "256"),
+        unreadable="`256`: every hub takes the events",
+        instead="256",
     )
     forward_connection: str = _event_hub(
         "ForwardConnection",
@@ -565,7 +580,6 @@ class Settings:
                 values[attribute] = raw if kept else declaration.parse(declaration.stands_in)
         by_name = {declaration.name: values[attribute] for attribute, declaration in declared.items()}
         problems = {**conflicts(by_name, given - set(problems)), **problems}
-        values["apply_budget"] = min(values["apply_budget"], longest_run(values["function_timeout"]))
         return cls(**values, problems=problems)
 
     @classmethod
@@ -579,6 +593,11 @@ class Settings:
         if settings.problems:
             raise SettingsError("; ".join(settings.problems.values()))
         return settings
+
+    @property
+    def run_budget(self) -> timedelta:
+        """How long a run goes on beginning things: as asked, and so that its report is kept within the time."""
+        return min(self.apply_budget, longest_run(self.function_timeout))
 
     def require(self, *names: str) -> None:
         """Refuse to go on with settings that stand for nothing as long as their values can't be read.

@@ -39,6 +39,8 @@ NOT_DEPLOYED = {
     "LOGS_QUERY_ENDPOINT": "follows from AZURE_CLOUD",
     "LOGS_QUERY_AUDIENCE": "follows from AZURE_CLOUD",
     "CROSS_TENANT_AUTHORITY": "follows from AZURE_CLOUD",
+    "FORWARD_FORMAT": "rows unless wanted otherwise: parameter settings",
+    "FORWARD_EVENT_KB": "the hub that is deployed takes the default: parameter settings",
     "DROP_RECORDS": "off unless wanted: parameter settings",
     "KEEP_RECORDS": "off unless wanted: parameter settings",
     "DROP_COLUMNS": "off unless wanted: parameter settings",

@@ -104,9 +104,9 @@ def document() -> str:
         "and a value in quotes.",
         "",
         "Named as well are settings that contradict each other: times that do not fit into the function's timeout",
-        "(a run then ends at 80 % of it), an `EntityPath` that names another hub, an output hub that is the one that",
-        "is read, one container for two purposes; filters that the linter of exports finds wrong (an error keeps all",
-        "records), and columns that no table has or no row can do without, which stay.",
+        "(no run begins anything after 70 % of it), an `EntityPath` that names another hub, an output hub that is the",
+        "one that is read, one container for two purposes; filters that the linter of exports finds wrong (an error",
+        "keeps all records), and columns that no table has or no row can do without, which stay.",
     ]
     for section, group in itertools.groupby(declarations().values(), lambda declaration: declaration.section):
         lines += ["", f"## {section}", "", "| Setting | Default | Meaning | A value that can't be read |"]

@@ -98,7 +98,7 @@ def _assignment(one: RoleAssignment) -> Document:
         "properties": {
             "roleDefinitionId": one.role.id,
             "principalId": one.principal_id,
-            "principalType": "ServicePrincipal",
+            "principalType": one.principal_type,
             "scope": one.scope or "/",
         },
     }
@@ -192,10 +192,19 @@ def list_policies(call: Call) -> Reply:
     return paged(call, found, 1000)
 
 
+def get_policy_set(call: Call) -> Reply:
+    """One initiative, by its id."""
+    found = call.tenant.policy_sets.get(call.path.rstrip("/").lower())
+    if found is None:
+        raise ArmError(404, "PolicySetDefinitionNotFound", f"There is no policy set '{call.parameters['name']}'.")
+    return Reply(200, found)
+
+
 _ASSIGN = "Microsoft.Authorization/roleAssignments"
 _DEFINE = "Microsoft.Authorization/roleDefinitions"
 _LOCKING = "Microsoft.Authorization/locks"
 _POLICY = "Microsoft.Authorization/policyAssignments"
+_POLICY_SET = "Microsoft.Authorization/policySetDefinitions"
 _ASSIGNMENTS = "{scope}/providers/" + _ASSIGN
 _DEFINITIONS = "{scope}/providers/" + _DEFINE
 _LOCKS = "{scope}/providers/" + _LOCKING
@@ -221,4 +230,7 @@ OPERATIONS = (
     Operation("PUT", _LOCK, f"{_LOCKING}/write", LOCK_VERSIONS, put_lock),
     Operation("DELETE", _LOCK, f"{_LOCKING}/delete", LOCK_VERSIONS, delete_lock),
     Operation("GET", "{scope}/providers/" + _POLICY, f"{_POLICY}/read", POLICY_VERSIONS, list_policies),
+    Operation(
+        "GET", "{scope}/providers/" + _POLICY_SET + "/{name}", f"{_POLICY_SET}/read", POLICY_VERSIONS, get_policy_set
+    ),
 )

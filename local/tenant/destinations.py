@@ -6,9 +6,13 @@ import secrets
 import uuid
 from typing import Any
 
+from local.tenant.roles import EVENT_HUBS_DATA_SENDER
 from local.tenant.samples import Destinations
 from local.tenant.state import Tenant
+from local.tokens import Principal
 
+DEFENDER = Principal("dddddddd-0000-4000-8000-000000000001", "dddddddd-0000-4000-8000-00000000000a")
+"""Windows Azure Security Resource Provider, which sends as a trusted service."""
 LOCATION = "westeurope"
 HUB_GROUP = "rg-security-monitoring"
 NAMESPACE = "evhns-defender"
@@ -29,6 +33,7 @@ def add_destinations(tenant: Tenant, subscription_id: str, namespace: str, works
     add_rule(tenant, f"{base}/authorizationRules/RootManageSharedAccessKey", "Listen", "Manage", "Send")
     add_rule(tenant, f"{hub}/authorizationRules/{SEND_RULE}", "Send")
     add_rule(tenant, f"{hub}/authorizationRules/listen-only", "Listen")
+    tenant.assign(DEFENDER, hub, EVENT_HUBS_DATA_SENDER)
     add_workspace(tenant, subscription_id, group, workspace, "Security", "SecurityCenterFree")
     workspaces = f"/subscriptions/{subscription_id}/resourceGroups/{group}/providers/Microsoft.OperationalInsights"
     return Destinations(hub, f"{workspaces}/workspaces/{workspace}", SEND_RULE)

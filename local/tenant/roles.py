@@ -39,6 +39,7 @@ class RoleAssignment:
     scope: str
     principal_id: str
     role: RoleDefinition
+    principal_type: str = "ServicePrincipal"
 
     def applies(self, ancestors: tuple[str, ...], scope: str) -> bool:
         """Whether the assignment reaches `scope`, whose management groups and root are `ancestors`."""

@@ -90,6 +90,7 @@ class Tenant:
         self.keys: dict[str, dict[str, str]] = {}
         self.locks: dict[str, Document] = {}
         self.policies: dict[str, Document] = {}
+        self.policy_sets: dict[str, Document] = {}
         self.pricings: dict[tuple[str, str], Document] = {}
         self.roles: dict[str, RoleDefinition] = {}
         self.assignments: list[RoleAssignment] = []

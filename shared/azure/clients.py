@@ -13,14 +13,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
 
 from shared import __version__
 from shared.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables.aio import TableServiceClient
     from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
     from azure.mgmt.core import AsyncARMPipelineClient
@@ -30,9 +28,11 @@ if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueServiceClient
 from shared.azure.cloud_endpoints import CLOUDS
 from shared.azure.credentials import cross_tenant_credential, own_credential
+from shared.azure.http_transport import transport
 
 # In front of each SDK's own, so that logs of Azure tell which release asked.
 USER_AGENT = f"defender-export/{__version__}"
+_QUERY_SECONDS = 60.0  # for the first byte of what Resource Graph, Azure Resource Manager and Log Analytics work out
 # Between attempts at blobs and queues: 2, 4 and 8 seconds, give or take one.  The SDK's own pauses of some 18, 24 and
 # 42 seconds would delay the error for storage that is down that long; what outlasts these, triggers try again.
 _STORAGE_PAUSES = {"initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
@@ -99,7 +99,7 @@ class Clients:
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,
             ],
-            transport=_transport(),
+            transport=transport(_QUERY_SECONDS),
         )
         return self._keep(client)  # type: ignore[no-any-return] # _keep hands back what it was given
 
@@ -230,12 +230,12 @@ class Clients:
         from azure.data.tables.aio import TableServiceClient
 
         if uri:
-            options: dict[str, Any] = {"transport": _transport(), "user_agent": USER_AGENT}
+            options: dict[str, Any] = {"transport": transport(), "user_agent": USER_AGENT}
             return self._keep(TableServiceClient(uri, credential=self.credential, **options))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above
 
     def _storage(self, kind: Any, uri: str, **pauses: int) -> Any:
-        options: dict[str, Any] = {**pauses, "transport": _transport(), "user_agent": USER_AGENT}
+        options: dict[str, Any] = {**pauses, "transport": transport(), "user_agent": USER_AGENT}
         if uri:
             return self._keep(kind(uri, credential=self.credential, **options))
         self._settings.require("AzureWebJobsStorage")
@@ -291,7 +291,7 @@ class Clients:
                 policies.AsyncBearerTokenCredentialPolicy(self.credential, self.ingestion_scope),
                 *spans,
             ],
-            transport=_transport(),
+            transport=transport(),
         )
         return self._keep(client)  # type: ignore[no-any-return] # as above
 
@@ -345,13 +345,12 @@ class Clients:
         endpoint = (settings.logs_query_endpoint or self._cloud.logs_query).rstrip("/")
         audience = settings.logs_query_audience or self._cloud.logs_query
         client: LogsQueryClient = self._keep(
-            LogsQueryClient(self.credential, endpoint=f"{endpoint}/v1", audience=audience, user_agent=USER_AGENT)
+            LogsQueryClient(
+                self.credential,
+                endpoint=f"{endpoint}/v1",
+                audience=audience,
+                user_agent=USER_AGENT,
+                transport=transport(_QUERY_SECONDS),
+            )
         )
         return client
-
-
-def _transport() -> AioHttpTransport:
-    """aiohttp, which looks for a proxy and a netrc file in a thread each a request where the environment is trusted."""
-    from azure.core.pipeline.transport import AioHttpTransport
-
-    return AioHttpTransport(use_env_settings=bool(getproxies()))

@@ -63,5 +63,10 @@ class OwnPermissions:
         return {action for action in actions if not any(permits(role, action) for role in roles)}
 
 
+def permits_data(permission: Mapping[str, Any], action: str) -> bool:
+    """Whether a role's data actions, less its notDataActions, cover an operation on data."""
+    return permits({"actions": permission.get("dataActions"), "notActions": permission.get("notDataActions")}, action)
+
+
 def _covers(pattern: str, action: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) is not None

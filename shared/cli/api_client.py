@@ -10,8 +10,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from shared.azure.http_transport import transport
 from shared.cli.app_context import AppContext
 from shared.cli.exit_codes import UsageError
+from shared.fail_points import touching
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -89,7 +91,7 @@ async def open_api(context: AppContext) -> AsyncIterator[ApiClient]:
 async def _token(resource: str) -> str:
     from azure.identity.aio import DefaultAzureCredential
 
-    async with DefaultAzureCredential() as credential:
+    async with DefaultAzureCredential(transport=transport()) as credential:
         return (await credential.get_token(f"{resource.rstrip('/')}/.default")).token
 
 
@@ -202,10 +204,11 @@ class ApiClient:
 
         for tries_left in reversed(range(_TRIES)):
             try:
-                async with self._web.request(
-                    method, f"{self._base}/api/{path}", allow_redirects=False, **options
-                ) as response:
-                    answer = Answer(response.status, response.headers, await response.read())
+                with touching("app.request"):
+                    async with self._web.request(
+                        method, f"{self._base}/api/{path}", allow_redirects=False, **options
+                    ) as response:
+                        answer = Answer(response.status, response.headers, await response.read())
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise ApiFailure(f"{self._base} does not answer ({type(error).__name__}): {_UNREACHABLE}") from error
             pause = _pause(answer)

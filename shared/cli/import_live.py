@@ -18,7 +18,7 @@ from shared.cli.exit_codes import UsageError
 if TYPE_CHECKING:
     from shared.bootstrap import Services
     from shared.cli.api_client import ApiClient
-    from shared.reconcile.model import Inventory, Subscription
+    from shared.reconcile.model import Subscription
 
 
 def register(commands: Any) -> None:
@@ -32,13 +32,10 @@ def register(commands: Any) -> None:
 
 
 async def _import(arguments: argparse.Namespace, services: Services) -> int:
-    inventory = await services.reconciler.discover(arguments.management_group)
-    return _write(arguments, inventory, services.settings.instance_id)
-
-
-def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str) -> int:
     from shared.reconcile.importer.imported_exports import import_exports
 
+    inventory = await services.reconciler.discover(arguments.management_group)
+    instance_id = services.settings.instance_id
     chosen = _chosen(inventory.subscriptions, arguments.subscription, arguments.management_group)
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]
     imported, left = import_exports(automations, inventory.subscriptions, instance_id, adopt=arguments.adopt)
@@ -46,7 +43,9 @@ def _write(arguments: argparse.Namespace, inventory: Inventory, instance_id: str
         _File(one.name, one.text, len(one.automations), [f"{each.code}: {each.sentence}" for each in one.findings])
         for one in imported
     ]
-    return _put(arguments, files, [(str(live.id), reason) for live, reason in left], inventory.reasons)
+    taken = [live.id for one in imported for live in one.automations]
+    policies = await services.reconciler.policies_behind(taken, inventory)
+    return _put(arguments, files, [(str(live.id), reason) for live, reason in left], (inventory.reasons, policies))
 
 
 async def _import_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
@@ -65,7 +64,8 @@ async def _import_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
         )
         for one in found["files"]
     ]
-    return _put(arguments, files, [(one["automation"], one["reason"]) for one in found["left"]], found["reasons"])
+    told = found["reasons"], found.get("warnings") or ()
+    return _put(arguments, files, [(one["automation"], one["reason"]) for one in found["left"]], told)
 
 
 class _File(NamedTuple):
@@ -78,15 +78,19 @@ class _File(NamedTuple):
 
 
 def _put(
-    arguments: argparse.Namespace, files: Sequence[_File], left: Sequence[tuple[str, str]], reasons: Sequence[str]
+    arguments: argparse.Namespace,
+    files: Sequence[_File],
+    left: Sequence[tuple[str, str]],
+    told: tuple[Sequence[str], Sequence[str]],
 ) -> int:
-    """Keep the files, or print them; then a summary beside them."""
+    """Keep the files, or print them; then a summary beside them, with why discovery is incomplete and warnings."""
+    reasons, warnings = told
     if arguments.out:
         _keep(files, arguments.out)
     else:
         for one in files:
             print(f"# --- {one.name}.yaml\n{one.text}")
-    _tell(files, left, reasons)
+    _tell(files, left, reasons, warnings)
     return 1 if reasons else 0
 
 
@@ -118,7 +122,9 @@ def _keep(files: Sequence[_File], folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _tell(files: Sequence[_File], left: Sequence[tuple[str, str]], reasons: Sequence[str]) -> None:
+def _tell(
+    files: Sequence[_File], left: Sequence[tuple[str, str]], reasons: Sequence[str], warnings: Sequence[str]
+) -> None:
     """A summary beside the files, which may be on standard output."""
     from shared.reconcile.plan.plan_render import printable
 
@@ -127,6 +133,7 @@ def _tell(files: Sequence[_File], left: Sequence[tuple[str, str]], reasons: Sequ
         for one in files
     ]
     lines += [f"left out {automation}: {reason}" for automation, reason in left]
+    lines += [f"! {warning}" for warning in warnings]
     lines += [f"discovery is incomplete: {reason}" for reason in reasons]
     total = sum(one.automations for one in files)
     lines.append(f"{_count(len(files), 'file')} for {_count(total, 'automation')}.")

@@ -200,9 +200,8 @@ class StoreTarget:
         """See `PushTarget`; the newest run's report tells."""
         if self._reports is None:
             return __version__
-        for run_id in await self._reports.recent(datetime.now(UTC), limit=1):
-            report = await self._reports.read(run_id)
-            return str(report["release"]) if report else ""
+        for report in await self._reports.summaries(await self._reports.recent(datetime.now(UTC), limit=1)):
+            return str(report["release"])
         return __version__  # no app has run yet
 
     async def refusal(self, name: str, text: bytes) -> str:

@@ -295,8 +295,7 @@ async def _status(arguments: argparse.Namespace, services: Services) -> int:
             return failed(f"there is no run {arguments.run_id}: `status` lists them")
         print(json.dumps(report, indent=1) if arguments.json else "\n".join(run_outcomes.told(report)))
         return 0
-    runs = [await reports.read(run_id) for run_id in await reports.recent(datetime.now(UTC), arguments.limit)]
-    found = [report for report in runs if report]
+    found = await reports.summaries(await reports.recent(datetime.now(UTC), arguments.limit))
     if arguments.json:
         print(json.dumps(found, indent=1))
         return 0

@@ -32,6 +32,7 @@ def _tags(tags: dict[str, str]) -> str:
 
 def _destination(destination: Destination) -> str:
     tenant = f", in the tenant {destination.tenant_id}" if destination.tenant_id else ""
+    tenant += "" if destination.verify else ", not verified"
     hub = destination.event_hub
     if hub is None:
         workspace = destination.log_analytics_workspace

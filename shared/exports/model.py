@@ -611,6 +611,9 @@ class Destination(_Part):
     event_hub: EventHub | None = Field(None, description="An event hub.")
     log_analytics_workspace: Workspace | None = Field(None, description="A Log Analytics workspace.")
     tenant_id: Guid | None = Field(None, description="The destination's tenant, when it is another one.")
+    verify: StrictBool = Field(
+        default=True, description="Whether what this app may not read of the destination makes its runs partial."
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

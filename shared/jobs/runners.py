@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from shared.clock import Deadline
 from shared.exports.compiler import compile_sources
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT
@@ -32,20 +33,14 @@ if TYPE_CHECKING:
 
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
 # All of a job's records count as enqueued when it was asked for.
-Deliver = Callable[[Sequence[Mapping[str, Any]], datetime], Awaitable[int]]
+# The last argument is the moment before which uploading ends.
+Deliver = Callable[[Sequence[Mapping[str, Any]], datetime, Deadline], Awaitable[int]]
 PAGES_A_CHECKPOINT = 20
 """Of a preview, which loses nothing when some of what it read is read again."""
 EXAMPLES_KEPT = 12_000
 """Characters of examples in the state of a preview; a property of Table Storage holds 32,768."""
 # A run ends within minutes, whatever it is; what holds the lease for longer than this is none.
 WAITS_AT_MOST = timedelta(hours=1)
-
-
-class Clocked(Protocol):
-    """How long an attempt may go on."""
-
-    def __call__(self) -> bool:
-        """Whether there is time for another step."""
 
 
 class Runners:
@@ -60,7 +55,7 @@ class Runners:
         present: PresentRecords,
         replay: Callable[[LetterFilter], Awaitable[Any]],
         deliver: Deliver,
-        has_time: Callable[[], Clocked],
+        deadline: Callable[[], Deadline],
     ) -> None:
         self._reconciler = reconciler
         self._exports = exports
@@ -68,7 +63,7 @@ class Runners:
         self._present = present
         self._replay = replay
         self._deliver = deliver
-        self._has_time = has_time
+        self._deadline = deadline
 
     def by_kind(self) -> dict[str, Runner]:
         """Every runner by the kind of job it carries out."""
@@ -124,14 +119,14 @@ class Runners:
         cursor = job.cursor if job.cursor.get("of") == of else {}  # an export that was changed is counted anew
         _restore(tally, cursor)
         walk = PresentWalk(self._present, _kinds(sources), subscriptions, cursor)
-        has_time = self._has_time()
+        deadline = self._deadline()
         pages = 0
         async for page in walk.pages():
             for found in page:
                 tally.add(found.kind, found.record)
             pages += 1
             progress.say(f"{tally.records:,} records read; {walk.left} of {len(subscriptions)} subscriptions to go")
-            ended = not has_time()
+            ended = deadline.left <= 0
             if ended or pages % PAGES_A_CHECKPOINT == 0:
                 progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
             if ended:
@@ -150,12 +145,12 @@ class Runners:
         subscriptions = await self._subscriptions(job)
         records = job.cursor.get("records", 0)
         walk = PresentWalk(self._present, kinds, subscriptions, job.cursor)
-        has_time = self._has_time()
+        deadline = self._deadline()
         async for page in walk.pages():
-            if not has_time():
+            if deadline.left <= 0:
                 raise UnfinishedError
             chosen = [found.record for found in page if not sources or _sends(sources, found.record)]
-            records += await self._deliver(chosen, job.created)
+            records += await self._deliver(chosen, job.created, deadline)
             progress.say(f"{records:,} records sent; {walk.left} of {len(subscriptions)} subscriptions to go")
             progress.checkpoint({**walk.cursor, "records": records})
         return {"subscriptions": len(subscriptions), "records": records, "reasons": walk.reasons}

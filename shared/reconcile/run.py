@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import platform
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,10 +27,11 @@ from shared.reconcile.arm.arm_client import Arm
 from shared.reconcile.arm.token_buckets import Pacer
 from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDestinations
 from shared.reconcile.destinations.registration import closed, unregistered, without_automations
+from shared.reconcile.discover.export_policies import rewriting
 from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.discover.missing_subscriptions import fallen, hidden, remembered
 from shared.reconcile.discover.subscription_names import named
-from shared.reconcile.model import Inventory
+from shared.reconcile.model import Inventory, ResourceId
 from shared.reconcile.narrowing import Narrowing
 from shared.reconcile.plan.change_limits import Done, Guards, raised
 from shared.reconcile.plan.declaration import declared, first_sentence
@@ -272,6 +273,12 @@ class Reconciler:
         arm = Arm(self._clients, self._clock, Pacer(self._clock))
         return await self._discover(Graph(self._clients, self._clock), arm, management_groups)
 
+    async def policies_behind(self, automations: Iterable[ResourceId], inventory: Inventory) -> list[str]:
+        """A sentence for each policy assignment that writes one of these automations again, with what ends that."""
+        return await rewriting(
+            Arm(self._clients, self._clock, Pacer(self._clock)), automations, inventory.subscriptions
+        )
+
     async def accept_store(self) -> int:
         """Say that the stored files are meant as they are; gives the store's new number, above every one seen.
 
@@ -328,13 +335,13 @@ class Reconciler:
             asked=self._asked(request),
             scope=request.scope,
         )
-        deadline = self._clock.monotonic() + self._settings.apply_budget.total_seconds()
+        deadline = self._clock.monotonic() + self._settings.run_budget.total_seconds()
         arm = Arm(self._clients, self._clock, Pacer(self._clock), deadline=deadline)
         run = _Run(report, arm, Graph(self._clients, self._clock), self._destinations(arm))
 
         def halt() -> str:
             if self._clock.monotonic() >= deadline:
-                return f"the time budget of {self._settings.apply_budget.total_seconds():g} s is spent"
+                return f"the time budget of {self._settings.run_budget.total_seconds():g} s is spent"
             if run.lease is None or not run.lease.valid():
                 return "this run does not hold the lease"
             return ""
@@ -450,7 +457,9 @@ class Reconciler:
         if reasons := await self._unregistered(run, configs, inventory):
             declaration = replace(declaration, desired=closed(declaration.desired, reasons))
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
-        return make_plan(declaration, inventory, self._settings.instance_id, terms, chosen)
+        plan = make_plan(declaration, inventory, self._settings.instance_id, terms, chosen)
+        again = await rewriting(run.arm, _may_be_written_again(plan), inventory.subscriptions)
+        return replace(plan, warnings=(*plan.warnings, *again))
 
     async def _agreed(self, run: _Run, request: Request, deletes: Sequence[Item]) -> Mapping[tuple[str, str, str], str]:
         """Look at files and tenant once more: why a delete that was planned is not to be carried out after all."""
@@ -576,6 +585,13 @@ class Reconciler:
                 logger.exception("run %s: its row could not be sent", run.report.run_id)
 
 
+def _may_be_written_again(plan: Plan) -> list[ResourceId]:
+    """What others wrote or changed, and this app is to write."""
+    taken = (item for item in plan.items if item.declared and (item.action in _OF_OTHERS or item.cause is Cause.DRIFT))
+    return [item.id for item in taken]
+
+
+_OF_OTHERS = frozenset({Action.ADOPT, Action.FOREIGN})
 _PERSON = "entra:"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared.fail_points import touching
+
 if TYPE_CHECKING:
     from azure.eventhub.aio import EventHubConsumerClient
     from azure.storage.blob.aio import ContainerClient
@@ -36,12 +38,17 @@ async def read_lag(hub: EventHubConsumerClient, checkpoints: ContainerClient, gr
     """
     marks = await read_marks(checkpoints, f"/{hub.eventhub_name}/{group}/checkpoint/".lower())
     found = []
-    for partition in sorted(await hub.get_partition_ids(), key=lambda name: (len(name), name)):
-        about = await hub.get_partition_properties(partition)
+    for partition, about in (await _partitions(hub)).items():
         read = marks.get(partition)
         trouble = misplaced(about, read) if partition in marks else ""
         found.append(PartitionLag(partition, behind(about, read), partition in marks, trouble))
     return found
+
+
+async def _partitions(hub: EventHubConsumerClient) -> dict[str, Mapping[str, Any]]:
+    with touching("hub.properties"):
+        ids = sorted(await hub.get_partition_ids(), key=lambda name: (len(name), name))
+        return {partition: await hub.get_partition_properties(partition) for partition in ids}
 
 
 def misplaced(partition: Mapping[str, Any], read: int | None) -> str:

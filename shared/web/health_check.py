@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, python_build
+from shared.fail_points import touching
 from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
 from shared.watch.timer_runs import stopped
@@ -145,8 +146,9 @@ async def _ingestion(services: Services) -> str:
     await services.clients.credential.get_token(services.clients.ingestion_scope)
     async with aiohttp.ClientSession() as web:
         for endpoint in filter(None, (settings.ingestion_endpoint, settings.own_ingestion_endpoint)):
-            async with web.get(endpoint):
-                pass  # any answer says that it is reachable
+            with touching("ready.endpoint"):
+                async with web.get(endpoint):
+                    pass  # any answer says that it is reachable
     found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     kept = [letter async for letter in found]
     latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
@@ -178,10 +180,9 @@ async def _stored_by_control(services: Services) -> list[str]:
     jobs = (await services.jobs.page(datetime.now(UTC))).jobs
     said += [f"job {job.id}: {job.trouble}" for job in jobs if job.trouble]
     reports = services.reconciler.reports
-    for run_id in await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT):
-        report = await reports.read(run_id)
-        if report is not None and report["outcome"] == UNREADABLE:
-            said.append(f"report {run_id}: {report['reason']}")
+    for report in await reports.summaries(await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT)):
+        if report["outcome"] == UNREADABLE:
+            said.append(f"report {report['runId']}: {report['reason']}")
     baseline = await reports.baseline()
     said += [baseline.trouble] if baseline.trouble else []
     latest = await services.freshness.latest()
@@ -233,9 +234,8 @@ async def _other_releases(services: Services) -> list[str]:
     seen = set()
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            for run_id in await reports.recent(now, limit=_RUNS_LOOKED_AT):
-                report = await reports.read(run_id)
-                if report and report["release"] and now - datetime.fromisoformat(report["started"]) < _RECENT:
+            for report in await reports.summaries(await reports.recent(now, limit=_RUNS_LOOKED_AT)):
+                if report["release"] and now - datetime.fromisoformat(report["started"]) < _RECENT:
                     seen.add(report["release"])
             for job in (await services.jobs.page(now, size=_RUNS_LOOKED_AT)).jobs:
                 if job.release and now - job.created < _RECENT:
@@ -286,7 +286,7 @@ async def last_run(services: Services) -> str:
         return f"its report can't be read: {report['reason']}"
     if report["outcome"] == "Running":
         since = now - datetime.fromisoformat(report["started"])
-        if since > services.settings.apply_budget + _RUN_SLACK:
+        if since > services.settings.run_budget + _RUN_SLACK:
             raise NotWell(f"the run {report['runId']} began {int(since.total_seconds())} s ago and never ended")
         return f"a run is under way since {int(since.total_seconds())} s"
     age = now - datetime.fromisoformat(report["ended"])

@@ -93,6 +93,9 @@ async def import_live(call: Call) -> func.HttpResponse:
         "left": [{"automation": str(one.automation.id), "reason": one.reason} for one in left],
         "complete": inventory.complete,
         "reasons": list(inventory.reasons),
+        "warnings": await call.services.reconciler.policies_behind(
+            [live.id for one in imported for live in one.automations], inventory
+        ),
     }
     return serialization.answer(answer)
 

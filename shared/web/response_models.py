@@ -439,6 +439,19 @@ class ExportInForce(_Body):
     rest: list[ReasonCount]
 
 
+class DestinationKnown(_Body):
+    """What a run knows of a destination: `state` is ready, broken or unverified, with reasons, for these exports.
+
+    `verify` is what their files say: false takes an unverified destination as it is.
+    """
+
+    id: str
+    state: str
+    reasons: list[str]
+    exports: list[str]
+    verify: bool
+
+
 class Run(_Body):
     """A reconcile run: who asked, what came of it, and numbers; `counts` are of automations.
 
@@ -469,6 +482,7 @@ class Run(_Body):
     guards: list[str]
     warnings: list[str] = []
     findings: list[str] = []
+    destinations: list[DestinationKnown] = []
     scope: dict[str, list[str]] = {}
     identity: str = ""
     in_force: list[ExportInForce] = []
@@ -558,12 +572,16 @@ class LeftAutomation(_Body):
 
 
 class ImportAnswer(_Body):
-    """Files for what is live; when not `complete`, `reasons` say what may be missing."""
+    """Files for what is live; when not `complete`, `reasons` say what may be missing.
+
+    `warnings` name policy assignments that write the same exports again, with what ends that.
+    """
 
     files: list[ImportedFile]
     left: list[LeftAutomation]
     complete: bool
     reasons: list[str]
+    warnings: list[str] = []
 
 
 class SecureScoreDay(_Body):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.reconcile.report.report_store import RUN_ID, day_of
 from shared.web import csv_answers, request_parameters, serialization
@@ -13,12 +12,10 @@ from shared.web.problems import BAD_REQUEST, NOT_FOUND, ApiError
 if TYPE_CHECKING:
     import azure.functions as func
 
-    from shared.reconcile.report.report_store import Reports
     from shared.web.routing import Call
 
 
 _MAX_RUNS = 200
-_AT_ONCE = 3  # a report of a large tenant has tens of megabytes
 
 
 _RUN_COLUMNS = ("runId", "trigger", "actor", "mode", "started", "ended", "outcome", "reason", "counts")
@@ -38,18 +35,10 @@ async def list_runs(call: Call) -> func.HttpResponse:
     names = await reports.recent(newest, limit=size + 1, before=after)
     shown = names[:size]
     token = request_parameters.continuation(call.request, shown[-1]) if len(names) > size else ""
-    turns = asyncio.Semaphore(_AT_ONCE)
-    found = await asyncio.gather(*(_without_items(reports, run_id, turns) for run_id in shown))
-    rows = [run for run in found if run is not None]
+    rows = await reports.summaries(shown)
     if kind == serialization.CSV:
         return csv_answers.csv_page(rows, _RUN_COLUMNS, token)
     return serialization.answer({"value": rows, "continuation": token})
-
-
-async def _without_items(reports: Reports, run_id: str, turns: asyncio.Semaphore) -> dict[str, Any] | None:
-    async with turns:
-        report = await reports.read(run_id)
-    return None if report is None else {name: value for name, value in report.items() if name != "items"}
 
 
 async def get_run(call: Call) -> func.HttpResponse:

@@ -31,8 +31,9 @@ from tests.integration.enrich.conftest import MARK, assessments
 BAD = {5, 23}
 COUNT = 40
 REPLAY_POINTS = {"blob.list", "blob.get", "blob.lease", "blob.release", "blob.delete", "blob.replace", "blob.describe"}
-# Context is a stand-in here, its own point around the look-up is context.enrich; nothing here is immutable.
-ELSEWHERE = {"graph.query", "permissions.read", "blob.exists"}
+# Context is a stand-in here, its own point around the look-up is context.enrich; nothing here is immutable; the others
+# are no part of delivery.
+ELSEWHERE = {"graph.query", "permissions.read", "blob.exists", "hub.properties", "ready.endpoint", "app.request"}
 EVENTS = [(event.body.decode(), event.sequence) for event in assessments(range(COUNT), marked=BAD)]
 EVENTS.append(("not json", COUNT))
 

@@ -86,6 +86,14 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
     assert missing == []
 
 
+def test_each_guarantee_is_there_with_its_tests() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    parts = re.split(r"^\*\*(?=G\d)", text, flags=re.MULTILINE)[1:]
+    numbers = [int(part[1 : part.index(".")]) for part in parts]
+    assert sorted(numbers) == list(range(1, 29))
+    assert [number for number, part in zip(numbers, parts, strict=True) if not NAMED_TEST.search(part)] == []
+
+
 def _exists(file: str, name: str) -> bool:
     path = ROOT / file
     return path.is_file() and any(test == name or test.startswith(f"{name}::") for test in names_in(path))

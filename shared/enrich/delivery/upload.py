@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Generic, Protocol, Self, TypeVar
 
 from shared.clock import Clock, Deadline
@@ -59,9 +60,10 @@ class Refusal(Generic[B]):
 
 @dataclass(slots=True)
 class Report(Generic[B]):
-    """What became of the bodies of one invocation."""
+    """What became of the bodies of one invocation; `days` counts accepted rows by stream and the day (UTC) of it."""
 
     accepted: list[B] = field(default_factory=list)
+    days: Counter[tuple[str, date]] = field(default_factory=Counter)
     refused: list[Refusal[B]] = field(default_factory=list)
     requests: int = 0
     retries: int = 0
@@ -110,6 +112,7 @@ class Deliverer:
             if answer.verdict is Verdict.ACCEPTED:
                 record.accepted = True
                 report.accepted.append(part)
+                report.days[part.stream, self._clock.now().date()] += len(part)
                 return Sent.ACCEPTED
             outage = answer.verdict not in {Verdict.POISON, Verdict.TOO_LARGE}
             if outage or len(part) == 1:

@@ -74,12 +74,12 @@ class Summary:
         self.oversize += len(work.oversize)
         self.context += work.context
 
-    def count_report(self, report: Report[Body], day: date) -> None:
-        """Rows accepted by table, and what that took."""
-        for body in report.accepted:
-            table = body.stream.removeprefix("Custom-")
-            self.accepted[table] += len(body)
-            self.uploads[table, day] += len(body)
+    def count_report(self, report: Report[Body]) -> None:
+        """Rows accepted by table and day, and what that took."""
+        for (stream, day), rows in report.days.items():
+            table = stream.removeprefix("Custom-")
+            self.accepted[table] += rows
+            self.uploads[table, day] += rows
         self.requests += report.requests
         self.retries += report.retries
         self.throttled += report.throttled

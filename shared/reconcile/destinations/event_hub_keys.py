@@ -51,7 +51,9 @@ class KeyedDestinations:
             if verdict.secret:
                 self._secrets[config.name] = verdict.secret
                 tags[FINGERPRINT_TAG] = hashlib.sha256(verdict.secret.encode()).hexdigest()
-            prepared[config.name] = Prepared(tags, verdict.blocked, verdict.warnings)
+            prepared[config.name] = Prepared(
+                tags, verdict.blocked, verdict.warnings, verdict.broken, verdict.unverified
+            )
         return prepared
 
     def seal(self, export: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Whether a destination exists, accepts the app's writes, and shows its data.  Checked once per destination and run.
 
-What would be refused, or could never arrive, is blocked; what only looks wrong, or can't be looked at, is a warning.
+What would be refused is blocked, what could never arrive is broken; what can't be looked at is unverified, and what
+only looks wrong is a warning.
 Each finding is one sentence with the role or command that mends it.  What a source subscription refuses (roles, locks,
 policies, registration) shows when it is written to, and is told in the same way: see `error_explanations`.
 """
@@ -10,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from shared.azure.role_permissions import AUTHORIZATION_VERSION, permits
+from shared.azure.role_permissions import AUTHORIZATION_VERSION, permits, permits_data
 from shared.reconcile.arm.arm_client import EVENT_HUBS_VERSION, Arm, ArmError
 from shared.reconcile.arm.error_explanations import Refusal, explain, grant, may_not
 
@@ -24,6 +25,9 @@ SOLUTIONS_VERSION: Final = "2015-11-01-preview"
 SENDER_ROLE: Final = "2b629674-e913-4c01-ae53-ef4638d8f975"
 OWNER_ROLE: Final = "f526a384-b230-433a-b45c-95f59c4a2dec"
 """Azure Event Hubs Data Sender and Data Owner, the built-in roles that may send."""
+SEND_ACTION: Final = "Microsoft.EventHub/namespaces/messages/send/action"
+# A scope has at most some thousand assignments at and above it.
+MAX_PAGES: Final = 20
 PROVIDER: Final = "Windows Azure Security Resource Provider"
 
 WORKSPACE_WRITE: Final = "Microsoft.OperationalInsights/workspaces/write"
@@ -40,10 +44,15 @@ class Blocked(Exception):  # noqa: N818 - says what is the case
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known about a destination: why it is `blocked`, if it is; warnings; its connection string, a secret."""
+    """What is known about a destination: why it is `blocked`, if it is; warnings; its connection string, a secret.
+
+    `broken` is why nothing would arrive although Azure takes the automation, `unverified` what could not be looked at.
+    """
 
     blocked: str = ""
     warnings: tuple[str, ...] = ()
+    broken: str = ""
+    unverified: tuple[str, ...] = ()
     secret: str = field(default="", repr=False)
 
 
@@ -77,7 +86,8 @@ class Preflight:
             return Verdict(f"{_id(destination)} could not be checked: {error}", tuple(looking.warnings))
         except ValueError as error:  # a setting that is missing
             return Verdict(f"{_id(destination)} can't be reached: {error}", tuple(looking.warnings))
-        return Verdict("", tuple(looking.warnings), looking.secret)
+        unverified = tuple(dict.fromkeys(looking.unverified))
+        return Verdict("", tuple(looking.warnings), looking.broken, unverified, looking.secret)
 
 
 def key_of(destination: Destination) -> tuple[str, ...]:
@@ -92,6 +102,13 @@ def _id(destination: Destination) -> str:
     return target.resource_id if target is not None else ""
 
 
+class _Listing(NamedTuple):
+    """The entries of a list, and whether these are all."""
+
+    entries: list[Mapping[str, Any]]
+    whole: bool
+
+
 class _Looking:
     """One destination being looked at, in its own tenant."""
 
@@ -100,12 +117,13 @@ class _Looking:
         self._tenant = tenant
         self._provider_id = "" if tenant else provider_id
         self.warnings: list[str] = []
+        self.unverified: list[str] = []
+        self.broken = ""
         self.secret = ""  # nosec B105 # none yet
 
     async def hub(self, hub: EventHub) -> None:
         namespace, _, name = hub.resource_id.rpartition("/eventhubs/")
-        trusted = hub.authorization_rule is None  # then Azure checks, at the write, that the hub may be read
-        if await self._seen(hub.resource_id, EVENT_HUBS_VERSION, "the event hub", needed=trusted) is _MISSING:
+        if await self._seen(hub.resource_id, EVENT_HUBS_VERSION, "the event hub") is _MISSING:
             where = _place(namespace)
             raise Blocked(
                 f"the event hub {hub.resource_id} does not exist: correct `resourceId`, or run "
@@ -156,22 +174,68 @@ class _Looking:
 
     async def _trusted(self, hub_id: str, namespace: str) -> None:
         firewall = await self._closed(namespace, await self._seen(namespace, EVENT_HUBS_VERSION, "the namespace"))
-        if firewall and firewall.get("trustedServiceAccessEnabled") is not True:
+        shut = firewall.get("trustedServiceAccessEnabled") is not True and not firewall.get("unread")
+        if firewall and shut:
             raise Blocked(
                 f"the firewall of {namespace} keeps trusted services out: run `az eventhubs namespace network-rule-set "
                 f"update --namespace-name {_place(namespace)} --enable-trusted-service-access true`"
             )
-        listing = await self._seen(
-            f"{hub_id}/providers/Microsoft.Authorization/roleAssignments?$filter=atScope()",
-            AUTHORIZATION_VERSION,
-            "who may send",
-        )
-        if listing and not any(map(self._sends, listing.get("value") or ())):
-            who = self._provider_id or f"<object id of {PROVIDER}>"
-            self.warnings.append(
-                f"{PROVIDER} seems to have no right to send to {hub_id}, so nothing would arrive: run "
-                f"{grant(who, 'Azure Event Hubs Data Sender', hub_id)}"
+        await self._sender(hub_id)
+
+    async def _sender(self, hub_id: str) -> None:
+        """Whether Defender for Cloud may send; a right that can't be shown to be absent is not missing."""
+        path = f"{hub_id}/providers/Microsoft.Authorization/roleAssignments?$filter=atScope()"
+        found = await self._all(path, AUTHORIZATION_VERSION, "who may send")
+        if found is None:
+            return
+        given = [one.get("properties") or {} for one in found.entries]
+        doubts = [] if found.whole else ["it has more role assignments than are read"]
+        roles: dict[str, bool | None] = dict.fromkeys((SENDER_ROLE, OWNER_ROLE), True)
+        given.sort(key=lambda one: _role(one) not in roles)  # most often no other role has to be read
+        for one in given:
+            if (role := _role(one)) not in roles and self._may_be_defender(one):
+                roles[role] = await self._sends(hub_id, role)
+            may = self._may_send(one, roles)
+            if may is None:
+                return
+            doubts += [may] if may else []
+        run = grant(self._provider_id or f"<object id of {PROVIDER}>", "Azure Event Hubs Data Sender", hub_id)
+        if doubts:
+            said = "; ".join(dict.fromkeys(doubts))
+            self.unverified.append(
+                f"it can't be shown that {PROVIDER} may send to {hub_id} ({said}): see to it, or run {run}"
             )
+        else:
+            self.broken = f"{PROVIDER} has no right to send to {hub_id}, so nothing would arrive: run {run}"
+
+    def _may_be_defender(self, given: Mapping[str, Any]) -> bool:
+        """Whether an assignment is to Defender for Cloud, or to a group, which may hold it.
+
+        Any service principal counts where its object id is not known.
+        """
+        who, kind = (str(given.get(name)).lower() for name in ("principalId", "principalType"))
+        return kind == "group" or (kind != "user" and self._provider_id.lower() in {"", who})
+
+    def _may_send(self, given: Mapping[str, Any], roles: Mapping[str, bool | None]) -> str | None:
+        """None where an assignment lets Defender for Cloud send; why it perhaps does; empty where it does not."""
+        role = _role(given)
+        if not self._may_be_defender(given) or roles[role] is False:
+            return ""
+        if roles[role] is None:
+            return f"the role {role} could not be read"
+        if str(given.get("principalType")).lower() == "group":
+            return f"the group {given.get('principalId')} may, and who is in it can't be read here"
+        return None
+
+    async def _sends(self, hub_id: str, role: str) -> bool | None:
+        """Whether a role lets its holder send events; None where it can't be read."""
+        path = f"{hub_id}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+        try:
+            found = await self._arm.send("preflight", "GET", path, AUTHORIZATION_VERSION, tenant=self._tenant)
+        except ArmError:
+            return None
+        permissions = (found.get("properties") or {}).get("permissions") or ()
+        return any(permits_data(one, SEND_ACTION) for one in permissions)
 
     async def _closed(self, namespace: str, about: Mapping[str, Any] | None) -> dict[str, Any]:
         """The namespace's firewall where it does not let all traffic in; else nothing.
@@ -190,14 +254,7 @@ class _Looking:
                 f"(`az network perimeter association list`)"
             )
         is_open = firewall.get("defaultAction", "Allow") == "Allow" and access == {"enabled"}
-        return {} if is_open else {**firewall, "closed": True}
-
-    def _sends(self, assignment: Mapping[str, Any]) -> bool:
-        """Whether a role assignment lets Defender for Cloud send; anyone counts where its object id is not known."""
-        given = assignment.get("properties") or {}
-        role = str(given.get("roleDefinitionId")).lower().rsplit("/", 1)[-1]
-        who = str(given.get("principalId")).lower()
-        return role in {SENDER_ROLE, OWNER_ROLE} and self._provider_id.lower() in {"", who}
+        return {} if is_open else {**firewall, "closed": True, "unread": rules is None}
 
     async def workspace(self, workspace: Workspace) -> None:
         place = workspace.resource_id
@@ -226,23 +283,40 @@ class _Looking:
     async def _solutions(self, group: str, workspace: str) -> set[str]:
         """Which of Defender's solutions a workspace has; none when they can't be looked at."""
         path = f"{group}/providers/Microsoft.OperationsManagement/solutions"
-        listing = await self._seen(path, SOLUTIONS_VERSION, "the solutions")
-        names = {str(one.get("name")).lower() for one in (listing or {}).get("value") or ()}
+        found = await self._all(path, SOLUTIONS_VERSION, "the solutions")
+        names = {str(one.get("name")).lower() for one in (found.entries if found else ())}
         return {kind for kind in ("Security", "SecurityCenterFree") if f"{kind}({workspace})".lower() in names}
 
     async def _may(self, scope: str, *actions: str) -> bool:
         """Whether this app may do one of the actions; what can't be asked is left to the write to tell."""
         path = f"{scope}/providers/Microsoft.Authorization/permissions"
-        permissions = await self._seen(path, AUTHORIZATION_VERSION, f"rights on {scope}")
-        if permissions is None:
+        found = await self._all(path, AUTHORIZATION_VERSION, f"rights on {scope}")
+        if found is None or any(permits(one, action) for one in found.entries for action in actions):
             return True
-        return any(permits(one, action) for one in permissions.get("value") or () for action in actions)
+        if not found.whole:
+            self.unverified.append(
+                f"{actions[0]} on {scope} could not be checked: it has more permissions than are read"
+            )
+        return not found.whole
 
-    async def _seen(self, path: str, version: str, what: str, *, needed: bool = False) -> dict[str, Any] | None:
-        """What is at a path: `_MISSING` when nothing is, None with a warning when it may not be looked at.
+    async def _all(self, path: str, version: str, what: str) -> _Listing | None:
+        """Every entry of a list; None, noted as unverified, where it may not be looked at."""
+        entries: list[Mapping[str, Any]] = []
+        for _ in range(MAX_PAGES):
+            page = await self._seen(path, version, what)
+            if page is None:
+                return None
+            entries += page.get("value") or ()
+            path = str(page.get("nextLink") or "")
+            if not path:
+                return _Listing(entries, whole=True)
+        return _Listing(entries, whole=False)
+
+    async def _seen(self, path: str, version: str, what: str) -> dict[str, Any] | None:
+        """What is at a path: `_MISSING` when nothing is, None, noted as unverified, when it may not be looked at.
 
         Raises:
-            Blocked: the answer means that nothing can be written either; so does a missing right that is `needed`.
+            Blocked: the answer means that nothing can be written either.
         """
         try:
             return await self._arm.send("preflight", "GET", path, version, tenant=self._tenant)
@@ -250,8 +324,8 @@ class _Looking:
             if error.status == _NOT_FOUND:
                 return _MISSING
             sentence = await self._why(error, path.partition("?")[0], what)
-            if not needed and error.status == _FORBIDDEN and error.code == "AuthorizationFailed":
-                self.warnings.append(f"{what} could not be checked: {sentence}")
+            if error.status == _FORBIDDEN and error.code == "AuthorizationFailed":
+                self.unverified.append(f"{what} could not be checked: {sentence}")
                 return None
             raise Blocked(sentence) from error
 
@@ -260,6 +334,11 @@ class _Looking:
             error.code, str(error), error.status, scope, self._tenant, await self._arm.assignee(self._tenant)
         )
         return explain(refusal) or f"{what} of {scope} could not be read: {error}"
+
+
+def _role(given: Mapping[str, Any]) -> str:
+    """The guid of the role of an assignment."""
+    return str(given.get("roleDefinitionId")).lower().rpartition("/")[2]
 
 
 _MISSING: Final[dict[str, Any]] = {}

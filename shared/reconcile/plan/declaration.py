@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,15 @@ from shared.exports.scope_findings import KnownNames, scope_findings
 from shared.exports.scope_selection import depends_on_groups, judged
 from shared.exports.validation import renames
 from shared.reconcile.model import Inventory
-from shared.reconcile.plan.desired import Prepared, desired_automations, rollouts
+from shared.reconcile.plan.desired import Prepared, desired_automations, rollouts, targets
 from shared.reconcile.plan.model import Declaration
 
 if TYPE_CHECKING:
     from shared.exports.last_known_good import LoadedExports, Problem
     from shared.exports.model import ExportConfig
+
+
+_NOT_VERIFIED = "the file says `verify: false`, so what can't be looked at of its destination counts as in order: "
 
 
 def declared(
@@ -33,7 +36,7 @@ def declared(
     return Declaration(
         desired_automations(configs, inventory.subscriptions, instance_id, prepared, numbers),
         {config.name for config in configs},
-        warnings=tuple(f"{name}: {one}" for name, ready in prepared.items() for one in ready.warnings),
+        warnings=tuple(_about_destinations(configs, prepared)),
         deleted=loaded.deleted,
         doubtful={problem.name for problem in loaded.problems},
         unknown={name: found for name, found in unknown.items() if found},
@@ -46,12 +49,26 @@ def declared(
         rollouts=rollouts(configs, prepared),
         renamed=renames(configs),
         contested=_contested(configs),
+        destinations=targets(configs, prepared),
     )
 
 
 def first_sentence(problem: Problem) -> str:
     """What is wrong with a file, in one sentence."""
     return problem.findings[0].sentence if problem.findings else "it is invalid"
+
+
+def _about_destinations(configs: Sequence[ExportConfig], prepared: Mapping[str, Prepared]) -> Iterator[str]:
+    """What is worth knowing about destinations, each sentence once with the names of its exports."""
+    told: dict[str, list[str]] = defaultdict(list)
+    for config in configs:
+        ready = prepared.get(config.name, Prepared())
+        for sentence in ready.warnings:
+            told[sentence].append(config.name)
+        if not config.destination.verify:
+            told[_NOT_VERIFIED + ("; ".join(ready.unverified) or "all of it could be: take it out")].append(config.name)
+    for sentence, names in told.items():
+        yield f"{', '.join(sorted(names))}: {sentence}"
 
 
 def _about_files(loaded: LoadedExports) -> Iterator[str]:

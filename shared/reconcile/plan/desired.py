@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import BodyTooLarge, automation_name, compile_automation, one_scope_each
 from shared.reconcile.model import Desired, ResourceId, Subscription
-from shared.reconcile.plan.model import Rollout
+from shared.reconcile.plan.model import DestinationState, Rollout, Target
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
@@ -23,13 +23,22 @@ ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 class Prepared:
     """What is known about an export's destination before anything is written to it.
 
-    `tags` go on the automation (a key's fingerprint), `blocked` is why nothing can be written, `warnings` are worth
-    knowing; all are sentences.
+    `tags` go on the automation (a key's fingerprint), `blocked` is why nothing can be written, `broken` why nothing
+    would arrive, `unverified` what could not be looked at, `warnings` are worth knowing; all are sentences.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     blocked: str = ""
     warnings: tuple[str, ...] = ()
+    broken: str = ""
+    unverified: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> DestinationState:
+        """What these sentences amount to."""
+        if self.blocked or self.broken:
+            return DestinationState.BROKEN
+        return DestinationState.UNVERIFIED if self.unverified else DestinationState.READY
 
 
 def desired_automations(
@@ -103,6 +112,24 @@ def rollouts(configs: Iterable[ExportConfig], prepared: Mapping[str, Prepared]) 
         for config in configs
         if config.rollout is not None
     }
+
+
+def targets(configs: Iterable[ExportConfig], prepared: Mapping[str, Prepared]) -> tuple[Target, ...]:
+    """The destinations of the exports, each once for all exports that say and know the same about it."""
+    found: dict[tuple[str, bool, DestinationState, tuple[str, ...]], list[str]] = {}
+    spelt: dict[str, str] = {}
+    for config in configs:
+        place = config.destination.event_hub or config.destination.log_analytics_workspace
+        if place is None or (known := prepared.get(config.name)) is None:
+            continue
+        spelt.setdefault(place.resource_id.lower(), place.resource_id)
+        reasons = tuple(filter(None, (known.blocked, known.broken))) or known.unverified
+        key = place.resource_id.lower(), config.destination.verify, known.state, reasons
+        found.setdefault(key, []).append(config.name)
+    return tuple(
+        Target(spelt[place], state, reasons, tuple(sorted(names)), verify)
+        for (place, verify, state, reasons), names in sorted(found.items())
+    )
 
 
 def oversized(configs: Iterable[ExportConfig], instance_id: str) -> dict[str, str]:

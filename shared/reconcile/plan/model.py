@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from shared.reconcile.model import Desired, ResourceId, Subscription
 from shared.reconcile.plan.automation_diff import Change
@@ -95,6 +95,40 @@ class Written(NamedTuple):
     automations: int
 
 
+class DestinationState(StrEnum):
+    """What is known about a destination: it is there and takes what is sent, it does not, or that can't be shown."""
+
+    READY = "ready"
+    BROKEN = "broken"
+    UNVERIFIED = "unverified"
+
+
+class Target(NamedTuple):
+    """One destination and what is known about it; `reasons` are sentences with the command or role that mends it.
+
+    Without `verify` the files of its `exports` take it as it is where it can't be looked at.
+    """
+
+    id: str
+    state: DestinationState
+    reasons: tuple[str, ...]
+    exports: tuple[str, ...]
+    verify: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """The destination as JSON-ready data."""
+        found = {**self._asdict(), "state": self.state.value}
+        return found | {"reasons": list(self.reasons), "exports": list(self.exports)}
+
+    @property
+    def doubt(self) -> str:
+        """Why what is sent there is not known to arrive; empty when it is, or when the files vouch for it."""
+        if self.state is DestinationState.READY or (self.state is DestinationState.UNVERIFIED and not self.verify):
+            return ""
+        said = "; ".join(self.reasons)
+        return said if self.state is DestinationState.BROKEN else f"its destination is unverified: {said}"
+
+
 @dataclass(frozen=True)
 class Plan:
     """Every automation that the declaration or the tenant knows, with its action.
@@ -103,7 +137,7 @@ class Plan:
     with the declaration as a whole, `warnings` what looks wrong with a destination.  `hold` is why the instance may
     write nothing at all.  `written` says in words what would be written.  `apart` is what exports declare without an
     automation of their own: the second claim on one, and a disabled one that is not there.  `left` is what is out of
-    its export's scope, by id in lower case; None where that was not judged.
+    its export's scope, by id in lower case; None where that was not judged.  `destinations` has what is known of each.
     """
 
     items: tuple[Item, ...]
@@ -115,6 +149,12 @@ class Plan:
     findings: tuple[str, ...] = ()
     apart: tuple[Item, ...] = ()
     left: Mapping[str, Left] | None = None
+    destinations: tuple[Target, ...] = ()
+
+    @property
+    def doubted(self) -> dict[str, str]:
+        """Exports whose destination is not known to take what they send, with the sentence that says why."""
+        return {name: each.doubt for each in self.destinations if each.doubt for name in each.exports}
 
     @property
     def declared(self) -> Iterator[Item]:
@@ -161,7 +201,7 @@ class Declaration:
     sentences on the unknown names in its scope; `findings` are all that is wrong with the set of files.
     `by_group` names the exports whose scope depends on management groups, `rollouts` has those that reach one group
     after another; `renamed` maps former names to present ones, `contested` those that several exports claim to the
-    sentence that says so.
+    sentence that says so.  `destinations` are those that the exports send to.
     """
 
     desired: Iterable[Desired]
@@ -176,3 +216,4 @@ class Declaration:
     renamed: Mapping[str, str] = field(default_factory=dict)
     contested: Mapping[str, str] = field(default_factory=dict)
     rollouts: Mapping[str, Rollout] = field(default_factory=dict)
+    destinations: tuple[Target, ...] = ()

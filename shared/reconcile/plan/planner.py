@@ -273,6 +273,7 @@ def make_plan(
         findings,
         tuple(apart),
         deletes.left,
+        declaration.destinations,
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from shared.reconcile.apply.executor import SUCCESSES, Outcome
 from shared.reconcile.plan.model import WRITES, Action, Item, Plan
 
+HERE = "<subscription>"
+MAX_REASONS = 20
 _PENDING = {
     Action.CREATE: "it is to be created",
     Action.UPDATE: "it is to be updated",
@@ -57,10 +59,13 @@ def in_force(
 ) -> tuple[InForce, ...]:
     """The answer for every export, by name, from what was planned and what came of it."""
     ended = {outcome.id.key: outcome for outcome in outcomes}
+    doubted = plan.doubted
     states: dict[str, dict[str, str | None]] = defaultdict(dict)
     for item in plan.declared:
         found = states[item.export]
         where, state = item.id.key[0], _state(item, ended.get(item.id.key))
+        if state == "":
+            state = doubted.get(item.export, "")
         if not found.get(where):  # of several automations in one subscription the one that is missing tells
             found[where] = state if state or where not in found else found[where]
     told = [_summed(name, states.get(name, {})) for name in {*exports, *states} - {*unreadable}]
@@ -80,7 +85,20 @@ def _state(item: Item, outcome: Outcome | None) -> str | None:
 
 
 def _summed(export: str, states: Mapping[str, str | None]) -> InForce:
-    reasons = Counter(state for state in states.values() if state)
+    raw = Counter(filter(None, states.values()))
+    reasons = Counter({reason: count for reason, count in raw.items() if count > 1})
+    examples: dict[str, str] = {}
+    for where, state in states.items():
+        if state and raw[state] == 1:  # without the subscription's own id equal ones are one
+            general = state.replace(where, HERE).replace(where.upper(), HERE)
+            examples.setdefault(general, state)
+            reasons[general] += 1
     skipped = sum(state is None for state in states.values())
-    there = len(states) - skipped - sum(reasons.values())
-    return InForce(export, len(states), there, skipped, tuple(reasons.most_common()))
+    there = len(states) - skipped - reasons.total()
+    told = [
+        (examples.get(reason, reason) if count == 1 else reason, count)
+        for reason, count in reasons.most_common(MAX_REASONS)
+    ]
+    if others := reasons.total() - sum(count for _, count in told):
+        told.append(("for other reasons; the run's report has each", others))
+    return InForce(export, len(states), there, skipped, tuple(told))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from sys import intern
@@ -16,17 +18,24 @@ from shared.reconcile.plan.change_limits import WINDOW, Done
 from shared.reconcile.plan.model import Left
 from shared.reconcile.plan.ownership_record import OwnershipRecord
 from shared.reconcile.report.approvals import FOLDER as APPROVALS
+from shared.reconcile.report.equal_items import expanded, grouped
 from shared.reconcile.report.run_report import Report
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
+logger = logging.getLogger(__name__)
+
 LATEST_BLOB = "latest.json"
 DAY_BLOB = "changes-of-a-day.json"
 LEFT_BLOB = "left-scopes.json"
 OWNED_BLOB = "owned.json"
+SUMMARIES = "summaries/"
+# One block of an append blob has at most 4 MiB, and is added whole or not at all.
+MAX_LINE = 1 << 20
 UNREADABLE = "Unreadable"
 RUN_ID = re.compile("20[0-9]{6}T[0-9]{12}Z-[0-9a-f]{8}", re.ASCII)
+ID_LENGTH = len("20261122T000000000000Z-00000000")
 
 
 _OWNED_MEMBERS = frozenset({"instanceId", "subscriptions", "owned", "repairs"})
@@ -38,11 +47,16 @@ _MEMBERS: Mapping[str, Any] = {
     "findings": [], "exports": [], "unreadable": {}, "subscriptions": 0, "tenants": {}, "counts": {}, "requests": {},
     "items": [], "scope": {}, "identity": "", "inForce": [], "release": "", "writer": "", "storeNumber": 0,
     "asked": {}, "fingerprint": "", "waiting": False, "approvedBy": "", "approvedAt": "", "written": [],
+    "destinations": [],
 }  # fmt: skip
+# Of a run that has ended since, should its last line be missing, and of what can't be read.
+_MORE_IN_THE_WHOLE = frozenset({"Running", UNREADABLE})
+_STORED_ONLY = frozenset({"subscriptionIds", "groups"})
 # Since the first reports.
 _ADDED = frozenset({
     "findings", "release", "writer", "storeNumber", "warnings", "tenants", "requests", "scope", "identity", "inForce",
     "asked", "fingerprint", "waiting", "approvedBy", "approvedAt", "written",
+    "destinations",
 })  # fmt: skip
 _HEADING = frozenset({"trigger", "outcome", "complete", "scope"})
 
@@ -62,7 +76,10 @@ class Baseline:
 
 
 class Reports:
-    """Run reports in Blob Storage: `2026/11/22/<run id>.json`, and what the next run must know in `latest.json`."""
+    """Run reports in Blob Storage: `2026/11/22/<run id>.json`, and what the next run must know in `latest.json`.
+
+    For lists there is a line without items for each in `summaries/2026/11/22.ndjson`.
+    """
 
     def __init__(
         self,
@@ -76,8 +93,10 @@ class Reports:
 
     async def save(self, report: Report) -> None:
         """Keep a report; a complete run that may write also leaves what it saw, for the next to compare."""
-        text = json.dumps(report.as_dict(), indent=1)
+        summary = report.summary()
+        text = json.dumps({**summary, **grouped(report.items())})
         await self._container.upload_blob(report.name, text, overwrite=True, metadata=_heading_of(report))
+        await self._note_summary(report.run_id, summary)
         wrote = report.mode == "apply" and not (report.running or report.skipped or report.failure)
         if wrote and report.saw_all:
             seen = {
@@ -179,6 +198,43 @@ class Reports:
             return None
         return as_far_as_readable(run_id, await stream.readall())
 
+    async def _note_summary(self, run_id: str, summary: Mapping[str, Any]) -> None:
+        """Add a line to the summaries of the day; without one, lists read the whole report."""
+        from azure.core.exceptions import AzureError
+        from azure.storage.blob import BlobType
+
+        line = f"{run_id} {json.dumps(summary)}\n".encode()
+        if len(line) > MAX_LINE:
+            return
+        try:
+            await self._container.upload_blob(_summaries_of(run_id), line, blob_type=BlobType.APPENDBLOB)
+        except AzureError:
+            logger.exception("run %s: its summary could not be kept", run_id)
+
+    async def summaries(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The reports of runs without their items, in the order of the ids; those that are there.
+
+        The whole report is read for one without a summary, as of earlier releases.
+        """
+        from azure.core.exceptions import ResourceNotFoundError
+
+        lines: dict[str, bytes] = {}
+        for blob in dict.fromkeys(_summaries_of(run_id) for run_id in run_ids):
+            with suppress(ResourceNotFoundError):
+                stream = await self._container.download_blob(blob)
+                # The last line of a run is as it ended.
+                lines |= {
+                    line[:ID_LENGTH].decode(errors="replace"): line for line in (await stream.readall()).splitlines()
+                }
+        found = [await self._summary(run_id, lines.get(run_id, b"")[ID_LENGTH + 1 :]) for run_id in run_ids]
+        return [each for each in found if each is not None]
+
+    async def _summary(self, run_id: str, line: bytes) -> dict[str, Any] | None:
+        report = as_far_as_readable(run_id, line, items=False) if line else None
+        if report is None or report["outcome"] in _MORE_IN_THE_WHOLE or report["runId"] != run_id:
+            report = await self.read(run_id)
+        return None if report is None else {name: value for name, value in report.items() if name != "items"}
+
     async def recent(self, now: datetime, limit: int = 20, before: str = "") -> list[str]:
         """The ids of the newest runs, newest first, as far back as reports are kept; those before the id `before`."""
         found: list[str] = []
@@ -237,16 +293,21 @@ class Reports:
             if _NAME.fullmatch(blob.name) and blob.last_modified < oldest:
                 await self._container.delete_blob(blob.name)
                 expired += 1
-        async for blob in self._container.list_blobs(name_starts_with=APPROVALS):
-            if blob.last_modified < oldest:
-                await self._container.delete_blob(blob.name)
+        for folder in (APPROVALS, SUMMARIES):
+            async for blob in self._container.list_blobs(name_starts_with=folder):
+                if blob.last_modified < oldest:
+                    await self._container.delete_blob(blob.name)
         return expired
 
 
-def as_far_as_readable(run_id: str, data: bytes) -> dict[str, Any]:
-    """A report with every member of the right type; what is wrong with it is its reason, its outcome `Unreadable`."""
+def as_far_as_readable(run_id: str, data: bytes, *, items: bool = True) -> dict[str, Any]:
+    """A report with every member of the right type; what is wrong with it is its reason, its outcome `Unreadable`.
+
+    Without `items` it is a summary, which has none.
+    """
     try:
         document = stored_format.read_object("run report", data)
+        document = _with_items(document) if items else {**document, "items": []}
     except stored_format.KeptAsIs as kept:
         return _unreadable(run_id, {}, str(kept))
     report = {**_MEMBERS, **document}
@@ -266,6 +327,30 @@ def _heading_of(report: Report) -> dict[str, str]:
     truths = {"complete": not report.plan.reasons, "scope": bool(report.scope)}
     words = {name: str(value).lower() for name, value in truths.items()}
     return {"trigger": report.caller.trigger, "outcome": report.outcome, **words}
+
+
+def _with_items(document: dict[str, Any]) -> dict[str, Any]:
+    """The report with each item for itself; earlier formats hold them so.
+
+    Raises:
+        stored_format.KeptAsIs: its groups of items are none.
+    """
+    if "groups" not in document:
+        return document
+    try:
+        items = expanded(document)
+    except ValueError as error:
+        raise stored_format.KeptAsIs(f"this report's items can't be read: {error}") from None
+    return {name: value for name, value in document.items() if name not in _STORED_ONLY} | {"items": items}
+
+
+def _summaries_of(run_id: str) -> str:
+    """The blob that the summaries of a run's day are appended to.
+
+    Raises:
+        ValueError: the id holds no time.
+    """
+    return f"{SUMMARIES}{day_of(run_id):%Y/%m/%d}.ndjson"
 
 
 def _left_as_text(left: Mapping[str, Left]) -> str:

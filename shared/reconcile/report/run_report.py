@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,6 +34,7 @@ _LEFT = {
     "Blocked": "blocked",
     "Leaving": "out of scope and still there",
 }
+_COUNTED = frozenset({Action.UNCHANGED, Action.FOREIGN})
 # What was blocked in the plan was known before; what is refused when it is written was not.
 _INCOMPLETE = (Status.FAILED, Status.NOT_REACHED, Status.UNCONFIRMED, Status.BLOCKED)
 
@@ -131,7 +132,8 @@ class Report:
         counts = self.counts
         told = any(counts[name] for name in ("Blocked", "Failed", "Unconfirmed", "NotReached"))
         foreign = any(item.declared and item.action is Action.FOREIGN for item in self.plan.items)
-        stopped = self.failure or self.skipped or self.unreadable
+        doubted = not self.plan.doubted.keys().isdisjoint(item.export for item in self.plan.declared)
+        stopped = self.failure or self.skipped or self.unreadable or doubted
         return bool(stopped or told or foreign or self.plan.reasons or self.plan.guards or self.plan.findings)
 
     @property
@@ -180,16 +182,23 @@ class Report:
         return "; ".join([*told, *self.plan.guards, *self.plan.reasons, *self.plan.findings, *files, *left, *missing])
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON-ready data; automations that need nothing are only counted."""
+        """The report as JSON-ready data."""
+        return {**self.summary(), "items": list(self.items())}
+
+    def items(self) -> Iterator[dict[str, Any]]:
+        """Its automations as JSON-ready data; those that need nothing, and others', are only counted."""
         statuses = {outcome.id.key: outcome for outcome in self.outcomes}
-        items = []
         for item in self.plan.items:
-            if item.action is Action.UNCHANGED and not item.reason:
+            if item.action in _COUNTED and not item.reason:
                 continue
             entry = item_as_dict(item)
+            entry.pop("digest", None)  # one for each subscription; the fingerprint stands for them all
             if outcome := statuses.get(item.id.key):
                 entry |= {"outcome": outcome.status.value, "outcomeReason": outcome.reason}
-            items.append(entry)
+            yield entry
+
+    def summary(self) -> dict[str, Any]:
+        """The report without its automations, as JSON-ready data."""
         return {
             **stored_format.stamp("run report"),
             "writer": self.writer,
@@ -212,6 +221,7 @@ class Report:
             "guards": list(self.plan.guards),
             "findings": list(self.plan.findings),
             "warnings": list(self.plan.warnings),
+            "destinations": [each.as_dict() for each in self.plan.destinations],
             "exports": list(self.exports),
             "unreadable": dict(self.unreadable),
             "subscriptions": len(self.subscriptions),
@@ -224,7 +234,6 @@ class Report:
             "approvedBy": self.approved_by,
             "approvedAt": self.approved_at.isoformat() if self.approved_at else "",
             "written": [words._asdict() for words in self.plan.written],
-            "items": items,
         }
 
     def row(self) -> dict[str, Any]:

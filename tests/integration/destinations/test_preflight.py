@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,24 +12,25 @@ from local.certs import Certificates
 from local.tenant import APP, Tenant, synthetic_tenant
 from local.tenant.destinations import (
     BARE_WORKSPACE,
+    DEFENDER,
     add_hub,
     add_namespace,
     add_rule,
     add_solution,
     destinations,
 )
-from local.tenant.roles import CONTRIBUTOR, EVENT_HUBS_DATA_SENDER, READER, custom_role
+from local.tenant.roles import CONTRIBUTOR, EVENT_HUBS_DATA_SENDER, READER, RoleDefinition, custom_role
 from local.tenant.synthetic import DESTINATION_ROLE, EXPORT_ROLE
 from local.tokens import Principal
+from shared.cli.reconcile import detailed_exit_code
 from shared.reconcile.apply.executor import Status
 from shared.reconcile.plan.model import Action
 from shared.reconcile.report.run_report import Report
 from tests.integration.arm.conftest import deny_exports
-from tests.integration.reconcile.world import World, world
+from tests.integration.reconcile.world import World, export, world
 from tests.unit.infra.command_reference import wrong
 
 SIZE = 5
-DEFENDER = Principal("dddddddd-0000-4000-8000-000000000001", "dddddddd-0000-4000-8000-00000000000a")
 ROOT = "/providers/Microsoft.Management/managementGroups/"
 
 
@@ -178,7 +180,6 @@ BLOCKED: dict[str, tuple[Callable[[Tenant], str], tuple[str, ...]]] = {
         shut,
         ("keeps trusted services out", "network-rule-set update --namespace-name evhns-defender-shut", "--enable-tru"),
     ),
-    "no right to see the hub": (without_hub_read, (APP.app_id, "eventhubs/read", '--role "Reader"')),
     "no such workspace": (
         lambda tenant: to_workspace(workspace(tenant) + "-gone"),
         ("does not exist", "az monitor log-analytics workspace create --workspace-name law-security-gone"),
@@ -216,10 +217,6 @@ async def test_a_destination_that_says_no_blocks_its_export_with_what_mends_it(h
 
 
 WARNED: dict[str, tuple[Callable[[Tenant], str], tuple[str, ...]]] = {
-    "Defender may not send": (
-        lambda tenant: trusted(hub(tenant)),
-        ("nothing would arrive", f'--assignee {DEFENDER.object_id} --role "Azure Event Hubs Data Sender"'),
-    ),
     "a key behind a firewall": (lambda tenant: keyed(hub(tenant)), ("firewall", "trustedService: true")),
     "a workspace without Defender's solution": (
         lambda tenant: to_workspace(workspace(tenant).replace("law-security", BARE_WORKSPACE)),
@@ -248,7 +245,6 @@ async def test_what_only_looks_wrong_is_a_warning_once_a_run(here: World, name: 
 async def test_a_namespace_is_closed_if_either_of_two_places_says_so_and_a_perimeter_is_named(
     here: World, way: Callable[[str], str], place: str, access: str
 ) -> None:
-    here.tenant.assign(DEFENDER, hub(here.tenant), EVENT_HUBS_DATA_SENDER)
     rules = here.tenant.resource(f"{namespace(here.tenant)}/networkRuleSets/default")
     about = here.tenant.resource(namespace(here.tenant))
     assert rules is not None
@@ -269,7 +265,6 @@ async def test_a_namespace_is_closed_if_either_of_two_places_says_so_and_a_perim
 
 
 async def test_with_the_sender_role_there_is_nothing_to_warn_of(here: World) -> None:
-    here.tenant.assign(DEFENDER, hub(here.tenant), EVENT_HUBS_DATA_SENDER)
     add_solution(here.tenant, workspace(here.tenant).replace("law-security", BARE_WORKSPACE), "Security")
     await here.put("hub", destination=trusted(hub(here.tenant)))
     await here.put("bare", destination=to_workspace(workspace(here.tenant).replace("law-security", BARE_WORKSPACE)))
@@ -279,14 +274,144 @@ async def test_with_the_sender_role_there_is_nothing_to_warn_of(here: World) -> 
     assert report.counts["Created"] == 3 * SIZE
 
 
-async def test_what_may_not_be_looked_at_is_said_and_stops_nothing(here: World) -> None:
-    as_role(here.tenant)
-    here.tenant.assign(APP, hub(here.tenant), DESTINATION_ROLE)  # listKeys, and no read
-    await here.put("soc", destination=keyed(hub(here.tenant)))
+def only_keys(tenant: Tenant) -> str:
+    as_role(tenant)
+    tenant.assign(APP, hub(tenant), DESTINATION_ROLE)  # listKeys, and no read
+    return keyed(hub(tenant))
+
+
+def no_roles_of_others(tenant: Tenant) -> str:
+    as_role(tenant, "Microsoft.EventHub/*/read")
+    return trusted(hub(tenant))
+
+
+async def in_doubt(here: World) -> Report:
+    """The run after the automations are there: nothing would change, and the destination is still in doubt."""
+    await here.apply()
     report = await here.apply()
-    assert report.counts["Created"] == SIZE
-    assert all("could not be checked" in warning and "Reader" in warning for warning in report.plan.warnings)
-    assert len(report.plan.warnings) >= 2
+    assert report.counts["Unchanged"] == SIZE
+    assert (report.outcome, report.in_force[0].in_force) == ("Partial", 0)
+    assert detailed_exit_code(await here.plan()) == 1
+    return report
+
+
+@pytest.mark.parametrize("make", [only_keys, no_roles_of_others])
+async def test_what_may_not_be_read_is_unverified_until_the_file_says_that_it_need_not_be(
+    here: World, make: Callable[[Tenant], str]
+) -> None:
+    destination = make(here.tenant)
+    await here.put("soc", destination=destination)
+    report = await in_doubt(here)
+    ((reason, count),) = report.in_force[0].rest
+    assert count == SIZE
+    assert reason in report.reason
+    for word in ("unverified", "could not be checked", APP.app_id, '--role "Reader"'):
+        assert word in reason
+    (target,) = report.as_dict()["destinations"]
+    assert (target["state"], target["exports"], target["verify"]) == ("unverified", ["soc"], True)
+    await here.store.put("soc", export(here.tenant, "soc", destination=destination) + "  verify: false\n")
+    for _ in range(2):
+        report = await here.apply()
+        (target,) = report.as_dict()["destinations"]
+        assert (target["state"], target["verify"]) == ("unverified", False)
+        (warning,) = [each for each in report.plan.warnings if "verify: false" in each]
+        assert "could not be checked" in warning
+        assert report.outcome == "Succeeded"
+    assert detailed_exit_code(await here.plan()) == 0
+
+
+async def test_that_a_hub_may_not_be_read_is_told_by_the_write_where_azure_refuses_it(here: World) -> None:
+    await here.put("soc", destination=without_hub_read(here.tenant))
+    planned = await here.plan()
+    assert planned.plan.counts[Action.CREATE] == SIZE
+    assert planned.as_dict()["destinations"][0]["state"] == "unverified"
+    report = await here.apply()
+    (sentence,) = {outcome.reason for outcome in report.outcomes}
+    assert {outcome.status for outcome in report.outcomes} == {Status.BLOCKED}
+    for word in (APP.app_id, "eventhubs/read", '--role "Reader"'):
+        assert word in sentence
+
+
+async def test_a_hub_that_defender_may_not_send_to_is_in_force_nowhere(here: World) -> None:
+    here.tenant.revoke(DEFENDER)
+    for name in ("soc", "soc-two"):
+        await here.put(name, destination=trusted(hub(here.tenant)), content="secureScore: {}")
+    await here.apply()
+    report = await here.apply()
+    assert (report.outcome, [each.in_force for each in report.in_force]) == ("Partial", [0, 0])
+    assert "nothing would arrive" in report.reason
+    assert f'--assignee {DEFENDER.object_id} --role "Azure Event Hubs Data Sender"' in report.reason
+    (target,) = report.as_dict()["destinations"]
+    assert (target["state"], target["exports"]) == ("broken", ["soc", "soc-two"])
+    here.tenant.assign(DEFENDER, namespace(here.tenant), EVENT_HUBS_DATA_SENDER)
+    assert (await here.apply()).outcome == "Succeeded"
+
+
+GROUP = Principal("eeeeeeee-0000-4000-8000-000000000001", "")
+SENDS = RoleDefinition(
+    "5e4d5e4d-0000-4000-8000-000000000001", "Sends", (), data_actions=("Microsoft.EventHub/*/send/action",), custom=True
+)
+
+
+def as_group(tenant: Tenant, role: RoleDefinition) -> None:
+    made = tenant.assign(GROUP, namespace(tenant), role)
+    tenant.assignments[-1] = replace(made, principal_type="Group")
+
+
+def by_custom_role(tenant: Tenant) -> None:
+    tenant.assign(DEFENDER, namespace(tenant), SENDS)
+
+
+def by_unreadable_role(tenant: Tenant) -> None:
+    by_custom_role(tenant)
+    del tenant.roles[SENDS.guid]
+
+
+def behind_a_thousand(tenant: Tenant) -> None:
+    for number in range(1200):
+        tenant.assign(Principal(f"{number:08x}-0000-4000-8000-0000000000ff", ""), namespace(tenant), READER)
+    tenant.assign(DEFENDER, hub(tenant), EVENT_HUBS_DATA_SENDER)
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        (by_custom_role, "ready"),
+        (by_unreadable_role, "unverified"),
+        (behind_a_thousand, "ready"),
+        (lambda tenant: as_group(tenant, EVENT_HUBS_DATA_SENDER), "unverified"),
+        (lambda tenant: as_group(tenant, SENDS), "unverified"),
+        (lambda tenant: as_group(tenant, READER), "broken"),
+        (lambda tenant: tenant.assign(APP, hub(tenant), EVENT_HUBS_DATA_SENDER), "broken"),
+        (lambda tenant: tenant.assign(DEFENDER, hub(tenant), CONTRIBUTOR), "broken"),
+    ],
+    ids=[
+        "a custom role",
+        "a role that can't be read",
+        "on the second page",
+        "a group",
+        "a group with a custom role",
+        "a group that only reads",
+        "another's right",
+        "a role without data actions",
+    ],
+)
+async def test_a_right_to_send_that_can_t_be_shown_to_be_absent_is_not_missing(
+    here: World, change: Callable[[Tenant], object], state: str
+) -> None:
+    here.tenant.revoke(DEFENDER)
+    change(here.tenant)
+    await here.put("soc", destination=trusted(hub(here.tenant)))
+    report = await here.plan()
+    (target,) = report.as_dict()["destinations"]
+    assert target["state"] == state, target
+
+
+async def test_exports_to_one_destination_are_warned_of_once(here: World) -> None:
+    for name in ("one", "two"):
+        await here.put(name, destination=keyed(hub(here.tenant)))
+    (warning,) = (await here.plan()).plan.warnings
+    assert warning.startswith("one, two: ")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ class TestApply:
         await here.apply()
         for document in here.ours().values():
             here.tenant.set_automation({**document, "tags": {"made-by": "portal"}})
+        await here.reconciler().reports._container.delete_blob("owned.json")  # then nobody knows that they were ours
         conflict = await here.plan()
         assert conflict.plan.counts[Action.FOREIGN] == SIZE
         await here.put("soc", automation=", adopt: true")

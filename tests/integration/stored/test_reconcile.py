@@ -230,7 +230,7 @@ class TestRuns:
                 present=other,
                 replay=other,
                 deliver=other,
-                has_time=other,
+                deadline=other,
             )
             work = JobWorker(store, {"reconcile": runners.reconcile}, retention=timedelta(days=90))
             job = await store.submit("reconcile", {}, "test", now=datetime.now(UTC))

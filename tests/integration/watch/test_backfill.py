@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from local.tenant import destinations, synthetic_tenant
 from shared.azure.resource_graph import Graph
 from shared.azure.role_permissions import OwnPermissions
 from shared.bootstrap import Services
+from shared.clock import Clock, Deadline
 from shared.jobs.heartbeat import STALE_AFTER
 from shared.jobs.model import Job
 from shared.jobs.runners import Runners, preview, stored_sources
@@ -212,9 +214,10 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
     told = await preview(present, await stored_sources(services.exports, "filtered"), everyone)
     graph.requests = 0
 
-    def one_page() -> Callable[[], bool]:
-        left = iter([True])
-        return lambda: next(left, False)
+    def one_page() -> Deadline:
+        """A moment that has passed once it was looked at."""
+        ticks = itertools.count()
+        return Clock(monotonic=lambda: next(ticks)).deadline(2)
 
     runners = Runners(
         reconciler=services.reconciler,
@@ -223,7 +226,7 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
         present=present,
         replay=services.pipeline.replay,
         deliver=services._deliver_present,
-        has_time=one_page,
+        deadline=one_page,
     )
     worker = JobWorker(services.jobs, runners.by_kind(), retention=timedelta(days=1))
     job = await services.jobs.submit("preview", {"export": "filtered"}, "test", now=datetime.now(UTC))

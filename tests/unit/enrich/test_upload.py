@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import random
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Self
 
 import pytest
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from shared.clock import Clock
 from shared.enrich.delivery.ingestion_status import Answer
 from shared.enrich.delivery.upload import Deliverer, Report
-from tests.virtual_time import virtual_clock, virtually
+from tests.virtual_time import START, virtual_clock, virtually
 
 BUSY = Answer(429, "TooManyRequests")
 DOWN = Answer(503)
@@ -328,3 +331,60 @@ def test_invocations_share_one_limit() -> None:
     virtually(scenario())
     assert service.most_running == 3
     assert len(service.stored) == 20
+
+
+def test_rows_count_for_the_day_on_which_they_were_accepted_though_the_batch_ends_on_the_next() -> None:
+    """One table's body goes through before midnight while another's is refused until after it."""
+
+    async def scenario() -> Report[Rows]:
+        clock = virtual_clock()
+        await asyncio.sleep((MIDNIGHT - START).total_seconds() - 60)
+
+        @dataclass
+        class Slow(Service):
+            async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 - the edge's
+                late = stream == "Custom-Late_CL" and clock.now() < MIDNIGHT + timedelta(seconds=20)
+                return DOWN if late else await super().upload(stream, data, timeout)
+
+        bodies = [Rows(tuple(range(1000))), Rows((7, 8), "Custom-Late_CL")]
+        return await Deliverer(Slow(), 8, clock).deliver(bodies, clock.deadline(360))
+
+    report = virtually(scenario())
+    before, after = (MIDNIGHT - timedelta(days=1)).date(), MIDNIGHT.date()
+    assert report.days == {("Custom-Numbers_CL", before): 1000, ("Custom-Late_CL", after): 2}
+
+
+MIDNIGHT = START.replace(hour=0) + timedelta(days=1)
+
+
+def test_under_sustained_429_memory_stays_flat_batch_after_batch() -> None:
+    """Measured: what is held after each of six invocations, and the most that is held during one."""
+
+    class Throttling(Service):
+        async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 - the edge's
+            await asyncio.sleep(self.latency)
+            return BUSY
+
+    async def scenario() -> list[tuple[int, int]]:
+        clock = virtual_clock()
+        deliverer = Deliverer(Throttling(), 8, clock)
+        held = []
+        for _ in range(6):
+            tracemalloc.reset_peak()
+            report = await deliverer.deliver([Rows(tuple(range(100))) for _ in range(20)], clock.deadline(60))
+            assert len(report.refused) == 20
+            del report
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory())
+        return held
+
+    gc.freeze()  # what other tests left is not gone through each time
+    tracemalloc.start()
+    try:
+        held = virtually(scenario())
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
+    now, most = [each[0] for each in held], [each[1] for each in held]
+    assert max(now[3:]) - max(now[:3]) < 20_000, "a body of these has some 1,000 bytes, a report twenty"
+    assert max(most[3:]) < 1.2 * max(most[:3])

@@ -4,6 +4,7 @@ import pytest
 
 from shared.cli.reconcile import detailed_exit_code
 from shared.reconcile.apply.executor import Outcome, Status
+from shared.reconcile.model import ResourceId
 from shared.reconcile.plan.model import Action, Item, Plan
 from shared.reconcile.report.in_force import InForce, in_force
 from shared.reconcile.report.run_report import Caller, Report
@@ -94,3 +95,21 @@ def test_a_run_that_is_narrowed_to_an_export_answers_for_that_one() -> None:
     made = report(scope={"exports": ["soc"]}, exports=["soc", "other"], unreadable={})
     assert [each.export for each in made.in_force] == ["soc"]
     assert made.row()["Scope"] == {"exports": ["soc"]}
+
+
+def test_reasons_that_differ_by_the_subscription_alone_are_counted_as_one() -> None:
+    ids = [f"{number}0000000-0000-4000-8000-00000000000a" for number in range(1, 4)]
+    plan = Plan(
+        tuple(
+            Item(Action.CREATE, ResourceId(one, "rg", "soc"), "soc", declared=True).blocked(reason.format(one))
+            for one in ids
+            for reason in ("no right on /subscriptions/{}",)
+        )
+        + tuple(
+            Item(Action.CREATE, ResourceId(one, "rg", "hub"), "hub", declared=True).blocked(f"no hub in {ids[0]}")
+            for one in ids
+        )
+    )
+    hub, soc = in_force(plan, (), ("hub", "soc"), {})
+    assert soc.rest == (("no right on /subscriptions/<subscription>", 3),)
+    assert hub.rest == ((f"no hub in {ids[0]}", 3),)

@@ -1,0 +1,117 @@
+"""Every invocation ends within 80 % of its function's time, whatever one of the services does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from local.certs import Certificates
+from local.stack import LocalAzure
+from local.tenant import destinations, synthetic_tenant
+from shared.bootstrap import OutOfTimeError, Services
+from shared.settings import Settings
+from tests.integration.enrich.conftest import assessments
+from tests.integration.outages import MODES, SERVICES, behind_doors
+
+LOG = logging.getLogger(__name__)
+TIMEOUT = 30
+SHORT_TIMEOUT = 20
+NOISE = 2.0  # seconds by which a loaded machine may wake a task late
+EXPORT = """
+version: 1
+name: soc
+scope: {{managementGroups: [contoso]}}
+automation: {{location: westeurope}}
+export: {{frequency: [streaming, snapshot], recommendations: {{}}}}
+destination: {{eventHub: {{resourceId: {hub}, trustedService: true}}}}
+"""
+OPTIONAL = {"table", "queue", "graph", "output_hub", "logs_query"}
+"""Without them rows go to the workspace all the same."""
+QUICK = [("table", "silent"), ("ingestion", "a day's pause")]
+ALL = [(service, mode) for service in SERVICES for mode in MODES if (service, mode) != ("output_hub", MODES[-1])]
+
+
+@pytest.fixture
+async def azure(tmp_path: Path, local_certs: Certificates) -> AsyncIterator[LocalAzure]:
+    tenant = synthetic_tenant(2, 6, untidy=False)
+    async with LocalAzure(tmp_path / "azure", tenant=tenant, certificates=local_certs) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("service", "mode", "seconds"),
+    [
+        *(pytest.param(*each, SHORT_TIMEOUT) for each in QUICK),
+        *(pytest.param(*each, TIMEOUT, marks=pytest.mark.soak) for each in ALL),
+    ],
+)
+async def test_every_invocation_ends_in_time_whatever_a_service_does(  # noqa: PLR0917 # three of them are fixtures
+    azure: LocalAzure, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch, service: str, mode: str, seconds: int
+) -> None:
+    hub = destinations(azure.tenant).event_hub
+    settings = azure.app_settings() | {
+        "FUNCTION_TIMEOUT_SECONDS": str(seconds),
+        "APPLY_BUDGET_SECONDS": str(seconds * 2 // 3),
+        "UPLOAD_TIMEOUT_SECONDS": "5",
+        "EVENT_HUB_RESOURCE_ID": hub,
+        "RECONCILE_MODE": "apply",
+        "FORWARD_EVENT_HUB": "forward" if "forward" in azure.broker.hubs else max(azure.broker.hubs),
+        "ForwardConnection": azure.broker.connection_string,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    well = Services(Settings.load(settings))
+    await well.exports.put("soc", EXPORT.format(hub=hub).encode())
+    now = datetime.now(UTC)
+    jobs = {
+        kind: await well.jobs.submit(kind, arguments, "test", now=now)
+        for kind, arguments in (("backfill", {}), ("preview", {"export": "soc"}), ("plan", {}), ("replay", {}))
+    }
+    await well.close()
+    async with behind_doors(settings, local_certs.server_context(), **{service: mode}) as changed:
+        for name, value in changed.items():
+            monkeypatch.setenv(name, value)
+        services = Services(Settings.load(changed))
+        assert services.settings.problems == {}
+        work: dict[str, Callable[[], Awaitable[object]]] = {
+            "enrich_records": lambda: services.pipeline.run(assessments(range(20))),
+            "retry_dead_letters": services.pipeline.replay,
+            "reconcile_exports": services.reconciler.tick,
+            "check_freshness": services.check_freshness,
+            **{f"run_job {kind}": partial(services.job_worker.run, job.id) for kind, job in jobs.items()},
+        }
+        took = dict(zip(work, await asyncio.gather(*(timed(services, each) for each in work.values())), strict=True))
+        LOG.info("%s %s %s", service, mode, {name: f"{spent:.1f} s, {how}" for name, (spent, how) in took.items()})
+        await services.close()
+    assert {name: each for name, each in took.items() if each[0] > 0.8 * seconds + NOISE} == {}
+    if service in OPTIONAL:
+        assert took["enrich_records"][1] == "done"
+        assert azure.ingestion.stored
+    assert {how for _, how in took.values()} <= {"done", "OutOfTimeError", "StoreError", *FAILURES}, took
+
+
+FAILURES = {
+    "ClientAuthenticationError", "CredentialUnavailableError", "HttpResponseError", "ServiceRequestError",
+    "ServiceResponseError", "ServiceResponseTimeoutError", "ServiceRequestTimeoutError", "TimeoutError",
+    "JobBusyError", "ResourceNotFoundError", "AzureError",
+}  # fmt: skip
+"""What a trigger may fail with: it is tried again."""
+
+
+async def timed(services: Services, work: Callable[[], Awaitable[object]]) -> tuple[float, str]:
+    begun = time.monotonic()
+    try:
+        await services.in_time(work())
+        how = "done"
+    except OutOfTimeError:
+        how = "OutOfTimeError"
+    except Exception as error:  # noqa: BLE001 # how it ended is what is asked
+        how = type(error).__name__
+    return time.monotonic() - begun, how
