@@ -401,7 +401,7 @@ async def test_the_keyboard_alone_finds_opens_and_closes(look: Visit) -> None:
     await page.keyboard.press("/")
     await page.keyboard.type("nonprod")
     await expect(page.locator("#matrix-count")).to_contain_text(" of ")
-    for _ in range(3):
+    for _ in range(4):
         await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.id") == "matrix"
     await page.keyboard.press("ArrowDown")
