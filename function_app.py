@@ -26,7 +26,9 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if _ENTRA else f
 @app.timer_trigger("timer", schedule="%RECONCILE_SCHEDULE%", use_monitor=True)
 async def reconcile_exports(timer: func.TimerRequest) -> None:
     """Plan, or apply when RECONCILE_MODE says so."""
-    await services().in_time(services().reconciler.tick())
+    report = await services().in_time(services().reconciler.tick())
+    if report.outcome not in {"Failed", "Skipped"}:
+        await services().timer_succeeded("reconcile_exports")
 
 
 @app.function_name("enrich_records")
@@ -51,6 +53,7 @@ async def enrich_records(events: typing.List[func.EventHubEvent]) -> None:
 async def retry_dead_letters(timer: func.TimerRequest) -> None:
     """Deliver the dead letters that are due again."""
     await services().in_time(services().pipeline.replay())
+    await services().timer_succeeded("retry_dead_letters")
 
 
 @app.function_name("check_freshness")
@@ -58,6 +61,7 @@ async def retry_dead_letters(timer: func.TimerRequest) -> None:
 async def check_freshness(timer: func.TimerRequest) -> None:
     """Report which subscription has gone silent, and whether what was accepted is stored."""
     await services().in_time(services().check_freshness())
+    await services().timer_succeeded("check_freshness")
 
 
 @app.function_name("run_job")
@@ -186,6 +190,13 @@ async def get_run(req: func.HttpRequest) -> func.HttpResponse:
 async def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
     """List what could not be delivered."""
     return await routing.respond("list_dead_letters", req)
+
+
+@app.function_name("read_dead_letter")
+@app.route("dead-letters/contents", methods=["GET"])
+async def read_dead_letter(req: func.HttpRequest) -> func.HttpResponse:
+    """Show what could not be delivered."""
+    return await routing.respond("read_dead_letter", req)
 
 
 @app.function_name("get_metrics")

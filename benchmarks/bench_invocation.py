@@ -8,6 +8,8 @@ does its work there; medians are shown with their quartiles.  Events come from `
 Beside what a user would pick instead, each with the decoding that it has: the stock way to the same rows
 (`benchmarks.stock`: json, dictionaries, `LogsIngestionClient.upload`, no context), and the steps of two published
 forwarders (`benchmarks.forwarders`), which post records as they are.
+What forwarding costs is shown without a budget: the handler with each row sent on to the local broker as it is, and as
+an event of OCSF.
 The stand-in for the worker is the genuine converter with a plain object in the place of the protobuf message.
 """
 
@@ -33,6 +35,7 @@ from benchmarks.bench_delivery import ROOT, local_azure
 from benchmarks.budgets import Budget
 from benchmarks.forwarders import JoinedLines, LabelledStreams
 from benchmarks.sink import Sink
+from local.stack import FORWARD_HUB
 from shared.clock import Clock
 
 TIMES = {
@@ -46,6 +49,8 @@ WHOLE, DECODING = 1.3, 1 / 8
 SMALL = {100: 2.5, 10: 8.0}
 STOCK = {"Raw rest": 5.0, "Raw whole": 6.0}
 FORWARDERS = 2.0
+FORMS = ("rows", "ocsf")
+"""In which rows are forwarded; off, forwarding costs nothing."""
 
 
 def trigger(bodies: Sequence[bytes], enqueued: str) -> tuple[Any, dict[str, Any]]:
@@ -82,7 +87,11 @@ class Contest:
         functions = {each.get_function_name(): each for each in function_app.app.get_functions()}
         self.handler: Handler = functions["enrich_records"].get_user_function()
         self.services = services()
-        self.keeping_whole = Services(replace(self.services.settings, raw_column="whole"))
+        settings = self.services.settings
+        self.keeping_whole = Services(replace(settings, raw_column="whole"))
+        self.forwarding = {
+            form: Services(replace(settings, forward_event_hub=FORWARD_HUB, forward_format=form)) for form in FORMS
+        }
         self.decode, self.from_trigger = decode, from_trigger
         self.bodies = [event.body for event in generate(2, [], records, bad=0)]
         self.found: dict[str, list[float]] = {}
@@ -98,6 +107,19 @@ class Contest:
     async def whole(self, events: Sequence[Any]) -> None:
         """The handler with the whole record in Raw."""
         await self.keeping_whole.pipeline.run(self.from_trigger(events))
+
+    async def forward(self, form: str, batch: Sequence[bytes]) -> None:
+        """The whole with each row sent on in this form.
+
+        Raises:
+            RuntimeError: the output hub did not take every row.
+        """
+        given = trigger(batch, TIMES["no zone"])
+        began = time.process_time()
+        summary = await self.forwarding[form].pipeline.run(self.from_trigger(self.decode(*given)))
+        self.note(f"ours, forwarded as {form}, whole", began, len(batch))
+        if summary.forwarded != len(batch):
+            raise RuntimeError(f"forwarded {summary.forwarded} of {len(batch)}")
 
     async def decoding(self, batch: Sequence[bytes]) -> None:
         """Both decodings, with the reading of what the pipeline takes of an event."""
@@ -180,11 +202,13 @@ async def measure(records: int, rounds: int, sink: str) -> dict[str, list[float]
     for each in contest.batches(1_000):  # brings the resources into the contexts' caches
         for handler in (contest.handler, contest.whole):
             await handler(contest.own(*trigger(each, TIMES["no zone"])))
-    for _ in range(rounds):
+    for number in range(rounds):
         for each in contest.batches(1_000):
             await contest.decoding(each)
             await contest.beside("ours, Raw rest", each, contest.handler, deferred=True)
             await contest.beside("ours, Raw whole", each, contest.whole, deferred=True)
+            for form in FORMS if number == 0 else ():  # the broker keeps all that it takes
+                await contest.forward(form, each)
             for name, handler in others.items():
                 await contest.beside(name, each, handler, deferred=False)
             await contest.a_request()
@@ -193,7 +217,8 @@ async def measure(records: int, rounds: int, sink: str) -> dict[str, list[float]
         await contest.small(1)
     for size in SMALL:
         contest.found[f"requests a table, {size}"] = [await contest.requests_a_table(size)]
-    await contest.keeping_whole.close()
+    for services in (contest.keeping_whole, *contest.forwarding.values()):
+        await services.close()
     await contest.services.close()
     return contest.found
 
@@ -214,6 +239,12 @@ async def compare(records: int, rounds: int) -> dict[str, list[float]]:
             )
     said: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
     return said
+
+
+def cost_of_forwarding(found: dict[str, list[float]], form: str) -> float:
+    """Microseconds of CPU a record that forwarding in this form adds; off, it adds none."""
+    with_it, without = found[f"ours, forwarded as {form}, whole"], found["ours, Raw rest, whole"]
+    return statistics.median(with_it) - statistics.median(without)
 
 
 def judge(found: dict[str, list[float]]) -> list[Budget]:
@@ -263,6 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, costs in found.items():
         low, middle, high = statistics.quantiles(costs, n=4) if len(costs) > 1 else costs * 3
         print(f"  {name:36}{middle:10,.1f} ({low:,.1f} to {high:,.1f}, {len(costs)})")
+    for form in FORMS:
+        print(f"  forwarding as {form} costs {cost_of_forwarding(found, form):.1f} us a record more")
     budgets = judge(found)
     for budget in budgets:
         print(budget.line())

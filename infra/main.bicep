@@ -162,6 +162,12 @@ param alertEmails string[] = []
 @description('Resource ids of existing action groups that alerts go to.')
 param actionGroupIds string[] = []
 
+@description('Whether Microsoft Sentinel, which must be on the workspace already, gets analytics rules, hunting queries and ASIM parsers over the tables. docs/sentinel.md says what they make and what they cost.')
+param sentinel bool = false
+
+@description('Values of the criticality tag that Sentinel rules take for critical, in any casing; none means those of docs/sentinel.md.')
+param sentinelCriticalValues string[] = []
+
 // What Azure would refuse half-way, or take and not do, is refused here, all of it in one message.
 var known = loadJsonContent('generated/known-settings.json')
 var unknownSettings = filter(
@@ -716,6 +722,22 @@ module queries 'modules/queries.bicep' = {
     location: location
     tags: resourceTags
     basicTables: basicTables
+  }
+}
+
+module sentinelContent 'modules/sentinel.bicep' = if (sentinel) {
+  name: 'defender-export-sentinel-${token}'
+  scope: resourceGroup(workspaceSubscriptionId, workspaceResourceGroup)
+  dependsOn: [
+    queries
+  ]
+  params: {
+    workspaceName: workspaceName
+    environmentName: name
+    instanceId: instanceId
+    write: writeTables
+    basicTables: basicTables
+    criticalValues: sentinelCriticalValues
   }
 }
 

@@ -22,9 +22,11 @@ import aiohttp
 from local import running
 from local.app import ROOT
 from local.console import introduction
+from local.ocsf_receiver import OcsfReceiver
 from local.records import KINDS, Generator, generate
-from local.stack import LocalAzure
+from local.stack import FORWARD_HUB, LocalAzure
 from local.tenant import destinations, synthetic_tenant
+from shared.enrich.ocsf.attribute_mapping import PROFILES, VERSION
 
 EVENTS = 5_000
 SPILLED = 200
@@ -39,7 +41,7 @@ SAMPLES = (
 _SAMPLE_GROUP = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers/"
 _SAMPLE_HUB = f"{_SAMPLE_GROUP}Microsoft.EventHub/namespaces/contoso-soc/eventhubs/defender-export"
 _SAMPLE_WORKSPACE = f"{_SAMPLE_GROUP}Microsoft.OperationalInsights/workspaces/contoso-soc"
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 180
 _SHOWN_LINES = 6
 _WHOLE_PLAN = 60
 
@@ -275,6 +277,22 @@ class Story:
             rows, distinct = (await self.azure.workspace.sql(query)).rows[0]
             print(f"    {table:34} {rows:6,} {distinct:9,}")
 
+    async def listen(self) -> None:
+        """Read the output hub as a SIEM next door does."""
+        self.title(f"A receiver downstream reads the output hub: events of OCSF {VERSION}")
+        await self.azure.workspace.flush()
+        rows = " UNION ".join(f"SELECT RecordKey FROM {table}" for table in self._record_tables)  # noqa: S608 - names from the schema
+        keys = {key for (key,) in (await self.azure.workspace.sql(rows)).rows}
+        receiver = OcsfReceiver(VERSION, PROFILES)
+        await receiver.receive(self.settings["EventHubConnection"], FORWARD_HUB, len(keys), _PATIENCE_SECONDS)
+        for name, records in sorted(receiver.classes.items()):
+            print(f"    {name:34} {records:6,}")
+        events = receiver.records.total()
+        print(f"    {events:,} events, valid by the official schema; each record counted once by its key")
+        if receiver.problems or receiver.records.keys() != keys:
+            missing = len(keys ^ receiver.records.keys())
+            raise StoryError(f"the receiver found {dict(receiver.problems)} and differs from the tables in {missing}")
+
     async def watch(self) -> None:
         """Name the subscription that never sent, and say who meets the CIS requirement."""
         self.title("Nine days on, with the same data: who is silent?")
@@ -320,6 +338,8 @@ async def tell(*, stay: bool = False) -> None:
         "RECONCILE_SCHEDULE": "0 0 3 1 1 *",  # a tick amid the story would hold the lease that its `apply` needs
         "REGISTER_PROVIDER": "true",
         "EVENT_HUB_RESOURCE_ID": destinations(tenant).event_hub,
+        "FORWARD_EVENT_HUB": FORWARD_HUB,
+        "FORWARD_FORMAT": "ocsf",
     }
     with tempfile.TemporaryDirectory(prefix="defender-export-") as folder:
         async with LocalAzure(app=True, settings=settings, tenant=tenant) as azure, aiohttp.ClientSession() as web:
@@ -334,6 +354,7 @@ async def tell(*, stay: bool = False) -> None:
                 story.drift,
                 story.stream,
                 story.outage,
+                story.listen,
                 story.watch,
                 story.ask_questions,
                 story.summary,

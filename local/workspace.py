@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Self
 import duckdb
 import pyarrow as pa
 
+from local.kql_built_ins import function_with_built_ins, with_built_ins
 from shared.enrich.tables import TABLES, ColumnType, Table
 
 WORKSPACE_ID = "99999999-9999-4999-8999-999999999999"
@@ -114,8 +115,15 @@ class Workspace:
         await self.flush()
         return await self._ask(lambda connection: connection.execute(query, list(parameters)))
 
-    async def kql(self, query: str, timespan: tuple[datetime | None, datetime | None] = (None, None)) -> Result:
+    async def kql(
+        self,
+        query: str,
+        timespan: tuple[datetime | None, datetime | None] = (None, None),
+        now: datetime | None = None,
+    ) -> Result:
         """Answer a query in KQL, over rows whose TimeGenerated lies in `timespan` (start, end; None is open).
+
+        `now` is what `now()` and `ago()` go by, where it is not the clock.
 
         Raises:
             duckdb.Error, duckdb_kql.KqlError: the query is wrong, or uses what duckdb-kql cannot translate.
@@ -124,7 +132,9 @@ class Workspace:
 
         def run(connection: duckdb.DuckDBPyConnection) -> Any:
             self._narrow(connection, *timespan)
-            return duckdb_kql.kql(connection, query, allow_write=False, functions=self._named_in(query))
+            functions = [function_with_built_ins(definition) for definition in self._named_in(query)]
+            text = with_built_ins(query)
+            return duckdb_kql.kql(connection, text, allow_write=False, functions=functions, query_now=now)
 
         await self.flush()
         return await self._ask(run)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from shared.tenant_state import TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
     from shared.watch.last_seen import LastSeen
+    from shared.watch.open_items import OpenItems
     from shared.watch.present_records import PresentRecords
+    from shared.watch.timer_runs import TimerRuns
     from shared.watch.trends import TrendQueries
 
 log = logging.getLogger(__name__)
@@ -108,6 +110,21 @@ class Services:
         )
 
     @cached_property
+    def timer_runs(self) -> TimerRuns:
+        """When each timer last succeeded."""
+        from shared.watch.timer_runs import TimerRuns
+
+        return TimerRuns(self.clients.data_tables.get_table_client(self.settings.freshness_table))
+
+    @cached_property
+    def open_items(self) -> OpenItems:
+        """What waits or is blocked, by the newest run that looked at it."""
+        from shared.watch.open_items import OpenItems
+
+        reports = self.reconciler.reports
+        return OpenItems(reports.newest, reports.read)
+
+    @cached_property
     def present(self) -> PresentRecords:
         """The security records that exist now."""
         from shared.azure.resource_graph import Graph
@@ -174,6 +191,17 @@ class Services:
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
         return await self.freshness.run(tenant, datetime.now(UTC))
+
+    async def timer_succeeded(self, name: str) -> None:
+        """Note it, so that a timer that stops is noticed; work that was done does not fail for a note."""
+        from datetime import UTC
+
+        from azure.core.exceptions import AzureError
+
+        try:
+            await self.timer_runs.note(name, datetime.now(UTC))
+        except AzureError as error:
+            log.warning("the success of %s could not be noted: %s", name, type(error).__name__)
 
     @property
     def _rows(self) -> Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]] | None:

@@ -257,6 +257,21 @@ class Settings:
         read.hub_name,
         unreadable=AS_WRITTEN,
     )
+    forward_format: str = _event_hub(
+        "FORWARD_FORMAT",
+        "rows",
+        "What an event of the output hub holds: rows (the row of the table) or ocsf (docs/ocsf.md).",
+        read.choice("rows", "ocsf"),
+    )
+    forward_event_kb: str = _event_hub(
+        "FORWARD_EVENT_KB",
+        "1024",
+        "KB of the largest event that the output hub takes: 1024, or 256 in the Basic tier; what is over it is cut, "
+        "and kept whole among the oversize records.",
+        read.choice("1024", "256"),
+        unreadable="`256`: every hub takes the events",
+        instead="256",
+    )
     forward_connection: str = _event_hub(
         "ForwardConnection",
         "",

@@ -144,7 +144,7 @@ class TenantStateReader:
                 *_still_live(loaded.unknown, coverage),
             ],
             reasons=(*inventory.reasons, *_unknown(loaded)),
-            failed=cut_short and not (inventory.subscriptions and inventory.automations),
+            failed=inventory.unread,
             cut_short=cut_short,
         )
 

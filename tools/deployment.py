@@ -90,6 +90,7 @@ def operations(snapshot: Snapshot) -> dict[str, list[str]]:
 TITLES = {
     "small": "A fresh subscription",
     "existing-workspace": "A workspace of another team, in another subscription",
+    "sentinel": "A workspace of another team, with Microsoft Sentinel",
     "management-group": "The management group",
 }
 

@@ -20,6 +20,7 @@ from shared.enrich.tables import OWN_TABLES, RECORD_TABLES, TABLES, Table, strea
 from shared.settings import declarations
 from tools.kql import record_functions
 from tools.kql.binder import Function
+from tools.sentinel import generated as sentinel_files
 from tools.workbook import queries as panel_queries
 from tools.workbook import workbook
 
@@ -39,6 +40,8 @@ NOT_DEPLOYED = {
     "LOGS_QUERY_ENDPOINT": "follows from AZURE_CLOUD",
     "LOGS_QUERY_AUDIENCE": "follows from AZURE_CLOUD",
     "CROSS_TENANT_AUTHORITY": "follows from AZURE_CLOUD",
+    "FORWARD_FORMAT": "rows unless wanted otherwise: parameter settings",
+    "FORWARD_EVENT_KB": "the hub that is deployed takes the default: parameter settings",
     "DROP_RECORDS": "off unless wanted: parameter settings",
     "KEEP_RECORDS": "off unless wanted: parameter settings",
     "DROP_COLUMNS": "off unless wanted: parameter settings",
@@ -281,6 +284,7 @@ def generated() -> dict[Path, str]:
         folder / "workbook.json": _json(workbook()),
         ROOT / "docs" / "queries" / "README.md": queries_page(),
         ROOT / "docs" / "table-plans.md": plans_page(),
+        **sentinel_files(tables_read),
     }
 
 

@@ -23,13 +23,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shared import __version__
 from tools.package import ROOT, contents
+
+if TYPE_CHECKING:
+    from cyclonedx.model.component import Component
 
 _WHEEL_FILES = frozenset({"setup.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE"})
 LOCK = ROOT / "requirements" / "release.txt"
@@ -37,6 +42,7 @@ SITE_PACKAGES = ".python_packages/lib/site-packages"
 # Flex Consumption runs Linux on x86-64; pip takes a wheel of the first of these that there is.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can hold
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "defender-export")
 _DISTRIBUTION = re.compile(r"(?P<name>[A-Za-z0-9_.]+)-(?P<version>[^-]+)-.*\.whl")
 
 
@@ -81,7 +87,7 @@ def build(folder: Path) -> list[str]:
         write_zip(folder / f"defender-export-{__version__}-source.zip", app)
         command_line(folder, Path(temporary))
         write_zip(folder / f"templates-{__version__}.zip", templates(Path(temporary) / "templates"))
-        sbom = json.dumps(bill_of_materials(wheels, commit), indent=1, sort_keys=True) + "\n"
+        sbom = bill_of_materials(wheels, commit)
     (folder / "sbom.cdx.json").write_text(sbom)
     verify(folder / f"defender-export-{__version__}-py{python}.zip", interpreter(python), commit)
     names = sorted(path.name for path in folder.iterdir() if path.name != "SHA256SUMS")
@@ -311,45 +317,45 @@ def templates(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def bill_of_materials(wheels: list[Path], commit: str) -> dict[str, Any]:
-    """What the package for the deployed Python holds, as a CycloneDX 1.6 document.
+def bill_of_materials(wheels: list[Path], commit: str) -> str:
+    """What the package for the deployed Python holds, as a CycloneDX 1.6 document, the same for the same commit.
 
-    Source of the form: cyclonedx.org/docs/1.6/json.
+    Raises:
+        ReleaseError: a file is no wheel.
     """
-    return {
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "version": 1,
-        "metadata": {
-            "component": {
-                "type": "application",
-                "bom-ref": "defender-export",
-                "name": "defender-export",
-                "version": __version__,
-                "licenses": [{"license": {"id": "MIT"}}],
-                "properties": [{"name": "defender-export:commit", "value": commit}],
-            }
-        },
-        "components": [_component(wheel) for wheel in wheels],
-    }
+    from cyclonedx.model import Property
+    from cyclonedx.model.bom import Bom
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.license import DisjunctiveLicense
+    from cyclonedx.output.json import JsonV1Dot6
+
+    app = Component(
+        name="defender-export",
+        version=__version__,
+        type=ComponentType.APPLICATION,
+        bom_ref="defender-export",
+        licenses=[DisjunctiveLicense(id="MIT")],
+        properties=[Property(name="defender-export:commit", value=commit)],
+    )
+    bom = Bom(components=[_component(wheel) for wheel in wheels], serial_number=uuid.uuid5(_NAMESPACE, commit))
+    bom.metadata.component = app
+    bom.metadata.timestamp = datetime(*EPOCH, tzinfo=UTC)
+    bom.register_dependency(app, bom.components)
+    return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
 
-def _component(wheel: Path) -> dict[str, Any]:
+def _component(wheel: Path) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component
+    from packageurl import PackageURL
+
     found = _DISTRIBUTION.fullmatch(wheel.name)
     if found is None:
         raise ReleaseError(f"{wheel.name} is no wheel's name")
     name, version = re.sub(r"[-_.]+", "-", found["name"]).lower(), found["version"]
-    identifier = f"pkg:pypi/{name}@{version}"
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    return {
-        "type": "library",
-        "bom-ref": identifier,
-        "name": name,
-        "version": version,
-        "purl": identifier,
-        "hashes": [{"alg": "SHA-256", "content": digest}],
-    }
+    identifier = PackageURL("pypi", name=name, version=version)
+    digest = HashType(alg=HashAlgorithm.SHA_256, content=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    return Component(name=name, version=version, purl=identifier, bom_ref=str(identifier), hashes=[digest])
 
 
 if __name__ == "__main__":

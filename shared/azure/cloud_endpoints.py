@@ -13,6 +13,7 @@ class Cloud(NamedTuple):
     ingestion_audience: str
     logs_query: str
     federation: str
+    portal: str
 
 
 CLOUDS = {
@@ -22,6 +23,7 @@ CLOUDS = {
         "https://monitor.azure.com",
         "https://api.loganalytics.io",
         "api://AzureADTokenExchange",
+        "https://portal.azure.com",
     ),
     "AzureUSGovernment": Cloud(
         "https://management.usgovcloudapi.net",
@@ -29,6 +31,7 @@ CLOUDS = {
         "https://monitor.azure.us",
         "https://api.loganalytics.us",
         "api://AzureADTokenExchangeUSGov",
+        "https://portal.azure.us",
     ),
     "AzureChinaCloud": Cloud(
         "https://management.chinacloudapi.cn",
@@ -36,5 +39,6 @@ CLOUDS = {
         "https://monitor.azure.cn",
         "https://api.loganalytics.azure.cn",
         "api://AzureADTokenExchangeChina",
+        "https://portal.azure.cn",
     ),
 }

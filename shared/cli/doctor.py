@@ -44,13 +44,14 @@ _MENDS: Final = {
     "tables": "deploy this release's tables and rule, before its code; the app needs Log Analytics Data Reader there",
     "stored": "put right or remove what is named, an export by `push` (docs/stored-formats.md)",
     "lastRun": "look at `runs`, and whether the timer fires: `az functionapp show` must say Running",
+    "timers": "see whether the app runs, and start it again: after a deployment all of its timers may stand still",
     "exports": "`push` files that are right; `exports list` has every finding",
     "inForce": "mend the first reason, and the next run does the rest; `runs RUN_ID` has each with its count",
     "freshness": "`freshness --verdict silent` has each with its reason; docs/operate.md, a subscription is silent",
     "deadLetters": "`dead-letters list` has them; when the cause is gone, `dead-letters replay`",
 }
 _OF_STORAGE: Final = frozenset(
-    {"eventHub", "ingestion", "stored", "lastRun", "exports", "inForce", "freshness", "deadLetters"}
+    {"eventHub", "ingestion", "stored", "lastRun", "timers", "exports", "inForce", "freshness", "deadLetters"}
 )
 # What a fault brings about elsewhere: one cause is told once.
 _FOLLOWS: Final = {

@@ -52,9 +52,9 @@ def register(commands: Any) -> None:
     replay = below.add_parser("replay", help="deliver them again now, whether they are due or not")
     _add_choice(replay)
     replay.set_defaults(run=with_services(_replay, _replay_by_app))
-    show = below.add_parser("show", help="the letters of one blob, with their contents (--direct)")
+    show = below.add_parser("show", help="the letters of one blob, with their contents")
     show.add_argument("name", help="the name that `dead-letters list` shows")
-    show.set_defaults(run=with_services(_show_letters))
+    show.set_defaults(run=with_services(_show_letters, _show_letters_by_app))
     discard = below.add_parser("discard", help="delete one blob: its records are lost")
     discard.add_argument("name", help="the name that `dead-letters list` shows")
     discard.add_argument("--yes", action="store_true", help="without asking (for pipelines)")
@@ -238,6 +238,17 @@ async def _show_letters(arguments: argparse.Namespace, services: Services) -> in
     for letter in await services.pipeline.dead_letters.read(_blob(arguments.name)):
         print(msgspec.json.encode(letter).decode())
     return DONE
+
+
+async def _show_letters_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
+    name = _blob(arguments.name)
+    letters = await api.pages("dead-letters/contents", name=name)
+    for letter in letters:
+        print(json.dumps(letter))
+    if letters:
+        return DONE
+    found = await api.document("GET", "dead-letters/contents", params={"name": name})
+    return failed(f"{name}: {found['trouble']}")
 
 
 async def _discard(arguments: argparse.Namespace, services: Services) -> int:

@@ -108,7 +108,8 @@ class Desired:
     `blocked` is the sentence that says why it can't be written, `tenant_id` the destination's tenant where that is
     another.  `number` is the store's number when the file's version was put.  `partial` bodies hold what is live where
     a new release would write something else.  `together` is the automation of several scopes that an earlier release
-    made in place of this one and its siblings.
+    made in place of this one and its siblings.  With `key_unknown` it is not seen if the
+    key behind it is renewed.
     """
 
     export: str
@@ -123,15 +124,20 @@ class Desired:
     number: int = 0
     partial: bool = False
     together: Desired | None = None
+    key_unknown: bool = False
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What discovery saw. `reasons` say why it may be incomplete; then nothing is deleted."""
+    """What discovery saw. `reasons` say why it may be incomplete; then nothing is deleted.
+
+    `unread`: of subscriptions or of automations nothing was seen, and not because there is none.
+    """
 
     subscriptions: Sequence[Subscription]
     automations: Sequence[Live]
     reasons: tuple[str, ...] = ()
+    unread: bool = False
 
     @property
     def complete(self) -> bool:

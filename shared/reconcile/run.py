@@ -151,7 +151,10 @@ class Reconciler:
         self._exports = exports
         self._rows = rows
         self._clock = clock or Clock()
-        self._destinations = destinations or (lambda arm: KeyedDestinations(arm, settings.security_provider_id))
+        self._destinations = destinations or self._keyed
+
+    def _keyed(self, arm: Arm, *, only_looks: bool = False) -> Destinations:
+        return KeyedDestinations(arm, self._settings.security_provider_id, only_looks=only_looks)
 
     @property
     def instance_id(self) -> str:
@@ -397,6 +400,8 @@ class Reconciler:
         baseline = await self.reports.baseline()
         identity = await run.arm.assignee()
         other_eyes = baseline.identity not in {"", identity}
+        if other_eyes and not run.kept and self._destinations == self._keyed:
+            run.destinations = self._keyed(run.arm, only_looks=True)
         # What could not be read is no sign of rights that were lost.
         judged = not (request.accept_fewer or other_eyes or inventory.reasons)
         known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
@@ -407,7 +412,9 @@ class Reconciler:
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
             run.report,
+            scope=request.scope,  # by id, whatever the subscriptions were called
             saw_all=not doubts,
+            unread=inventory.unread,
             known=known,
             store_number=max(loaded.number, baseline.store_number),
             identity=identity,

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
 from shared.watch.last_arrival import Key, Seen
+from shared.watch.timer_runs import PARTITION as TIMERS
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
 
 _UPLOADED = "uploaded-"
-_BOUNDS = {"uploads": _UPLOADED, "after": _UPLOADED + "~"}
+_BOUNDS = {"uploads": _UPLOADED, "after": _UPLOADED + "~", "timers": TIMERS}
+_OF_SUBSCRIPTIONS = "PartitionKey lt @uploads and PartitionKey ne @timers or PartitionKey gt @after"
 _TIMES = ("streaming", "snapshot", "expected", "withdrawn", "idle")
 _CONCURRENT_WRITES = 16
 # A record may say anything; only what looks like a subscription becomes a key.
@@ -35,7 +37,7 @@ Uploads = Mapping[tuple[str, date], int]
 
 
 class LastSeen:
-    """The table `freshness`: one partition per subscription, one per day of uploads."""
+    """The table `freshness`: one partition per subscription, one per day of uploads; the timers' is not read here."""
 
     def __init__(self, table: TableClient, interval: timedelta) -> None:
         self._table = table
@@ -111,7 +113,7 @@ class LastSeen:
         """Everything known, by subscription and kind; rows that can't be read are left as they are, in `unreadable`."""
         found: dict[Key, Seen] = {}
         self.unreadable = {}
-        entities = self._table.query_entities("PartitionKey lt @uploads or PartitionKey gt @after", parameters=_BOUNDS)
+        entities = self._table.query_entities(_OF_SUBSCRIPTIONS, parameters=_BOUNDS)
         async for entity in entities:
             key = (str(entity["PartitionKey"]), str(entity["RowKey"]))
             try:

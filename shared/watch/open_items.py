@@ -6,10 +6,14 @@ within its scope.  A run of a terminal sees what one person may see, so it is no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 _SAID_NOTHING = frozenset({"Skipped", "Failed", "Running", "Unreadable"})
+_UNTOLD = _SAID_NOTHING - {"Failed"}
 _TERMINAL = "cli"
 
 
@@ -21,6 +25,64 @@ def says_something(report: Mapping[str, Any]) -> bool:
 def looked_at_all(report: Mapping[str, Any]) -> bool:
     """Whether the run looked at the whole tenant, so that no earlier one counts."""
     return says_something(report) and bool(report["complete"]) and not report.get("scope")
+
+
+def of_the_tenant(report: Mapping[str, Any]) -> bool:
+    """Whether a run of this app was of the whole tenant and has ended, well or not."""
+    return report["outcome"] not in _UNTOLD and report["trigger"] != _TERMINAL and not report.get("scope")
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The reports that count, newest first, and the newest run of the whole tenant, without its items."""
+
+    reports: Sequence[Mapping[str, Any]] = ()
+    run: Mapping[str, Any] | None = None
+
+    def items(self, ancestors: Mapping[str, Sequence[str]]) -> list[Mapping[str, Any]]:
+        """What is open, by the newest run that looked at it."""
+        return open_items(self.reports, ancestors)
+
+
+class OpenItems:
+    """Reads the newest reports, as many as count; one that was read is kept for as long as it does."""
+
+    def __init__(
+        self,
+        summaries: Callable[[datetime], AsyncIterator[Mapping[str, Any]]],
+        read: Callable[[str], Awaitable[Mapping[str, Any] | None]],
+    ) -> None:
+        self._summaries = summaries
+        self._read = read
+        self._kept: dict[str, Mapping[str, Any]] = {}
+        self._turn = asyncio.Lock()
+
+    async def newest(self, now: datetime) -> Newest:
+        """Back to the newest run that looked at all; callers at the same time read one after another."""
+        async with self._turn:
+            return await self._look(now)
+
+    async def _look(self, now: datetime) -> Newest:
+        found: list[Mapping[str, Any]] = []
+        kept: dict[str, Mapping[str, Any]] = {}
+        last: Mapping[str, Any] | None = None
+        async for summary in self._summaries(now):
+            whole = last is None and of_the_tenant(summary)
+            if not (whole or says_something(summary)):
+                continue
+            run_id = summary["runId"]
+            report = self._kept.get(run_id) or await self._read(run_id)
+            if report is None:
+                continue  # it has expired meanwhile
+            kept[run_id] = report
+            if whole and of_the_tenant(report):
+                last = {name: value for name, value in report.items() if name != "items"}
+            if says_something(report):
+                found.append(report)
+                if looked_at_all(report):
+                    break
+        self._kept = kept
+        return Newest(found, last)
 
 
 def open_items(

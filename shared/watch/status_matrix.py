@@ -13,6 +13,7 @@ from typing import Any
 from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.watch.coverage import Exporter, SubscriptionCoverage
 from shared.watch.freshness_verdicts import FRESH, QUIET, SILENT
+from shared.watch.open_items import subscription_of
 from shared.watch.requirement_checks import Verdict
 
 EXPORTED = "exported"
@@ -41,11 +42,11 @@ def statuses(
     verdicts: Iterable[Verdict],
     kinds_of_export: Mapping[str, frozenset[str]],
 ) -> list[Status]:
-    """Join coverage with the latest health (as kept), the last run's items (as reported) and the verdicts."""
+    """Join coverage with the latest health (as kept), what is open (as reported) and the verdicts."""
     flowing = {(each["subscription_id"], each["kind"]): each for each in health}
     open_items: dict[str, list[Mapping[str, Any]]] = {}
     for item in items:
-        open_items.setdefault(_subscription_of(item), []).append(item)
+        open_items.setdefault(subscription_of(item), []).append(item)
     met: dict[str, dict[str, bool]] = {}
     for verdict in verdicts:
         met.setdefault(verdict.subscription_id, {})[verdict.requirement] = verdict.met
@@ -53,11 +54,6 @@ def statuses(
         _status(each, flowing, open_items.get(each.subscription_id.lower(), ()), met, kinds_of_export)
         for each in coverage
     ]
-
-
-def _subscription_of(item: Mapping[str, Any]) -> str:
-    parts = str(item.get("id", "")).split("/")
-    return parts[2].lower() if len(parts) > 2 else ""  # noqa: PLR2004 - /subscriptions/<id>/...
 
 
 def _status(

@@ -21,6 +21,9 @@ from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, ApiErro
 READ = "Exports.Read"
 WRITE = "Exports.Write"
 APPROVE = "Exports.Approve"
+RECORDS = "Records.Read"
+OF_PERSONS = frozenset({APPROVE, RECORDS})
+"""Roles that no function key bears, for a key names no person."""
 PRINCIPAL_HEADER = "x-ms-client-principal"
 EASY_AUTH_MARKER = "WEBSITE_AUTH_ENABLED"
 
@@ -70,17 +73,15 @@ def marked() -> bool:
 
 
 def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
-    """The caller, provided they hold `role`; the other roles include Exports.Read.
-
-    A function key bears every role but Exports.Approve: it names no person.
+    """The caller, provided they hold `role`; Exports.Write and Exports.Approve include Exports.Read.
 
     Raises:
         ApiError: 401 without a readable principal, 403 without the role.
     """
     if mode == "key":
-        if role == APPROVE:
+        if role in OF_PERSONS:
             raise ApiError(
-                FORBIDDEN, f"No function key bears the role {APPROVE}: set AUTH_MODE=entra, or work with --direct."
+                FORBIDDEN, f"No function key bears the role {role}: set AUTH_MODE=entra, or work with --direct."
             )
         return Actor("key", _address(headers))
     principal = _principal(headers.get(PRINCIPAL_HEADER, ""))

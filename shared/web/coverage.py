@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ from shared.tenant_state import MAX_FORCED, TooManyReadingsError
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
-from shared.watch.open_items import looked_at_all, open_items, says_something
+from shared.watch.open_items import subscription_of
 from shared.watch.requirement_checks import Verdict, judge
 from shared.watch.status_matrix import statuses
 from shared.web import csv_answers, request_parameters, serialization
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from shared.web.routing import Call
 
 _SURVEY_SECONDS = 60
-_RUNS_LOOKED_AT = 50
 _TOO_OFTEN = f"The tenant was read anew {MAX_FORCED} times within a minute; ask with a larger maxAge, or later."
 _EXPORTER_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
@@ -77,14 +76,19 @@ async def get_coverage(call: Call) -> func.HttpResponse:
         )
         for each in shown
     ]
+    if call.request.params.get("subscription") and value:
+        newest = await call.services.open_items.newest(datetime.now(UTC))
+        items = newest.items(_ancestors(asked.state))
+        value[0]["open"] = [one for one in items if subscription_of(one) == shown[0].subscription_id.lower()]
     return serialization.answer({**asked.about, "value": value, "continuation": token})
 
 
 async def get_status(call: Call) -> func.HttpResponse:
     """The state of each subscription, one word for each kind of record, and what needs a person."""
     asked = await _asked(call)
-    rows = await _matrix(call, asked.state, asked.chosen, asked.verdicts)
-    return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **asked.about)
+    newest = await call.services.open_items.newest(datetime.now(UTC))
+    rows = await _matrix(call, asked, newest.items(_ancestors(asked.state)))
+    return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **asked.about, run=newest.run)
 
 
 async def _asked(call: Call) -> _Asked:
@@ -124,9 +128,7 @@ def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> 
             yield each
 
 
-async def _matrix(
-    call: Call, survey: TenantState, chosen: list[SubscriptionCoverage], verdicts: list[Verdict]
-) -> list[dict[str, Any]]:
+async def _matrix(call: Call, asked: _Asked, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     loaded = await call.services.exports.load_all()
     kinds = {
         export.name: frozenset(source.event_source.removesuffix(SNAPSHOT) for source in compile_sources(export.config))
@@ -134,9 +136,9 @@ async def _matrix(
     }
     latest = await call.services.freshness.latest()
     health = latest["health"] if latest else ()
-    found = statuses(chosen, health, await _open_items(call, survey), verdicts, kinds)
-    names = {each.subscription_id: each for each in chosen}
-    above = _above(survey)
+    found = statuses(asked.chosen, health, items, asked.verdicts, kinds)
+    names = {each.subscription_id: each for each in asked.chosen}
+    above = _above(asked.state)
     return [
         {
             "subscriptionId": status.subscription_id,
@@ -151,18 +153,8 @@ async def _matrix(
     ]
 
 
-async def _open_items(call: Call, state: TenantState) -> Iterable[Mapping[str, Any]]:
-    """What is open by the newest run that looked at each subscription and export."""
-    reports = call.services.reconciler.reports
-    found: list[dict[str, Any]] = []
-    summaries = await reports.summaries(await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT))
-    for summary in filter(says_something, summaries):
-        report = await reports.read(summary["runId"])
-        if report is not None:
-            found.append(report)
-            if looked_at_all(report):
-                break
-    return open_items(found, {each.id.lower(): each.ancestors for each in state.subscriptions})
+def _ancestors(state: TenantState) -> dict[str, Sequence[str]]:
+    return {each.id.lower(): each.ancestors for each in state.subscriptions}
 
 
 def _above(survey: TenantState) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from shared import __version__, python_build
 from shared.fail_points import touching
 from shared.reconcile.report.report_store import UNREADABLE, Reports
 from shared.settings import SettingsError
+from shared.watch.timer_runs import stopped
 from shared.web import serialization
 from shared.web.authorization import marked
 
@@ -32,6 +33,11 @@ _RUN_SLACK = timedelta(minutes=5)
 _RUNS_LOOKED_AT = 10
 _SKIPPED_IN_A_ROW = 4  # an hour of the timer
 _SHOWN = 10
+_IN_WORDS = {
+    "ServiceRequestError": "it can't be reached",
+    "ServiceResponseError": "it broke off before it answered",
+    "CredentialUnavailableError": "the app has no identity that gives a token",
+}
 CONTROL, DATA = "reconcile_exports", "enrich_records"  # functions that only one of two apps runs
 
 
@@ -68,6 +74,8 @@ async def _check(name: str, probe: Callable[[Services], Awaitable[str]], service
 def _reason(error: Exception) -> str:
     if isinstance(error, SettingsError | NotWell):
         return str(error)
+    if said := _IN_WORDS.get(type(error).__name__):
+        return said
     code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
     code = getattr(code, "value", code)  # some SDKs have an enumeration of them
     return f"{type(error).__name__}{f' ({code})' if code else ''}"
@@ -256,26 +264,28 @@ async def _other_releases(services: Services) -> list[str]:
     )
 
 
-async def _newest_that_wrote(reports: Reports, now: datetime) -> dict[str, Any] | None:
-    """The newest run that was not skipped, else the oldest that was looked at; None where there is none.
+async def _newest_of_the_tenant(reports: Reports, now: datetime) -> dict[str, Any] | None:
+    """The newest run of the whole tenant by this app that was not skipped; None where there is none.
 
     Raises:
         NotWell: the timer's runs are skipped one after another.
     """
-    report = None
     skipped: list[str] = []
-    for report in await reports.summaries(await reports.recent(now, limit=_RUNS_LOOKED_AT)):
-        if report["outcome"] != "Skipped":
+    found = None
+    async for found in reports.newest(now):
+        if found["trigger"] == "cli" or found["scope"]:
+            continue  # it saw what one person may see, or some of the tenant
+        if found["outcome"] != "Skipped":
             break  # a skipped run says only that another one was under way
-        if report["trigger"] == "timer":
-            skipped.append(report["reason"])
+        if found["trigger"] == "timer":
+            skipped.append(found["reason"])
     if len(skipped) >= _SKIPPED_IN_A_ROW:
         raise NotWell(f"none of the timer's last {len(skipped)} runs came to write: {skipped[0]}")
-    return report
+    return found
 
 
 async def last_run(services: Services) -> str:
-    """How the last run that came to write ended.
+    """How the last run of the whole tenant that came to write ended.
 
     Raises:
         NotWell: it failed, never ended, or is long ago; or runs are skipped one after another.
@@ -284,7 +294,7 @@ async def last_run(services: Services) -> str:
         return "another app reconciles: ask that one"
     reports = services.reconciler.reports
     now = datetime.now(UTC)
-    report = await _newest_that_wrote(reports, now)
+    report = await _newest_of_the_tenant(reports, now)
     if report is None:
         return "no run yet"
     if report["outcome"] == UNREADABLE:
@@ -302,6 +312,24 @@ async def last_run(services: Services) -> str:
     if report["outcome"] == "Failed":
         raise NotWell(f"{said}: {report['reason']}")
     return said
+
+
+async def timers(services: Services) -> str:
+    """When each timer last succeeded, whatever other runs there are.
+
+    Raises:
+        NotWell: one has not for hours.
+    """
+    now = datetime.now(UTC)
+    last = await services.timer_runs.read()
+    if silent := stopped(last, now):
+        raise NotWell("; ".join(f"{name} last succeeded at {_minute(ended)}" for name, ended in silent.items()))
+    told = (f"{name} {int((now - ended).total_seconds())} s ago" for name, ended in sorted(last.items()))
+    return ", ".join(told) or "none has succeeded yet"
+
+
+def _minute(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")
 
 
 def _in_force(report: Mapping[str, Any]) -> str:
@@ -332,4 +360,5 @@ CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
     "ingestion": _ingestion,
     "tables": _tables,
     "lastRun": last_run,
+    "timers": timers,
 }

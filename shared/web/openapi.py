@@ -16,8 +16,8 @@ from shared.reconcile.report.report_store import RUN_ID
 from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
-from shared.web.authorization import APPROVE
-from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, problem_example
+from shared.web.authorization import OF_PERSONS
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, example, problem_example
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
@@ -133,6 +133,7 @@ _SHAPES = {
         "List dead letters", {200: "DeadLetterList"}, (problems.NOT_ACCEPTABLE,),
         gives=_TABLE,
     ),
+    "read_dead_letter": _Shape("Read the records of a dead letter", {200: "DeadLetterContents"}, (problems.NOT_FOUND,)),
     "get_metrics": _Shape(
         "Records a minute, lag and secure score over time", {200: "Metrics"}
     ),
@@ -146,6 +147,7 @@ _LINKS: dict[str, tuple[str, dict[str, Any]]] = {
     "job": ("job", {"operationId": "getJob", "parameters": {"id": "$response.body#/id"}}),
 }
 _ETAG = f"^{ENTITY_TAGS}$"
+_REQUIRED = {"name"}
 _HEADERS = {"If-Match", "If-None-Match", "Idempotency-Key"}
 _GUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _ALWAYS = (problems.BAD_REQUEST, problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.INTERNAL, problems.UNAVAILABLE)
@@ -154,7 +156,7 @@ _BOOLEAN = {"type": "string", "enum": ["true", "false"]}
 
 _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "limit": (
-        "Rows in a page, at most; jobs and runs come 200 at most.",
+        "Rows in a page, at most; jobs, runs and the records of a dead letter come 200 at most.",
         {"type": "integer", "minimum": 1, "maximum": 1000},
     ),
     "continuation": (
@@ -171,6 +173,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "maxAge": ("Seconds that what is told may be old.", {"type": "integer", "minimum": 0, "maximum": 60}),
     "kind": ("Only this kind of record.", {"type": "string", "enum": list(KINDS)}),
     "verdict": ("Only this verdict.", {"type": "string", "enum": list(VERDICTS)}),
+    "name": ("The name of a dead letter, as their list gives it.", {"type": "string", "pattern": "^[!-~]{1,500}$"}),
     "hours": ("How far back, in hours.", {"type": "integer", "minimum": 1, "maximum": 168}),
     "day": ("Only this day.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
     "reason": ("Only this reason.", {"type": "string", "minLength": 1}),
@@ -280,7 +283,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [_TAGS[operation.module][0]],
         "summary": shape.summary,
         "description": f"Needs the app role `{operation.role}` under Entra."
-        + (" No function key bears it." if operation.role == APPROVE else ""),
+        + (" No function key bears it." if operation.role in OF_PERSONS else ""),
         "parameters": [
             *_path_parameters(operation),
             *map(_parameter, (*operation.query, "api-version", *shape.headers)),
@@ -310,7 +313,7 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 def _parameter(name: str) -> dict[str, Any]:
     description, schema = _PARAMETERS[name]
     where = "header" if name in _HEADERS else "query"
-    return {"name": name, "in": where, "required": False, "description": description, "schema": schema}
+    return {"name": name, "in": where, "required": name in _REQUIRED, "description": description, "schema": schema}
 
 
 def _answer(shape: _Shape, status: int) -> dict[str, Any]:
@@ -319,8 +322,8 @@ def _answer(shape: _Shape, status: int) -> dict[str, Any]:
         return response
     model = shape.answers[status]
     found: dict[str, Any] = {"schema": {"$ref": REF.format(model=model)}}
-    if model in EXAMPLES:
-        found["example"] = EXAMPLES[model]
+    if said := example(model, status):
+        found["example"] = said
     text = {"schema": {"type": "string"}}
     response["content"] = {kind: text if kind.startswith("text/") else found for kind in shape.gives}
     if shape.link:
@@ -333,7 +336,7 @@ def _answer(shape: _Shape, status: int) -> dict[str, Any]:
 
 def _refusals(types: tuple[problems.ProblemType, ...]) -> dict[str, Any]:
     by_status: dict[int, list[problems.ProblemType]] = {}
-    for problem in types:
+    for problem in dict.fromkeys(types):
         by_status.setdefault(problem.status, []).append(problem)
     return {str(status): _refusal(status, these) for status, these in sorted(by_status.items())}
 
@@ -373,8 +376,8 @@ def _request_body(takes: str) -> dict[str, Any]:
         schema = {"$ref": REF.format(model="ApprovalRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
     schema = {"$ref": REF.format(model="ExportConfig")}
-    example = EXAMPLES["ExportConfig"]
+    export = EXAMPLES["ExportConfig"]
     return {
         "required": True,
-        "content": {kind: {"schema": schema, "example": example} for kind in ("application/json", "application/yaml")},
+        "content": {kind: {"schema": schema, "example": export} for kind in ("application/json", "application/yaml")},
     }

@@ -99,6 +99,38 @@ EXAMPLES: dict[str, Any] = {
     "Health": {"status": "alive", "version": "1.0.0", "commit": "0123456789abcdef0123456789abcdef01234567"},
 }
 
+_JOB_DONE = {
+    **_JOB,
+    "state": "succeeded",
+    "attempt": 1,
+    "started": "2026-11-22T18:00:02.000+00:00",
+    "finished": "2026-11-22T18:00:31.000+00:00",
+    "result": {"outcome": "Succeeded", "runId": APPROVAL["runId"]},
+}
+# Where one model answers with several statuses, what each of them says.
+BY_STATUS: dict[tuple[str, int], Any] = {
+    ("Health", 503): {
+        **EXAMPLES["Health"],
+        "status": "broken",
+        "detail": "the packages were built for Python 3.12, this is Python 3.11",
+    },
+    ("Readiness", 200): {
+        **EXAMPLES["Readiness"],
+        "ready": True,
+        "checks": [{**check, "ok": True, "detail": said} for check, said in zip(
+            EXAMPLES["Readiness"]["checks"],
+            ("a token for Azure Resource Manager", "0 events not yet read; by partition 0: 0"),
+            strict=True,
+        )],
+    },
+    ("Job", 200): _JOB_DONE,
+}  # fmt: skip
+
+
+def example(model: str, status: int) -> Any:
+    """An answer of a model with a status; None where none is given."""
+    return BY_STATUS.get((model, status), EXAMPLES.get(model))
+
 
 def problem_example(problem: ProblemType) -> dict[str, Any]:
     """What a refusal of this type looks like."""

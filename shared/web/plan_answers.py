@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from shared.web import serialization
 from shared.web.exports import shown
-from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, ApiError
+from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, RETRY_LATER, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -65,11 +65,13 @@ async def plan_changes(call: Call) -> func.HttpResponse:
         report = await call.services.reconciler.plan(request)
     except ValueError as error:
         raise ApiError(BAD_REQUEST, _sentence(error)) from None
+    _refuse_unread(report.unread, report.plan.reasons)
     proposal = proposals[0] if proposals else None
     narrowed = any(asked.get(name) for name in ("subscriptions", "managementGroups", "exports"))
     wish = Wish(asked.get("output", "text"), bool(asked.get("full")), bool(asked.get("colour")), narrowed)
+    reasons = list(report.plan.reasons)
     answer = {"plan": document(report, proposal), "shown": formed(report, proposal, wish)}
-    return serialization.answer(answer)
+    return serialization.answer({**answer, "complete": not reasons, "reasons": reasons})
 
 
 async def import_live(call: Call) -> func.HttpResponse:
@@ -77,6 +79,7 @@ async def import_live(call: Call) -> func.HttpResponse:
     asked = _members(call, _IMPORT_MEMBERS)
     groups = asked.get("managementGroups", ())
     inventory = await call.services.reconciler.discover(groups)
+    _refuse_unread(inventory.unread, inventory.reasons)
     try:
         chosen = places(inventory.subscriptions, asked.get("subscriptions", ()), groups)
     except ValueError as error:
@@ -102,6 +105,12 @@ async def import_live(call: Call) -> func.HttpResponse:
         ),
     }
     return serialization.answer(answer)
+
+
+def _refuse_unread(unread: bool, reasons: Sequence[str]) -> None:
+    """A failed reading is no answer; one that is whole in part says what may be missing."""
+    if unread:
+        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(reasons)}.", headers=RETRY_LATER)
 
 
 def _members(call: Call, known: frozenset[str]) -> Mapping[str, Any]:

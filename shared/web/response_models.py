@@ -312,7 +312,10 @@ class CoverageVerdict(_Body):
 
 
 class CoverageRow(_Body):
-    """What one subscription exports, by event source."""
+    """What one subscription exports, by event source; `open` is told where one subscription is asked for.
+
+    It holds what waits or is blocked, by the newest run that looked at it.
+    """
 
     subscription_id: str
     subscription: str
@@ -320,6 +323,7 @@ class CoverageRow(_Body):
     management_groups: list[str]
     sources: dict[str, list[CoverageExporter]]
     verdicts: list[CoverageVerdict]
+    open: list[RunItem] = []
 
 
 class CoverageList(_Body):
@@ -342,16 +346,6 @@ class StatusRow(_Body):
     states: dict[str, str]
     notes: dict[str, str]
     verdicts: dict[str, bool]
-
-
-class StatusList(_Body):
-    """The operations matrix."""
-
-    value: list[StatusRow]
-    continuation: str
-    generated: datetime
-    complete: bool
-    reasons: list[str]
 
 
 class FreshnessRow(_Body):
@@ -395,6 +389,39 @@ class DeadLetterList(_Body):
     """Dead letters, oldest first."""
 
     value: list[DeadLetterRow]
+    continuation: str
+
+
+class DeadLetter(_Body):
+    """One record that could not be delivered: a `row` for `table`, or an `event` that no row can be made of."""
+
+    reason: str
+    message: str = ""
+    status: int = 0
+    code: str = ""
+    outage: bool = False
+    tries: int = 0
+    replays: int = 0
+    outages: int = 0
+    target: Literal["workspace", "hub"] = "workspace"
+    place: str
+    table: str = ""
+    row: dict[str, Any] | None = None
+    event: str | None = None
+    key: str = ""
+    record: str = ""
+    partition: str = ""
+    sequence: int = 0
+    enqueued: datetime
+    failed: datetime
+
+
+class DeadLetterContents(_Body):
+    """The letters of one blob; `trouble` says why one that this release leaves as it is shows none."""
+
+    name: str
+    trouble: str
+    value: list[DeadLetter]
     continuation: str
 
 
@@ -505,6 +532,17 @@ class RunList(_Body):
     continuation: str
 
 
+class StatusList(_Body):
+    """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later."""
+
+    value: list[StatusRow]
+    continuation: str
+    generated: datetime
+    complete: bool
+    reasons: list[str]
+    run: Run | None = None
+
+
 class PlanQuestion(_Body):
     """What to plan: the stored exports, or as if `files` (texts by name) were stored; nothing of it is kept."""
 
@@ -523,10 +561,12 @@ class PlanQuestion(_Body):
 
 
 class PlanAnswer(_Body):
-    """The plan, as `plan --out` keeps it, and as it is shown to people."""
+    """The plan, as `plan --out` keeps it, and as it is shown to people; one that is not `complete` deletes nothing."""
 
     plan: dict[str, Any]
     shown: str
+    complete: bool
+    reasons: list[str]
 
 
 class ImportQuestion(_Body):
@@ -627,6 +667,6 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest, ApprovalBody, Document,
-    PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
+    DeadLetterList, DeadLetterContents, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest,
+    ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

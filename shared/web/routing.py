@@ -17,8 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit, python_build
 from shared.bootstrap import Services, services
-from shared.web.authorization import APPROVE, READ, WRITE, Actor, authorise, check_front
-from shared.web.problems import INTERNAL, RETRY_LATER, SECURITY_HEADERS, UNAVAILABLE, ApiError
+from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front
+from shared.web.problems import (
+    FORBIDDEN,
+    INTERNAL,
+    RETRY_LATER,
+    SECURITY_HEADERS,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    ApiError,
+)
 from shared.web.request_parameters import PAGING, check_names
 
 if TYPE_CHECKING:
@@ -42,7 +50,7 @@ class Call:
     services: Services
     actor: Actor
     deed: dict[str, Any]
-    """What the log line of a write says beside its actor, target and status; handlers add to it."""
+    """What the log line of what leaves one says beside its actor, target and status; handlers add to it."""
 
 
 Handler = Callable[[Call], Awaitable["func.HttpResponse"]]
@@ -93,6 +101,7 @@ OPERATIONS = {
         Operation(
             "list_dead_letters", "GET", "dead-letters", READ, "dead_letters", ("day", "reason", "parked", *PAGING)
         ),
+        Operation("read_dead_letter", "GET", "dead-letters/contents", RECORDS, "dead_letters", ("name", *PAGING)),
         Operation("get_metrics", "GET", "metrics", READ, "metrics", ("hours",)),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
         Operation("ready", "GET", "ready", READ, "health_check"),
@@ -120,14 +129,24 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
             ApiError(UNAVAILABLE, f"Nothing works here: {fault}.") if fault else _failure(name, error)
         ).response()
     except ApiError as refusal:
-        response = refusal.response()
+        response = _refused(name, request, refusal)
     except Exception as error:  # noqa: BLE001 - the caller gets a problem document, whatever went wrong
         response = _failure(name, error).response()
-    if operation.role in {WRITE, APPROVE}:
+    if operation.role in {WRITE, APPROVE, RECORDS}:
         # As JSON, no name can end a line and begin another.
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
     return response
+
+
+def _refused(name: str, request: func.HttpRequest, refusal: ApiError) -> func.HttpResponse:
+    """The problem; people, whose browser asks for a page, get one with a way to sign in."""
+    signed_out = refusal.problem in {UNAUTHENTICATED, FORBIDDEN}
+    if name != "operations_page" or not signed_out or "text/html" not in request.headers.get("accept", ""):
+        return refusal.response()
+    from shared.web.html_pages import sign_in
+
+    return sign_in(refusal)
 
 
 def alive() -> func.HttpResponse:

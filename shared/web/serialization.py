@@ -107,7 +107,7 @@ def answer(
     import azure.functions as func
 
     # Escaped to ASCII, a lone surrogate of a hand-written file is still JSON.
-    content = json.dumps(document, default=str) if kind == JSON else document
+    content = json.dumps(document, default=str, separators=(",", ":")) if kind == JSON else document
     return func.HttpResponse(
         content, status_code=status, mimetype=kind, charset="utf-8", headers={**SECURITY_HEADERS, **(headers or {})}
     )

@@ -8,16 +8,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+import msgspec
+import pytest
 
 from local.app import ROOT, App
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import Tenant
 from local.tenant.destinations import destinations
+from shared.bootstrap import Services
+from shared.enrich.dead_letters.dead_letter_format import NO_OUTPUT_HUB, Letter
+from shared.settings import Settings
 
 PATIENCE_SECONDS = 120
 
@@ -103,6 +110,7 @@ class Api(Caller, AbstractContextManager["Api"]):
         self._tenant = tenant
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._letters = 0
         self.azure: LocalAzure
 
     def __enter__(self) -> Self:
@@ -159,6 +167,53 @@ class Api(Caller, AbstractContextManager["Api"]):
             f"export: {{alerts: {{{alerts}}}}}\n"
             f"destination: {{eventHub: {{resourceId: {hub}, trustedService: true}}}}\n"
         )
+
+    def dead_letter(self, count: int = 1, contents: bytes | None = None) -> tuple[str, list[dict[str, Any]]]:
+        """A dead letter that no replay delivers, of rows or of these contents: its name, and its rows."""
+        rows = [{"SubscriptionId": self.subscription, "Text": f"secret of a record {at}"} for at in range(count)]
+        when = datetime.now(UTC)
+        letters = [
+            Letter(
+                reason=NO_OUTPUT_HUB,
+                target="hub",
+                table="DefenderAlerts_CL",
+                row=msgspec.Raw(json.dumps(row).encode()),
+                sequence=self._letters + at,
+                enqueued=when,
+                failed=when,
+            )
+            for at, row in enumerate(rows)
+        ]
+        self._letters += count
+
+        async def keep(services: Services) -> str:
+            store = services.pipeline.dead_letters
+            before = {letter.name async for letter in store.find()}
+            await store.write(letters)
+            (name,) = {letter.name async for letter in store.find()} - before
+            if contents is not None:
+                blobs = services.clients.data_blobs.get_container_client("dead-letters")
+                await blobs.upload_blob(name, contents, overwrite=True)
+            return name
+
+        return self._with_services(keep), rows
+
+    def discard(self, name: str) -> None:
+        """Remove a dead letter, which other tests don't look for."""
+        self._with_services(lambda services: services.pipeline.dead_letters.discard(name))
+
+    def _with_services(self, work: Callable[[Services], Any]) -> Any:
+        async def run() -> Any:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in self.azure.app_settings().items():
+                    patch.setenv(name, value)
+                services = Services(Settings.load())
+                try:
+                    return await work(services)
+                finally:
+                    await services.close()
+
+        return self.on_loop(run)
 
     @property
     def subscription(self) -> str:

@@ -73,6 +73,7 @@ def accept(kind: str) -> dict[str, str]:
     return {"accept": kind}
 
 
+OF_PERSONS = {"start_job", "approve_plan", "read_dead_letter"}  # asked otherwise than under a key, or in other cases
 STORED = Case("put_export", 201)
 TABLES = ("list_exports", "get_coverage", "get_status", "get_freshness", "list_runs", "list_dead_letters")
 USUAL = (
@@ -83,7 +84,7 @@ USUAL = (
     Case("get_metrics", 200),
     *(Case(name, 200) for name in (*TABLES, "list_jobs")),
     *(Case(name, 200, CSV, headers=accept(CSV)) for name in TABLES),
-    *(Case(name, 400, query="surprise=1") for name in OPERATIONS if name not in {"start_job", "approve_plan"}),
+    *(Case(name, 400, query="surprise=1") for name in OPERATIONS if name not in OF_PERSONS),
     *(Case(name, 406, headers=accept("image/png")) for name in (*TABLES, "get_export")),
     Case("get_export", 200, YAML, headers=accept(YAML), after=STORED),
     Case("get_export", 304, headers={"if_none_match": "*"}, after=STORED),
@@ -137,6 +138,13 @@ APPROVING = (
     Case("approve_plan", 415, to="entra", body="{}", headers={**APPROVER, "content_type": "text/xml"}),
 )
 
+READER = {"x_ms_client_principal": principal("Records.Read")}
+READING = (
+    Case("read_dead_letter", 200, to="entra", query="name={read_dead_letter}", headers=READER),
+    Case("read_dead_letter", 400, to="entra", query="surprise=1", headers=READER),
+    Case("read_dead_letter", 404, to="entra", query="name=none", headers=READER),
+)
+
 # Under keys the host refuses before the app is asked, so it is under Entra that the app itself does.
 REFUSED = (
     *(Case(name, 401, to="entra") for name in OPERATIONS),
@@ -144,7 +152,7 @@ REFUSED = (
 )
 
 # So that a request gets as far as the fault, it bears every role.
-EVERYTHING = {"x_ms_client_principal": principal("Exports.Read", "Exports.Write", "Exports.Approve")}
+EVERYTHING = {"x_ms_client_principal": principal("Exports.Read", "Exports.Write", "Exports.Approve", "Records.Read")}
 # What needs no storage is unavailable only while the app can't read its settings.
 SELF_CONTAINED = ("validate_export", "get_metrics", "operations_page", "openapi")
 # What asks Azure Resource Manager alone has no answer in time while that is silent.
@@ -154,8 +162,9 @@ UNAVAILABLE = (
     *(
         Case(name, 503, to="without storage", headers=EVERYTHING)
         for name in OPERATIONS
-        if name not in {*SELF_CONTAINED, *TENANT_ALONE, "ready"}
+        if name not in {*SELF_CONTAINED, *TENANT_ALONE, "ready", "read_dead_letter"}
     ),
+    Case("read_dead_letter", 503, to="without storage", query="name=none", headers=EVERYTHING),
     *(Case(name, 503, to="without tenant") for name in TENANT_ALONE),
     Case("ready", 503, JSON, to="without storage", headers=EVERYTHING),
     Case("health", 503, JSON, to="built for another"),
@@ -175,7 +184,7 @@ SPOILT = (
     Case("list_exports", 200, to="mangled"),
 )
 
-CASES = (*USUAL, *APPROVING, *REFUSED, *UNAVAILABLE, *FAILED)
+CASES = (*USUAL, *APPROVING, *READING, *REFUSED, *UNAVAILABLE, *FAILED)
 
 
 class Document:
@@ -212,7 +221,8 @@ class Document:
             body = {"runId": ids.get(body["runId"], body["runId"])}
         elif body is None and case.operation == "approve_plan":
             body = {"runId": ids["approve_plan"]}
-        return [to.call(method, f"{path}?{case.query}", body, **case.headers) for _ in range(case.times)][-1]
+        address = f"{path}?{case.query.format(**ids)}"
+        return [to.call(method, address, body, **case.headers) for _ in range(case.times)][-1]
 
 
 @pytest.fixture(scope="module")
@@ -221,15 +231,18 @@ def document(api: Api) -> Document:
 
 
 @pytest.fixture(scope="module")
-def ids(api: Api) -> dict[str, str]:
+def ids(api: Api) -> Iterator[dict[str, str]]:
     """A job and runs that there are, by the operation that asks for one; the last two have a plan each to approve."""
     job = api.job(kind="plan", subscriptions=[api.subscription])
-    return {
+    letter, _ = api.dead_letter()
+    yield {
         "get_job": job["id"],
         "get_run": job["result"]["runId"],
         "approve_plan": run_to_approve(api, "to-approve"),
         "approve_twice": run_to_approve(api, "to-approve-twice"),
+        "read_dead_letter": letter,
     }
+    api.discard(letter)
 
 
 def run_to_approve(api: Api, export: str) -> str:

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -91,6 +92,37 @@ def test_a_refused_write_is_in_the_log_too(entra_api: Api) -> None:
     assert '"event": "delete_export", "actor": "unknown", "target": {"name": "none"}, "status": 403' in entra_api.log
 
 
+def test_contents_of_a_dead_letter_are_read_by_a_role_of_their_own_and_each_look_is_logged(entra_api: Api) -> None:
+    name, rows = entra_api.dead_letter(count=25)
+    path = f"dead-letters/contents?name={quote(name, safe='')}"
+    for roles in (("Exports.Read", "Exports.Write", "Exports.Approve"), ()):
+        assert call(entra_api, "GET", path, *roles).problem == "forbidden"
+    first = call(entra_api, "GET", path, "Records.Read").json()
+    rest = call(entra_api, "GET", f"{path}&continuation={first['continuation']}", "Records.Read").json()
+    assert (len(first["value"]), rest["continuation"], first["trouble"]) == (20, "", "")
+    assert [letter["row"] for letter in (*first["value"], *rest["value"])] == rows
+    assert {(letter["table"], letter["reason"]) for letter in first["value"]} == {
+        ("DefenderAlerts_CL", "no-output-hub")
+    }
+    looks = [line for line in entra_api.log.splitlines() if '"event": "read_dead_letter"' in line and name in line]
+    assert [f'"actor": "entra:{OBJECT_ID}"' in line for line in looks if '"status": 200' in line] == [True, True]
+    assert not any("secret of a record" in line for line in entra_api.log.splitlines())
+
+    gone = name.replace("no-output-hub", "throttled")
+    assert call(entra_api, "GET", f"dead-letters/contents?name={gone}", "Records.Read").problem == "not-found"
+    for wrong in ("", "?name=", "?name=%0a", "?name=../freshness/latest.json&name=x", f"?name={'x' * 501}"):
+        assert call(entra_api, "GET", f"dead-letters/contents{wrong}", "Records.Read").problem == "bad-request"
+    for elsewhere in ("../run-reports/latest.json", "..%2Frun-reports%2Flatest.json", "/", "2026-01-01"):
+        answer = call(entra_api, "GET", f"dead-letters/contents?name={elsewhere}", "Records.Read")
+        assert answer.problem == "not-found"
+
+
+def test_a_dead_letter_that_is_left_as_it_is_shows_nothing_and_says_why(entra_api: Api) -> None:
+    name, _ = entra_api.dead_letter(contents=b"no letters")
+    answer = call(entra_api, "GET", f"dead-letters/contents?name={name}", "Records.Read").json()
+    assert (answer["value"], bool(answer["trouble"])) == ([], True)
+
+
 ROLES = ("", "Exports.Read", "Exports.Write", "exports.read", "Exports.Approve", "Records.Read", "Other")
 REQUESTS = {
     operation.name: (operation.method, operation.path.format(name="none", id="none"))
@@ -100,15 +132,15 @@ REFUSED = {401, 403}
 
 
 WRITES = {"put_export", "delete_export", "start_job"}
-APPROVES = {"approve_plan"}
+OF_ONE_ROLE = {"approve_plan": "Exports.Approve", "read_dead_letter": "Records.Read"}
 
 
 def granted(operation: str, role: str) -> bool:
-    """Which role opens which route, written out: what changes anything, what approves a plan, and all others."""
+    """Which role opens which route, written out: what changes anything, what one role alone opens, and all others."""
     if operation in WRITES:
         return role == "Exports.Write"
-    if operation in APPROVES:
-        return role == "Exports.Approve"
+    if operation in OF_ONE_ROLE:
+        return role == OF_ONE_ROLE[operation]
     return role in {"Exports.Read", "Exports.Write", "Exports.Approve"}
 
 
@@ -136,6 +168,22 @@ def test_every_route_under_no_sign_in(entra_api: Api, operation: str) -> None:
     assert (answer.problem, answer.headers["www-authenticate"]) == ("unauthenticated", "Bearer")
     without_id = entra_api.call(method, f"/api/{path}", key=False, x_ms_client_principal=principal(ROLES[2], oid=""))
     assert (without_id.problem, without_id.headers["www-authenticate"]) == ("unauthenticated", "Bearer")
+
+
+@pytest.mark.parametrize("roles", [None, ()])
+def test_a_browser_that_asks_for_the_page_gets_a_way_to_sign_in_with_the_same_status(
+    entra_api: Api, roles: tuple[str, ...] | None
+) -> None:
+    who = {} if roles is None else {"x_ms_client_principal": principal(*roles)}
+    answer = entra_api.call("GET", "/api/operations", key=False, accept="text/html,*/*;q=0.8", **who)
+    assert (answer.status, answer.headers["content-type"]) == (
+        401 if roles is None else 403,
+        "text/html; charset=utf-8",
+    )
+    assert "/.auth/login/aad?post_login_redirect_uri=" in answer.text
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    program = entra_api.call("GET", "/api/operations", key=False, accept="*/*", **who)
+    assert program.problem == ("unauthenticated" if roles is None else "forbidden")
 
 
 def test_health_is_open_to_everyone(entra_api: Api) -> None:

@@ -33,8 +33,9 @@ BODIES: dict[str, Any] = {
     "start_job": {"kind": "replay"},
     "approve_plan": {"runId": IDS["get_run"]},
 }
-# No function key bears Exports.Approve: under keys approve_plan is refused before anything is read.
-EVERYTHING = principal("Exports.Read", "Exports.Write", "Exports.Approve")
+QUERIES = {"read_dead_letter": "?name=2026-11-22/refused/DefenderAlerts_CL/0.ndjson.gz"}
+# Under keys what asks for Exports.Approve or Records.Read is refused before anything is read.
+EVERYTHING = principal("Exports.Read", "Exports.Write", "Exports.Approve", "Records.Read")
 GROUPS = [[*OPERATIONS][start::3] for start in range(3)]
 FAULTS: tuple[Any, ...] = (
     {"kind": "expire_token"},
@@ -48,6 +49,7 @@ FAULTS: tuple[Any, ...] = (
 
 
 def ask(app: Caller, operation: str, query: str = "") -> Answer:
+    query = query or QUERIES.get(operation, "")
     method, path = OPERATIONS[operation].method, OPERATIONS[operation].path.format(name="kept", id=IDS.get(operation))
     return app.call(method, f"/api/{path}{query}", BODIES.get(operation), x_ms_client_principal=EVERYTHING)
 
@@ -87,13 +89,14 @@ def hung(api: Api) -> Iterator[Caller]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_coverage_is_503_and_never_empty_while_the_tenant_can_not_be_read(
+def test_what_the_tenant_is_asked_is_503_and_never_empty_while_the_tenant_can_not_be_read(
     api: Api, short: Caller, fault: dict[str, Any]
 ) -> None:
     api.azure.arm.faults.add(matching=GRAPH, **fault)
     queries = ("?maxAge=0", "?maxAge=0&unmet=cis-8.1.5.2", "?maxAge=0&source=Alerts")
     try:
         answers = [answer for _, answer in asked(short, [("get_coverage", query) for query in queries * 4])]
+        answers += [answer for _, answer in asked(short, [("import_live", ""), ("plan_changes", "")])]
         answers.append(ask(short, "get_status", "?maxAge=0"))
         answers.append(short.call("GET", "/api/coverage?maxAge=0", accept="text/csv"))
     finally:
@@ -101,6 +104,28 @@ def test_coverage_is_503_and_never_empty_while_the_tenant_can_not_be_read(
     for answer in answers:
         assert (answer.problem, answer.headers["retry-after"]) == ("unavailable", "10")
         assert answer.seconds < PATIENCE_SECONDS
+
+
+LISTS = "GET .*/subscriptions/{}/providers/Microsoft.Security/automations"
+
+
+def test_what_is_read_in_part_is_said_to_be_so_and_what_is_not_read_at_all_is_503(api: Api) -> None:
+    with api.beside("listing", INVENTORY="list") as app:
+        for which, status in ((api.subscription, 200), ("[^/]*", 503)):
+            api.azure.arm.faults.add("error", matching=LISTS.format(which), status=403)
+            try:
+                answers = [answer for _, answer in asked(app, [("import_live", ""), ("plan_changes", "")])]
+            finally:
+                api.azure.arm.faults.clear()
+            for answer in answers:
+                assert answer.status == status, answer.text
+                if status == 503:
+                    assert (answer.problem, answer.headers["retry-after"]) == ("unavailable", "10")
+                else:
+                    assert not answer.json()["complete"]
+                    assert any("could not be listed" in reason for reason in answer.json()["reasons"])
+        assert ask(app, "import_live").json()["complete"]
+        assert "could not be listed" not in ask(app, "plan_changes").text
 
 
 def test_a_failed_reading_is_kept_for_nobody_and_takes_the_place_of_no_complete_one(api: Api) -> None:

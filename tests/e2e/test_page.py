@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from playwright.async_api import Browser, Page, Request, async_playwright, expec
 
 from local.app import App
 from local.certs import Certificates
+from shared.bootstrap import Services
+from shared.reconcile.report.run_report import Caller
+from shared.reconcile.run import Request as RunRequest
+from shared.settings import Settings
 from shared.web.authorization import READ, WRITE
 from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
+from tools.infra import alerts
 from tools.scene import Scene, principal, scene
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +35,7 @@ KINDS = (
     "AttackPaths",
 )
 EVENTS = 400
+PATIENT_MS = 120_000  # `ready` has 20 s, and the page asks again each minute
 HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script><b>bold</b>'
 
 pytestmark = [
@@ -164,6 +171,92 @@ async def test_a_drift_is_told_in_words_with_what_to_do_next(shown: Scene, look:
     await expect(page.locator("#attention-list")).to_contain_text("not as the export file declares it")
 
 
+async def firing(shown: Scene) -> dict[str, list[dict[str, Any]]]:
+    """What the alert rules on runs find now, without what tells one run from another."""
+    now = datetime.now(UTC)
+    found = {}
+    for alert in alerts():
+        if "DefenderExportRuns_CL" in alert.text and alert.name != "export-fought-over":
+            text = alert.text.replace("{InstanceId}", shown.app.settings.get("INSTANCE_ID", "default"))
+            answer = await shown.azure.workspace.kql(text, (now - timedelta(days=2), now))
+            rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+            kept = [
+                {name: row[name] for name in row if name not in {"TimeGenerated", "RunId", "ReportName"}}
+                for row in rows
+            ]
+            found[alert.name] = sorted(kept, key=str)
+    return found
+
+
+async def told(page: Page) -> list[str]:
+    """What the page says in its tiles, of what needs a person, and of a subscription; times go on by themselves."""
+    said = [
+        *await page.locator(".tiles .tile:not(:has(#tile-flowing))").all_inner_texts(),
+        await page.locator("#attention-list").inner_text(),
+        *await page.locator(".line").all_inner_texts(),
+        await page.locator("#drawer-body").inner_text(),
+    ]
+    return [re.sub(r"(just now|\d+ \w+ ago)", "then", text) for text in said]
+
+
+async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not_look_at(
+    shown: Scene, look: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (await shown.ask("GET", "/api/status"))["value"]
+    bad = [row for row in rows if {"drifted", "blocked"} & {*row["states"].values()}]
+    sound = next(row for row in rows if {*row["states"].values()} == {"exported", "quiet"} or row not in bad)
+    await look.pretend({"ready": EMPTY["ready"]})  # what it says may change by itself
+    page = await look.open(f"#sub={bad[0]['subscriptionId']}")
+    await expect(page.locator("#drawer")).to_contain_text("What differs")
+    before = (await told(page), await firing(shown), (await shown.ask("GET", "/api/status"))["value"])
+    assert any(before[1].values())
+
+    last = (await shown.ask("GET", "/api/status"))["run"]["runId"]
+    export = (await shown.ask("GET", "/api/exports"))["value"][0]["name"]
+    identifier = sound["subscriptionId"]
+    for narrowed in ({"subscriptions": [identifier]}, {"subscriptions": [identifier], "exports": [export]}):
+        job = await shown.ask("POST", "/api/jobs?wait=120", json={"kind": "plan", **narrowed})
+        assert job["state"] == "succeeded", job
+    for name, value in shown.azure.app_settings().items():
+        monkeypatch.setenv(name, value)
+    here = Services(Settings.load())
+    try:
+        for caller in (Caller("job", "a job"), Caller("cli", "somebody")):
+            by_name = RunRequest(caller, subscriptions=[sound["subscription"].upper()])
+            assert (await here.reconciler.plan(by_name)).scope == {"subscriptions": [identifier]}
+        assert (await here.reconciler.plan(RunRequest(Caller("cli", "somebody")))).outcome != "Failed"
+    finally:
+        await here.close()
+
+    await page.reload()
+    await expect(page.locator("#drawer")).to_contain_text("What differs")
+    await expect(page.locator("#updated")).not_to_have_text("Loading…")
+    assert (await shown.ask("GET", "/api/status"))["run"]["runId"] == last
+    assert (await told(page), await firing(shown), (await shown.ask("GET", "/api/status"))["value"]) == before
+
+
+@pytest.mark.parametrize("timer", ["reconcile_exports", "retry_dead_letters", "check_freshness"])
+async def test_a_timer_that_stopped_four_days_ago_is_told_whatever_other_runs_there_are(
+    shown: Scene, look: Visit, monkeypatch: pytest.MonkeyPatch, timer: str
+) -> None:
+    for name, value in shown.azure.app_settings().items():
+        monkeypatch.setenv(name, value)
+    here = Services(Settings.load())
+    try:
+        await here.timer_runs.note(timer, datetime.now(UTC) - timedelta(days=4))
+        run = await shown.ask("POST", "/api/jobs?wait=120", json={"kind": "plan"})
+        assert run["state"] == "succeeded"
+        page = await look.open()
+        await expect(page.locator("#attention-list")).to_contain_text(
+            f"A timer has stopped: {timer} last succeeded", timeout=PATIENT_MS
+        )
+        await here.timer_runs.note(timer, datetime.now(UTC))
+        await page.click("#refresh")
+        await expect(page.locator("#attention-list")).not_to_contain_text("A timer has stopped", timeout=PATIENT_MS)
+    finally:
+        await here.close()
+
+
 async def test_the_stream_and_the_score_are_plotted_from_the_tables(look: Visit) -> None:
     page = await look.open("#hours=1")
     for place in ("records", "lag", "score"):
@@ -256,7 +349,7 @@ async def test_a_failure_says_what_to_do_and_trying_again_mends_it(look: Visit, 
     await expect(page.locator("#runs")).to_contain_text(words)
     await expect(page.locator("#tile-exported")).to_contain_text("not known")
     assert refused == {*EMPTY} - {"coverage"}  # only a subscription's panel asks for its coverage
-    assert len(look.complaints) >= len(refused)  # the browser itself reports each refusal
+    assert len(look.complaints) >= len(refused - {"ready"})  # the browser itself reports each refusal
     look.complaints.clear()
     await page.unroute_all()
     await page.click("#refresh")
@@ -308,7 +401,7 @@ async def test_the_keyboard_alone_finds_opens_and_closes(look: Visit) -> None:
     await page.keyboard.press("/")
     await page.keyboard.type("nonprod")
     await expect(page.locator("#matrix-count")).to_contain_text(" of ")
-    for _ in range(3):
+    for _ in range(4):
         await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.id") == "matrix"
     await page.keyboard.press("ArrowDown")
@@ -412,8 +505,9 @@ async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
         sources = {
             "sources": {"Alerts": [exporter]},
             "verdicts": [{"requirement": HOSTILE, "met": False, "reason": HOSTILE}],
+            "open": hostile_run["items"],
         }
-        return {**about, "value": [row if "/api/status" in request.url else {**row, **sources}]}
+        return {**about, "run": hostile_run, "value": [row if "/api/status" in request.url else {**row, **sources}]}
 
     letter = {
         "name": HOSTILE, "day": "2026-01-01", "reason": HOSTILE, "records": 1, "replays": 0, "outage": False,
@@ -443,6 +537,7 @@ async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
                 "problems": [{"name": HOSTILE, "inForce": False, "findings": [finding]}],
             },
             "metrics": {**EMPTY["metrics"], "problem": "", "recordsPerMinute": {HOSTILE: [1.0]}},
+            "ready": {**EMPTY["ready"], "checks": [{"name": HOSTILE, "ok": False, "detail": HOSTILE}]},
         }
     )
     page = await look.open()

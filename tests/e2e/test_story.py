@@ -51,6 +51,7 @@ async def test_the_story_ends_well_tells_each_step_and_goes_on(tmp_path: Path) -
     assert "Plan: nothing to change, " in told
     assert "have a row; " in told
     assert "nothing ever arrived" in told
+    assert "valid by the official schema; each record counted once by its key" in told
     assert "cis-8.1.5.2: met by" in told
     shown, real = PLAN.search((ROOT / "README.md").read_text(encoding="utf-8")), PLAN.search(told)
     assert shown

@@ -56,7 +56,7 @@ class Door:
                     await serve(reader, writer)
             finally:
                 self.connections.discard(task)
-                writer.close()
+                await closed(writer)
 
         return connected
 
@@ -69,7 +69,7 @@ class Door:
         try:
             await asyncio.gather(copied(reader, to_them, 0), copied(theirs, writer, self._delay()))
         finally:
-            to_them.close()
+            await closed(to_them)
 
     def _delay(self) -> float:
         return SLOW_SECONDS if self.mode == "slow" else 0.0
@@ -78,6 +78,13 @@ class Door:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(PAUSE % b"429 Too Many Requests")
         await writer.drain()
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, whatever the other end has done to it."""
+    writer.close()
+    with suppress(OSError, ssl.SSLError):
+        await writer.wait_closed()
 
 
 async def copied(source: asyncio.StreamReader, to: asyncio.StreamWriter, delay: float) -> None:

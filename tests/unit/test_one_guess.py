@@ -45,6 +45,7 @@ ANSWERS = {
     "replay schedule and parking": ["enrich/dead_letters/replay_schedule.py"],
     "a live automation as sections of a file": ["reconcile/importer/automation_as_sections.py"],
     "columns of the alert table": ["enrich/tables.py"],
+    "which column feeds which OCSF attribute": ["enrich/ocsf/attribute_mapping.py"],
     "which field feeds which column": ["enrich/records/field_mapping.py"],
     "choosing the fast or the tolerant decoder": ["enrich/records/reader_selection.py"],
     "gzip and exact batching": ["enrich/delivery/packing.py"],
@@ -55,7 +56,7 @@ ANSWERS = {
 
 
 def test_there_is_a_file_for_each_question() -> None:
-    assert len(ANSWERS) == 40
+    assert len(ANSWERS) == 41
 
 
 @pytest.mark.parametrize("question", ANSWERS)

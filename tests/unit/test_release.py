@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from shared import __version__
 from tools.package import ROOT
@@ -54,13 +56,23 @@ def test_a_wheel_is_laid_out_as_pip_does_without_its_scripts(tmp_path: Path) -> 
 
 
 def test_the_bill_names_each_package_with_its_digest_and_the_commit(tmp_path: Path) -> None:
-    document = bill_of_materials([made_wheel(tmp_path)], "c" * 40)
+    text = bill_of_materials([made_wheel(tmp_path)], "c" * 40)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text.replace('"library"', '"book"')) is not None
+    document = json.loads(text)
     assert document["metadata"]["component"]["version"] == __version__
     assert "c" * 40 in json.dumps(document)
     (component,) = document["components"]
     assert (component["purl"], len(component["hashes"][0]["content"])) == ("pkg:pypi/some-thing@1.2.3", 64)
     with pytest.raises(ReleaseError, match="no wheel"):
         bill_of_materials([made_wheel(tmp_path, "something.whl")], "c")
+
+
+def test_the_bill_of_the_same_wheels_and_commit_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    wheels = [made_wheel(tmp_path), made_wheel(tmp_path, "another-2.0-py3-none-any.whl")]
+    assert bill_of_materials(wheels, "c" * 40) == bill_of_materials(wheels[::-1], "c" * 40)
+    assert bill_of_materials(wheels, "c" * 40) != bill_of_materials(wheels, "d" * 40)
+    assert bill_of_materials(wheels, "c" * 40) != bill_of_materials(wheels[:1], "c" * 40)
 
 
 def test_the_lock_holds_what_requirements_pin_for_the_deployed_python() -> None:

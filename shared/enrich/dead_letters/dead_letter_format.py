@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from shared.enrich.delivery.ingestion_status import Answer
-from shared.enrich.delivery.output_hub import NotForwarded
+from shared.enrich.delivery.output_hub import NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Body
 from shared.enrich.delivery.upload import Refusal
 from shared.enrich.records.model import BadRecord, Event, Row
@@ -22,7 +22,8 @@ NO_OUTPUT_HUB = "no-output-hub"  # the reason of letters for an output hub that 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One row or one raw event, and what happened to it.
 
-    `row` is the row's JSON for `table`; `event` is base64 of bytes that no row can be made of, which may be empty.
+    `row` is the row's JSON for `table`, or for the output hub its event in the form that `form` names, which a replay
+    sends as it is; `event` is base64 of bytes that no row can be made of, which may be empty.
     `target` is where it was bound, `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that
     refused it, `outages` those that met an outage.
     """
@@ -36,6 +37,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     replays: int = 0
     outages: int = 0
     target: Target = "workspace"
+    form: str = ""
     table: str = ""
     row: msgspec.Raw = msgspec.Raw()
     event: str | None = None
@@ -50,6 +52,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     def sound(self) -> bool:
         """Whether it holds what it takes to send it: a row, as an object, and its table, or an event, never both."""
         row = bytes(self.row)
+        if self.form and self.target != "hub":
+            return False
         if self.event is not None:
             return not row and self.target == "workspace" and _is_base64(self.event)
         return row.startswith(b"{") and bool(self.table)
@@ -84,10 +88,10 @@ def refused(refusal: Refusal[Body], now: datetime) -> Iterator[Letter]:
         yield _of_row(row, text, now, answer, outage=refusal.outage, tries=refusal.tries)
 
 
-def not_forwarded(row: Row, text: bytes, failure: NotForwarded, now: datetime) -> Letter:
+def not_forwarded(row: Row, outgoing: Outgoing, failure: NotForwarded, now: datetime) -> Letter:
     """A letter for a row that the output hub did not take."""
-    letter = _of_row(row, text, now, Answer(0), outage=failure.outage, tries=1)
-    return unsent(msgspec.structs.replace(letter, target="hub"), failure)
+    letter = _of_row(row, outgoing.row, now, Answer(0), outage=failure.outage, tries=1)
+    return unsent(msgspec.structs.replace(letter, target="hub", form=outgoing.form), failure)
 
 
 def unreadable(bad: BadRecord, now: datetime) -> Letter:

@@ -334,9 +334,9 @@ def _identity(letters: Sequence[Letter]) -> str:
     return digest.hexdigest()[:20]
 
 
-def _group(letter: Letter) -> tuple[str, str, bool, int, int]:
-    """Letters of one blob share what its name and metadata say."""
-    return letter.reason, letter.place, letter.outage, letter.replays, letter.outages
+def _group(letter: Letter) -> tuple[str, str, str, bool, int, int]:
+    """Letters of one blob share what its name and metadata say, and their form, which an earlier release can't read."""
+    return letter.reason, letter.place, letter.form, letter.outage, letter.replays, letter.outages
 
 
 def _blobs(letters: Iterable[Letter]) -> Iterator[list[Letter]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from shared.azure.clients import Clients
 from shared.clock import Clock, Deadline
+from shared.enrich.delivery.truncation import shorten
 from shared.fail_points import touching
 from shared.settings import SettingsError
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from azure.eventhub import EventDataBatch
 
 
+LONGEST_ID = 2_048
+"""Bytes of a RecordId among an event's properties, which count towards the hub's limit; its body has more of it."""
 PATIENCE_SECONDS = 10.0
 """For one invocation's rows, and for a look at the partitions."""
 FIRST_PAUSE_SECONDS = 30.0
@@ -34,11 +37,12 @@ LONGEST_PAUSE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One row for the output hub."""
+    """One row for the output hub, in a form (`output_format`) that is empty where it is the row as it is."""
 
     record_id: str
     table: str
     row: bytes
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,9 @@ def _fill(batch: EventDataBatch, indices: Sequence[int], rows: Sequence[Outgoing
         row = rows[index]
         event = EventData(row.row)
         event.content_type = "application/json"
-        event.properties = {"Table": row.table, "RecordId": row.record_id}
+        event.properties = {"Table": row.table, "RecordId": shorten(row.record_id, LONGEST_ID)}
+        if row.form:
+            event.properties["Format"] = row.form
         try:
             batch.add(event)
         except ValueError:  # the client's word for "does not fit"

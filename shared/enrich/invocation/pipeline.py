@@ -28,16 +28,15 @@ from shared.enrich.dead_letters.dead_letter_format import (
     not_forwarded,
     one_line,
     refused,
-    texts,
     unsent,
 )
 from shared.enrich.dead_letters.dead_letter_store import DeadLetters, LetterFilter, Replay
 from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
-from shared.enrich.delivery.packing import Body, Encoded, pack_encoded
+from shared.enrich.delivery.packing import Encoded, pack_encoded
 from shared.enrich.delivery.upload import Deliverer
 from shared.enrich.invocation.delivery_summary import Observer, Summary
 from shared.enrich.invocation.freshness_notes import FreshnessNotes
-from shared.enrich.invocation.preparation import Preparer
+from shared.enrich.invocation.preparation import Preparer, Work
 from shared.enrich.invocation.telemetry import Telemetry
 from shared.enrich.records.model import Event, Row
 
@@ -100,7 +99,7 @@ class Pipeline:
             work = await self._preparer.prepare(events, clock.now())
             summary.count_work(work)
             await _within(end, asyncio.gather(*map(self._keep_whole, work.oversize)))
-            letters = work.letters + await self._send(work.bodies, deadline, summary)
+            letters = work.letters + await self._send(work, deadline, summary)
             if letters:
                 await _within(end, self.dead_letters.write(letters))
             summary.finish(letters, clock.monotonic() - began, clock.now())
@@ -156,20 +155,21 @@ class Pipeline:
         name = f"{row.event_time:%Y-%m-%d}/{row.kind}/{content}-{row.record_key}.json.gz"
         await self._oversize.keep(name, igzip.compress(row.whole))
 
-    async def _send(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
+    async def _send(self, work: Work, deadline: Deadline, summary: Summary) -> list[Letter]:
         """Upload and forward side by side; return what was not taken."""
         report, not_sent = await asyncio.gather(
-            self._deliverer.deliver(bodies, deadline), self._send_on(bodies, deadline, summary)
+            self._deliverer.deliver(work.bodies, deadline), self._send_on(work.forwarded, deadline, summary)
         )
         now = self._clock.now()
         summary.count_report(report)
         return [letter for refusal in report.refused for letter in refused(refusal, now)] + not_sent
 
-    async def _send_on(self, bodies: Sequence[Body], deadline: Deadline, summary: Summary) -> list[Letter]:
-        if self._forward is None or not bodies:
+    async def _send_on(
+        self, rows: Sequence[tuple[Row, Outgoing]], deadline: Deadline, summary: Summary
+    ) -> list[Letter]:
+        if self._forward is None or not rows:
             return []
-        rows = [pair for body in bodies for pair in zip(body.rows, texts(body), strict=True)]
-        failures = await self._forward.send([Outgoing(row.record_id, row.table, text) for row, text in rows], deadline)
+        failures = await self._forward.send([outgoing for _, outgoing in rows], deadline)
         summary.forwarded += len(rows) - len(failures)
         return [not_forwarded(*rows[failure.index], failure, self._clock.now()) for failure in failures]
 
@@ -208,7 +208,7 @@ class Pipeline:
         if self._forward is None:
             off = NotForwarded(0, NO_OUTPUT_HUB, "the settings name no output hub any more", outage=False)
             return [failed_again(letter, unsent(letter, off)) for letter in letters]
-        outgoing = [Outgoing(letter.record, letter.table, bytes(letter.row)) for letter in letters]
+        outgoing = [Outgoing(letter.record, letter.table, bytes(letter.row), letter.form) for letter in letters]
         failures = await self._forward.send(outgoing, deadline)
         summary.forwarded += len(letters) - len(failures)
         return [failed_again(letters[each.index], unsent(letters[each.index], each)) for each in failures]
@@ -220,7 +220,7 @@ class Pipeline:
         before = {(letter.partition, letter.sequence): letter for letter in letters}
         work = await self._preparer.prepare([letter.raw_event for letter in letters], self._clock.now())
         await asyncio.gather(*map(self._keep_whole, work.oversize))
-        after = work.letters + await self._send(work.bodies, deadline, summary)
+        after = work.letters + await self._send(work, deadline, summary)
         return [failed_again(before[letter.partition, letter.sequence], letter) for letter in after]
 
     async def _observe(self, summary: Summary) -> None:

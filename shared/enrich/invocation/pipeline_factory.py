@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.azure.blob_container import Container
@@ -10,6 +11,7 @@ from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.enrich.dead_letters.dead_letter_store import DeadLetters
 from shared.enrich.delivery.logs_ingestion import LogsIngestion
+from shared.enrich.delivery.output_format import OutputEncoder, OutputFormat, RowFormat
 from shared.enrich.delivery.output_hub import OutputHub
 from shared.enrich.delivery.upload import Deliverer
 from shared.enrich.invocation.delivery_summary import Observer
@@ -49,7 +51,7 @@ def pipeline(
     clock = clock or Clock()
     timeout = settings.function_timeout.total_seconds()
     return Pipeline(
-        Preparer(make_parser, make_context),
+        Preparer(make_parser, make_context, partial(_output, settings) if settings.forward_event_hub else None),
         Deliverer(
             LogsIngestion(settings, clients, clock),
             settings.delivery_concurrency,
@@ -64,3 +66,13 @@ def pipeline(
         forward=OutputHub(clients, clock) if settings.forward_event_hub else None,
         observer=observer,
     )
+
+
+def _output(settings: Settings) -> OutputEncoder:
+    """What makes the events of the output hub."""
+    form: OutputFormat = RowFormat()
+    if settings.forward_format == "ocsf":
+        from shared.enrich.ocsf.event_builder import OcsfFormat  # loaded only where it is wanted
+
+        form = OcsfFormat()
+    return OutputEncoder(form, int(settings.forward_event_kb))

@@ -17,6 +17,8 @@ from shared.fail_points import touching
 
 if TYPE_CHECKING:
     from shared.enrich.context.resource_context import Counts
+    from shared.enrich.delivery.output_format import OutputEncoder
+    from shared.enrich.delivery.output_hub import Outgoing
     from shared.enrich.records.parser import Parser
 
 logger = logging.getLogger("defender_export.enrich")
@@ -39,12 +41,13 @@ class Context(Protocol):
 
 @dataclass
 class Work:
-    """What to upload, what to keep whole beside it, and what no row can be made of."""
+    """What to upload and to forward, what to keep whole beside it, and what no row can be made of."""
 
     parsed: Parsed = field(default_factory=Parsed)
     bodies: list[Body] = field(default_factory=list)
     oversize: list[Row] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
+    forwarded: list[tuple[Row, Outgoing]] = field(default_factory=list)
     context: Counter[str] = field(default_factory=Counter)
 
 
@@ -55,25 +58,35 @@ class Preparer:
     (docs/decisions/cpu-work-in-a-thread.md).
     """
 
-    def __init__(self, make_parser: Callable[[], Parser], make_context: Callable[[], Context] | None) -> None:
-        """Both are made for the first batch: a process that only sends the app's own rows needs neither."""
+    def __init__(
+        self,
+        make_parser: Callable[[], Parser],
+        make_context: Callable[[], Context] | None,
+        make_output: Callable[[], OutputEncoder] | None = None,
+    ) -> None:
+        """All are made for the first batch: a process that only sends the app's own rows needs none."""
         self._make_parser = make_parser
         self._make_context = make_context
+        self._make_output = make_output
         self._parser: Parser | None = None
         self._context: Context | None = None
+        self._output: OutputEncoder | None = None
         self._counted: Counter[str] = Counter()
 
     async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
-        """Parse, add context and pack."""
+        """Parse, add context, pack, and encode for the output hub."""
         work = Work()
         small = sum(len(event.body) for event in events) <= SMALL_BYTES
         if self._parser is None:
             self._parser = self._make_parser()
             self._context = self._make_context() if self._make_context else None
+            self._output = self._make_output() if self._make_output else None
         await _apart(small, _parse, self._parser, events, now, work)
         if self._context is not None:
             await self._add_context(self._context, work)
         await _apart(small, _pack, now, work)
+        if self._output is not None:
+            await _apart(small, _encode, self._output, work)
         return work
 
     async def _add_context(self, context: Context, work: Work) -> None:
@@ -114,6 +127,14 @@ def _pack(now: datetime, work: Work) -> None:
     for packed in _isolating(pack, work.parsed.rows, defect):
         work.bodies += packed.bodies
         work.oversize += packed.oversize
+
+
+def _encode(output: OutputEncoder, work: Work) -> None:
+    rows = [row for body in work.bodies for row in body.rows]
+    events, cut = output.encode(rows)
+    work.forwarded = list(zip(rows, events, strict=True))
+    kept = {id(row) for row in work.oversize}
+    work.oversize += [row for row in cut if id(row) not in kept]
 
 
 def _isolating(

@@ -34,11 +34,12 @@ class Destinations(Protocol):
 class KeyedDestinations:
     """Destinations are looked at once each; those with an authorization rule get its connection string.
 
-    `provider_id` is the object id of the service principal that Defender for Cloud sends with, where it is known.
+    `provider_id` is the object id of the service principal that Defender for Cloud sends with, where it is known.  With
+    `only_looks` nothing is to be written, and rights to write are not judged.
     """
 
-    def __init__(self, arm: Arm, provider_id: str = "") -> None:
-        self._preflight = Preflight(arm, provider_id)
+    def __init__(self, arm: Arm, provider_id: str = "", *, only_looks: bool = False) -> None:
+        self._preflight = Preflight(arm, provider_id, only_looks=only_looks)
         self._secrets: dict[str, str] = {}
 
     async def prepare(self, configs: Sequence[ExportConfig]) -> Mapping[str, Prepared]:
@@ -52,7 +53,7 @@ class KeyedDestinations:
                 self._secrets[config.name] = verdict.secret
                 tags[FINGERPRINT_TAG] = hashlib.sha256(verdict.secret.encode()).hexdigest()
             prepared[config.name] = Prepared(
-                tags, verdict.blocked, verdict.warnings, verdict.broken, verdict.unverified
+                tags, verdict.blocked, verdict.warnings, verdict.broken, verdict.unverified, verdict.key_unknown
             )
         return prepared
 

@@ -54,17 +54,20 @@ class Verdict:
     broken: str = ""
     unverified: tuple[str, ...] = ()
     secret: str = field(default="", repr=False)
+    key_unknown: bool = False
 
 
 class Preflight:
     """Checks destinations for one run.
 
-    `provider_id` is the object id, at home, of the service principal that Defender for Cloud sends with.
+    `provider_id` is the object id, at home, of the service principal that Defender for Cloud sends with.  With
+    `only_looks` the rights to read keys and to write, which a person who plans need not have, are not judged.
     """
 
-    def __init__(self, arm: Arm, provider_id: str = "") -> None:
+    def __init__(self, arm: Arm, provider_id: str = "", *, only_looks: bool = False) -> None:
         self._arm = arm
         self._provider_id = provider_id
+        self._only_looks = only_looks
 
     async def check_all(self, destinations: Sequence[Destination]) -> dict[tuple[str, ...], Verdict]:
         """The verdict on each distinct destination, by its key."""
@@ -74,7 +77,7 @@ class Preflight:
 
     async def check(self, destination: Destination) -> Verdict:
         """The verdict on one destination; never raises for what Azure answers."""
-        looking = _Looking(self._arm, destination.tenant_id or "", self._provider_id)
+        looking = _Looking(self._arm, destination.tenant_id or "", self._provider_id, only_looks=self._only_looks)
         try:
             if destination.event_hub is not None:
                 await looking.hub(destination.event_hub)
@@ -87,7 +90,9 @@ class Preflight:
         except ValueError as error:  # a setting that is missing
             return Verdict(f"{_id(destination)} can't be reached: {error}", tuple(looking.warnings))
         unverified = tuple(dict.fromkeys(looking.unverified))
-        return Verdict("", tuple(looking.warnings), looking.broken, unverified, looking.secret)
+        return Verdict(
+            "", tuple(looking.warnings), looking.broken, unverified, looking.secret, key_unknown=looking.key_unknown
+        )
 
 
 def key_of(destination: Destination) -> tuple[str, ...]:
@@ -112,8 +117,10 @@ class _Listing(NamedTuple):
 class _Looking:
     """One destination being looked at, in its own tenant."""
 
-    def __init__(self, arm: Arm, tenant: str, provider_id: str) -> None:
+    def __init__(self, arm: Arm, tenant: str, provider_id: str, *, only_looks: bool) -> None:
         self._arm = arm
+        self._only_looks = only_looks
+        self.key_unknown = False
         self._tenant = tenant
         self._provider_id = "" if tenant else provider_id
         self.warnings: list[str] = []
@@ -169,6 +176,12 @@ class _Looking:
         try:
             secret = await self._arm.connection_string(holder, rule, self._tenant)
         except ArmError as error:
+            if self._only_looks and error.status == _FORBIDDEN:
+                self.key_unknown = True
+                self.warnings.append(
+                    f"the key {rule} of {holder} may not be read here, so it is not seen if it is renewed"
+                )
+                return
             raise Blocked(await self._why(error, f"{holder}/authorizationRules/{rule}", "the key")) from error
         self.secret = secret if holder == hub_id else f"{secret.rstrip(';')};EntityPath={hub}"
 
@@ -289,6 +302,8 @@ class _Looking:
 
     async def _may(self, scope: str, *actions: str) -> bool:
         """Whether this app may do one of the actions; what can't be asked is left to the write to tell."""
+        if self._only_looks:
+            return True
         path = f"{scope}/providers/Microsoft.Authorization/permissions"
         found = await self._all(path, AUTHORIZATION_VERSION, f"rights on {scope}")
         if found is None or any(permits(one, action) for one in found.entries for action in actions):

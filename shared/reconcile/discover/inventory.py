@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.azure.resource_graph import REFUSED, Graph
@@ -40,18 +41,21 @@ async def from_graph(graph: Graph) -> Inventory:
     pages = graph.pages(SUBSCRIPTIONS)
     subscriptions = [_subscription(row) async for page in pages for row in page]
     reasons = list(pages.reasons)
+    unread = bool(reasons) and not subscriptions
     pages = graph.pages(AUTOMATIONS)
     automations = [Live.from_body(row) async for page in pages for row in page]
+    unread |= bool(pages.reasons) and not automations
     reasons += [reason for reason in pages.reasons if reason not in reasons]
     reasons = [f"{reason}: {_CURE}" if reason.startswith(REFUSED) else reason for reason in reasons]
     if not subscriptions and not reasons:
         reasons.append("no subscription is visible: the app needs Reader or Security Reader")
-    return _once_each(subscriptions, automations, reasons)
+    return replace(_once_each(subscriptions, automations, reasons), unread=unread or not subscriptions)
 
 
 async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: int) -> Inventory:
     """The same by list calls, for tenants where Resource Graph is no option: one request per subscription at least."""
     reasons: list[str] = []
+    refused: list[str] = []
     rows = [row async for row in _listed(arm, "list subscriptions", "/subscriptions", SUBSCRIPTIONS_VERSION, reasons)]
     above: dict[str, list[str]] = {}
     for group in management_groups:
@@ -74,11 +78,13 @@ async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: in
     async def automations(subscription: Subscription) -> list[Live]:
         path = f"/subscriptions/{subscription.id}/providers/Microsoft.Security/automations"
         async with turns:
-            listing = _listed(arm, "list automations", path, AUTOMATIONS_VERSION, reasons)
+            listing = _listed(arm, "list automations", path, AUTOMATIONS_VERSION, refused)
             return [Live.from_body(row) async for row in listing]
 
     found = await asyncio.gather(*map(automations, subscriptions))
-    return _once_each(subscriptions, [live for lives in found for live in lives], reasons)
+    inventory = _once_each(subscriptions, [live for lives in found for live in lives], reasons + refused)
+    # One that is refused may well be the exception; where all are, nothing is known.
+    return replace(inventory, unread=len(refused) >= len(subscriptions))
 
 
 def _once_each(subscriptions: Iterable[Subscription], automations: Iterable[Live], reasons: list[str]) -> Inventory:

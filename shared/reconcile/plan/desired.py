@@ -24,7 +24,8 @@ class Prepared:
     """What is known about an export's destination before anything is written to it.
 
     `tags` go on the automation (a key's fingerprint), `blocked` is why nothing can be written, `broken` why nothing
-    would arrive, `unverified` what could not be looked at, `warnings` are worth knowing; all are sentences.
+    would arrive, `unverified` what could not be looked at, `warnings` are worth knowing; all are sentences.  With
+    `key_unknown` there is a key, and its fingerprint is not known.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     broken: str = ""
     unverified: tuple[str, ...] = ()
+    key_unknown: bool = False
 
     @property
     def state(self) -> DestinationState:
@@ -96,6 +98,7 @@ def _desired(template: _Template, subscription: Subscription, destination: Prepa
         create_group=config.automation.create_resource_group,
         group_tags=config.automation.tags,
         blocked=destination.blocked,
+        key_unknown=destination.key_unknown,
         tenant_id=config.destination.tenant_id or "",
         number=number,
     )

@@ -93,7 +93,7 @@ def decide(desired: Desired, live: Live | None, instance_id: str, stripped: Stri
         reason = "an automation of others has this name; choose another, or set `adopt: true` to take it over"
         return Item(Action.FOREIGN, live.id, desired.export, reason=reason, declared=True)
     changes = diff(live, desired.body)
-    if desired.blocked:  # then the key's fingerprint is not known, and its tag says nothing
+    if desired.blocked or desired.key_unknown:  # then the key's fingerprint is not known, and its tag says nothing
         changes = tuple(change for change in changes if change.path != f"tags.{FINGERPRINT_TAG}")
     moved = not same_location(live.location, str(desired.body.get("location")))
     notes = _stays(live, desired) if moved else ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
@@ -215,18 +215,22 @@ class Reports:
 
         The whole report is read for one without a summary, as of earlier releases.
         """
+        lines: dict[str, bytes] = {}
+        for blob in dict.fromkeys(map(_summaries_of, run_ids)):
+            lines |= await self._lines(blob)
+        found = [await self._summary(run_id, lines.get(run_id, b"")) for run_id in run_ids]
+        return [each for each in found if each is not None]
+
+    async def _lines(self, blob: str) -> dict[str, bytes]:
+        """The summaries of a day as JSON, by run; the last line of a run is as it ended."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        lines: dict[str, bytes] = {}
-        for blob in dict.fromkeys(_summaries_of(run_id) for run_id in run_ids):
-            with suppress(ResourceNotFoundError):
-                stream = await self._container.download_blob(blob)
-                # The last line of a run is as it ended.
-                lines |= {
-                    line[:ID_LENGTH].decode(errors="replace"): line for line in (await stream.readall()).splitlines()
-                }
-        found = [await self._summary(run_id, lines.get(run_id, b"")[ID_LENGTH + 1 :]) for run_id in run_ids]
-        return [each for each in found if each is not None]
+        try:
+            stream = await self._container.download_blob(blob)
+        except ResourceNotFoundError:
+            return {}
+        lines = (await stream.readall()).splitlines()
+        return {line[:ID_LENGTH].decode(errors="replace"): line[ID_LENGTH + 1 :] for line in lines}
 
     async def _summary(self, run_id: str, line: bytes) -> dict[str, Any] | None:
         report = as_far_as_readable(run_id, line, items=False) if line else None
@@ -237,15 +241,39 @@ class Reports:
     async def recent(self, now: datetime, limit: int = 20, before: str = "") -> list[str]:
         """The ids of the newest runs, newest first, as far back as reports are kept; those before the id `before`."""
         found: list[str] = []
-        for age in range(self._retention.days + 1):
-            day = now - timedelta(days=age)
-            names = [name async for name in self._container.list_blob_names(name_starts_with=f"{day:%Y/%m/%d}/")]
-            reports = (name for name in sorted(names, reverse=True) if _NAME.fullmatch(name))
-            ids = (name.rpartition("/")[2].removesuffix(".json") for name in reports)
-            found += [run_id for run_id in ids if not before or run_id < before]
+        seen: set[str] = set()
+        for prefix in self._folders(now):
+            found += [run_id for run_id in await self._run_ids(prefix, seen) if not before or run_id < before]
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    async def _run_ids(self, prefix: str, seen: set[str]) -> list[str]:
+        """The runs whose reports lie there, newest first; those that were `seen` are left out, and the rest noted."""
+        names = [name async for name in self._container.list_blob_names(name_starts_with=prefix)]
+        reports = sorted((name for name in names if _NAME.fullmatch(name) and name not in seen), reverse=True)
+        seen.update(reports)
+        return [name.rpartition("/")[2].removesuffix(".json") for name in reports]
+
+    def _folders(self, now: datetime) -> Iterator[str]:
+        """Where reports lie, newest first: two days, then whole months, so that few are asked where there are few."""
+        for age in range(2):
+            yield f"{now - timedelta(days=age):%Y/%m/%d}/"
+        month = now
+        while f"{month:%Y/%m}" >= f"{now - self._retention:%Y/%m}":
+            yield f"{month:%Y/%m}/"
+            month = month.replace(day=1) - timedelta(days=1)
+
+    async def newest(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
+        """The reports without their items, newest first, as far back as they are kept; each is read when asked for."""
+        seen: set[str] = set()
+        for prefix in self._folders(now):
+            for blob, run_ids in groupby(await self._run_ids(prefix, seen), key=_summaries_of):
+                lines = await self._lines(blob)
+                for run_id in run_ids:
+                    summary = await self._summary(run_id, lines.get(run_id, b""))
+                    if summary is not None:
+                        yield summary
 
     async def expire(self) -> int:
         """Delete reports and approvals that were written longer ago than the retention; gives how many reports.

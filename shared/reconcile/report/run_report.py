@@ -53,7 +53,8 @@ class Report:
 
     `known` are the states of subscriptions that the next run has to find again.
     `running` until it ends: a report that stays so is of a run that was killed.  `saw_all` says that discovery was
-    complete, `store_number` is the number of the store that was read, `writer` names who writes for this instance here.
+    complete, `unread` that of subscriptions or of automations nothing was seen.  `store_number` is the number of the
+    store that was read, `writer` names who writes for this instance here.
     `asked` is what the run was narrowed to and let through, JSON-ready, so that a plan that is approved can be made
     again.  `waiting` says that its changes wait for an approval; `approved_by` and `approved_at` tell of the one that
     this run carries out.
@@ -76,6 +77,7 @@ class Report:
     skipped: str = ""
     running: bool = False
     saw_all: bool = False
+    unread: bool = False
     known: Mapping[str, str] = field(default_factory=dict)
     store_number: int = 0
     writer: str = ""

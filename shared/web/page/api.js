@@ -6,6 +6,11 @@ export const MODE = document.documentElement.dataset.mode;
 export const MAY_WRITE = document.documentElement.dataset.mayWrite === "true";
 
 export const MAY_APPROVE = document.documentElement.dataset.mayApprove === "true";
+export const MAY_READ_RECORDS = document.documentElement.dataset.mayReadRecords === "true";
+export const { instance: INSTANCE, tenant: TENANT, reconcile: RECONCILE, version: VERSION, portal: PORTAL } = document.documentElement.dataset;
+export const signIn = () => `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(`/api/operations${location.hash}`)}`;
+// What Azure's portal shows of a resource.
+export const inPortal = (id, tenant = TENANT) => `${PORTAL}/#@${tenant}/resource${id}`;
 
 export class Failure extends Error {
   constructor(status, title, next, signIn = false) {
@@ -34,7 +39,8 @@ export async function ask(path, { method = "GET", body, headers = {} } = {}) {
     throw new Failure(0, late ? "The app did not answer within a minute" : "The app can't be reached",
       "Check the connection, and whether the function app runs. This page asks again by itself.");
   }
-  if (response.ok) return response.json();
+  // `ready` answers 503 with what it found.
+  if (response.ok || response.headers.get("Content-Type")?.startsWith("application/json")) return response.json();
   throw refusal(response.status, await response.json().catch(() => ({})));
 }
 

@@ -1,9 +1,9 @@
 // What needs a person, in the order of urgency, each with what to do next.
-import { KINDS, LETTERS, ORDER, STATES, ago, plural } from "./words.js";
+import { CHECKS, KINDS, LETTERS, ORDER, STATES, ago, plural } from "./words.js";
 
 // `data` holds what has arrived so far, by section; each finding may filter the matrix (`show`).
-export function findings({ coverage, runs, letters, freshness, exports: files }) {
-  const found = [];
+export function findings({ coverage, letters, freshness, exports: files, ready }) {
+  const found = ready ? faults(ready.checks) : [];
   if (coverage) {
     for (const state of ORDER.filter((name) => STATES[name].bad)) {
       const rows = coverage.rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === state));
@@ -32,8 +32,8 @@ export function findings({ coverage, runs, letters, freshness, exports: files })
   if (files && !files.rows.length) {
     found.push({ state: "quiet", word: "empty", what: "No export file is stored, so nothing is declared.", next: "Write one and push it: defender-export push exports/" });
   }
-  const last = runs?.rows.find((run) => !Object.keys(run.scope ?? {}).length);
-  if (last && last.outcome !== "Succeeded" && last.outcome !== "Skipped") {
+  const last = coverage?.run;
+  if (last && last.outcome !== "Succeeded") {
     found.push({ state: last.outcome === "Partial" ? "drifted" : "blocked", word: last.outcome.toLowerCase(), what: `The run ${ago(last.ended)}: ${last.reason}`,
       next: last.guards?.length ? "If the change is meant, let it through once: a reconcile with raised limits." : "Open the run: each change that failed has its reason.", run: last.runId });
   }
@@ -52,6 +52,16 @@ export function findings({ coverage, runs, letters, freshness, exports: files })
     found.push({ state: "quiet", word: "unknown", what: "The flow of data was never checked.", next: "The hourly check does it by itself; EVENT_HUB_RESOURCE_ID must be set." });
   }
   return found;
+}
+
+// What `ready` finds wrong; what follows from another fault is told once, by its cause.
+function faults(checks) {
+  const bad = checks.filter((check) => !check.ok);
+  const followed = new Set(bad.flatMap(({ name }) => CHECKS[name]?.brings ?? []));
+  return bad.filter(({ name }) => !followed.has(name)).map(({ name, detail }) => {
+    const { title, next } = CHECKS[name] ?? { title: name, next: "See the app's log." };
+    return { state: name === "timers" ? "silent" : "blocked", word: name === "timers" ? "stopped" : "fault", what: `${title}: ${detail}.`, next };
+  });
 }
 
 function sentence(text) {

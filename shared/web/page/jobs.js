@@ -6,9 +6,11 @@ import { plural, planned } from "./words.js";
 export const KINDS = {
   plan: { title: "Plan", does: "Compares what is live with the export files. Nothing is changed." },
   reconcile: { title: "Reconcile", does: "Makes the live automations equal to the export files, within the guards." },
+  lift: { title: "Let through", does: "Makes the live automations equal to the export files with the guards raised for this one run. The settings stay as they are.", hidden: true },
   replay: { title: "Replay", does: "Sends every dead letter again now, parked ones too. A replay is idempotent." },
 };
 const dialog = byId("confirm");
+const WRITES = ["create", "update", "delete", "adopt"];
 let wanted = null;
 let finished = () => {};
 
@@ -23,15 +25,40 @@ byId("confirm-form").addEventListener("submit", (event) => {
   start(wanted);
 });
 
-// `row`: one subscription; without it the whole tenant.
-export function confirm(kind, row) {
+// `row`: one subscription; without it the whole tenant.  What writes is asked for with the number of its changes.
+export function confirm(kind, row, scope = row ? { subscriptions: [row.subscriptionId] } : {}) {
   const { title, does } = KINDS[kind];
-  wanted = { kind, row };
-  fill(byId("confirm-title"), `${title} ${row ? row.subscription || row.subscriptionId : kind === "replay" ? "dead letters" : "the whole tenant"}`);
+  wanted = { kind, scope };
+  fill(byId("confirm-title"), `${title} ${row ? row.subscription || row.subscriptionId : kind === "replay" ? "dead letters" : Object.keys(scope).length ? "what this run looked at" : "the whole tenant"}`);
   fill(byId("confirm-text"), does);
+  fill(byId("confirm-count"));
   fill(byId("confirm-ok"), title);
+  byId("confirm-ok").disabled = false;
   dialog.showModal();
-  byId("confirm-ok").focus();
+  byId("confirm-cancel").focus();
+  if (kind === "reconcile" || kind === "lift") count(kind, scope);
+}
+
+async function count(kind, scope) {
+  const mine = wanted;
+  const ok = byId("confirm-ok");
+  ok.disabled = true;
+  fill(byId("confirm-count"), "Counting the changes…");
+  try {
+    const { plan } = await ask("plan", { method: "POST", body: { ...scope, output: "json" } });
+    if (mine !== wanted) return;
+    const parts = WRITES.filter((name) => plan.counts[name]).map((name) => `${plan.counts[name]} to ${name}`);
+    const total = WRITES.reduce((sum, name) => sum + (plan.counts[name] ?? 0), 0);
+    fill(byId("confirm-count"), total ? `${plural(total, "change")}: ${parts.join(", ")}.` : "Nothing to change.", kind === "reconcile" && plan.guards.length ? ` Held back: ${plan.guards.join("; ")}.` : "");
+    fill(ok, total ? `${KINDS[kind].title} ${plural(total, "change")}` : KINDS[kind].title);
+    // What was counted is the most that goes: a delete that comes later is held back again.
+    wanted.limits = kind === "lift" ? { maxDeletes: plan.counts.delete ?? 0, maxChangePercent: 100 } : {};
+    ok.disabled = false;
+  } catch (failure) {
+    if (mine !== wanted) return;
+    fill(byId("confirm-count"), `The changes could not be counted: ${failure.title}. ${failure.next ?? ""}`);
+    ok.disabled = kind === "lift";
+  }
 }
 
 export const buttons = (row) =>
@@ -43,11 +70,11 @@ function say(text, bad = false) {
   fill(status, text, el("button", { type: "button", class: "plain", "aria-label": "Dismiss", onclick: () => fill(status) }, "×"));
 }
 
-async function start({ kind, row }) {
+async function start({ kind, scope, limits }) {
   const { title } = KINDS[kind];
   try {
     say(`${title}: starting…`);
-    const body = { kind, ...(row ? { subscriptions: [row.subscriptionId] } : {}) };
+    const body = { kind: kind === "lift" ? "reconcile" : kind, ...scope, ...limits };
     let job = await ask("jobs", { method: "POST", body, headers: { "Idempotency-Key": crypto.randomUUID() } });
     while (job.state === "queued" || job.state === "running") {
       say(`${title}: ${job.state}${job.progress ? `, ${job.progress}` : ""}…`);

@@ -1,13 +1,14 @@
 // The page: asks for everything, shows what has arrived, asks again.
 import * as address from "./address.js";
-import { MAY_WRITE, MODE, all, ask } from "./api.js";
+import { INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask } from "./api.js";
 import { findings } from "./attention.js";
 import { byId, el, fill, mark } from "./dom.js";
 import * as jobs from "./jobs.js";
 import { Matrix, prepare } from "./matrix.js";
 import * as panels from "./panels.js";
+import { contents } from "./records.js";
 import * as sections from "./sections.js";
-import { KINDS, ORDER, number } from "./words.js";
+import { KINDS, ORDER, local, moment, number, useLocal } from "./words.js";
 
 const EVERY_MS = 60_000;
 const MANY = 2_000;
@@ -34,12 +35,15 @@ const SECTIONS = {
   jobs: { ask: () => ask("jobs?limit=10"), place: "jobs" },
   freshness: { ask: () => all("freshness?verdict=silent") },
   exports: { ask: () => all("exports") },
+  ready: { ask: () => ask("ready") },
   metrics: { ask: () => ask(`metrics?hours=${hours()}`), place: "stream-failure" },
 };
 
 async function refresh(...names) {
   byId("refresh").setAttribute("aria-busy", "true");
-  await Promise.all((names.length ? names : Object.keys(SECTIONS)).map(load));
+  const wanted = names.length ? names : Object.keys(SECTIONS);
+  if (wanted.includes("ready")) load("ready"); // it asks all that the app depends on, which may take its time
+  await Promise.all(wanted.filter((name) => name !== "ready").map(load));
   byId("refresh").removeAttribute("aria-busy");
   told();
 }
@@ -71,16 +75,16 @@ function draw(name) {
   else if (place === "matrix-failure" || place === "stream-failure") fill(byId(place));
   if (name === "coverage" && data.coverage) showMatrix();
   if (name === "runs" && data.runs && !failure) sections.runs(data.runs, openRun);
-  if (name === "letters" && data.letters && !failure) sections.letters(data.letters);
+  if (name === "letters" && data.letters && !failure) sections.letters(data.letters, MAY_READ_RECORDS ? (name) => panels.show("Dead letter", () => contents(name)) : null);
   if (name === "jobs" && data.jobs && !failure) sections.jobs(data.jobs);
   if (name === "metrics" || name === "letters") sections.stream(data);
   const found = findings(data);
   sections.tiles(data, found);
   sections.attention(found, { filter: (change) => { address.write(change); byId("matrix").focus(); }, openRun });
-  for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "runs"], ["tile-needed", "coverage"]]) {
+  for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "coverage"], ["tile-needed", "coverage"]]) {
     if (failures[section] && !data[section]) fill(byId(tile), el("p", { class: "tile-big" }, mark("blocked", "not known")), el("p", { class: "tile-small" }, failures[section].title));
   }
-  if (name === "coverage" || name === "runs") follow();
+  if (name === "coverage") follow();
 }
 
 function showMatrix() {
@@ -128,12 +132,15 @@ function follow() {
     panels.close();
   } else if (run) {
     opened = wanted;
-    panels.run(run);
+    panels.run(run, (scope) => {
+      panels.close();
+      jobs.confirm("lift", null, scope);
+    });
   } else {
     const row = data.coverage?.rows.find((each) => each.subscriptionId.toLowerCase() === sub);
-    if (!row || !data.runs) return;
+    if (!row) return;
     opened = wanted;
-    panels.subscription(row, parameters.get("kind"), data.runs.rows, MAY_WRITE ? jobs.buttons : null);
+    panels.subscription(row, parameters.get("kind"), MAY_WRITE ? jobs.buttons : null);
   }
 }
 const openRun = (id) => address.write({ run: id, sub: "", kind: "" }, { push: true });
@@ -157,7 +164,7 @@ address.onChange(() => {
 function told() {
   const at = Math.min(...["coverage", "runs"].map((name) => data[name]?.at ?? Infinity));
   const stale = Object.keys(failures).length;
-  byId("updated").textContent = Number.isFinite(at) ? `${stale ? "Partly updated" : "Updated"} ${new Date().toISOString().slice(11, 16)} UTC` : "Not updated";
+  byId("updated").textContent = Number.isFinite(at) ? `${stale ? "Partly updated" : "Updated"} ${moment(new Date().toISOString()).slice(11)}` : "Not updated";
 }
 
 let waiting;
@@ -191,9 +198,34 @@ addEventListener("keydown", (event) => {
   }
 });
 
+byId("about").textContent = [INSTANCE, `mode ${RECONCILE}`, TENANT ? `tenant ${TENANT}` : "", `release ${VERSION}`].filter(Boolean).join(" · ");
+byId("times").setAttribute("aria-pressed", String(local()));
+byId("times").addEventListener("click", () => {
+  useLocal(!local());
+  byId("times").setAttribute("aria-pressed", String(local()));
+  Object.keys(SECTIONS).forEach(draw);
+  told();
+});
+byId("csv").addEventListener("click", () => {
+  const head = ["subscriptionId", "subscription", "tenantId", "managementGroups", ...KINDS.map(([kind]) => kind), "cis-8.1.5.2", "notes"];
+  const lines = matrix.chosen().map((row) => [row.subscriptionId, row.subscription, row.tenantId, row.managementGroups.join("/"),
+    ...KINDS.map(([kind]) => row.states[kind] ?? "none"), String(row.verdicts?.["cis-8.1.5.2"] ?? ""), Object.values(row.notes ?? {}).join("; ")]);
+  const text = [head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n");
+  const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: `${INSTANCE}-subscriptions.csv` });
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+// As RFC 4180; what a spreadsheet would take for a formula is made text (owasp.org/www-community/attacks/CSV_Injection).
+function cell(text) {
+  const plain = /^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+}
+addEventListener("beforeprint", () => matrix.print(true));
+addEventListener("afterprint", () => matrix.print(false));
+
 byId("access").textContent = MODE === "key" ? "Read-only: opened with a function key" : MAY_WRITE ? "" : "Read-only: Exports.Write is needed to act";
 if (MAY_WRITE) {
-  for (const kind of Object.keys(jobs.KINDS)) {
+  for (const kind of Object.keys(jobs.KINDS).filter((each) => !jobs.KINDS[each].hidden)) {
     byId("actions").append(el("button", { type: "button", onclick: () => jobs.confirm(kind) }, kind === "replay" ? "Replay dead letters" : jobs.KINDS[kind].title));
   }
 }

@@ -36,6 +36,18 @@ export class Matrix {
     this.#arrange();
   }
 
+  // The rows that the search and the state let through.
+  chosen() {
+    return this.matches ? this.rows.filter(this.matches) : this.rows;
+  }
+
+  // On paper every row is there.
+  print(whole) {
+    this.whole = whole;
+    this.grid.classList.toggle("whole", whole);
+    this.#render();
+  }
+
   filter(matches) {
     this.matches = matches;
     this.#arrange();
@@ -61,7 +73,8 @@ export class Matrix {
       if (row.bad) group.bad += 1;
     }
     this.shown = [];
-    for (const name of [...groups.keys()].sort()) {
+    // Those that need a person first.
+    for (const name of [...groups.keys()].sort().sort((one, other) => groups.get(other).bad - groups.get(one).bad)) {
       const group = groups.get(name);
       this.shown.push(group);
       if (!this.folded.has(group.key)) this.shown.push(...group.members);
@@ -82,8 +95,8 @@ export class Matrix {
 
   #render() {
     const top = this.head.offsetHeight;
-    const from = Math.max(0, Math.floor(this.grid.scrollTop / this.height) - SPARE);
-    const to = Math.min(this.shown.length, Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / this.height) + SPARE);
+    const from = this.whole ? 0 : Math.max(0, Math.floor(this.grid.scrollTop / this.height) - SPARE);
+    const to = this.whole ? this.shown.length : Math.min(this.shown.length, Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / this.height) + SPARE);
     const lines = [];
     for (let at = from; at < to; at += 1) lines.push(this.#line(this.shown[at], at));
     this.body.style.height = `${this.shown.length * this.height}px`;

@@ -1,5 +1,5 @@
 // The drawer: one subscription, or one run, in full.
-import { MAY_APPROVE, ask } from "./api.js";
+import { MAY_APPROVE, MAY_WRITE, ask, inPortal, signIn } from "./api.js";
 import { byId, el, fill, mark } from "./dom.js";
 import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, inForce, kindName, moment, planned, plural } from "./words.js";
 
@@ -36,28 +36,19 @@ export const failed = (failure, again) =>
   el("div", { class: "failure", role: "alert" },
     el("p", {}, mark("blocked", failure.title ?? "This page failed")),
     el("p", {}, failure.next ?? "Load the page again; if it stays, look at the browser's console."),
-    failure.signIn ? el("a", { class: "button", href: `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent("/api/operations")}` }, "Sign in")
+    failure.signIn ? el("a", { class: "button", href: signIn() }, "Sign in")
       : again ? el("button", { type: "button", onclick: again }, "Try again") : null);
-
-// The items of the newest run that planned anything are what the matrix calls drifted.
-export async function openItems(runs) {
-  const run = runs.find((each) => each.outcome !== "Skipped" && each.outcome !== "Failed");
-  return run ? (await ask(`runs/${encodeURIComponent(run.runId)}`)).items : [];
-}
 
 const subscriptionOf = (item) => (item.id.split("/")[2] ?? "").toLowerCase();
 
-export async function subscription(row, kind, runs, act) {
+export async function subscription(row, kind, act) {
   const mine = begin(row.subscription || row.subscriptionId);
-  const retry = () => subscription(row, kind, runs, act);
+  const retry = () => subscription(row, kind, act);
   try {
     const id = encodeURIComponent(row.subscriptionId);
-    const [coverage, freshness, items] = await Promise.all([
-      ask(`coverage?subscription=${id}`), ask(`freshness?subscription=${id}`), openItems(runs),
-    ]);
+    const [coverage, freshness] = await Promise.all([ask(`coverage?subscription=${id}`), ask(`freshness?subscription=${id}`)]);
     if (mine !== ticket) return;
-    const told = items.filter((item) => subscriptionOf(item) === row.subscriptionId.toLowerCase());
-    fill(byId("drawer-body"), about(row), act ? act(row) : null, drift(told), el("h3", {}, "Kinds of record"),
+    fill(byId("drawer-body"), about(row), act ? act(row) : null, drift(coverage.value[0]?.open ?? []), el("h3", {}, "Kinds of record"),
       KINDS.map(([name]) => kindSection(name, row, coverage.value[0], freshness.value.find((each) => each.kind === name), name === kind)),
       verdicts(coverage.value[0]));
     const wanted = kind && byId("drawer-body").querySelector(`[data-section="${CSS.escape(kind)}"]`);
@@ -67,9 +58,11 @@ export async function subscription(row, kind, runs, act) {
   }
 }
 
+const portal = (id, tenant, label) => el("a", { href: inPortal(id, tenant), target: "_blank", rel: "noreferrer", "aria-label": label }, "portal");
+
 const about = (row) =>
   el("dl", { class: "facts" },
-    el("dt", {}, "Subscription"), el("dd", {}, el("code", {}, row.subscriptionId)),
+    el("dt", {}, "Subscription"), el("dd", {}, el("code", {}, row.subscriptionId), " ", portal(`/subscriptions/${row.subscriptionId}`, row.tenantId, "Open the subscription in the portal")),
     el("dt", {}, "Tenant"), el("dd", {}, el("code", {}, row.tenantId)),
     el("dt", {}, "Management groups"), el("dd", {}, row.managementGroups.filter((name) => name !== row.tenantId).join(" › ") || "none visible"));
 
@@ -88,7 +81,7 @@ function itemSection(item) {
     el("p", { class: "path" }, item.id.split("/").slice(-1)[0]),
     item.reason || item.outcomeReason ? el("p", {}, item.outcomeReason || item.reason) : null,
     sentences.length ? el("ul", {}, sentences.map((sentence) => el("li", {}, sentence))) : null,
-    el("p", { class: "next" }, STATES[state].next));
+    el("p", { class: "next" }, STATES[state].inside ?? STATES[state].next));
 }
 
 function kindSection(name, row, coverage, health, open) {
@@ -98,10 +91,10 @@ function kindSection(name, row, coverage, health, open) {
   return el("details", { class: "kind", "data-section": name, open: open || STATES[state].bad },
     el("summary", {}, el("span", { class: "kind-name" }, kindName(name)), mark(state)),
     el("p", {}, STATES[state].means, note ? ` ${note.charAt(0).toUpperCase()}${note.slice(1)}.` : ""),
-    STATES[state].next && state !== "drifted" ? el("p", { class: "next" }, STATES[state].next) : null,
+    STATES[state].next && state !== "drifted" ? el("p", { class: "next" }, STATES[state].inside ?? STATES[state].next) : null,
     health ? el("p", {}, `Last arrived: ${health.lastSeen ? `${moment(health.lastSeen)}, ${ago(health.lastSeen)}` : "never"}. Flow: ${health.verdict}${health.reason ? `, ${health.reason}` : ""}.`) : null,
     exporters.map((each) => el("div", { class: "exporter" },
-      el("p", {}, el("b", {}, each.automation.split("/").slice(-1)[0]), ` ${each.owner === "ours" ? `for export ${each.export}` : "made by others"}${each.enabled ? "" : ", disabled"}${each.wholeSubscription ? "" : ", resource groups only"}${each.weekly ? ", weekly snapshot" : ""}`),
+      el("p", {}, el("b", {}, each.automation.split("/").slice(-1)[0]), " ", portal(each.automation, row.tenantId, `Open ${each.automation.split("/").slice(-1)[0]} in the portal`), ` ${each.owner === "ours" ? `for export ${each.export}` : "made by others"}${each.enabled ? "" : ", disabled"}${each.wholeSubscription ? "" : ", resource groups only"}${each.weekly ? ", weekly snapshot" : ""}`),
       el("p", {}, `Sends ${each.filter}`),
       el("p", { class: "path" }, each.destinations.map((target) => `to ${target.split("/").slice(-3).join("/")}`).join("; ") || "to no destination"),
       each.findings.length ? el("p", { class: "next" }, `The linter says: ${each.findings.join(", ")}.`) : null)));
@@ -113,7 +106,18 @@ function verdicts(coverage) {
     el("p", {}, mark(each.met ? "exported" : "drifted", each.met ? "met" : "not met"), ` ${each.requirement}${each.reason ? `: ${each.reason}` : ""}`))];
 }
 
-export async function run(id) {
+// Anything else that is worth a panel; `content` gives its elements.
+export async function show(title, content) {
+  const mine = begin(title);
+  try {
+    const found = await content();
+    if (mine === ticket) fill(byId("drawer-body"), found);
+  } catch (failure) {
+    if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => show(title, content)));
+  }
+}
+
+export async function run(id, lift) {
   const mine = begin("Run");
   try {
     const report = await ask(`runs/${encodeURIComponent(id)}`);
@@ -132,6 +136,7 @@ export async function run(id) {
         el("dt", {}, "Id"), el("dd", {}, el("code", {}, report.runId))),
       report.waiting ? approval(report) : null,
       (report.written ?? []).map((each) => el("p", {}, el("b", {}, each.export), ` writes ${plural(each.automations, "automation")} to ${each.destination}: ${each.sends.join("; ")}`)),
+      report.guards?.length && MAY_WRITE && MAY_APPROVE ? el("p", { class: "actions" }, el("button", { type: "button", onclick: () => lift(report.scope ?? {}) }, "Let it through once")) : null,
       (report.guards ?? []).map((guard) => el("p", {}, mark("blocked", "held back"), ` ${guard}`)),
       (report.incompleteBecause ?? []).map((reason) => el("p", {}, mark("blocked", "incomplete"), ` ${reason}`)),
       (report.findings ?? []).map((finding) => el("p", {}, mark("drifted", "not in force"), ` ${finding}`)),
@@ -139,7 +144,7 @@ export async function run(id) {
       ["blocked", "update", "create", "delete", "leaving", "adopt", "skipped", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action))),
       report.items.length ? null : el("p", { class: "empty" }, "Everything already was as declared."));
   } catch (failure) {
-    if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => run(id)));
+    if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => run(id, lift)));
   }
 }
 
@@ -157,7 +162,8 @@ function approval(report) {
       fill(place, `${failure.title}. ${failure.next ?? ""}`);
     }
   };
-  fill(place, button("Approve this plan", () => fill(place, button("Approve: I have read what it writes", send))));
+  const writes = ["Created", "Updated", "Deleted", "Adopted"].reduce((sum, name) => sum + (report.counts?.[name] ?? 0), 0);
+  fill(place, button("Approve this plan", () => fill(place, button(`Approve ${plural(writes, "change")}: ${planned(report)}`, send))));
   return place;
 }
 

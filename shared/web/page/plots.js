@@ -14,7 +14,7 @@ function token(name) {
 export class Plot {
   constructor(place, title, { unit, stacked = false, bars = false, percent = false, height = 132 }) {
     this.options = { unit, stacked, bars, percent, height };
-    this.canvas = el("div", { class: "plot-canvas", role: "img" });
+    this.canvas = el("div", { class: "plot-canvas", role: "img", "aria-label": `${title}: not known yet` });
     this.said = el("span", { class: "plot-said" });
     this.legend = el("ul", { class: "plot-legend" });
     this.numbers = el("details", { class: "plot-numbers" });

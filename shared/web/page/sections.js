@@ -7,11 +7,11 @@ const SHOWN_FINDINGS = 4;
 const SHOWN_RUNS = 8;
 let everything = false;
 
-export function tiles({ coverage, runs, metrics, letters, freshness }, found) {
+export function tiles({ coverage, metrics, letters, freshness, ready }, found) {
   tile("tile-exported", coverage, () => {
     const rows = coverage.rows;
     const bad = rows.filter((row) => row.bad).length;
-    const sound = rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === "exported" || row.states[kind] === "quiet")).length;
+    const sound = rows.filter((row) => !row.bad && KINDS.some(([kind]) => row.states[kind] === "exported" || row.states[kind] === "quiet")).length;
     if (!rows.length) return ["blocked", "nothing seen", "No subscription is visible: give the app's identity Reader on the management group."];
     return [bad ? "drifted" : sound ? "exported" : "none", `${number(sound)} of ${number(rows.length)}`, `subscriptions export as declared${bad ? `, ${number(bad)} to look at` : ""}${coverage.more ? " (still loading)" : ""}`];
   });
@@ -26,14 +26,14 @@ export function tiles({ coverage, runs, metrics, letters, freshness }, found) {
     if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${silent ? `; ${number(silent)} silent` : ""}`];
     return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${silent ? `; ${number(silent)} silent` : ""}`];
   });
-  tile("tile-changed", runs, () => {
-    const run = runs.rows[0];
+  tile("tile-changed", coverage, () => {
+    const { run } = coverage;
     if (!run) return ["quiet", "no run yet", "The timer runs every 15 minutes unless RECONCILE_SCHEDULE says otherwise."];
     const changes = ["Created", "Updated", "Deleted", "Adopted"].reduce((sum, name) => sum + (run.counts?.[name] ?? 0), 0);
     const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
     return [OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()} ${ago(run.ended)}: ${planned(run)}${inForce(run) ? `; in force ${inForce(run)}` : ""}`];
   });
-  tile("tile-needed", coverage && runs && letters && freshness, () =>
+  tile("tile-needed", coverage && letters && freshness && ready, () =>
     found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"] : ["exported", "nothing", "All is as declared, and nothing waits."]);
 }
 
@@ -44,9 +44,8 @@ function tile(id, ready, say) {
 }
 
 export function attention(found, { filter, openRun }) {
-  byId("attention").hidden = !found.length;
   const shown = everything ? found : found.slice(0, SHOWN_FINDINGS);
-  fill(byId("attention-list"), shown.map((each) => el("li", {},
+  fill(byId("attention-list"), shown.length ? [] : el("li", { class: "empty" }, "Nothing of what has arrived."), shown.map((each) => el("li", {},
     mark(each.state, each.word),
     el("div", { class: "finding" }, el("p", {}, each.what), el("p", { class: "next" }, each.next)),
     each.show ? el("button", { type: "button", onclick: () => filter(each.show), "aria-label": `Show ${each.word} subscriptions` }, "Show")
@@ -72,7 +71,7 @@ export function runs({ rows }, open) {
       el("td", { class: "wide" }, duration(run.seconds))))))) : el("p", { class: "empty" }, "No run yet. The timer starts one by itself; a plan shows what it would do."));
 }
 
-export function letters({ rows }) {
+export function letters({ rows }, look) {
   const groups = new Map();
   for (const letter of rows) {
     const key = `${letter.reason}/${letter.parked}`;
@@ -82,7 +81,8 @@ export function letters({ rows }) {
   }
   fill(byId("letters"), groups.size ? el("ul", { class: "letters" }, [...groups.values()].map((group) => el("li", {},
     el("p", {}, mark(group.parked ? "blocked" : "silent", group.parked ? "parked" : "waiting"), ` ${plural(group.records, "record")}, ${group.reason}${group.parked ? "" : `; next try ${moment(group.due)}`}`),
-    el("p", { class: "next" }, LETTERS[group.reason] ?? "Look at one of them for its reason; replay once the cause is mended."))))
+    el("p", { class: "next" }, LETTERS[group.reason] ?? "Look at one of them for its reason; replay once the cause is mended."),
+    look ? el("button", { type: "button", class: "link", onclick: () => look(group.name) }, "Look at one") : null)))
     : el("p", { class: "empty" }, "None: everything that arrived was delivered."));
 }
 

@@ -29,21 +29,26 @@ export const STATES = {
     bad: true,
     means: "The app may not or cannot write here.",
     next: "Open the subscription: its reason names the role to grant or the lock to lift. The next run tries again by itself.",
+    inside: "Do what the reason names; the next run tries again by itself.",
   },
   drifted: {
     bad: true,
     means: "The automation is not as the export file declares it.",
-    next: "Nothing to do in mode apply: the next run repairs it. In mode plan, review the difference and start a reconcile.",
+    next: {
+      apply: "Nothing to do: the next run repairs it.",
+      approve: "Open the newest run, review its plan and approve it.",
+    }[document.documentElement.dataset.reconcile] ?? "In mode plan nothing is repaired: review the difference and start a reconcile.",
   },
   silent: {
     bad: true,
     means: "A weekly snapshot is overdue although such records exist.",
     next: "Open the subscription for the likely reason; check the hub's firewall and the sender's role first.",
+    inside: "Check the hub's firewall and the sender's role first, then whether the destination below is the one that is read.",
   },
   foreign: {
     bad: false,
     means: "Somebody else's automation exports it; this app leaves it alone.",
-    next: "To take it over, declare the export with adopt: true.",
+    next: "To take it over, declare the export with automation: {adopt: true}.",
   },
   quiet: {
     bad: false,
@@ -87,6 +92,20 @@ export const LETTERS = {
   "too-large": "These records are over the API's limit. Look at one of them; replay after an upgrade.",
 };
 
+// The checks of `ready`: what each is about, what helps, and which others fail with it.
+export const CHECKS = {
+  python: { title: "The package", next: "Deploy a package that was built for this Python." },
+  settings: { title: "Settings", next: "Correct them with the deployment's parameter `settings`." },
+  signIn: { title: "Sign-in", next: "Turn on authentication for this app, and see that it refuses callers without a token." },
+  identity: { title: "The app's identity", next: "Give the app its managed identity back: deploy the resources again.", brings: ["storage", "eventHub", "ingestion", "stored", "lastRun", "timers"] },
+  storage: { title: "Storage", next: "Look at the account's network rules and the app's roles on it; what is shown here is what was known before.", brings: ["eventHub", "ingestion", "stored", "lastRun", "timers"] },
+  eventHub: { title: "The event hub", next: "Look at whether it is there, its network rules and the app's role on it. Records that can't arrive are lost after Defender's own retries." },
+  ingestion: { title: "Logs Ingestion", next: "Look at the data collection rule and the app's role on it. Records wait as dead letters meanwhile." },
+  stored: { title: "Stored data", next: "Put right or remove what is named." },
+  lastRun: { title: "The last run", next: "Look at the runs below, and whether the timer fires." },
+  timers: { title: "A timer has stopped", next: "See whether the app runs, and start it again: after a deployment all timers may stand still. What its work said last is old." },
+};
+
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 const NUMBERS = new Intl.NumberFormat("en");
@@ -101,7 +120,19 @@ export function ago(time, now = Date.now()) {
   return `${plural(Math.round(seconds / 86400), "day")} ago`;
 }
 
-export const moment = (time) => (time ? `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC` : "never");
+// Times are UTC unless this browser was told otherwise.
+const TIMES = "defender-export-local-time";
+export const local = () => localStorage.getItem(TIMES) === "true";
+export const useLocal = (wanted) => localStorage.setItem(TIMES, String(wanted));
+export function moment(time) {
+  if (!time) return "never";
+  const at = new Date(time);
+  if (!local()) return `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  const offset = -at.getTimezoneOffset();
+  const shifted = new Date(at.getTime() + offset * 60_000).toISOString().slice(0, 16).replace("T", " ");
+  const [hours, minutes] = [Math.abs(offset) / 60, Math.abs(offset) % 60].map((each) => String(Math.floor(each)).padStart(2, "0"));
+  return `${shifted} UTC${offset < 0 ? "-" : "+"}${hours}:${minutes}`;
+}
 
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "unknown";

@@ -13,6 +13,7 @@ from local.azurite import ACCOUNT_KEY, StorageAccount
 from local.certs import Certificates
 from local.identity import Identity
 from local.tenant import APP, synthetic_tenant
+from local.tenant.destinations import destinations
 from local.tenant.roles import READER
 from local.tokens import Principal
 from shared.cli import main
@@ -45,12 +46,25 @@ class Terminal:
         return code, self.capsys.readouterr().out
 
 
+def keyed(here: World) -> str:
+    into = destinations(here.tenant)
+    return f"eventHub: {{resourceId: {into.event_hub}, authorizationRule: {into.key_name}}}"
+
+
+def to_workspace(here: World) -> str:
+    return f"logAnalyticsWorkspace: {{resourceId: {destinations(here.tenant).workspace}}}"
+
+
 @pytest.fixture
-async def here(local_certs: Certificates, storage: StorageAccount) -> AsyncIterator[World]:
+async def here(
+    local_certs: Certificates, storage: StorageAccount, request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
     async with world(synthetic_tenant(1, 4, untidy=False), local_certs, storage) as running:
-        await running.put("soc")
+        where = getattr(request, "param", None)
+        destination = where(running) if where else ""
+        await running.put("soc", destination=destination)
         assert (await running.apply()).outcome == "Succeeded"
-        await running.put("soc", content="alerts: {minimumSeverity: High}")
+        await running.put("soc", content="alerts: {minimumSeverity: High}", destination=destination)
         yield running
 
 
@@ -88,6 +102,31 @@ async def terminals(
             ),
             Terminal(reader.environment() | common | {"AzureWebJobsStorage": reading}, capsys, monkeypatch),
         ]
+
+
+@pytest.mark.parametrize("here", [keyed, to_workspace], indirect=True)
+@pytest.mark.parametrize("edited", [True, False])
+async def test_a_plan_needs_neither_the_key_nor_the_right_to_write(
+    here: World, terminals: list[Terminal], *, edited: bool
+) -> None:
+    if not edited:
+        assert (await here.apply()).outcome == "Succeeded"
+    full, reader = terminals
+    expected = await full.run("plan", "--no-color", "--detailed-exitcode")
+    here.arm.requests.clear()
+    found = await reader.run("plan", "--no-color", "--detailed-exitcode")
+    assert found[0] == expected[0] == (2 if edited else 0), found
+    assert without_warnings(found[1]) == without_warnings(expected[1])
+    assert here.writes() == []
+
+
+def without_warnings(text: str) -> list[str]:
+    """The lines of a plan but for warnings, which say what this identity can't see."""
+    lines, warned = [], False
+    for line in text.splitlines():
+        warned = line.startswith("! warning") or (warned and line.startswith("  "))
+        lines += [] if warned or line.startswith("--full") else [line]
+    return lines
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])

@@ -261,10 +261,10 @@ class TestBudget:
             if outcome.status is Status.CREATED:
                 here.tenant.advance(100)
 
-        reconciler = here.reconciler(apply_concurrency=1, apply_budget=timedelta(seconds=480))
+        reconciler = here.reconciler(apply_concurrency=1, apply_budget=timedelta(seconds=420))
         first = await reconciler.apply(Request(ME, progress=slowly))
         assert (first.counts["Created"], first.counts["NotReached"]) == (5, SIZE - 5)
-        assert "480 s" in first.outcomes[-1].reason
+        assert "420 s" in first.outcomes[-1].reason
         assert first.outcome == "Partial"
         second = await here.apply()
         assert (second.outcome, second.counts["Created"]) == ("Succeeded", SIZE - 5)

@@ -210,7 +210,7 @@ class Ready:
 class TestRuns:
     @pytest.mark.parametrize("name", ["{run}.summary.json", "{run}.json.gz", "1.json", "2026-summary.json", "z.json"])
     async def test_what_lies_beside_reports_hides_none_of_them(self, settled: World, name: str) -> None:
-        report = await settled.apply()
+        report = await settled.reconciler(reconcile_mode="apply").tick()
         reports = settled.reconciler().reports
         day = report.name.rpartition("/")[0]
         blob = f"{day}/{name.format(run=report.run_id)}"
@@ -259,7 +259,7 @@ class TestRuns:
         with pytest.raises(NotWell, match=r"none of the timer's last 4 runs came to write: .* lease break"):
             await last_run(asked)  # type: ignore[arg-type] # all that it asks for
         await lease.break_lease(0)
-        assert (await settled.apply()).outcome == "Succeeded"
+        assert (await settled.reconciler(reconcile_mode="apply").tick()).outcome == "Succeeded"
         assert "Succeeded" in await last_run(asked)  # type: ignore[arg-type] # as above
 
     async def test_a_version_that_was_deleted_with_its_export_never_comes_back(self, settled: World) -> None:

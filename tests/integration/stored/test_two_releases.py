@@ -9,22 +9,30 @@ import random
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubProducerClient
+from azure.storage.blob.aio import BlobServiceClient
 
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import synthetic_tenant
 from shared import __version__
+from shared.watch.hub_lag import read_marks
 from tests.integration.reconcile.world import export
+from tests.integration.stored.release_driver import event
 
 ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("release_driver.py")
 NEXT = "2.0.0"
+HUB = "defender-export"
+OFTEN = {"RECONCILE_MODE": "apply", "RECONCILE_SCHEDULE": "*/15 * * * * *", "DEAD_LETTER_SCHEDULE": "*/15 * * * * *"}
 THIS, LATER = "this", "later"
 
 
@@ -34,15 +42,66 @@ class Releases:
 
     azure: LocalAzure
     paths: Mapping[str, Path]
+    folder: Path
+    sent: int = 0
+    hosts: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    async def host(self, release: str) -> asyncio.subprocess.Process:
+        """The release's own app in a host: its timers, its queue and the hub, beside whichever others run."""
+        command = ["-m", "local.host", "--app", str(self.paths[release] / "function_app.py")]
+        log = os.open(self.folder / f"{release}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *command,
+            "--host-file",
+            str(self.folder / "host.json"),
+            cwd=self.paths[release],
+            env={**self.environment(release), **OFTEN},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
+        os.close(log)
+        self.hosts.append(process)
+        assert process.stdout
+        assert await asyncio.wait_for(process.stdout.readline(), 120), (self.folder / f"{release}.log").read_text()
+        return process
+
+    async def send(self, number: int) -> None:
+        """So many more events to the hub, over all its partitions."""
+        connection = self.azure.broker.connection_string
+        async with EventHubProducerClient.from_connection_string(connection, eventhub_name=HUB) as producer:
+            for each in range(self.sent, self.sent + number):
+                body = event(each).body
+                await producer.send_batch([EventData(body)], partition_id=str(each % 4))
+        self.sent += number
+
+    async def all_read(self) -> None:
+        """Wait until the checkpoints are at the hub's end."""
+        ends = {name: len(one.events) - 1 for name, one in self.azure.broker.hubs[HUB].partitions.items()}
+        async with BlobServiceClient.from_connection_string(self.azure.azurite.main.connection_string) as blobs:
+            marks = blobs.get_container_client("azure-webjobs-eventhub")
+
+            async def at_the_end() -> bool:
+                return await read_marks(marks, f"/{HUB}/$default/checkpoint/") == ends
+
+            await eventually(at_the_end, 180)
+
+    async def dead_letters(self) -> list[dict[str, str]]:
+        """The metadata of each blob of letters."""
+        async with BlobServiceClient.from_connection_string(self.azure.azurite.main.connection_string) as blobs:
+            container = blobs.get_container_client("dead-letters")
+            return [one.metadata or {} async for one in container.list_blobs(include=["metadata"])]
+
+    def environment(self, release: str) -> dict[str, str]:
+        return {**os.environ, **self.azure.app_settings(), "PYTHONPATH": f"{self.paths[release]}{os.pathsep}{ROOT}"}
 
     async def start(self, release: str, *arguments: str) -> asyncio.subprocess.Process:
-        environment = {**os.environ, **self.azure.app_settings(), "PYTHONPATH": str(self.paths[release])}
         return await asyncio.create_subprocess_exec(
             sys.executable,
             str(DRIVER),
             *arguments,
             cwd=self.paths[release],
-            env=environment,
+            env=self.environment(release),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -69,10 +128,13 @@ class Releases:
 def later_release(folder: Path) -> Path:
     """A copy of the app that writes, and reads, the next format of letters, jobs and reports."""
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "function_app.py", folder)
     formats = folder / "shared" / "stored_format.py"
     text = formats.read_text()
     for kind in ("dead letters", "job", "run report", "baseline"):
-        text, times = re.subn(rf'StoredFormat\("{kind}", 1,', f'StoredFormat("{kind}", 2,', text)
+        text, times = re.subn(
+            rf'(StoredFormat\("{kind}", )(\d+),', lambda found: f"{found[1]}{int(found[2]) + 1},", text
+        )
         assert times == 1, kind
     formats.write_text(text)
     version = folder / "shared" / "__init__.py"
@@ -83,16 +145,37 @@ def later_release(folder: Path) -> Path:
 @pytest.fixture
 async def releases(local_certs: Certificates, tmp_path: Path) -> AsyncIterator[Releases]:
     tenant = synthetic_tenant(1, 3, untidy=False)
-    parts = ("azurite", "identity", "arm", "ingestion")
+    parts = ("azurite", "eventhubs", "identity", "arm", "ingestion")
     async with LocalAzure(tmp_path / "azure", parts=parts, certificates=local_certs, tenant=tenant) as azure:
         client = azure.azurite.main.connection_string
-        from azure.storage.blob.aio import BlobServiceClient
-
         from shared.exports.store import ExportStore
 
         async with BlobServiceClient.from_connection_string(client) as blobs:
             await ExportStore(blobs.get_container_client("export-configs")).put("soc", export(tenant, "soc"))
-        yield Releases(azure, {THIS: ROOT, LATER: later_release(tmp_path / "later")})
+        config = json.loads((ROOT / "host.json").read_text())
+        config["extensions"]["eventHubs"] |= {"maxWaitTime": "00:00:01", "maxEventBatchSize": 10}
+        (tmp_path / "host.json").write_text(json.dumps(config))
+        running = Releases(azure, {THIS: ROOT, LATER: later_release(tmp_path / "later")}, tmp_path)
+        try:
+            yield running
+        finally:
+            await stop(*running.hosts)
+
+
+async def stop(*hosts: asyncio.subprocess.Process) -> None:
+    """As kill -9."""
+    for process in hosts:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(1)
 
 
 @pytest.mark.parametrize("order", [(THIS, LATER), pytest.param((LATER, THIS), marks=pytest.mark.soak)], ids="-".join)
@@ -159,3 +242,60 @@ async def test_ten_kills_in_turn_lose_nothing_and_leave_one_writer(releases: Rel
     assert report["outcome"] in {"Succeeded", "Partial"}, report
     mine = [one for one in releases.azure.tenant.all_automations() if "defender-export-instance" in one["tags"]]
     assert len(mine) == len({one["id"].lower() for one in mine}) > 0
+
+
+async def both_releases_on_one_hub(releases: Releases, order: tuple[str, str], kills: int) -> None:
+    """Each takes the hub over from the other by kill -9, at the end side by side; the rule refuses all until then."""
+    let_in = releases.out()
+    for turn in range(kills):
+        await releases.send(30)
+        process = await releases.host(order[turn % 2])
+        await releases.all_read()
+        await stop(process)
+    assert {"1", "2"} == {one["format"] for one in await releases.dead_letters()}
+    first, *others = [await releases.host(order[0])]
+    releases.azure.ingestion.publishers |= let_in
+    jobs = {release: await releases.do(release, "submit", "replay") for release in order}
+    if order[0] == THIS:  # whose host hands the later release's job back for minutes
+        await releases.do(LATER, "work", jobs[LATER])
+    others.append(await releases.host(order[1]))
+    known = {f"a{number}" for number in range(releases.sent)}
+
+    async def all_stored() -> bool:
+        return releases.stored() == known and not await releases.dead_letters()
+
+    async def all_done() -> bool:
+        states = await releases.do(LATER, "jobs")
+        return {states[job][0] for job in jobs.values()} == {"succeeded"}
+
+    await eventually(all_stored, 200)
+    await eventually(all_done, 60)
+    await stop(first, *others)
+    outcomes = await releases.do(LATER, "runs")
+    assert {outcome for outcome, _ in outcomes.values()} & {"Succeeded", "Partial"}
+    seen = await releases.do(THIS, "runs")
+    assert seen.keys() == outcomes.keys()
+    told = {run: (one, outcomes[run][0]) for run, (one, _) in seen.items()}
+    assert {run: both for run, both in told.items() if both[0] not in {both[1], "Unreadable"}} == {}
+    assert all(NEXT in why for outcome, why in seen.values() if outcome == "Unreadable")
+    written = Counter(path for method, path in puts(releases) if method == "PUT")
+    assert written, "the exports were created"
+    assert set(written.values()) == {1}, "by one writer, once each"
+    assert not [path for method, path in puts(releases) if method == "DELETE"]
+
+
+def puts(releases: Releases) -> list[tuple[str, str]]:
+    """The writes of automations, each as method and path."""
+    asked = releases.azure.arm.requests
+    return [(one.method, one.path.lower()) for one in asked if "/automations/" in one.path and one.method != "GET"]
+
+
+async def test_one_hub_is_handed_from_this_release_to_the_next_and_shared(releases: Releases) -> None:
+    await both_releases_on_one_hub(releases, (THIS, LATER), kills=2)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("order", [(THIS, LATER), (LATER, THIS)], ids="-".join)
+async def test_ten_kills_on_one_hub_lose_nothing_in_either_order(releases: Releases, order: tuple[str, str]) -> None:
+    await both_releases_on_one_hub(releases, order, kills=10)

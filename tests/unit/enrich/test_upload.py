@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import random
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -353,3 +355,36 @@ def test_rows_count_for_the_day_on_which_they_were_accepted_though_the_batch_end
 
 
 MIDNIGHT = START.replace(hour=0) + timedelta(days=1)
+
+
+def test_under_sustained_429_memory_stays_flat_batch_after_batch() -> None:
+    """Measured: what is held after each of six invocations, and the most that is held during one."""
+
+    class Throttling(Service):
+        async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 - the edge's
+            await asyncio.sleep(self.latency)
+            return BUSY
+
+    async def scenario() -> list[tuple[int, int]]:
+        clock = virtual_clock()
+        deliverer = Deliverer(Throttling(), 8, clock)
+        held = []
+        for _ in range(6):
+            tracemalloc.reset_peak()
+            report = await deliverer.deliver([Rows(tuple(range(100))) for _ in range(20)], clock.deadline(60))
+            assert len(report.refused) == 20
+            del report
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory())
+        return held
+
+    gc.freeze()  # what other tests left is not gone through each time
+    tracemalloc.start()
+    try:
+        held = virtually(scenario())
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
+    now, most = [each[0] for each in held], [each[1] for each in held]
+    assert max(now[3:]) - max(now[:3]) < 20_000, "a body of these has some 1,000 bytes, a report twenty"
+    assert max(most[3:]) < 1.2 * max(most[:3])

@@ -56,7 +56,7 @@ class Row(NamedTuple):
 def run(minutes: float = 5, **values: Any) -> Row:
     """A run of the timer's, good in every way but those given."""
     good = {"InstanceId": "prod", "Trigger": "timer", "Mode": "apply", "Outcome": "Succeeded", "Complete": True}
-    counts = {"Created": 0, "Updated": 0, "Problems": []}
+    counts = {"Created": 0, "Updated": 0, "Problems": [], "Scope": {}}
     return Row("DefenderExportRuns_CL", minutes, good | {"Guard": "", "Reason": ""} | counts | values)
 
 
@@ -130,7 +130,7 @@ CASES: dict[str, Case] = {
         [
             run(Problems=[problem("the subscription is warned, and so read-only")]),
             run(InstanceId="other", Problems=[problem("no role")]),
-            run(400, Problems=[problem("no role")]),
+            run(3000, Problems=[problem("no role")]),
         ],
         [BLOCKED, run(2)],
     ),
@@ -323,6 +323,51 @@ async def test_a_stopped_timer_fires_for_as_long_as_it_is_stopped(days: float) -
     later = NOW + timedelta(days=days)
     for name in ("timer-stopped", "reconcile-not-running"):
         assert await answer(ALERTS[name], [*timers(), run()], later) != []
+
+
+NARROWED = run(4, Scope={"subscriptions": ["cccc"]})
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        NARROWED,
+        run(4, Scope={"exports": ["other"]}),
+        run(4, Trigger="job"),
+        run(4, Trigger="cli"),
+        run(4, Outcome="Skipped"),
+        run(4, Complete=False),
+        run(4, Outcome="Failed"),
+    ],
+    ids=lambda row: str(row.values),
+)
+async def test_a_run_ends_no_alert_of_what_it_did_not_look_at(newer: Row) -> None:
+    blocked = await answer(ALERTS["blocked-destination"], [BLOCKED])
+    after = await answer(ALERTS["blocked-destination"], [BLOCKED, newer])
+    assert [row for row in after if row["Subscription"]] == blocked
+    if newer.values["Complete"]:
+        held = run(20, Guard="MAX_DELETES")
+        assert len(await answer(ALERTS["updates-held-back"], [held, newer])) == 1
+
+
+async def test_what_an_incomplete_run_saw_anew_takes_the_place_of_what_was_said_before() -> None:
+    newer = run(4, Complete=False, Problems=[problem("another reason")])
+    found = await answer(ALERTS["blocked-destination"], [BLOCKED, newer])
+    assert sorted((row["Subscription"], row["Reason"]) for row in found) == [
+        ("aaaa", "another reason"), ("bbbb", "locked"), ("bbbb", "no role"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["blocked-destination", "updates-held-back"])
+async def test_a_stopped_timer_does_not_end_an_alert_within_a_day(name: str) -> None:
+    rows = [run(20, Guard="MAX_DELETES", Problems=[problem("no role")])]
+    assert len(await answer(ALERTS[name], rows, NOW + timedelta(hours=40))) == 1
+
+
+@pytest.mark.parametrize("name", ["reconcile_exports", "retry_dead_letters", "check_freshness"])
+async def test_one_timer_that_has_stopped_for_four_days_fires_whatever_else_runs(name: str) -> None:
+    rows = [request(5760, name), *timers(without=name), request(3, "run_job"), request(2, "get_status"), run()]
+    assert [row["Function"] for row in await answer(ALERTS["timer-stopped"], rows)] == [name]
 
 
 async def test_a_check_that_stopped_does_not_end_its_alert_within_a_day() -> None:

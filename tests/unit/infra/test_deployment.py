@@ -25,6 +25,11 @@ ASKED = {
     ("existing-workspace", "the workspace's group"): (
         ("Log Analytics Contributor", "Role Based Access Control Administrator"),
     ),
+    ("sentinel", "the subscription"): (FULL, LESS),
+    ("sentinel", "the deployment's group"): (FULL, LESS),
+    ("sentinel", "the workspace's group"): (
+        ("Log Analytics Contributor", "Role Based Access Control Administrator", "Microsoft Sentinel Contributor"),
+    ),
     ("data-plane-apart", "the deployment's group"): (FULL, MORE),
     ("enterprise", "the deployment's group"): (FULL, LESS),
     ("management-group", "the management group"): (FULL, MORE),
@@ -47,7 +52,7 @@ def test_the_roles_that_the_page_asks_for_hold_every_operation(name: str, scope:
         assert [operation for operation in needed if not allowed(operation, roles)] == [], roles
 
 
-@pytest.mark.parametrize("name", ["small", "existing-workspace", "management-group"])
+@pytest.mark.parametrize("name", ["small", "existing-workspace", "sentinel", "management-group"])
 def test_every_scope_that_is_written_in_is_asked_for(name: str) -> None:
     assert {(name, scope) for scope in operations(committed()[name])} == {key for key in ASKED if key[0] == name}
 
@@ -67,6 +72,12 @@ def test_every_scope_that_is_written_in_is_asked_for(name: str) -> None:
             "the workspace's group",
             ("Role Based Access Control Administrator",),
             "Microsoft.Resources/deployments/write",
+        ),
+        (
+            "sentinel",
+            "the workspace's group",
+            ("Log Analytics Contributor", "Role Based Access Control Administrator"),
+            "Microsoft.SecurityInsights/alertRules/write",
         ),
         ("data-plane-apart", "the deployment's group", LESS, "Microsoft.Authorization/locks/write"),
         ("management-group", "the management group", LESS, "Microsoft.Authorization/roleDefinitions/write"),
@@ -101,9 +112,10 @@ def test_the_table_of_rights_asks_for_these_roles() -> None:
     text = (ROOT / "docs" / "deploy.md").read_text()
     section = text.split("\n## Rights\n", 1)[1].split("\n## ", 1)[0]
     rows = [line for line in section.splitlines() if re.match(r"\| [12345]", line)]
-    assert [" and ".join(LESS) in row for row in rows] == [True, False, False, False, False]
-    assert [" and ".join(MORE) in row for row in rows] == [False, True, False, False, True]
+    assert [" and ".join(LESS) in row for row in rows] == [True, False, False, False, False, False]
+    assert [" and ".join(MORE) in row for row in rows] == [False, True, False, False, False, True]
     assert "| its resource group | Log Analytics Contributor" in section
+    assert "| the workspace's resource group | Microsoft Sentinel Contributor" in section
     assert "| the workspace | Role Based Access Control Administrator" in section
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.web.routing import OPERATIONS
 from tests.unit.infra.directory import Directory, served
 from tools.infra import INFRA, ROOT
 
@@ -24,6 +25,13 @@ URL = "https://func-defender-export-abc.azurewebsites.net"
 RUNBOOK = "99999999-9999-9999-9999-999999999999"
 ROLES = [one["value"] for one in json.loads((INFRA / "app-roles.json").read_text())]
 SCOPE = "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d03"
+
+
+def test_each_role_is_asked_for_by_a_route_and_has_its_words_in_the_documents() -> None:
+    assert sorted(ROLES) == sorted({operation.role for operation in OPERATIONS.values()})
+    for page in ("deploy.md", "security.md"):
+        text = (INFRA.parent / "docs" / page).read_text()
+        assert [role for role in ROLES if f"`{role}`" not in text] == []
 
 
 @pytest.fixture

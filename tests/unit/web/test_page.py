@@ -1,4 +1,6 @@
-from shared.web.operations_page import _page
+import pytest
+
+from shared.web.html_pages import page as html_page
 from tools import page
 
 
@@ -7,14 +9,16 @@ def test_the_committed_page_is_built_from_its_sources() -> None:
         assert path.read_text() == text, "make page"
 
 
-def test_the_page_loads_nothing_from_anywhere() -> None:
-    text = _page().text
+@pytest.mark.parametrize("name", ["operations", "sign-in"])
+def test_the_page_loads_nothing_from_anywhere(name: str) -> None:
+    text = html_page(name).text
     for loading in ("<script src", '<link rel="stylesheet"', "@import", "url(", " src=", "import("):
         assert loading not in text
 
 
-def test_the_policy_names_the_one_script_and_the_one_style_by_their_hashes() -> None:
-    built = _page()
+@pytest.mark.parametrize("name", ["operations", "sign-in"])
+def test_the_policy_names_the_one_script_and_the_one_style_by_their_hashes(name: str) -> None:
+    built = html_page(name)
     assert built.text.count("<script>") == built.text.count("<style>") == 1
     assert built.policy.count("'sha256-") == 2
     assert "unsafe" not in built.policy

@@ -112,9 +112,10 @@ class TestActor:
     def test_under_keys_is_the_address_that_the_platform_saw(self, forwarded: str, actor: str) -> None:
         assert str(authorise({"x-forwarded-for": forwarded}, "key", "Exports.Write")) == actor
 
-    def test_no_function_key_bears_the_role_to_approve(self) -> None:
-        with pytest.raises(ApiError, match="No function key bears"):
-            authorise({"x-forwarded-for": "203.0.113.9"}, "key", "Exports.Approve")
+    @pytest.mark.parametrize("role", ["Exports.Approve", "Records.Read"])
+    def test_no_function_key_bears_the_roles_of_persons(self, role: str) -> None:
+        with pytest.raises(ApiError, match=f"No function key bears the role {role}"):
+            authorise({"x-forwarded-for": "203.0.113.9"}, "key", role)
 
     def test_has_idempotency_keys_of_its_own_only_under_entra(self) -> None:
         assert Actor("key", "1.1.1.1").scope == Actor("key", "2.2.2.2").scope

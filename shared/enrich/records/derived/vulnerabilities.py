@@ -62,6 +62,17 @@ def vulnerability(values: Any, additional: Any, resource: Any, *titles: str | No
     _fill(values, columns)
 
 
+def cve_entries(additional: Any) -> dict[str, Named]:
+    """By CVE id in upper case: what additional data say of that one, with names in lower case."""
+    levels = _levels(_named(_decoded(loaded(additional))))
+    found: dict[str, Named] = {}
+    for entry in (*_details(levels), *levels):
+        named = _id_of(entry)
+        if named is not None and not isinstance(entry, str) and CVE.fullmatch(named):
+            found.setdefault(named.upper(), entry)
+    return found
+
+
 _SAYS_NOTHING = frozenset({"subassessmentslink", "$type"})
 """Members of a classic recommendation's additional data, which most of them have."""
 
