@@ -117,7 +117,7 @@ def test_what_is_watched_and_asked_for_is_shown(api: Api, shell: Shell) -> None:
     assert shell.json("dead-letters list --day 2020-01-01") == []
     assert "0 delivered" in shell("dead-letters replay --day 2020-01-01")
     shell("dead-letters show x", 2)
-    assert "give --direct" in shell.err
+    assert "is no name of dead letters: `dead-letters list` shows them" in shell.err
     shell("import --out imported --adopt")
     assert list((shell.folder / "imported").glob("*.yaml"))
     shell("import --out imported", 2)
@@ -186,7 +186,7 @@ REFUSALS = [
     ("backfill --follow nope", "error: There is no job of this id. (GET /api/jobs/nope answered 404)\n", 1),
     ("backfill --subscription nope", "error: the app sees no subscription nope.", 1),
     ("jobs show nope", "error: There is no job of this id. (GET /api/jobs/nope answered 404)\n", 1),
-    ("dead-letters show 2026-11-20/outage/hub/x.ndjson.gz", "error: `dead-letters` works on the storage and on", 2),
+    ("dead-letters show 2026-11-20/outage/hub/x.ndjson.gz", "error: No function key bears the role Records.Read", 1),
     ("dead-letters discard 2026-11-20/outage/hub/x.ndjson.gz", "nothing was done: confirm with --yes\n", 1),
     ("dead-letters replay --reason a/b", "error: 'reason' must be a dead letter's reason (POST /api/jobs answered", 1),
     ("import --subscription nope", f"error: no subscription nope {NOT_VISIBLE}", 1),
