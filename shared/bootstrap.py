@@ -170,6 +170,7 @@ class Services:
             tenant_state=self.tenant_state,
             present=self.present,
             replay=self.pipeline.replay,
+            discard=self.pipeline.dead_letters.discard,
             deliver=self._deliver_present,
             deadline=self._job_deadline,
         )

@@ -34,7 +34,11 @@ _UNREACHABLE = "look at the address, the network and whether the app runs"
 
 
 class ApiFailure(Exception):  # noqa: N818 - says what happened
-    """The API refused or did not answer; the message says what it said."""
+    """The API refused or did not answer; the message says what it said.  `status` is None where nothing answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Answer(NamedTuple):
@@ -171,7 +175,7 @@ class ApiClient:
         headers = {"Content-Type": "application/yaml"}
         asked = {"headers": headers, "data": text, "params": {"dryRun": "true"}}
         answer = await self._ask("PUT", f"exports/{name}", {200, 422}, **asked)
-        return "" if answer.status == 200 else _sentence(answer)  # noqa: PLR2004 - HTTP
+        return "" if answer.status == 200 else _sentence(answer) or "no reason given"  # noqa: PLR2004 - HTTP
 
     async def names(self) -> dict[str, str]:
         """See `PushTarget`."""
@@ -216,7 +220,7 @@ class ApiClient:
                 break
             await asyncio.sleep(pause)
         if answer.status not in expected:
-            raise ApiFailure(f"{method} /api/{path} answered {answer.status}: {_sentence(answer)}")
+            raise ApiFailure(_refusal(f"{method} /api/{path} answered {answer.status}", answer), answer.status)
         return answer
 
 
@@ -228,11 +232,17 @@ def _pause(answer: Answer) -> float | None:
     return min(float(told), _LONGEST_PAUSE_SECONDS) if told.isascii() and told.isdecimal() else 1.0
 
 
+def _refusal(what: str, answer: Answer) -> str:
+    """What the API says of a refusal, and beside it what was asked."""
+    told = _sentence(answer)
+    return f"{told} ({what})" if told else f"{what}: {_WITHOUT_REASON.get(answer.status, 'no reason given')}"
+
+
 def _sentence(answer: Answer) -> str:
-    """What the API says of a refusal."""
+    """The API's own words; empty where it has none."""
     try:
         problem = json.loads(answer.body)
         findings = "; ".join(f"{each['where']}: {each['sentence']}" for each in problem.get("findings") or ())
         return f"{problem['detail']} {findings}".strip()
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _WITHOUT_REASON.get(answer.status, "no reason given")
+        return ""

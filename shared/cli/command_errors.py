@@ -22,6 +22,7 @@ _OS = {
     errno.ENOENT: "there is no such file or folder",
     errno.EACCES: "it may not be opened: look at its rights",
     errno.EPERM: "it may not be changed: look at its rights",
+    errno.EEXIST: "there is a file of that name: choose another",
     errno.EISDIR: "it is a folder, and a file is needed",
     errno.ENOTDIR: "a part of its path is a file, not a folder",
     errno.ENOSPC: "there is no room left on the disk",

@@ -39,7 +39,7 @@ def carry_out(run: Callable[[], int]) -> int:
     return code
 
 
-_MEANT_OTHERWISE = (UsageError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_MEANT_OTHERWISE = (UsageError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
 
 def expected(error: BaseException) -> bool:

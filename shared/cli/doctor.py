@@ -6,42 +6,57 @@ Exit codes: 0 all is well, 1 something is not, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.cli.app_context import add_target
+from shared.cli.app_context import AppContext, add_target, chosen
 from shared.cli.argument_parser import WIDTH
-from shared.cli.command_services import with_services
-from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.cli.command_services import moment_text
+from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.reconcile.plan.plan_render import printable, shortened
 
 if TYPE_CHECKING:
-    from shared.bootstrap import Services
     from shared.cli.api_client import ApiClient
 
+_ALL_IS_WELL = (
+    "all is well: settings, sign-in, identity, storage, hub, ingestion, tables, what is stored, runs, exports, "
+    "freshness, dead letters"
+)
 _NAMES = 5
+_NOT_LET_IN = frozenset({401, 403})
+_STALE_CHECK = timedelta(days=1)
 _MENDS: Final = {
+    "app": "look at the address that `use` keeps, the network, and whether the app runs: `az functionapp show`",
+    "access": "`use URL` keeps a new key; with Entra, have an app role assigned (docs/api.md, Who may call)",
+    "python": "publish the package again for the Python that the app runs on (docs/deploy.md)",
     "settings": "correct these app settings (docs/settings.md), with the deployment's parameter `settings`",
+    "signIn": "turn authentication on for the app, so that it refuses callers without a token (docs/security.md)",
     "identity": "give the app its managed identity back: deploy the resources again (docs/deploy.md)",
     "storage": "look at AzureWebJobsStorage__*Uri, the account's network rules and the app's roles on it",
     "eventHub": "look at EventHubConnection, EVENT_HUB_NAME, the namespace's network rules and the app's role on it",
     "ingestion": "look at LOGS_INGESTION_ENDPOINT, LOGS_INGESTION_RULE_ID and the app's role on the rule",
-    "stored": "put right or remove what is named (docs/stored-formats.md)",
+    "tables": "deploy this release's tables and rule, before its code; the app needs Log Analytics Data Reader there",
+    "stored": "put right or remove what is named, an export by `push` (docs/stored-formats.md)",
     "lastRun": "look at `runs`, and whether the timer fires: `az functionapp show` must say Running",
     "timers": "see whether the app runs, and start it again: after a deployment all of its timers may stand still",
-    "exports": "mend these files and `push` them: `exports list` has every finding",
-    "inForce": "`runs` RUN_ID has each reason with its count",
+    "exports": "`push` files that are right; `exports list` has every finding",
+    "inForce": "mend the first reason, and the next run does the rest; `runs RUN_ID` has each with its count",
     "freshness": "`freshness --verdict silent` has each with its reason; docs/operate.md, a subscription is silent",
     "deadLetters": "`dead-letters list` has them; when the cause is gone, `dead-letters replay`",
 }
+_OF_STORAGE: Final = frozenset(
+    {"eventHub", "ingestion", "stored", "lastRun", "timers", "exports", "inForce", "freshness", "deadLetters"}
+)
 # What a fault brings about elsewhere: one cause is told once.
 _FOLLOWS: Final = {
-    "identity": frozenset({"storage", "eventHub", "ingestion", "stored", "lastRun", "timers", "inForce"}),
-    "storage": frozenset({"eventHub", "stored", "lastRun", "timers", "exports", "inForce", "freshness", "deadLetters"}),
+    "identity": frozenset({"storage", "tables", *_OF_STORAGE}),
+    "storage": _OF_STORAGE,
     "eventHub": frozenset({"freshness"}),
     "stored": frozenset({"exports"}),
     "ingestion": frozenset({"deadLetters"}),
@@ -67,23 +82,35 @@ def register(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="what is wrong with the deployment: the cause first, with its mend")
     doctor.add_argument("--json", action="store_true")
     add_target(doctor)
-    doctor.set_defaults(run=with_services(_direct, _ask))
+    doctor.set_defaults(run=_doctor)
 
 
-async def _direct(arguments: argparse.Namespace, services: Services) -> int:  # noqa: ARG001 - a command's signature
-    from shared.cli.exit_codes import UsageError
+def _doctor(arguments: argparse.Namespace) -> int:
+    context = chosen(arguments)
+    if context is None:
+        raise UsageError("`doctor` asks the app, which alone sees what it may reach: `defender-export use URL` first")
+    return asyncio.run(_look(context, arguments))
 
-    raise UsageError("`doctor` asks the app, which alone sees what it may reach: `defender-export use URL` first")
+
+async def _look(context: AppContext, arguments: argparse.Namespace) -> int:
+    from shared.cli.api_client import open_api
+
+    async with open_api(context) as api:
+        return await _ask(arguments, api)
 
 
 async def _ask(arguments: argparse.Namespace, api: ApiClient) -> int:
     from shared.cli.api_client import ApiFailure
 
-    ready = await api.document("GET", "ready", (200, 503))
+    try:
+        ready = await api.document("GET", "ready", (200, 503))
+    except ApiFailure as failure:
+        about = "access" if failure.status in _NOT_LET_IN else "app"
+        return _show([Fault(about, str(failure))], (), as_json=arguments.json)
     if "checks" not in ready:  # the app refuses every route, and says why
         faults = [Fault("settings", str(ready.get("detail") or ready))]
         return _show(faults, (), as_json=arguments.json)
-    faults = [Fault(check["name"], check["detail"]) for check in ready["checks"] if not check["ok"]]
+    faults = faults_of(ready["checks"])
     for about, look in _LOOKS.items():
         if about not in _explained(faults):
             try:
@@ -118,7 +145,8 @@ async def _exports(api: ApiClient) -> list[Fault]:
 
 async def _in_force(api: ApiClient) -> list[Fault]:
     runs = (await api.document("GET", "runs", params={"limit": "10"}))["value"]
-    newest = next((run for run in runs if run["outcome"] not in {"Skipped", "Running"}), None)
+    whole = (run for run in runs if run["outcome"] not in {"Skipped", "Running"} and not run["scope"])
+    newest = next(whole, None)
     if newest is None or newest["outcome"] == "Succeeded":
         return []
     return [Fault("inForce", f"the run {newest['runId']} ended {newest['outcome']}: {newest['reason']}")]
@@ -127,6 +155,10 @@ async def _in_force(api: ApiClient) -> list[Fault]:
 async def _freshness(api: ApiClient) -> list[Fault]:
     from shared.cli.subscriptions_by_app import subscriptions
 
+    checked = (await api.document("GET", "freshness", params={"limit": "1"}))["checked"]
+    if checked and datetime.now(UTC) - datetime.fromisoformat(checked) > _STALE_CHECK:
+        told = f"the last check was more than a day ago, at {moment_text(checked)}: does the timer fire?"
+        return [Fault("freshness", told)]
     rows = await api.pages("freshness", verdict="silent", limit="1000")
     if not rows:
         return []
@@ -138,7 +170,8 @@ async def _freshness(api: ApiClient) -> list[Fault]:
 async def _dead_letters(api: ApiClient) -> list[Fault]:
     reasons: Counter[str] = Counter()
     for row in await api.pages("dead-letters"):
-        reasons[row["reason"]] += row["records"]
+        if not row["trouble"]:  # what can't be read is the check `stored`
+            reasons[row["reason"]] += row["records"]
     told = [f"{number:,} records {reason}" for reason, number in reasons.most_common()]
     return [Fault("deadLetters", f"not delivered: {_some(told)}")] if told else []
 
@@ -162,7 +195,7 @@ def _show(faults: Sequence[Fault], warnings: Sequence[str], *, as_json: bool) ->
     for warning in warnings:
         print("\n".join(_wrapped(f"note: {warning}")))
     if not faults:
-        print("all is well: settings, identity, storage, hub, ingestion, runs, exports, freshness, dead letters")
+        print("\n".join(_wrapped(_ALL_IS_WELL)))
     return NOT_WELL if faults else DONE
 
 

@@ -18,7 +18,6 @@ from shared.cli.exit_codes import UsageError
 if TYPE_CHECKING:
     from shared.bootstrap import Services
     from shared.cli.api_client import ApiClient
-    from shared.reconcile.model import Subscription
 
 
 def register(commands: Any) -> None:
@@ -33,10 +32,11 @@ def register(commands: Any) -> None:
 
 async def _import(arguments: argparse.Namespace, services: Services) -> int:
     from shared.reconcile.importer.imported_exports import import_exports
+    from shared.reconcile.narrowing import places
 
     inventory = await services.reconciler.discover(arguments.management_group)
     instance_id = services.settings.instance_id
-    chosen = _chosen(inventory.subscriptions, arguments.subscription, arguments.management_group)
+    chosen = places(inventory.subscriptions, arguments.subscription, arguments.management_group)
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]
     imported, left = import_exports(automations, inventory.subscriptions, instance_id, adopt=arguments.adopt)
     files = [
@@ -92,19 +92,6 @@ def _put(
             print(f"# --- {one.name}.yaml\n{one.text}")
     _tell(files, left, reasons, warnings)
     return 1 if reasons else 0
-
-
-def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
-    """The lower-case ids of the subscriptions asked for; all when none was named."""
-    from shared.reconcile.discover import subscription_names
-
-    ids = {one.lower() for one in subscription_names.named(asked, subscriptions)}
-    above = {one.lower() for one in groups}
-    return {
-        one.id.lower()
-        for one in subscriptions
-        if not (ids or above) or one.id.lower() in ids or above.intersection(one.ancestors)
-    }
 
 
 def _keep(files: Sequence[_File], folder: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -56,10 +55,10 @@ def register(commands: Any) -> None:
     show = below.add_parser("show", help="the letters of one blob, with their contents")
     show.add_argument("name", help="the name that `dead-letters list` shows")
     show.set_defaults(run=with_services(_show_letters, _show_letters_by_app))
-    discard = below.add_parser("discard", help="delete one blob for good: its records are lost (--direct)")
+    discard = below.add_parser("discard", help="delete one blob: its records are lost")
     discard.add_argument("name", help="the name that `dead-letters list` shows")
     discard.add_argument("--yes", action="store_true", help="without asking (for pipelines)")
-    discard.set_defaults(run=with_services(_discard))
+    discard.set_defaults(run=with_services(_discard, _discard_by_app))
     for parser in (listing, replay, show, discard):
         add_target(parser)
 
@@ -254,12 +253,27 @@ async def _show_letters_by_app(arguments: argparse.Namespace, api: ApiClient) ->
 
 async def _discard(arguments: argparse.Namespace, services: Services) -> int:
     name = _blob(arguments.name)
-    question = f"Delete {name}? Its records are nowhere else."
-    if not confirmed(question, agreed=arguments.yes):
+    if not _sure(name, arguments):
         return NOT_WELL
     await services.pipeline.dead_letters.discard(name)
     print(f"{name}: deleted")
     return DONE
+
+
+async def _discard_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
+    name = _blob(arguments.name)
+    if not _sure(name, arguments):
+        return NOT_WELL
+    job = await api.document("POST", "jobs", (200, 202), json={"kind": "discard", "name": name})
+    ended = await api.finished(job, progress())
+    if ended["state"] != "succeeded":
+        return failed(ended["error"] or ended["trouble"])
+    print(f"{name}: deleted")
+    return DONE
+
+
+def _sure(name: str, arguments: argparse.Namespace) -> bool:
+    return confirmed(f"Delete {name}? Its records are nowhere else.", agreed=arguments.yes)
 
 
 def _blob(name: str) -> str:
@@ -268,7 +282,9 @@ def _blob(name: str) -> str:
     Raises:
         UsageError: no blob of dead letters has such a name.
     """
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}/[\w.-]+/[\w.-]+\.ndjson\.gz", name, re.ASCII) or "/.." in name:
+    from shared.enrich.dead_letters.letter_names import LETTERS_NAME
+
+    if not LETTERS_NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name of dead letters: `dead-letters list` shows them")
     return name
 

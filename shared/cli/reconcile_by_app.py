@@ -17,13 +17,11 @@ from shared.cli.subscriptions_by_app import ids_of
 if TYPE_CHECKING:
     from shared.cli.api_client import ApiClient
 
-_DIRECT_ONLY = ("max_deletes", "max_change_percent", "accept_fewer")
 _WRITES = ("create", "update", "adopt", "delete")
 
 
 async def plan(arguments: argparse.Namespace, api: ApiClient) -> int:
     """What a reconcile of the app would change, of what is stored or of the files at hand."""
-    _refuse_direct_only(arguments)
     if arguments.keep:
         raise UsageError("the app keeps the plans of its own runs: `runs` lists them; --direct keeps this one")
     files = {path.as_posix(): path.read_text("utf-8-sig") for path in arguments.found} if arguments.paths else None
@@ -44,17 +42,17 @@ async def approve(arguments: argparse.Namespace, api: ApiClient) -> int:
 
 
 async def apply(arguments: argparse.Namespace, api: ApiClient) -> int:
-    """Show the app's plan, ask, let the app carry it out, and say how that ended."""
-    _refuse_direct_only(arguments)
+    """Show the app's plan, ask, let the app carry out that plan and no other, and say how that ended."""
+    answer = await api.document("POST", "plan", json=_asked(arguments))
     if arguments.document is not None:
-        raise UsageError("a kept plan is carried out by `apply --direct FILE`; through the app, `apply` plans anew")
-    scope = await _scope(arguments, api)
+        _refuse_another(arguments.document, answer["plan"])
     if not arguments.json:
-        answer = await api.document("POST", "plan", json=_asked(arguments))
         print(answer["shown"], flush=True)
-        if _writes(answer["plan"]) and not arguments.yes and not _agreed(answer["plan"]):
+        agreed = arguments.yes or arguments.document is not None
+        if _writes(answer["plan"]) and not agreed and not _agreed(answer["plan"]):
             return NOT_WELL
-    job = await api.document("POST", "jobs", (200, 202), json={"kind": "reconcile"} | scope)
+    bound = {"kind": "reconcile", "fingerprint": answer["plan"]["fingerprint"]} | await _scope(arguments, api)
+    job = await api.document("POST", "jobs", (200, 202), json=bound)
     ended = await api.finished(job, progress())
     if ended["state"] != "succeeded":
         raise ValueError(f"the job {ended['id']} {ended['state']}: {ended['error'] or ended['trouble']}")
@@ -99,10 +97,13 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
         "managementGroups": arguments.management_group,
         "exports": arguments.export,
         "causes": arguments.cause,
+        "maxDeletes": arguments.max_deletes,
+        "maxChangePercent": arguments.max_change_percent,
+        "acceptFewer": arguments.accept_fewer,
         "full": arguments.full,
         "colour": colour_wanted(refused=arguments.no_color),
     }
-    return {name: value for name, value in asked.items() if value}
+    return {name: value for name, value in asked.items() if value or (value == 0 and value is not False)}
 
 
 async def _scope(arguments: argparse.Namespace, api: ApiClient) -> dict[str, Any]:
@@ -124,10 +125,19 @@ def _agreed(document: dict[str, Any]) -> bool:
     return confirmed(f"Carry this out in {number}?", agreed=False, nothing="nothing was applied")
 
 
-def _refuse_direct_only(arguments: argparse.Namespace) -> None:
-    for name in _DIRECT_ONLY:
-        if getattr(arguments, name) not in {None, False}:
-            raise UsageError(f"--{name.replace('_', '-')} replaces the app's own guard: give --direct with it")
+def _refuse_another(kept: dict[str, Any], now: dict[str, Any]) -> None:
+    """Hold a kept plan against what the app would do now.
+
+    Raises:
+        ValueError: the kept one is none, of another instance, was edited, or no longer fits.
+    """
+    from shared.reconcile.plan.saved_plan import StalePlan, plan_from_dict, refuse_if_stale
+
+    instance = now["instanceId"]
+    try:
+        refuse_if_stale(plan_from_dict(kept, instance), plan_from_dict(now, instance))
+    except StalePlan as stale:
+        raise ValueError(str(stale)) from None
 
 
 def _name(text: str) -> str:

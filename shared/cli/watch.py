@@ -123,7 +123,7 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
         watch_tables.show_coverage(rows, details=arguments.details)
         for requirement in requirements:
             met = len(covered) - unmet[requirement.name]
-            print(f"{requirement.name}: met by {met} of {len(covered)} subscriptions ({requirement.description})")
+            watch_tables.show_met(requirement.name, met, len(covered), requirement.description)
     return NOT_WELL if arguments.check and unmet else DONE
 
 

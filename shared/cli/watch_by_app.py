@@ -40,7 +40,7 @@ async def coverage(arguments: argparse.Namespace, api: ApiClient) -> int:
         watch_tables.warn(first["reasons"])
         watch_tables.show_coverage(shown, details=arguments.details)
         for name in names:
-            print(f"{name}: met by {len(rows) - unmet[name]} of {len(rows)} subscriptions")
+            watch_tables.show_met(name, len(rows) - unmet[name], len(rows))
     return NOT_WELL if arguments.check and unmet else DONE
 
 

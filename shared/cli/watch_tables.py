@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.cli.command_services import moment_text
 from shared.cli.tables import print_table
+from shared.reconcile.plan.plan_render import WIDTH, printable
 
 ATTENTION = ("silent", "quiet", "not observable", "fresh")
 _SHOWN_IDS = 2
@@ -16,7 +18,7 @@ _SHOWN_IDS = 2
 
 def show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
     """Print rows of coverage as columns; with `details` each automation below its subscription."""
-    lines: list[tuple[str, ...]] = []
+    lines: list[tuple[str, ...] | str] = []
     for row in sorted(rows, key=lambda row: str(row["subscription"])):
         automations = {each["automation"]: each["owner"] for found in row["sources"].values() for each in found}
         owners = Counter(automations.values())
@@ -30,6 +32,13 @@ def show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
     print_table(("subscription", "ours", "foreign", "kinds exported", "requirements"), lines)
 
 
+def show_met(requirement: str, met: int, of: int, description: str = "") -> None:
+    """Print how many subscriptions meet a requirement."""
+    about = f" ({description})" if description else ""
+    told = f"{requirement}: met by {met:,} of {of:,} subscriptions{about}"
+    print("\n".join(textwrap.wrap(printable(told), WIDTH, subsequent_indent="    ", break_on_hyphens=False)))
+
+
 def _kinds(sources: Mapping[str, Any]) -> str:
     from shared.exports.event_sources import KINDS, SNAPSHOT
 
@@ -38,13 +47,13 @@ def _kinds(sources: Mapping[str, Any]) -> str:
     return "all" if len(kinds) == len(KINDS) else ", ".join(kinds) or "none"
 
 
-def _exporter_line(source: str, exporter: Mapping[str, Any]) -> tuple[str, ...]:
+def _exporter_line(source: str, exporter: Mapping[str, Any]) -> str:
     where = ", ".join(destination.rsplit("/", 1)[-1] for destination in exporter["destinations"]) or "nowhere"
     state = "" if exporter["enabled"] else " (disabled)"
     partly = "" if exporter["wholeSubscription"] else " of some resource groups"
     findings = f" [{', '.join(exporter['findings'])}]" if exporter["findings"] else ""
     name = exporter["automation"].rsplit("/", 1)[-1]
-    return f"  {source}", "", "", f"{name}{state}: {exporter['filter']}{partly} -> {where}{findings}", ""
+    return f"{source}: {name}{state}: {exporter['filter']}{partly} -> {where}{findings}"
 
 
 def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, Any]], *, everything: bool) -> None:

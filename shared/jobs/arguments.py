@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from shared.enrich.dead_letters.letter_names import LETTERS_NAME
 from shared.exports.event_sources import KINDS as RECORD_KINDS
 from shared.exports.suggestions import suggest
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 _MAX_ITEMS = 1_000
 _MAX_CHARACTERS = 30_000  # of all arguments as JSON: a property of Table Storage holds 32,768
 
@@ -74,14 +76,21 @@ _CAUSES = _list_of(lambda item: item == "release", "causes that wait for being n
 LIMITS: Mapping[str, Callable[[Any], Any]] = {
     "maxDeletes": _number(0, 100_000),
     "maxChangePercent": _number(0, 100),
+    "acceptFewer": _flag,
 }
-"""Limits in place of the guards' for one run; who may raise them is another right than to start one."""
+"""What lifts guards for one run; who may is another right than to start one."""
 
 _SCOPE: Mapping[str, Callable[[Any], Any]] = {"subscriptions": _SUBSCRIPTIONS, "managementGroups": _GROUPS}
 
 ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "plan": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES, **LIMITS},
-    "reconcile": {**_SCOPE, "exports": _EXPORTS, "causes": _CAUSES, **LIMITS},
+    "reconcile": {
+        **_SCOPE,
+        "exports": _EXPORTS,
+        "causes": _CAUSES,
+        "fingerprint": _one(_FINGERPRINT, "the fingerprint of a plan"),
+        **LIMITS,
+    },
     "preview": {"export": _one(_NAME, "an export's name"), **_SCOPE},
     "backfill": {**_SCOPE, "kinds": _KINDS, "export": _one(_NAME, "an export's name")},
     "replay": {
@@ -89,10 +98,11 @@ ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
         "reason": _one(_NAME, "a dead letter's reason"),
         "parked": _flag,
     },
+    "discard": {"name": _one(LETTERS_NAME, "the name of dead letters, as they are listed")},
     "accept": {},
     "claim": {"formerInstance": _one(_NAME, "an instance's id")},
 }
-REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",)}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",), "discard": ("name",)}
 
 
 def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
     from shared.reconcile.report.run_report import Report
-    from shared.reconcile.run import Reconciler
+    from shared.reconcile.run import Reconciler, Request
     from shared.tenant_state import TenantStateReader
 
 # Present records, as continuous export would send them, to the pipeline; gives the rows accepted or kept.
@@ -54,6 +54,7 @@ class Runners:
         tenant_state: TenantStateReader,
         present: PresentRecords,
         replay: Callable[[LetterFilter], Awaitable[Any]],
+        discard: Callable[[str], Awaitable[None]],
         deliver: Deliver,
         deadline: Callable[[], Deadline],
     ) -> None:
@@ -62,6 +63,7 @@ class Runners:
         self._surveyor = tenant_state
         self._present = present
         self._replay = replay
+        self._discard = discard
         self._deliver = deliver
         self._deadline = deadline
 
@@ -73,6 +75,7 @@ class Runners:
             "preview": self.preview,
             "backfill": self.backfill,
             "replay": self.replay,
+            "discard": self.discard,
             "accept": self.accept,
             "claim": self.claim,
         }
@@ -85,13 +88,17 @@ class Runners:
 
     async def reconcile(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Reconcile now: the caller has asked for it.  Under RECONCILE_MODE=approve only a plan that is approved."""
-        progress.say("reconciling")
-        if self._reconciler.by_approval and not job.arguments:
-            from shared.reconcile.report.run_report import Caller
+        from shared.reconcile.plan.saved_plan import StalePlan
+        from shared.reconcile.report.run_report import Caller
 
+        progress.say("reconciling")
+        if self._reconciler.by_approval and not job.arguments.keys() - {"fingerprint"}:
             return _done(await self._reconciler.carry_out_approved(Caller("job", job.actor)), job, progress)
-        with _refusing_unknown():
-            return _done(await self._reconciler.apply(_request(job)), job, progress)
+        try:
+            with _refusing_unknown():
+                return _done(await self._reconciler.apply(_watched(_request(job), progress)), job, progress)
+        except StalePlan as stale:
+            raise JobRefusedError(str(stale)) from None
 
     async def accept(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Say that the stored files are meant as they are."""
@@ -168,6 +175,17 @@ class Runners:
             due_only=False,
         )
         return asdict(await self._replay(choice))
+
+    async def discard(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
+        """Delete one blob of dead letters; its records are lost."""
+        from shared.azure.blob_container import StoreError
+
+        name = str(job.arguments["name"])
+        try:
+            await self._discard(name)
+        except StoreError as refusal:
+            raise JobRefusedError(f"{name} is not discarded ({refusal}); see which dead letters are kept now") from None
+        return {"name": name}
 
     async def _sources(self, name: str) -> tuple[Source, ...]:
         return await stored_sources(self._exports, name)
@@ -266,7 +284,7 @@ def _refusing_unknown() -> Iterator[None]:
         raise JobRefusedError(str(unknown)) from None
 
 
-def _request(job: Job) -> Any:
+def _request(job: Job) -> Request:
     from shared.reconcile.plan.change_limits import raised
     from shared.reconcile.plan.model import Cause
     from shared.reconcile.report.run_report import Caller
@@ -280,7 +298,25 @@ def _request(job: Job) -> Any:
         exports=arguments.get("exports"),
         causes=[Cause(cause) for cause in arguments.get("causes", ())],
         guards=partial(raised, max_deletes=arguments.get("maxDeletes"), percent=arguments.get("maxChangePercent")),
+        accept_fewer=arguments.get("acceptFewer", False),
+        fingerprint=arguments.get("fingerprint", ""),
     )
+
+
+def _watched(request: Request, progress: Progress) -> Request:
+    """The same request, which tells how much of its plan is written."""
+    written, of = 0, 0
+
+    def planned(report: Report) -> None:
+        nonlocal of
+        of = len(report.plan.writes)
+
+    def step(_: Any) -> None:
+        nonlocal written
+        written += 1
+        progress.say(f"{written:,} of {max(of, written):,} written")
+
+    return replace(request, planned=planned, progress=step)
 
 
 def _kinds(sources: Sequence[Source]) -> list[str]:

@@ -10,11 +10,32 @@ from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
 from shared.exports.scope_findings import KnownNames, UnknownName
 from shared.exports.suggestions import suggest
+from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory, Subscription
 from shared.reconcile.plan.model import Item
 
 if TYPE_CHECKING:
     from shared.exports.last_known_good import LoadedExports
+
+
+def places(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
+    """The lower-case ids of the subscriptions asked for, by id, name or a group above; all where nothing is asked for.
+
+    Raises:
+        UnknownName: one is not known; the message names the nearest known one.
+        ValueError: several subscriptions have that name.
+    """
+    ids = [one.lower() for one in named(asked, subscriptions)]
+    known = KnownNames.of(subscriptions)
+    said = [*map(known.unknown_subscription, ids), *map(known.unknown_management_group, groups)]
+    if told := "; ".join(filter(None, said)):
+        raise UnknownName(told)
+    above = {one.lower() for one in groups}
+    return {
+        one.id.lower()
+        for one in subscriptions
+        if not (ids or above) or one.id.lower() in ids or above.intersection(one.ancestors)
+    }
 
 
 @dataclass(frozen=True)

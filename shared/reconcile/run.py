@@ -67,14 +67,14 @@ def _as_set(guards: Guards) -> Guards:
 class Request:
     """What one run is asked to do beyond the settings.
 
-    `reviewed` is a plan that the run must still find right; `accept_fewer` lets deletes go on although subscriptions
-    or all export files are gone; `guards` may change those of the settings.  `subscriptions`, `management_groups` and
-    `exports` narrow the run to those; None means all, and an empty list is refused.  `causes` lets through what waits
-    for being named.  With `claim` the run only takes over automations that another app wrote last, and those of
-    `former_instance`.  With `propose` the run plans what that makes of the stored exports; it leaves no report and no
-    row, since it says nothing about what is in force.  Nor does a plan without `keep`, which so needs no right to
-    write.  `planned` is called before the first write, `progress` after each.  With `waive_grace` what left a scope may
-    go at once: for a plan that people review first.
+    `reviewed` is a plan that the run must still find right, `fingerprint` that of one; `accept_fewer` lets deletes
+    go on although subscriptions or all export files are gone; `guards` may change those of the settings.
+    `subscriptions`, `management_groups` and `exports` narrow the run to those; None means all, and an empty list is
+    refused.  `causes` lets through what waits for being named.  With `claim` the run only takes over automations
+    that another app wrote last, and those of `former_instance`.  With `propose` the run plans what that makes of
+    the stored exports; it leaves no report and no row, since it says nothing about what is in force.  Nor does a
+    plan without `keep`, which so needs no right to write.  `planned` is called before the first write, `progress`
+    after each.  With `waive_grace` what left a scope may go at once: for a plan that people review first.
 
     Raises:
         ValueError: a list that narrows the run is empty.
@@ -89,6 +89,7 @@ class Request:
     claim: bool = False
     former_instance: str = ""
     reviewed: Plan | None = None
+    fingerprint: str = ""
     guards: Callable[[Guards], Guards] = _as_set
     accept_fewer: bool = False
     planned: Callable[[Report], None] | None = None
@@ -463,8 +464,11 @@ class Reconciler:
             declaration = replace(declaration, desired=closed(declaration.desired, reasons))
         chosen = Narrowing.of(request.scope).items(inventory.subscriptions)
         plan = make_plan(declaration, inventory, self._settings.instance_id, terms, chosen)
+        warnings = plan.warnings
+        if request.exports:  # what is odd about others' destinations was not asked for
+            warnings = tuple(one for one in warnings if one.partition(": ")[0] in request.exports)
         again = await rewriting(run.arm, _may_be_written_again(plan), inventory.subscriptions)
-        return replace(plan, warnings=(*plan.warnings, *again))
+        return replace(plan, warnings=(*warnings, *again))
 
     async def _agreed(self, run: _Run, request: Request, deletes: Sequence[Item]) -> Mapping[tuple[str, str, str], str]:
         """Look at files and tenant once more: why a delete that was planned is not to be carried out after all."""
@@ -503,6 +507,8 @@ class Reconciler:
     async def _write(self, run: _Run, request: Request) -> None:
         if request.reviewed is not None:
             refuse_if_stale(request.reviewed, run.report.plan)
+        if request.fingerprint and request.fingerprint != fingerprint(run.report.plan):
+            raise StalePlan("the plan no longer fits: files or tenant changed since it was made; make a new one")
         if run.report.waiting and not await self._let_through(run):
             return
         if request.planned:
@@ -519,7 +525,7 @@ class Reconciler:
             now=self._clock.now,
             concurrency=self._settings.apply_concurrency,
             register_provider=self._settings.register_provider,
-            binding=request.reviewed is not None or bool(run.report.approved_by),
+            binding=request.reviewed is not None or bool(request.fingerprint or run.report.approved_by),
             progress=request.progress,
         )
         asked_for = bool(run.report.approved_by) or request.guards(self._guards) != self._guards

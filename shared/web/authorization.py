@@ -80,7 +80,9 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
     """
     if mode == "key":
         if role in OF_PERSONS:
-            raise ApiError(FORBIDDEN, f"No function key bears the role {role}: set AUTH_MODE=entra, or use the CLI.")
+            raise ApiError(
+                FORBIDDEN, f"No function key bears the role {role}: set AUTH_MODE=entra, or work with --direct."
+            )
         return Actor("key", _address(headers))
     principal = _principal(headers.get(PRINCIPAL_HEADER, ""))
     claims = [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]

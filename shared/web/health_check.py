@@ -77,6 +77,7 @@ def _reason(error: Exception) -> str:
     if said := _IN_WORDS.get(type(error).__name__):
         return said
     code = getattr(error, "error_code", None) or getattr(error, "status_code", None)
+    code = getattr(code, "value", code)  # some SDKs have an enumeration of them
     return f"{type(error).__name__}{f' ({code})' if code else ''}"
 
 
@@ -155,6 +156,21 @@ async def _ingestion(services: Services) -> str:
     if latest and datetime.now(UTC) - latest.written < _RECENT:
         raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {latest.written.isoformat()}")
     return "reachable, and a token for it; no upload was refused in the last hour"
+
+
+async def _tables(services: Services) -> str:
+    """Whether the tables have the columns of this release."""
+    from shared.enrich.tables import TABLES
+    from shared.watch.deployed_columns import lacking, read_columns
+
+    if not services.settings.workspace_id:
+        return "not looked at: WORKSPACE_ID is not set"
+    wanted = {table.name: [column.name for column in table.columns] for table in TABLES}
+    found = await read_columns(services.clients.logs_query, services.settings.workspace_id, wanted)
+    if missing := lacking(found, wanted):
+        more = f"; and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise NotWell(f"{'; '.join(missing[:_SHOWN])}{more}")
+    return "every table has the columns of this release"
 
 
 async def _stored(services: Services) -> str:
@@ -342,6 +358,7 @@ CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
     "stored": _stored,
     "eventHub": _event_hub,
     "ingestion": _ingestion,
+    "tables": _tables,
     "lastRun": last_run,
     "timers": timers,
 }

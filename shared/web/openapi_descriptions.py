@@ -46,7 +46,7 @@ DESCRIPTIONS = {
     "passed": "Whether the record was exported or kept back as expected.",
     "expected": "Whether the record should be exported.",
     "id": "The id.",
-    "Job.kind": "plan, reconcile, preview, backfill, replay, accept or claim; later releases may have others.",
+    "Job.kind": "plan, reconcile, preview, backfill, replay, discard, accept or claim; later releases may have others.",
     "state": "queued, running, succeeded, failed or dead; later releases may have others.",
     "arguments": "What was asked for.",
     "actor": "Who asked: `entra:` and an object id, or `key:` and an address.",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import Diagnostic, errors
 from shared.exports.file_tests import run_tests
 from shared.exports.proposal import Proposal, propose
 from shared.exports.validation import Checked, check_text, check_together
-from shared.reconcile.discover.subscription_names import named
+from shared.jobs.arguments import LIMITS
 from shared.reconcile.importer.imported_exports import import_exports
-from shared.reconcile.model import Subscription
+from shared.reconcile.narrowing import places
+from shared.reconcile.plan.change_limits import raised
 from shared.reconcile.plan.model import Cause
 from shared.reconcile.plan_output import OUTPUTS, Wish, document, formed
 from shared.reconcile.report.run_report import Caller
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("subscriptions", "managementGroups", "exports", "causes")
 _FLAGS = ("prune", "full", "colour")
-_PLAN_MEMBERS = frozenset({*_NAMES, *_FLAGS, "files", "output"})
+_PLAN_MEMBERS = frozenset({*_NAMES, *_FLAGS, *LIMITS, "files", "output"})
 _IMPORT_MEMBERS = frozenset({"subscriptions", "managementGroups", "adopt"})
 _MAX_FILES = 1_000
 
@@ -54,13 +56,15 @@ async def plan_changes(call: Call) -> func.HttpResponse:
         management_groups=asked.get("managementGroups"),
         exports=asked.get("exports"),
         causes=[Cause(cause) for cause in asked.get("causes", ())],
+        guards=partial(raised, max_deletes=asked.get("maxDeletes"), percent=asked.get("maxChangePercent")),
+        accept_fewer=asked.get("acceptFewer", False),
         propose=proposed,
         keep=False,
     )
     try:
         report = await call.services.reconciler.plan(request)
     except ValueError as error:
-        raise ApiError(BAD_REQUEST, f"{error}.") from None
+        raise ApiError(BAD_REQUEST, _sentence(error)) from None
     _refuse_unread(report.unread, report.plan.reasons)
     proposal = proposals[0] if proposals else None
     narrowed = any(asked.get(name) for name in ("subscriptions", "managementGroups", "exports"))
@@ -76,7 +80,10 @@ async def import_live(call: Call) -> func.HttpResponse:
     groups = asked.get("managementGroups", ())
     inventory = await call.services.reconciler.discover(groups)
     _refuse_unread(inventory.unread, inventory.reasons)
-    chosen = _chosen(inventory.subscriptions, asked.get("subscriptions", ()), groups)
+    try:
+        chosen = places(inventory.subscriptions, asked.get("subscriptions", ()), groups)
+    except ValueError as error:
+        raise ApiError(BAD_REQUEST, _sentence(error)) from None
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]
     instance = call.services.settings.instance_id
     imported, left = import_exports(automations, inventory.subscriptions, instance, adopt=bool(asked.get("adopt")))
@@ -120,6 +127,11 @@ def _members(call: Call, known: frozenset[str]) -> Mapping[str, Any]:
             raise ApiError(BAD_REQUEST, f"'{name}' must be true or false.")
     if asked.get("output", "text") not in OUTPUTS:
         raise ApiError(BAD_REQUEST, f"'output' must be one of {', '.join(OUTPUTS)}.")
+    for name in LIMITS.keys() & asked.keys():
+        try:
+            LIMITS[name](asked[name])
+        except ValueError as error:
+            raise ApiError(BAD_REQUEST, f"'{name}' {error}.") from None
     if any(cause != "release" for cause in asked.get("causes", ())):
         raise ApiError(BAD_REQUEST, "'causes' must hold only causes that wait for being named (release).")
     return asked
@@ -154,14 +166,6 @@ def _failed_tests(checked: Checked, config: ExportConfig) -> list[Diagnostic]:
     ]
 
 
-def _chosen(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
-    """The lower-case ids of the subscriptions asked for; all when none was named."""
-    try:
-        ids, above = {one.lower() for one in named(asked, subscriptions)}, {group.lower() for group in groups}
-    except ValueError as error:
-        raise ApiError(BAD_REQUEST, f"{error}.") from None
-    return {
-        one.id.lower()
-        for one in subscriptions
-        if not (ids or above) or one.id.lower() in ids or above.intersection(one.ancestors)
-    }
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text if text.endswith((".", "?")) else f"{text}."

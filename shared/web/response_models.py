@@ -110,17 +110,21 @@ class _Scoped(_Body):
     management_groups: list[_Name] = _some("Only subscriptions below these.")
 
 
-class PlanRequest(_Scoped):
+class _Guarded(_Scoped):
+    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
+    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
+    accept_fewer: bool = Field(False, description="Subscriptions, or all export files, are gone, and that is meant.")
+
+
+class PlanRequest(_Guarded):
     """Say what a reconcile would change; it writes nothing."""
 
     kind: Literal["plan"]
     exports: list[_Name] = _some("Only these exports.")
     causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
-    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
-    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
 
 
-class ReconcileRequest(_Scoped):
+class ReconcileRequest(_Guarded):
     """Make every live export equal to its file now; the guards hold, and raising them needs Exports.Approve too.
 
     Under RECONCILE_MODE=approve it carries out a plan that is approved, and nothing else.
@@ -129,8 +133,9 @@ class ReconcileRequest(_Scoped):
     kind: Literal["reconcile"]
     exports: list[_Name] = _some("Only these exports.")
     causes: list[Literal["release"]] = _some("Let through what waits for this cause.")
-    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES for this run.")
-    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
+    fingerprint: str = Field(
+        "", pattern="^[0-9a-f]{64}$", description="Carry out the plan of this fingerprint, or nothing."
+    )
 
 
 class PreviewRequest(_Scoped):
@@ -157,6 +162,13 @@ class ReplayRequest(_Body):
     parked: bool = Field(False, description="Only parked ones, or only those that are not; both when left out.")
 
 
+class DiscardRequest(_Body):
+    """Delete one blob of dead letters; its records are lost."""
+
+    kind: Literal["discard"]
+    name: str = Field(max_length=700, description="As `GET /api/dead-letters` lists it.")
+
+
 class AcceptRequest(_Body):
     """Say that the stored files are meant as they are, after the store was put back or filled anew."""
 
@@ -171,7 +183,14 @@ class ClaimRequest(_Body):
 
 
 _AnyRequest = (
-    PlanRequest | ReconcileRequest | PreviewRequest | BackfillRequest | ReplayRequest | AcceptRequest | ClaimRequest
+    PlanRequest
+    | ReconcileRequest
+    | PreviewRequest
+    | BackfillRequest
+    | ReplayRequest
+    | DiscardRequest
+    | AcceptRequest
+    | ClaimRequest
 )
 
 
@@ -533,6 +552,9 @@ class PlanQuestion(_Body):
     management_groups: list[_Name] = Field([], max_length=1000, description="Only subscriptions below these.")
     exports: list[_Name] = Field([], max_length=1000, description="Only these exports.")
     causes: list[Literal["release"]] = Field([], description="Let through what waits for this cause.")
+    max_deletes: int | None = Field(None, ge=0, le=100_000, description="In place of MAX_DELETES.")
+    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of MAX_CHANGE_PERCENT.")
+    accept_fewer: bool = Field(False, description="As if fewer subscriptions, or no export file, were meant.")
     output: Literal["text", "json", "yaml", "csv", "markdown"] = Field("text", description="The form of `shown`.")
     full: bool = Field(False, description="Every automation, whatever the length.")
     colour: bool = Field(False, description="With colours for a terminal, in `text`.")

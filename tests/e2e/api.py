@@ -20,6 +20,7 @@ import pytest
 from local.app import ROOT, App
 from local.certs import Certificates
 from local.stack import LocalAzure
+from local.tenant import Tenant
 from local.tenant.destinations import destinations
 from shared.bootstrap import Services
 from shared.enrich.dead_letters.dead_letter_format import NO_OUTPUT_HUB, Letter
@@ -102,8 +103,11 @@ class Caller:
 class Api(Caller, AbstractContextManager["Api"]):
     """A running app with everything around it; `call` talks to it."""
 
-    def __init__(self, folder: Path, certificates: Certificates, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, certificates: Certificates, tenant: Tenant | None = None, /, **settings: str
+    ) -> None:
         self._folder, self._certificates, self._settings = folder, certificates, settings
+        self._tenant = tenant
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._letters = 0
@@ -124,7 +128,12 @@ class Api(Caller, AbstractContextManager["Api"]):
 
     async def _start(self) -> None:
         self.azure = LocalAzure(
-            self._folder, app=True, certificates=self._certificates, partitions=2, settings=self._settings
+            self._folder,
+            app=True,
+            tenant=self._tenant,
+            certificates=self._certificates,
+            partitions=2,
+            settings=self._settings,
         )
         await self.azure.__aenter__()
         assert self.azure.app

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.app import ROOT
 from tests.e2e.api import Api
+from tests.e2e.shell import Shell
 
 SOUND = "managementGroups: [contoso-prod-corp]"
 pytestmark = pytest.mark.xdist_group("api")
-
-
-class Shell:
-    """An empty shell in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.err = ""
-        self._environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
-
-    def __call__(self, command: str, code: int = 0, **environment: str) -> str:
-        """What a command prints; its arguments hold no blanks."""
-        done = subprocess.run(
-            [sys.executable, "-m", "shared.cli", *command.split()], cwd=self.folder, text=True, check=False,
-            timeout=120, env=self._environment | environment, capture_output=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        self.err = done.stderr
-        return done.stdout
-
-    def json(self, command: str, code: int = 0) -> Any:
-        return json.loads(self(f"{command} --json", code))
 
 
 @pytest.fixture
@@ -103,7 +77,7 @@ def test_files_are_planned_pushed_applied_and_deleted_through_the_app(api: Api, 
     covered = shell.json("coverage --management-group contoso-prod-corp")["value"][0]
     assert "Plan: 1 to update" in shell(f"plan exports/ --subscription {covered['subscription']}")
     shell("apply --subscription nowhere-at-all --yes", 1)
-    assert "error: the app sees no subscription nowhere-at-all" in shell.err
+    assert shell.err.startswith("error: no subscription nowhere-at-all is visible: ")
 
     assert "1 files" in shell("pull backup")
     shell("exports delete soc", 1)
@@ -113,9 +87,10 @@ def test_files_are_planned_pushed_applied_and_deleted_through_the_app(api: Api, 
     assert "the store is accepted" in shell("exports accept --yes")
     assert "Succeeded: 0 taken over" in shell("claim --yes")
     assert "delete" in shell("plan")
-    for option in ("--max-deletes 100", "--accept-fewer", "--max-change-percent 100"):
-        shell(f"apply {option}", 2)
-        assert "give --direct with it" in shell.err
+    assert "delete" in shell("plan --max-deletes 100 --max-change-percent 100 --accept-fewer")
+    for option in ("--max-deletes 0", "--accept-fewer"):
+        shell(f"apply {option} --yes --export soc", 1)
+        assert "No function key bears the role Exports.Approve" in shell.err
 
 
 def test_what_is_watched_and_asked_for_is_shown(api: Api, shell: Shell) -> None:
@@ -153,7 +128,8 @@ def test_a_plan_over_the_api_refuses_what_it_does_not_mean(api: Api) -> None:
     wrong: dict[str, Any]
     for wrong in (
         {"subscriptions": []}, {"exports": "soc"}, {"files": []}, {"files": {}}, {"files": {"a": 1}}, {"prune": True},
-        {"prune": "yes"}, {"output": "html"}, {"causes": ["drift"]}, {"maxDeletes": 3}, {"managementGroups": [""]},
+        {"prune": "yes"}, {"output": "html"}, {"causes": ["drift"]}, {"managementGroups": [""]},
+        {"maxDeletes": -3}, {"acceptFewer": 1},
     ):  # fmt: skip
         answer = api.call("POST", "/api/plan", wrong)
         assert (answer.status, answer.problem) == (400, "bad-request"), wrong
@@ -164,3 +140,74 @@ def test_a_plan_over_the_api_refuses_what_it_does_not_mean(api: Api) -> None:
     answer = api.call("POST", "/api/plan", {"files": {"b.yaml": failing}})
     assert [finding["code"] for finding in answer.json()["findings"]] == ["test-failed"]
     assert api.call("GET", "/api/exports").json()["value"] == []
+
+
+NO_KEY = "No function key bears the role Exports.Approve: set AUTH_MODE=entra, or work with --direct. (POST /api/"
+NOT_VISIBLE = "is visible: it does not exist, or this app may not read it"
+# Command, what it says on standard error, exit code; `soc.yaml` and `bad.yaml` are files, `soc` is stored.
+REFUSALS = [
+    ("exports get nope", "error: there is no stored export nope: `exports list` shows them\n", 1),
+    ("exports delete nope --yes", "error: there is no stored export nope; one whose file was lost is ended with", 1),
+    ("exports delete soc", "nothing was done: confirm with --yes\n", 1),
+    ("exports accept", "nothing was done: confirm with --yes\n", 1),
+    ("pull soc.yaml", "error: soc.yaml: there is a file of that name: choose another\n", 2),
+    ("push soc.yaml bad.yaml", "nothing was pushed: mend the files first\n", 1),
+    ("push --prune --yes empty", "error: empty: no export file here\n", 2),
+    ("plan --export sco", "error: there is no export named sco. Did you mean soc? (POST /api/plan answered 400)\n", 1),
+    ("plan --subscription nope", f"error: no subscription nope {NOT_VISIBLE}. (POST /api/plan answered 400)\n", 1),
+    ("plan soc.yaml --subscription nope", f"error: no subscription nope {NOT_VISIBLE}", 1),
+    ("plan --management-group nope", "error: no visible subscription lies below the management group nope: it", 1),
+    ("plan --keep", "error: the app keeps the plans of its own runs: `runs` lists them; --direct keeps this one\n", 2),
+    ("plan --entra", "error: give --entra with --resource, or the function key in DEFENDER_EXPORT_KEY\n", 2),
+    ("plan --url https://127.0.0.1:9", "error: give --entra with --resource, or the function key in", 2),
+    (
+        "plan --url http://10.0.0.1",
+        "error: --url must begin with https: a key or token is sent with every request\n",
+        2,
+    ),
+    ("apply --export nope --yes", "error: there is no export named nope. (POST /api/plan answered 400)\n", 1),
+    ("apply --max-deletes 5 --yes", f"error: {NO_KEY}jobs answered 403)\n", 1),
+    ("apply object.json", "error: this is no plan that this version can read\n", 1),
+    ("apply list.json", "error: list.json is no plan: `plan --out FILE` writes one\n", 2),
+    ("approve nope", f"error: {NO_KEY}approvals answered 403)\n", 1),
+    (
+        "status nope",
+        "error: There is no run of this id; `GET /api/runs` lists them. (GET /api/runs/nope answered 404)",
+        1,
+    ),
+    ("status ../x", "error: GET /api/runs/..%2Fx answered 404: is this the app's address", 1),
+    ("coverage --subscription nope", "error: the app sees no subscription nope.", 1),
+    ("coverage --management-group nope", "error: the app sees no management group nope.", 1),
+    ("coverage --requirements bad.yaml", "error: bad.yaml:", 1),
+    ("freshness --now", "error: the app's timer checks; a check of another time or right now needs `freshness --di", 2),
+    ("preview nope", "error: There is no export 'nope' that the app can see. (POST /api/jobs answered 404)\n", 1),
+    ("preview soc.yaml", "error: a file is previewed by `preview --direct FILE`; through the app, a stored export", 2),
+    ("backfill --export nope", "error: There is no export 'nope' that the app can see.", 1),
+    ("backfill --follow nope", "error: There is no job of this id. (GET /api/jobs/nope answered 404)\n", 1),
+    ("backfill --subscription nope", "error: the app sees no subscription nope.", 1),
+    ("jobs show nope", "error: There is no job of this id. (GET /api/jobs/nope answered 404)\n", 1),
+    ("dead-letters show 2026-11-20/outage/hub/x.ndjson.gz", "error: `dead-letters` works on the storage and on", 2),
+    ("dead-letters discard 2026-11-20/outage/hub/x.ndjson.gz", "nothing was done: confirm with --yes\n", 1),
+    ("dead-letters replay --reason a/b", "error: 'reason' must be a dead letter's reason (POST /api/jobs answered", 1),
+    ("import --subscription nope", f"error: no subscription nope {NOT_VISIBLE}", 1),
+    ("import --management-group nope", "error: no visible subscription lies below the management group nope: it", 1),
+    ("claim", "nothing was done: confirm with --yes\n", 1),
+    ("claim --former a/b --yes", "error: 'formerInstance' must be an instance's id (POST /api/jobs answered 400)\n", 1),
+    ("init soc --subscription nope --destination x --location westeurope", "error: the app sees no subscription", 1),
+    ("doctor --direct", "error: `doctor` asks the app, which alone sees what it may reach: `defender-export use", 2),
+]
+
+
+def test_each_refusal_of_the_app_is_one_line_that_says_what_to_do(api: Api, shell: Shell) -> None:
+    (shell.folder / "empty").mkdir()
+    (shell.folder / "soc.yaml").write_text(api.export("soc", scope=SOUND))
+    (shell.folder / "bad.yaml").write_text("version: 1\nnmae: x\n")
+    (shell.folder / "object.json").write_text("{}")
+    (shell.folder / "list.json").write_text("[]")
+    shell("push soc.yaml")
+    for command, told, code in REFUSALS:
+        shell(command, code)
+        assert shell.err.startswith(told), (command, shell.err)
+        assert shell.err.count("\n") == 1, shell.err
+    assert len({command.split()[0] for command, *_ in REFUSALS}) >= 15
+    assert [row["name"] for row in shell.json("exports list")["value"]] == ["soc"]

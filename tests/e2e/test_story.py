@@ -71,3 +71,33 @@ async def test_the_story_ends_well_tells_each_step_and_goes_on(tmp_path: Path) -
     await process.communicate()
     assert process.returncode == 0
     assert not (tmp_path / "state.json").exists()
+
+
+@pytest.mark.soak
+async def test_two_stacks_at_once_are_two_and_ctrl_c_ends_each(tmp_path: Path) -> None:
+    async def start(name: str) -> tuple[asyncio.subprocess.Process, str]:
+        (tmp_path / name).mkdir()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "local", "run", "--stay", cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
+            env=os.environ | {"LOCAL_AZURE_STATE": str(tmp_path / name / "state.json")},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        told = ""
+        while process.stdout and "Ctrl-C ends it." not in told:
+            line = await process.stdout.readline()
+            assert line, told
+            told += line.decode()
+        return process, told
+
+    started = await asyncio.gather(start("one"), start("two"))
+    addresses = [re.search(r"DEFENDER_EXPORT_KEY=(\S+) defender-export use (\S+)", told) for _, told in started]
+    for name, found in zip(("one", "two"), addresses, strict=True):
+        assert found
+        await other(tmp_path / name, "shared.cli", "use", found[2], DEFENDER_EXPORT_KEY=found[1])
+    await other(tmp_path / "one", "shared.cli", "exports", "delete", "everything", "--yes")
+    listed = [await other(tmp_path / name, "shared.cli", "exports", "list") for name in ("one", "two")]
+    assert ["everything" in text for text in listed] == [False, True]
+    for process, _ in started:
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+        assert process.returncode == 0

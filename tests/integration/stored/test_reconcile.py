@@ -229,6 +229,7 @@ class TestRuns:
                 tenant_state=other,
                 present=other,
                 replay=other,
+                discard=other,
                 deliver=other,
                 deadline=other,
             )

@@ -46,6 +46,23 @@ def test_each_script_is_printed_and_names_its_own_way_in(shell: str, capsys: pyt
     assert f"defender-export completion {shell}" in capsys.readouterr().out
 
 
+def test_zsh_and_fish_scripts_are_whole() -> None:
+    zsh, fish = SCRIPTS["zsh"], SCRIPTS["fish"]
+    assert zsh.startswith("#compdef defender-export\n")
+    assert zsh.rstrip().endswith("compdef _defender_export defender-export")
+    assert "_defender_export() {" in zsh
+    for opening, closing in ("{}", "()", "[]"):
+        assert zsh.count(opening) == zsh.count(closing)
+    assert zsh.count('"') % 2 == 0
+    for opening, closing in ((" if (( ", "    fi\n"), ("then\n", "    fi\n")):
+        assert zsh.count(opening) == zsh.count(closing)
+    words = fish.split()
+    assert words.count("function") == words.count("end") == 1
+    assert fish.count("'") % 2 == 0
+    assert fish.count("(") == fish.count(")")
+    assert "complete --command defender-export --arguments '(__defender_export)'" in fish
+
+
 def test_bash_completes_with_its_script(tmp_path: Path) -> None:
     program = tmp_path / "defender-export"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m shared.cli "$@"\n')

@@ -137,6 +137,7 @@ def test_job_requests_are_described_as_they_are_read() -> None:
             response_models.PreviewRequest,
             response_models.BackfillRequest,
             response_models.ReplayRequest,
+            response_models.DiscardRequest,
             response_models.AcceptRequest,
             response_models.ClaimRequest,
         )
