@@ -151,12 +151,17 @@ async def copied_line(model: Model) -> None:
 # Outages.
 
 
-def outage(step: Step, *, whole_tenant: bool = True) -> Callable[[Model], object]:
-    """An outage of discovery; of all of it, then nothing at all may go, or of the place of subscriptions alone."""
+def outage(step: Step, of: str, *, whole_tenant: bool = True) -> Callable[[Model], object]:
+    """An outage of discovery; of all of it, then nothing at all may go, or of the place of subscriptions alone.
+
+    A new one takes the place of an earlier one of the same thing: the local tenant alters rows in one way at a time.
+    """
 
     async def drawn(model: Model) -> None:
         await step(model.here)
-        model.disturbed |= {"discovery"} if whole_tenant else set()
+        model.disturbed.discard(of)
+        if whole_tenant:
+            model.disturbed.add(of)
 
     return drawn
 
@@ -212,13 +217,13 @@ DRAWS: dict[str, Callable[[Model], object]] = {
     "a misspelt group": spoilt(lambda text: text.replace("[contoso]", "[contosso]")),
     "a file lost": file_lost,
     "a copied line": copied_line,
-    "null chain": outage(chains(None), whole_tenant=False),
-    "no chains": outage(chains([], all_of_them=True), whole_tenant=False),
-    "a row missing": outage(missing("chain")),
-    "a row twice": outage(rows(lambda _, found: [*found, *found[:1]])),
-    "discovery cut off": outage(truncated),
-    "all roles lost": outage(no_roles),
-    "one subscription is visible": outage(sees_one),
+    "null chain": outage(chains(None), "rows", whole_tenant=False),
+    "no chains": outage(chains([], all_of_them=True), "rows", whole_tenant=False),
+    "a row missing": outage(missing("chain"), "rows"),
+    "a row twice": outage(rows(lambda _, found: [*found, *found[:1]]), "rows"),
+    "discovery cut off": outage(truncated, "count"),
+    "all roles lost": outage(no_roles, "roles"),
+    "one subscription is visible": outage(sees_one, "roles"),
     "writes fail": by_hand(fault("error", "PUT .*automations", status=500, rate=0.5)),
     "healed": healed,
     "switched off": by_hand(switched_off),
