@@ -141,7 +141,7 @@ class Workspace:
 
     def _named_in(self, query: str) -> list[str]:
         """The stored functions that a query uses, or that those use: each one takes long to parse."""
-        left = {function.partition("(")[0]: function for function in self.functions}
+        left = {text.removeprefix("function ").partition("(")[0].strip(): text for text in self.functions}
         used: list[str] = []
         texts = [query]
         while texts:

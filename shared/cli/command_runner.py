@@ -120,6 +120,10 @@ def _signals() -> Iterator[_Told]:
 
     def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
         told.terminated = True
+        if (
+            signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        ):  # as a shell starts what a script leaves in the background
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     if threading.current_thread() is not threading.main_thread():

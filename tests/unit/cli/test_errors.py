@@ -126,12 +126,17 @@ def test_no_command_lists_fewer_mistakes_than_it_should() -> None:
     assert len({command.split()[0] for command, *_ in ERRORS if command}) >= 14
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, background: bool = False) -> subprocess.Popen[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "shared.cli", *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    # What a script leaves in the background ignores SIGINT, and would hand that on.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("command", ["schema", "compile soc.yaml --explain", "validate --json soc.yaml"])
@@ -144,11 +149,18 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(folder: Path, command: s
     assert process.returncode == 141
 
 
-@pytest.mark.parametrize(("number", "told"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
-def test_a_signal_ends_a_command_in_one_word(folder: Path, number: signal.Signals, told: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "told", "background"),
+    [
+        (signal.SIGINT, "interrupted", False),
+        (signal.SIGTERM, "terminated", False),
+        (signal.SIGTERM, "terminated", True),
+    ],
+)
+def test_a_signal_ends_a_command_in_one_word(folder: Path, number: signal.Signals, told: str, background: bool) -> None:
     waits = folder / "waits.yaml"
     os.mkfifo(waits)
-    process = start(folder, "validate", str(waits))
+    process = start(folder, "validate", str(waits), background=background)
     with waits.open("w"):  # it has begun to read
         time.sleep(0.1)
         process.send_signal(number)

@@ -402,6 +402,14 @@ CHANGES = {
         "storageAccounts",
         "allowSharedKeyAccess",
     ),
+    "sentinel": (
+        "modules/sentinel.bicep",
+        "category: 'Hunting Queries'",
+        "category: 'Hunting'",
+        "sentinel",
+        "savedSearches",
+        "category",
+    ),
     "tables": (
         "modules/tables.bicep",
         "totalRetentionInDays: totalRetentionInDays",

@@ -34,6 +34,7 @@ OWN = {
     "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d02",
     "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d03",
     "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d04",
+    "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d05",
     "6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
 }
 PAGES = ("deploy.md", "cross-tenant.md", "operate.md", "security.md", "exports.md", "reconcile.md", "watch.md")
