@@ -151,12 +151,15 @@ async def copied_line(model: Model) -> None:
 # Outages.
 
 
-def outage(step: Step, *, whole_tenant: bool = True) -> Callable[[Model], object]:
-    """An outage of discovery; of all of it, then nothing at all may go, or of the place of subscriptions alone."""
+def outage(step: Step, kind: str = "") -> Callable[[Model], object]:
+    """An outage of discovery, in which nothing at all may go; without a kind only of the place of subscriptions.
+
+    Altered rows take the place of those that were altered before.
+    """
 
     async def drawn(model: Model) -> None:
         await step(model.here)
-        model.disturbed |= {"discovery"} if whole_tenant else set()
+        model.disturbed = model.disturbed - ({"rows"} if kind in {"", "rows"} else set()) | ({kind} if kind else set())
 
     return drawn
 
@@ -212,13 +215,13 @@ DRAWS: dict[str, Callable[[Model], object]] = {
     "a misspelt group": spoilt(lambda text: text.replace("[contoso]", "[contosso]")),
     "a file lost": file_lost,
     "a copied line": copied_line,
-    "null chain": outage(chains(None), whole_tenant=False),
-    "no chains": outage(chains([], all_of_them=True), whole_tenant=False),
-    "a row missing": outage(missing("chain")),
-    "a row twice": outage(rows(lambda _, found: [*found, *found[:1]])),
-    "discovery cut off": outage(truncated),
-    "all roles lost": outage(no_roles),
-    "one subscription is visible": outage(sees_one),
+    "null chain": outage(chains(None)),
+    "no chains": outage(chains([], all_of_them=True)),
+    "a row missing": outage(missing("chain"), "rows"),
+    "a row twice": outage(rows(lambda _, found: [*found, *found[:1]]), "rows"),
+    "discovery cut off": outage(truncated, "cut"),
+    "all roles lost": outage(no_roles, "rights"),
+    "one subscription is visible": outage(sees_one, "rights"),
     "writes fail": by_hand(fault("error", "PUT .*automations", status=500, rate=0.5)),
     "healed": healed,
     "switched off": by_hand(switched_off),
