@@ -101,7 +101,7 @@ async def narrowed(model: Model) -> None:
 
 async def deleted(model: Model) -> None:
     name = model.chance.choice(NAMES)
-    if name in model.scopes:
+    if name in model.scopes and name not in model.broken:  # else what took its name is a move that is meant
         with suppress(ExportNotFound):  # its file was lost before
             await model.here.store.delete(name)
             del model.scopes[name]
