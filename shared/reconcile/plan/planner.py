@@ -227,6 +227,7 @@ def make_plan(
         waits = item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes and not item.retag
         if waits and item.id.key in live and desired.export not in declaration.rollouts:
             item = _held_back(item, live[item.id.key])
+        item = _unless_held(item, live.get(item.id.key), declaration)
         item = _unless_read_only(item, subscriptions.get(item.id.key[0]))
         first = items.setdefault(item.id.key, item)
         if first != item:
@@ -365,6 +366,15 @@ def _stays(live: Live, desired: Desired) -> str:
         f"it stays in {live.location}: Azure can't move it; delete it to have it made anew in "
         f"{desired.body.get('location')}"
     )
+
+
+def _unless_held(item: Item, live: Live | None, declaration: Declaration) -> Item:
+    """Leave to its export what another one claims while the file of the first does not say what it is for."""
+    holder = tag(live.tags, NAME_TAG).lower() if live is not None else ""
+    held = holder in declaration.unknown or holder in declaration.unreadable or holder in declaration.doubtful
+    if item.action not in WRITES or not held or item.export in {holder, declaration.renamed.get(holder)}:
+        return item
+    return item.blocked(f"it is of the export {holder}, whose file does not say for certain that it gave it up")
 
 
 def _unless_read_only(item: Item, subscription: Subscription | None) -> Item:

@@ -58,7 +58,7 @@ async def here(local_certs: Certificates, storage: StorageAccount) -> AsyncItera
 class Model:
     """What a person would say is wanted: the scope of each readable file, and what stands between it and a run.
 
-    `disturbed` are outages of discovery.  `copies` says whose name in Azure an export's file took.
+    `settled` is what was wanted by the files when a run could last act on them.  `disturbed` are outages of discovery.
     """
 
     here: World
@@ -66,7 +66,6 @@ class Model:
     scopes: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict.fromkeys(NAMES, GROUPS))
     broken: set[str] = field(default_factory=set)
     disturbed: set[str] = field(default_factory=set)
-    copies: dict[str, str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def wanted(self) -> set[str]:
@@ -85,7 +84,6 @@ class Model:
         await behind(self.here, name, text)
         self.scopes[name] = groups
         self.broken.discard(name)
-        self.copies.pop(name, None)
 
 
 def place(here: World, number: int, name: str) -> str:
@@ -103,9 +101,7 @@ async def narrowed(model: Model) -> None:
 
 async def deleted(model: Model) -> None:
     name = model.chance.choice(NAMES)
-    for copy in [each for each, other in model.copies.items() if other == name and each in model.scopes]:
-        await model.file(copy, model.scopes[copy])  # else the name that it took were free, and it would move there
-    if name in model.scopes:
+    if name in model.scopes and name not in model.broken:  # else what took its name is a move that is meant
         with suppress(ExportNotFound):  # its file was lost before
             await model.here.store.delete(name)
             del model.scopes[name]
@@ -150,23 +146,20 @@ async def copied_line(model: Model) -> None:
         text = export(model.here.tenant, name, content=CONTENT[name], automation=named, destination=destination)
         await behind(model.here, name, text)
         model.broken |= {name, other}
-        model.copies[name] = other
 
 
 # Outages.
 
 
-def outage(step: Step, of: str, *, whole_tenant: bool = True) -> Callable[[Model], object]:
-    """An outage of discovery; of all of it, then nothing at all may go, or of the place of subscriptions alone.
+def outage(step: Step, kind: str = "") -> Callable[[Model], object]:
+    """An outage of discovery, in which nothing at all may go; without a kind only of the place of subscriptions.
 
-    A new one takes the place of an earlier one of the same thing: the local tenant alters rows in one way at a time.
+    Altered rows take the place of those that were altered before.
     """
 
     async def drawn(model: Model) -> None:
         await step(model.here)
-        model.disturbed.discard(of)
-        if whole_tenant:
-            model.disturbed.add(of)
+        model.disturbed = model.disturbed - ({"rows"} if kind in {"", "rows"} else set()) | ({kind} if kind else set())
 
     return drawn
 
@@ -222,13 +215,13 @@ DRAWS: dict[str, Callable[[Model], object]] = {
     "a misspelt group": spoilt(lambda text: text.replace("[contoso]", "[contosso]")),
     "a file lost": file_lost,
     "a copied line": copied_line,
-    "null chain": outage(chains(None), "rows", whole_tenant=False),
-    "no chains": outage(chains([], all_of_them=True), "rows", whole_tenant=False),
+    "null chain": outage(chains(None)),
+    "no chains": outage(chains([], all_of_them=True)),
     "a row missing": outage(missing("chain"), "rows"),
     "a row twice": outage(rows(lambda _, found: [*found, *found[:1]]), "rows"),
-    "discovery cut off": outage(truncated, "count"),
-    "all roles lost": outage(no_roles, "roles"),
-    "one subscription is visible": outage(sees_one, "roles"),
+    "discovery cut off": outage(truncated, "cut"),
+    "all roles lost": outage(no_roles, "rights"),
+    "one subscription is visible": outage(sees_one, "rights"),
     "writes fail": by_hand(fault("error", "PUT .*automations", status=500, rate=0.5)),
     "healed": healed,
     "switched off": by_hand(switched_off),
