@@ -42,6 +42,10 @@ class OwnershipRecord:
     places: Mapping[Place, frozenset[str]] = field(default_factory=dict)
     repairs: Mapping[Key, tuple[datetime, ...]] = field(default_factory=dict)
 
+    def knows(self, key: Key, export: str) -> bool:
+        """Whether the automation was this export's when a run last looked."""
+        return key[0] in self.places.get((key[1], key[2], export.lower()), ())
+
     def stripped(self, automations: Iterable[Live]) -> dict[Key, Stripped]:
         """Those of the live automations that were ours and carry no instance's tag."""
         by_name: dict[tuple[str, str], list[tuple[str, frozenset[str]]]] = defaultdict(list)

@@ -227,7 +227,10 @@ def make_plan(
         waits = item.cause is Cause.RELEASE and Cause.RELEASE not in terms.causes and not item.retag
         if waits and item.id.key in live and desired.export not in declaration.rollouts:
             item = _held_back(item, live[item.id.key])
-        item = _unless_held(item, live.get(item.id.key), declaration)
+        if item.id.key in live and not _its_own(item, terms.record):
+            known = stripped.get(item.id.key)
+            holder = known.export if known else tag(live[item.id.key].tags, NAME_TAG).lower()
+            item = _unless_held(item, holder, declaration)
         item = _unless_read_only(item, subscriptions.get(item.id.key[0]))
         first = items.setdefault(item.id.key, item)
         if first != item:
@@ -368,11 +371,17 @@ def _stays(live: Live, desired: Desired) -> str:
     )
 
 
-def _unless_held(item: Item, live: Live | None, declaration: Declaration) -> Item:
-    """Leave to its export what another one claims while the file of the first does not say what it is for."""
-    holder = tag(live.tags, NAME_TAG).lower() if live is not None else ""
-    held = holder in declaration.unknown or holder in declaration.unreadable or holder in declaration.doubtful
-    if item.action not in WRITES or not held or item.export in {holder, declaration.renamed.get(holder)}:
+def _its_own(item: Item, record: OwnershipRecord) -> bool:
+    """Whether an automation is at its export's usual place, or was its own before, whatever its tags say now."""
+    return item.id.name.lower() == f"defender-export-{item.export}".lower() or record.knows(item.id.key, item.export)
+
+
+def _unless_held(item: Item, holder: str, declaration: Declaration) -> Item:
+    """Leave to its export what another one claims, unless the file of the first or a record says that it gave it up."""
+    if item.action not in WRITES or not holder or item.export in {holder, declaration.renamed.get(holder)}:
+        return item
+    said = holder in declaration.exports or holder in declaration.deleted
+    if said and not {holder} & {*declaration.unknown, *declaration.unreadable, *declaration.doubtful}:
         return item
     return item.blocked(f"it is of the export {holder}, whose file does not say for certain that it gave it up")
 

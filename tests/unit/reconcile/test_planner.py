@@ -1,3 +1,5 @@
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -6,6 +8,7 @@ from shared.exports.ownership import owned
 from shared.reconcile.model import Desired, Inventory, Live, ResourceId
 from shared.reconcile.plan.change_limits import Guards, allowed_changes
 from shared.reconcile.plan.model import WRITES, Action, Cause, Declaration, Item, Plan
+from shared.reconcile.plan.ownership_record import OwnershipRecord, Seen
 from shared.reconcile.plan.planner import Terms, decide, make_plan
 from shared.reconcile.plan.provenance_tags import Writer
 from tests.unit.reconcile.bodies import INSTANCE, OURS, body, desired, live, place, subscription
@@ -28,13 +31,15 @@ def plan(
     writer: Writer | None = None,
     causes: tuple[Cause, ...] = (),
     gone: tuple[str, ...] = (),
+    record: OwnershipRecord | None = None,
 ) -> Plan:
     inventory = Inventory(
         [subscription(1), subscription(2)] if subscriptions is None else subscriptions, there, reasons
     )
     deleted = dict.fromkeys(gone if "soc" in exports else ("soc", *gone), "it was deleted yesterday")
     declaration = Declaration(wanted, exports, unreadable or {}, deleted=deleted)
-    return make_plan(declaration, inventory, INSTANCE, Terms(guards, writer or Writer(), causes), chosen)
+    terms = Terms(guards, writer or Writer(), causes, record=record or OwnershipRecord())
+    return make_plan(declaration, inventory, INSTANCE, terms, chosen)
 
 
 def only(made: Plan) -> Item:
@@ -72,6 +77,38 @@ class TestOneAutomation:
         assert item.action is Action.UNCHANGED
         assert "stays in North Europe" in item.reason
         assert "westeurope" in item.reason
+
+
+class TestAnothersName:
+    """An export whose file takes the name of another's automation."""
+
+    THERE = live(at=place(name="of-first"), tags=OURS | {"defender-export-name": "First"})
+    WANTED = desired(at=place(name="of-first"))
+
+    def test_it_waits_while_no_record_says_that_the_other_ended(self) -> None:
+        item = only(plan([self.WANTED], [self.THERE]))
+        assert (item.action, item.reason) == (
+            Action.BLOCKED,
+            "it is of the export first, whose file does not say for certain that it gave it up",
+        )
+
+    def test_it_waits_while_the_file_of_the_other_can_not_be_read(self) -> None:
+        made = plan([self.WANTED], [self.THERE], exports=("soc", "first"), unreadable={"first": "it is cut off"})
+        assert only(made).action is Action.BLOCKED
+
+    def test_it_waits_too_where_the_others_tags_were_lost(self) -> None:
+        there = replace(self.THERE, tags={})
+        record = OwnershipRecord().after(Seen(INSTANCE, datetime.now(UTC), [self.THERE], complete=True))
+        assert only(plan([self.WANTED], [there], record=record)).action is Action.BLOCKED
+
+    def test_it_is_taken_once_the_other_ended_or_left_it(self) -> None:
+        assert only(plan([self.WANTED], [self.THERE], gone=("first",))).action is Action.UPDATE
+        assert only(plan([self.WANTED], [self.THERE], exports=("soc", "first"))).action is Action.UPDATE
+
+    def test_what_was_its_own_before_is_taken_back(self) -> None:
+        before = replace(self.THERE, tags=OURS)
+        record = OwnershipRecord().after(Seen(INSTANCE, datetime.now(UTC), [before], complete=True))
+        assert only(plan([self.WANTED], [self.THERE], record=record)).action is Action.UPDATE
 
 
 class TestOwnership:
