@@ -162,7 +162,7 @@ class Story:
 
         async def reported() -> Any:
             runs = (await self.ask("GET", "/api/runs"))["value"]
-            return runs[0] if len(runs) > before else None
+            return runs[0] if len(runs) > before and runs[0]["outcome"] != "Running" else None
 
         run = await self.until("the timer's run", reported)
         report = await self.ask("GET", f"/api/runs/{run['runId']}")

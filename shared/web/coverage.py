@@ -88,7 +88,8 @@ async def get_status(call: Call) -> func.HttpResponse:
     asked = await _asked(call)
     newest = await call.services.open_items.newest(datetime.now(UTC))
     rows = await _matrix(call, asked, newest.items(_ancestors(asked.state)))
-    return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **asked.about, run=newest.run)
+    about = asked.about | ({"run": newest.run} if newest.run else {})
+    return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
 
 
 async def _asked(call: Call) -> _Asked:

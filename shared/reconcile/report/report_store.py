@@ -241,22 +241,29 @@ class Reports:
     async def recent(self, now: datetime, limit: int = 20, before: str = "") -> list[str]:
         """The ids of the newest runs, newest first, as far back as reports are kept; those before the id `before`."""
         found: list[str] = []
-        seen: set[str] = set()
-        for prefix in self._folders(now):
-            found += [run_id for run_id in await self._run_ids(prefix, seen) if not before or run_id < before]
+        for prefix, end in self._folders(now):
+            found += [run_id for run_id in await self._run_ids(prefix, end) if not before or run_id < before]
             if len(found) >= limit:
                 break
         return found[:limit]
 
-    async def _run_ids(self, prefix: str, seen: set[str]) -> list[str]:
-        """The runs whose reports lie there, newest first; those that were `seen` are left out, and the rest noted."""
+    async def _run_ids(self, prefix: str, end: str) -> list[str]:
+        """The runs whose reports lie below a prefix and before `end`, newest first."""
         names = [name async for name in self._container.list_blob_names(name_starts_with=prefix)]
-        reports = sorted((name for name in names if _NAME.fullmatch(name) and name not in seen), reverse=True)
-        seen.update(reports)
+        reports = sorted((name for name in names if _NAME.fullmatch(name) and name < end), reverse=True)
         return [name.rpartition("/")[2].removesuffix(".json") for name in reports]
 
-    def _folders(self, now: datetime) -> Iterator[str]:
-        """Where reports lie, newest first: two days, then whole months, so that few are asked where there are few."""
+    def _folders(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """Where reports lie, newest first: two days, then whole months, so that few are asked where there are few.
+
+        The second text is where those listed before begin: a run that begins meanwhile belongs to an earlier answer.
+        """
+        end = "~"
+        for prefix in self._prefixes(now):
+            yield prefix, end
+            end = min(end, prefix)
+
+    def _prefixes(self, now: datetime) -> Iterator[str]:
         for age in range(2):
             yield f"{now - timedelta(days=age):%Y/%m/%d}/"
         month = now
@@ -266,9 +273,8 @@ class Reports:
 
     async def newest(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
         """The reports without their items, newest first, as far back as they are kept; each is read when asked for."""
-        seen: set[str] = set()
-        for prefix in self._folders(now):
-            for blob, run_ids in groupby(await self._run_ids(prefix, seen), key=_summaries_of):
+        for prefix, end in self._folders(now):
+            for blob, run_ids in groupby(await self._run_ids(prefix, end), key=_summaries_of):
                 lines = await self._lines(blob)
                 for run_id in run_ids:
                     summary = await self._summary(run_id, lines.get(run_id, b""))

@@ -165,7 +165,7 @@ async def test_defender_plans_can_be_read_and_switched(client: Make, home: Subsc
 async def test_roles_can_be_listed_assigned_and_taken_away(client: Make, tenant: Tenant, home: Subscription) -> None:
     roles = client(AuthorizationManagementClient, home.id, principal=OWNER_PRINCIPAL)
     reader = [one async for one in roles.role_definitions.list(home.scope, filter="roleName eq 'Reader'")]
-    newcomer = "dddddddd-0000-4000-8000-000000000001"
+    newcomer = "dddddddc-0000-4000-8000-000000000001"
     name = "eeeeeeee-0000-4000-8000-000000000001"
     made = await roles.role_assignments.create(
         home.scope, name, {"properties": {"roleDefinitionId": reader[0].id, "principalId": newcomer}}

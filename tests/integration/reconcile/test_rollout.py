@@ -14,7 +14,8 @@ import shared.reconcile.plan.desired as compiling
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
-from local.tenant.destinations import add_hub, add_namespace, destinations
+from local.tenant.destinations import DEFENDER, add_hub, add_namespace, destinations
+from local.tenant.roles import EVENT_HUBS_DATA_SENDER
 from shared.exports.compiler import compile_automation
 from shared.reconcile.plan.model import Action, Cause
 from shared.reconcile.plan.plan_render import markdown, terminal
@@ -43,7 +44,9 @@ async def here(local_certs: Certificates, storage: StorageAccount) -> AsyncItera
 
 def hub(here: World) -> str:
     namespace = destinations(here.tenant).event_hub.partition("/eventhubs/")[0]
-    return add_hub(here.tenant, f"{add_namespace(here.tenant, f'{namespace}-soc')}/eventhubs/soc")
+    made = add_hub(here.tenant, f"{add_namespace(here.tenant, f'{namespace}-soc')}/eventhubs/soc")
+    here.tenant.assign(DEFENDER, made, EVENT_HUBS_DATA_SENDER)
+    return made
 
 
 def file(here: World, content: str, *, wait: int = 24) -> str:
