@@ -82,6 +82,7 @@ async def serve(folder: Path, subscriptions: int) -> None:
 async def contest(way: str, known: dict[str, Any]) -> dict[str, Any]:
     """Plan once in this process, finding out by `way` (graph or list), and say what it took."""
     from azure.core.credentials import AccessToken
+    from azure.core.exceptions import ResourceExistsError
 
     from shared.azure.clients import Clients
     from shared.exports.store import ExportStore
@@ -113,6 +114,9 @@ async def contest(way: str, known: dict[str, Any]) -> dict[str, Any]:
     )
     clients = LocalClients(settings)
     try:
+        for container in (settings.exports_container, settings.reports_container):
+            with contextlib.suppress(ResourceExistsError):
+                await clients.blobs.create_container(container)
         store = ExportStore(clients.blobs.get_container_client(settings.exports_container))
         for name, text in known["files"].items():
             await store.put(name, text)

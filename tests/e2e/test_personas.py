@@ -105,7 +105,8 @@ def test_an_analyst_sends_high_alerts_of_one_group_to_a_hub_from_init_to_a_row(w
 def take_over(work: Workplace, shell: Shell, number: int) -> None:
     """What an engineer does with so many exports that policies made."""
     tenant = work.azure.tenant
-    chosen = sorted(one.id for one in tenant.subscriptions.values() if one.tenant_id == tenant.home)[:number]
+    writable = (one for one in tenant.subscriptions.values() if one.state == "Enabled")
+    chosen = sorted(one.id for one in writable if one.tenant_id == tenant.home)[:number]
     for one in chosen:
         tenant.add_resource_group(one, "rg-policy", "westeurope")
         tenant.set_automation(policy_event_hub(one, "rg-policy", destinations(tenant)))
@@ -136,7 +137,7 @@ def test_an_engineer_takes_over_what_policies_made_and_shows_what_a_pull_request
 ) -> None:
     with ExitStack() as larger:
         if number > 12:
-            tenant = synthetic_tenant(6, number + 1, untidy=False)
+            tenant = synthetic_tenant(6, number + 20, untidy=False)
             larger_one = Workplace(tmp_path / "azure", local_certs, tenant)
             larger.enter_context(larger_one)
             work = larger_one
