@@ -374,7 +374,7 @@ def soak(*values: Any) -> Any:
     [
         ({"MAX_CHANGE_PERCENT": "many"}, "settings", "MAX_CHANGE_PERCENT"),
         soak({"AUTH_MODE": "maybe"}, "settings", "AUTH_MODE"),
-        soak({"AZURE_CLIENT_ID": "99999999-0000-4000-8000-000000000000"}, "identity", "CredentialUnavailableError"),
+        soak({"AZURE_CLIENT_ID": "99999999-0000-4000-8000-000000000000"}, "identity", "ClientAuthenticationError"),
         soak({"LOGS_INGESTION_RULE_ID": ""}, "ingestion", "are not both set: no record gets a row"),
         soak({"LOGS_INGESTION_OWN_RULE_ID": ""}, "ingestion", "LOGS_INGESTION_OWN_RULE_ID"),
         soak({"LOGS_INGESTION_ENDPOINT": "https://127.0.0.1:9"}, "ingestion", "ClientConnectorError"),
