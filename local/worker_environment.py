@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,17 +43,28 @@ def prepare(python: Path, parent: Path = ROOT / ".venv-worker") -> Path:
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in REQUIREMENTS)).hexdigest()[:16]
     folder, done = parent / digest, parent / digest / ".installed"
     interpreter = folder / "bin" / "python"
-    if not done.exists():
-        shutil.rmtree(parent, ignore_errors=True)
-        environment = {name: value for name, value in os.environ.items() if name not in TRUST}
-        subprocess.run([str(python), "-m", "venv", str(folder)], check=True, env=environment)  # noqa: S603 - no shell
-        subprocess.run(  # noqa: S603 - our own pins, no shell
-            [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-             "-r", str(REQUIREMENTS[-1])],
-            check=True, env=environment,
-        )  # fmt: skip
-        done.touch()
+    with _alone(parent.parent / ".cache" / f"{parent.name}.lock"):
+        if not done.exists():
+            shutil.rmtree(parent, ignore_errors=True)
+            _install(python, folder)
+            done.touch()
     return interpreter
+
+
+def _install(python: Path, folder: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in TRUST}
+    subprocess.run([str(python), "-m", "venv", str(folder)], check=True, env=environment)  # noqa: S603 - no shell
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*command, "-r", str(REQUIREMENTS[-1])], check=True, env=environment)  # noqa: S603 - our own pins
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time: both workers of a test run ask for the same environment."""
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _runs(python: Path, minor: int) -> bool:
