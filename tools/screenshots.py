@@ -55,6 +55,7 @@ async def shoot(
     await page.locator(".line").first.wait_for()
     if not whole:
         await page.locator("#drawer h3").first.wait_for()
+    await page.get_by_text("Loading…").first.wait_for(state="hidden", timeout=60_000)
     await page.wait_for_timeout(500)
     await page.screenshot(path=FOLDER / f"{name}.png", full_page=whole)
     await context.close()
