@@ -6,6 +6,7 @@ import asyncio
 import copy
 import itertools
 import json
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,6 +18,7 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
 from local.tenant.destinations import destinations
+from shared.reconcile.plan.ownership_record import MAX_REPAIRS
 from tests.integration.reconcile.world import World, world
 
 SUBSCRIPTIONS = 4
@@ -29,7 +31,8 @@ picks = st.integers(0, 100)
 class Edits(RuleBasedStateMachine):
     """People at the portal, a policy and another deployment, against ours.
 
-    `dirty` is what the next run must repair, `taken` what lost our tags, both by lower-case id.
+    By lower-case id: `dirty` is what the next run must repair, `stripped` what of it lost our tags, `repairs` how often
+    they were put back, `taken` what lost them once more after that.
     """
 
     certs: Certificates
@@ -40,6 +43,8 @@ class Edits(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.dirty: set[str] = set()
+        self.stripped: set[str] = set()
+        self.repairs: Counter[str] = Counter()
         self.taken: set[str] = set()
 
     @initialize(seed=st.integers(0, 3))
@@ -116,6 +121,7 @@ class Edits(RuleBasedStateMachine):
         if document := self._there(pick):
             self.here.tenant.delete_resource(document["id"])
             self.taken.discard(document["id"].lower())
+            self.stripped.discard(document["id"].lower())
             self.dirty.add(document["id"].lower())
 
     @rule(pick=picks)
@@ -125,16 +131,22 @@ class Edits(RuleBasedStateMachine):
             below = {place for place in self.places if place.startswith(group.lower() + "/")}
             self.here.tenant.delete_resource(group)
             self.taken -= below
+            self.stripped -= below
             self.dirty |= below
 
     @rule(pick=picks)
     def take(self, pick: int) -> None:
-        """Somebody strips our tags: from now on it is theirs."""
+        """Somebody strips our tags: they are put back three times, and from then on it is theirs."""
         if document := self._there(pick):
             document["tags"] = {"owner": "portal"}
             self.here.tenant.set_automation(document)
-            self.taken.add(document["id"].lower())
-            self.dirty.discard(document["id"].lower())
+            place = document["id"].lower()
+            if self.repairs[place] < MAX_REPAIRS:
+                self.stripped.add(place)
+                self.dirty.add(place)
+            else:
+                self.taken.add(place)
+                self.dirty.discard(place)
 
     @rule(pick=picks, other=st.booleans())
     def appear(self, pick: int, other: bool) -> None:
@@ -175,6 +187,8 @@ class Edits(RuleBasedStateMachine):
         outcome = "Partial" if self.taken else "Succeeded"  # what others hold is wanted here, and not in force
         assert (report.outcome, {str(one.id).lower() for one in report.outcomes}) == (outcome, self.dirty)
         assert json.dumps(self._not_ours(), sort_keys=True) == foreign
+        self.repairs.update(self.stripped)
+        self.stripped.clear()
         self.dirty.clear()
         here.arm.requests.clear()
         assert not self.runner.run(here.apply()).plan.writes
