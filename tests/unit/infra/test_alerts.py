@@ -15,6 +15,8 @@ from shared.enrich.tables import TABLES, Column, ColumnType, Table
 from tools.infra import DATA_FUNCTIONS, SHARED_FUNCTIONS, Query, alerts, function_names, saved_functions, switched_off
 from tools.kql import workspace
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 OWN = {
     "{InstanceId}": "prod",

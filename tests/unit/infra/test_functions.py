@@ -17,7 +17,7 @@ from shared.enrich.tables import TABLES, Table
 from tests.unit.infra.test_history import called
 from tools.infra import library
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 RECORD_TABLES = [table for table in TABLES if table.holds_records]
 SUBSCRIPTIONS = [f"{number:08}-0000-4000-8000-000000000000" for number in range(4)]

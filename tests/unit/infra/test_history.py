@@ -23,7 +23,7 @@ from shared.enrich.records.parser import Parser
 from shared.enrich.tables import BY_NAME, TABLES, Column, Table
 from tools.infra import Query, library, saved_functions
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SUB = "0a1b2c3d-0000-4000-8000-000000000001"
