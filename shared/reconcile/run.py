@@ -43,6 +43,7 @@ from shared.reconcile.plan.planner import Terms, make_claim, make_plan
 from shared.reconcile.plan.provenance_tags import Writer, highest_number
 from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, refuse_if_stale
 from shared.reconcile.report.approvals import VALID, Approval, ApprovalRefused, Approvals
+from shared.reconcile.report.last_run_state import LastRunState
 from shared.reconcile.report.report_store import Reports
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id
 
@@ -172,6 +173,11 @@ class Reconciler:
         return Reports(self._container, timedelta(days=self._settings.report_retention_days))
 
     @property
+    def last_run(self) -> LastRunState:
+        """What the runs before left for the next to know."""
+        return LastRunState(self._container)
+
+    @property
     def _container(self) -> ContainerClient:
         return self._clients.blobs.get_container_client(self._settings.reports_container)
 
@@ -292,7 +298,7 @@ class Reconciler:
         inventory = await self.discover()
         if not inventory.complete:
             raise ValueError(f"discovery is incomplete: {'; '.join(inventory.reasons)}")
-        baseline = await self.reports.baseline()
+        baseline = await self.last_run.baseline()
         in_force = highest_number(inventory.automations, self.instance_id)
         return await self._exports.accept(max(in_force, baseline.store_number))
 
@@ -397,7 +403,7 @@ class Reconciler:
         if request.subscriptions:
             request = replace(request, subscriptions=named(request.subscriptions, inventory.subscriptions))
         Narrowing.of(request.scope).refuse_unknown(loaded, inventory, settings.instance_id)
-        baseline = await self.reports.baseline()
+        baseline = await self.last_run.baseline()
         identity = await run.arm.assignee()
         other_eyes = baseline.identity not in {"", identity}
         if other_eyes and not run.kept and self._destinations == self._keyed:
@@ -407,8 +413,8 @@ class Reconciler:
         known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
         explained = len(baseline.known.keys() - known.keys())
         fewer = fallen(inventory, max(len(known), baseline.subscriptions - explained)) if judged else ""
-        run.done, unknown = await self.reports.done(self._clock.now())
-        run.record = await self.reports.owned(settings.instance_id)
+        run.done, unknown = await self.last_run.done(self._clock.now())
+        run.record = await self.last_run.owned(settings.instance_id)
         doubts = [*inventory.reasons, *hidden(inventory, settings.instance_id), *filter(None, (fewer, unknown))]
         run.report = replace(
             run.report,
@@ -448,7 +454,7 @@ class Reconciler:
         return Grace(
             self._clock.now(),
             timedelta(hours=self._settings.delete_grace_hours),
-            await self.reports.left(),
+            await self.last_run.left(),
             waived=request.waive_grace,
         )
 
@@ -532,7 +538,7 @@ class Reconciler:
         if not asked_for:  # before it is done, so that a run that is killed counts
             done = run.done.with_items(run.report.plan.writes, self._clock.now())
             if done != run.done:
-                await self.reports.note_done(done)
+                await self.last_run.note_done(done)
         await run.applying.carry_out(run.report.plan, lambda deletes: self._agreed(run, request, deletes))
 
     async def _note_owned(self, run: _Run) -> None:
@@ -558,7 +564,7 @@ class Reconciler:
         )
         try:
             if record != run.record:
-                await self.reports.note_owned(record, self.instance_id)
+                await self.last_run.note_owned(record, self.instance_id)
         except AzureError:
             logger.exception("run %s: which automations are this instance's could not be kept", run.report.run_id)
 
@@ -586,6 +592,7 @@ class Reconciler:
             return
         try:
             await self.reports.save(run.report)
+            await self.last_run.note_seen(run.report)
             await self.reports.expire()
         except AzureError:
             logger.exception("run %s: its report could not be kept", run.report.run_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import __version__, python_build
 from shared.fail_points import touching
-from shared.reconcile.report.report_store import UNREADABLE, Reports
+from shared.reconcile.report.report_reader import UNREADABLE
 from shared.settings import SettingsError
 from shared.watch.timer_runs import stopped
 from shared.web import serialization
@@ -199,7 +199,7 @@ async def _stored_by_control(services: Services) -> list[str]:
     for report in await reports.summaries(await reports.recent(datetime.now(UTC), limit=_RUNS_LOOKED_AT)):
         if report["outcome"] == UNREADABLE:
             said.append(f"report {report['runId']}: {report['reason']}")
-    baseline = await reports.baseline()
+    baseline = await services.reconciler.last_run.baseline()
     said += [baseline.trouble] if baseline.trouble else []
     latest = await services.freshness.latest()
     said += [str(reason) for reason in latest["reasons"] if "kept freshness answer" in reason] if latest else []

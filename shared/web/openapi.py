@@ -12,7 +12,7 @@ from shared import __version__
 from shared.exports.event_sources import EVENT_SOURCES, KINDS
 from shared.exports.export_blobs import EXPORT_NAME
 from shared.jobs.model import ID_PATTERN
-from shared.reconcile.report.report_store import RUN_ID
+from shared.reconcile.report.report_reader import RUN_ID
 from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization

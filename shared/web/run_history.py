@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.reconcile.report.report_store import RUN_ID, day_of
+from shared.reconcile.report.report_reader import RUN_ID, day_of
 from shared.web import csv_answers, request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, NOT_FOUND, ApiError
 

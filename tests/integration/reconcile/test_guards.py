@@ -9,7 +9,7 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
 from shared.reconcile.plan.change_limits import raised
-from shared.reconcile.report.report_store import DAY_BLOB
+from shared.reconcile.report.last_run_state import DAY_BLOB
 from shared.reconcile.run import Request
 from tests.integration.reconcile.world import ME, World, world
 

@@ -452,7 +452,7 @@ async def test_automations_of_43a9e6c_stay_ours_and_are_rewritten_only_by_a_name
             found = await reports.read(name.rpartition("/")[2].removesuffix(".json"))
             assert found is not None
             assert found["outcome"] in {"Succeeded", "Partial"}
-        baseline = await reports.baseline()
+        baseline = await here.reconciler().last_run.baseline()
         assert (baseline.subscriptions > 0, baseline.trouble) == (True, "")
         report = await here.apply()
         names = {item.export for item in report.plan.items if item.export}
