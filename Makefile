@@ -15,10 +15,10 @@ up: $(VENV)/.installed node_modules/.installed ## the same tenant and data as `m
 	@$(BIN)/python -m local run --stay
 
 test: lint ## all checks; RERUNS=1 tries what failed once more and names it
-	@$(BIN)/pytest -n 2 --dist loadgroup -q $(if $(RERUNS),--reruns $(RERUNS) -rR)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -q $(if $(RERUNS),--reruns $(RERUNS) -rR)
 
 quick: lint ## lint, types and unit tests, in under 90 seconds
-	@$(BIN)/pytest tests/unit -n 2 --dist loadgroup -q -m 'not soak and not slow'
+	@$(BIN)/pytest tests/unit -n 2 --dist loadfile --no-loadscope-reorder -q -m 'not soak and not slow'
 
 lint: $(VENV)/.installed node_modules/.installed
 	@$(BIN)/ruff check --quiet .
@@ -48,7 +48,7 @@ bench: $(VENV)/.installed node_modules/.installed ## every budget, measured side
 	@$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.installed node_modules/.installed ## the long runs: many seeds
-	@$(BIN)/pytest -m soak --timeout 3600 -n 2 --dist loadgroup -q
+	@$(BIN)/pytest -m soak --timeout 3600 -n 2 --dist loadfile --no-loadscope-reorder -q
 
 mutants: $(VENV)/.installed ## does a test notice each small change of the pure core? all of them, or SAMPLE=50 a module
 	@nice $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))

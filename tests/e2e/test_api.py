@@ -11,7 +11,6 @@ import yaml
 from shared import __version__
 from tests.e2e.api import Answer, Api
 
-pytestmark = pytest.mark.xdist_group("api")
 GUID = "00000000-0000-4000-8000-000000000000"
 
 

@@ -20,7 +20,7 @@ from shared.web.openapi_examples import EXAMPLES
 from tests.e2e.api import Api
 from tools.api_docs import calls
 
-pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 POWERSHELL = shutil.which("pwsh") or shutil.which("pwsh", path=ROOT.parents[1] / "shared" / "tools") or ""
 NO_ID = "0000000000000-00000000"

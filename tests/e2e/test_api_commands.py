@@ -13,7 +13,6 @@ from tests.e2e.api import Api
 from tests.e2e.shell import Shell
 
 SOUND = "managementGroups: [contoso-prod-corp]"
-pytestmark = pytest.mark.xdist_group("api")
 
 
 @pytest.fixture

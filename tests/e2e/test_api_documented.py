@@ -19,7 +19,6 @@ from tests.e2e.test_api_entra import principal
 from tests.e2e.test_api_in_time import silent_port
 from tools.package import build
 
-pytestmark = pytest.mark.xdist_group("api")
 PATIENCE_SECONDS = 30
 JSON, YAML, CSV, HTML, NOTHING = "application/json", "application/yaml", "text/csv", "text/html", ""
 PROBLEM = "application/problem+json"

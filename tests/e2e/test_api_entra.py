@@ -12,7 +12,6 @@ from shared.web.problems import ApiError
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 
-pytestmark = pytest.mark.xdist_group("entra")
 OBJECT_ID = "6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f"
 
 

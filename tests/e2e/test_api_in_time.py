@@ -14,7 +14,7 @@ from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
 
-pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 DEADLINE_SECONDS = 5
 PATIENCE_SECONDS = 8
 GRAPH = "POST .*ResourceGraph"

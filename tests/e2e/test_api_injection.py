@@ -12,7 +12,6 @@ import pytest
 
 from tests.e2e.api import Api
 
-pytestmark = pytest.mark.xdist_group("api")
 HTML = "<img src=x onerror=alert(1)>"
 
 

@@ -17,7 +17,6 @@ import yaml
 from local.app import ROOT
 from tests.e2e.api import Api
 
-pytestmark = pytest.mark.xdist_group("api")
 PIPELINES = ROOT / "docs" / "pipelines"
 SOUND = "managementGroups: [contoso-prod-corp]"
 RECORD = """#!/bin/sh

@@ -10,8 +10,6 @@ import pytest
 from local.app import ROOT
 from tests.e2e.api import Api
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 @pytest.fixture
 def folder(api: Api, tmp_path: Path) -> Path:

@@ -17,7 +17,6 @@ from local.tenant import APP
 from tests.e2e.api import Api
 from tests.e2e.easy_auth import easy_auth
 
-pytestmark = pytest.mark.xdist_group("entra")
 RUNBOOKS = ROOT / "docs" / "runbooks"
 RESOURCE = "api://11111111-2222-4333-8444-555555555555"
 PWSH = os.environ.get("PWSH") or shutil.which("pwsh")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.api import Api
 
-pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 # Every check but these: the Functions host answers other methods with 404 before the app runs, and what keeps to the
 # schema (a name, an id, a continuation) need not exist.
 EXCLUDED = ("unsupported_method", "allow_header_conformance", "positive_data_acceptance")

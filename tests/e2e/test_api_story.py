@@ -1,10 +1,6 @@
 """From an invalid export to coverage, as a runbook goes."""
 
-import pytest
-
 from tests.e2e.api import Api
-
-pytestmark = pytest.mark.xdist_group("api")
 
 
 def test_an_invalid_export_its_error_the_corrected_one_plan_reconcile_coverage(api: Api) -> None:

@@ -30,7 +30,6 @@ SETTINGS = {
     "DEAD_LETTER_SCHEDULE": NEVER,
 }
 WELL = "all is well: "
-pytestmark = pytest.mark.xdist_group("doctor")
 Plant = Callable[["Deployment"], AbstractContextManager[None]]
 
 

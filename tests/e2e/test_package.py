@@ -15,7 +15,6 @@ from tools.package import Ignores, as_core_tools, as_git, build, contents
 PYTHON = find_python()
 pytestmark = [
     pytest.mark.skipif(PYTHON is None, reason="azure-functions-runtime needs Python 3.13, and none was found"),
-    pytest.mark.xdist_group("worker"),
     pytest.mark.timeout(600),
 ]
 MEGABYTE = 1_000_000

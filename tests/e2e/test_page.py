@@ -41,7 +41,6 @@ HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH (apt-get install chromium)"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("page"),
 ]
 
 

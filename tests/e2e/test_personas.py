@@ -34,7 +34,6 @@ SETTINGS = {
     "FRESHNESS_SCHEDULE": NEVER,
     "DEAD_LETTER_SCHEDULE": NEVER,
 }
-pytestmark = pytest.mark.xdist_group("personas")
 
 
 class Workplace(Deployment):

@@ -13,7 +13,6 @@ from shared import __version__
 PYTHON = find_python()
 pytestmark = [
     pytest.mark.skipif(PYTHON is None, reason="azure-functions-runtime needs Python 3.13, and none was found"),
-    pytest.mark.xdist_group("worker"),
     pytest.mark.timeout(600),
 ]
 SAMPLE = ROOT / "tests" / "apps"

@@ -28,7 +28,6 @@ OPTIONAL = {
     "description", "tactics", "techniques", "entityMappings", "customDetails", "alertDetailsOverride",
     "eventGroupingSettings", "incidentConfiguration", "alertRuleTemplateName", "templateVersion",
 }  # fmt: skip
-pytestmark = pytest.mark.xdist_group("bicep")
 
 
 def content(snapshot: Snapshot) -> dict[str, list[str]]:
