@@ -37,6 +37,9 @@ _QUERY_SECONDS = 60.0  # for the first byte of what Resource Graph, Azure Resour
 # 42 seconds would delay the error for storage that is down that long; what outlasts these, triggers try again.
 _STORAGE_PAUSES = {"initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
 
+# Four attempts at a hub that is not there take 14 s, longer than anyone waits for one: then the reason is lost.
+_HUB_OPTIONS: dict[str, Any] = {"retry_total": 1, "user_agent": USER_AGENT}
+
 
 class Clients:
     """Credentials and clients for one set of settings; `await close()` when done."""
@@ -310,9 +313,9 @@ class Clients:
             settings.require("EventHubConnection", "EventHubConnection__fullyQualifiedNamespace")
         made: EventHubProducerClient | None = None
         if connection:
-            made = EventHubProducerClient.from_connection_string(connection, eventhub_name=hub, user_agent=USER_AGENT)
+            made = EventHubProducerClient.from_connection_string(connection, eventhub_name=hub, **_HUB_OPTIONS)
         elif namespace:
-            made = EventHubProducerClient(namespace, hub, self.credential, user_agent=USER_AGENT)
+            made = EventHubProducerClient(namespace, hub, self.credential, **_HUB_OPTIONS)
         if made is not None:
             return self._keep(made)  # type: ignore[no-any-return] # as above
         message = "no output hub: set ForwardConnection or ForwardConnection__fullyQualifiedNamespace"
@@ -326,11 +329,10 @@ class Clients:
         settings = self._settings
         settings.require("EVENT_HUB_NAME", "EventHubConnection", "EventHubConnection__fullyQualifiedNamespace")
         hub, group = settings.event_hub_name, settings.event_hub_consumer_group
-        options: dict[str, Any] = {"retry_total": 1, "user_agent": USER_AGENT}
         if connection := settings.event_hub_connection:
-            client = EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, **options)
+            client = EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, **_HUB_OPTIONS)
         elif namespace := settings.event_hub_namespace:
-            client = EventHubConsumerClient(namespace, hub, group, self.credential, **options)
+            client = EventHubConsumerClient(namespace, hub, group, self.credential, **_HUB_OPTIONS)
         else:
             raise SettingsError("no hub: set EventHubConnection or EventHubConnection__fullyQualifiedNamespace")
         return self._keep(client)  # type: ignore[no-any-return] # as above
