@@ -294,6 +294,63 @@ async def other(here: World, azurite: Azurite, local_certs: Certificates) -> Asy
         await clients.close()
 
 
+@pytest.fixture
+async def beside(here: World) -> AsyncIterator[World]:
+    """A second app of the same instance, on the same storage account, whose files lie in a container of their own."""
+    from dataclasses import replace
+
+    settings = replace(here.settings, exports_container="exports-of-another")
+    clients = LocalClients(settings, here.clients.credential)
+    container = clients.blobs.get_container_client(settings.exports_container)
+    await container.create_container()
+    try:
+        yield replace(here, settings=settings, clients=clients, store=ExportStore(container), rows=[])
+    finally:
+        await clients.close()
+
+
+@pytest.mark.parametrize("turns", [4, pytest.param(20, marks=pytest.mark.soak)])
+class TestWritersOfOneAccount:
+    async def test_two_apps_with_files_of_their_own_do_not_undo_each_other(
+        self, here: World, beside: World, turns: int
+    ) -> None:
+        await here.put("a")
+        await beside.put("a", content="alerts: {minimumSeverity: High}")
+        assert changed(here, await here.apply()) == {"Created": SIZE}
+        here.arm.requests.clear()
+        for turn in range(turns):
+            first, second = (here, beside) if turn % 2 else (beside, here)
+            reports = {app is here: await app.apply() for app in (first, second)}
+            assert reports[True].outcome == "Succeeded", turn
+            assert "another app writes for this instance" in reasons(reports[False])
+            assert (reports[False].outcome, changed(beside, reports[False])) == ("Blocked", {}), turn
+        assert here.writes() == []
+        claim = Request(ME, claim=True)
+        for app, rest in ((beside, here), (here, beside)):
+            assert (await app.reconciler().apply(claim)).counts["Updated"] == SIZE
+            assert "another app writes" in reasons(await rest.apply())
+            assert changed(app, await app.apply()) == {"Updated": SIZE}
+
+    async def test_two_apps_of_one_store_write_in_turn_and_nothing_twice(self, here: World, turns: int) -> None:
+        """As two slots or regions that share all: one of them runs at a time, the other says which holds it."""
+        import asyncio
+
+        await here.put("a")
+        for turn in range(turns):
+            if turn == turns // 2:
+                await here.store.delete("a")
+            found = await asyncio.gather(here.apply(), here.apply(), return_exceptions=True)
+            reports = [one for one in found if isinstance(one, Report)]
+            assert len(reports) == 2, found
+            skipped = [one for one in reports if one.outcome == "Skipped"]
+            assert all("another run is writing" in one.reason for one in skipped), turn
+            assert all(one.outcome == "Succeeded" for one in reports if one not in skipped), turn
+            assert len(skipped) < 2, turn
+        written = [(method, path.lower()) for method, path in here.writes() if "/automations/" in path.lower()]
+        assert sorted(method for method, _ in written) == ["DELETE"] * SIZE + ["PUT"] * SIZE
+        assert len(set(written)) == 2 * SIZE
+
+
 class TestWriters:
     async def test_two_apps_of_one_instance_do_not_undo_each_other(self, here: World, other: World) -> None:
         for name in ("a", "b"):
