@@ -24,6 +24,7 @@ DRIVER = """
 import json, os, signal, socket, sys, threading, time
 from shared.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background of a shell
 silent = socket.create_server(("127.0.0.1", 0))
 port = silent.getsockname()[1]
 waiting = []
