@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from local.kql_built_ins import function_with_built_ins, with_built_ins
-from shared.enrich.tables import TABLES, ColumnType, Table
+from shared.enrich.tables import TABLES, Column, ColumnType, Table
 
 WORKSPACE_ID = "99999999-9999-4999-8999-999999999999"
 # The type that duckdb-kql gives each KQL type; datetimes are UTC.
@@ -33,6 +33,19 @@ DUCKDB_TYPES: dict[ColumnType, str] = {
     "dynamic": "JSON",
 }
 STANDARD_COLUMNS = '"_TimeReceived" TIMESTAMP, "TenantId" VARCHAR, "Type" VARCHAR'
+# What a workspace says of itself: https://learn.microsoft.com/azure/azure-monitor/logs/monitor-workspace
+LOG_OPERATION = Table(
+    "_LogOperation",
+    (
+        Column("TimeGenerated", "datetime", "When it happened."),
+        Column("Category", "string", "Ingestion, Agent or Data collection."),
+        Column("Operation", "string", "What it is about, such as Data collection stopped."),
+        Column("Level", "string", "Info, Warning or Error."),
+        Column("Detail", "string", "What happened, such as OverQuota."),
+    ),
+    "LogOperation",
+    "Azure's own.",
+)
 MEMORY = "512MB"
 WAITING_BATCHES = 16
 
@@ -68,7 +81,7 @@ class Workspace:
         workspace_id: str = WORKSPACE_ID,
     ) -> None:
         self.workspace_id = workspace_id
-        self.tables = {table.name: table for table in tables}
+        self.tables = {table.name: table for table in (*tables, LOG_OPERATION)}
         self.functions = [f"function {text.removeprefix('function ')}" for text in functions]
         self._file = file
         self._waiting: queue.Queue[_Batch | Future[None] | None] = queue.Queue(WAITING_BATCHES)

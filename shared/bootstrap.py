@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
+    from shared.watch.freshness_outcome import StoredDay
     from shared.watch.last_seen import LastSeen
     from shared.watch.open_items import OpenItems
     from shared.watch.present_records import PresentRecords
@@ -148,6 +149,7 @@ class Services:
             hub_id=settings.event_hub_resource_id,
             due=timedelta(days=settings.snapshot_due_days),
             instance_id=settings.instance_id,
+            on_time_percent=settings.on_time_percent,
             seconds=settings.function_timeout.total_seconds() * 0.4,
         )
 
@@ -225,14 +227,16 @@ class Services:
         }
         await self.last_seen.note(known, uploads, now)
 
-    async def _stored(self, day: date) -> Mapping[str, int] | None:
+    async def _stored(self, day: date) -> StoredDay:
         from shared.enrich.tables import KIND_OF_RECORD, TABLES
+        from shared.watch.freshness_outcome import StoredDay
         from shared.watch.stored_rows import StoredRows
 
-        if not self.settings.workspace_id:
-            return None
+        settings = self.settings
+        if not settings.workspace_id:
+            return StoredDay()
         tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
-        return await StoredRows(self.clients.logs_query, self.settings.workspace_id, tables)(day)
+        return await StoredRows(self.clients.logs_query, settings.workspace_id, tables, settings.late_after)(day)
 
     async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime, before: Deadline) -> int:
         from shared.jobs.backfill_events import as_events

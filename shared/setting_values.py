@@ -49,6 +49,21 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return parse
 
 
+def percent(minimum: float, maximum: float) -> Callable[[str], float]:
+    """A share of a hundred within bounds."""
+
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not minimum <= number <= maximum:
+            raise ValueError(f"must be a number from {minimum:g} to {maximum:g}")
+        return number
+
+    return parse
+
+
 def seconds(minimum: int, maximum: int) -> Callable[[str], timedelta]:
     """A number of seconds within bounds."""
 

@@ -381,6 +381,18 @@ class Settings:
     snapshot_due_days: int = _watch(
         "SNAPSHOT_DUE_DAYS", "9", "Days after which a weekly snapshot counts as missing.", read.integer(8, 60)
     )
+    late_after: timedelta = _watch(
+        "LATE_AFTER_SECONDS",
+        "900",
+        "Service level: an event whose row is in its table later than this many seconds after the hub took it is late.",
+        read.seconds(1, 86_400),
+    )
+    on_time_percent: float = _watch(
+        "ON_TIME_PERCENT",
+        "99",
+        "Service level: percent of the events of a day that are to be on time.",
+        read.percent(50, 99.99),
+    )
     raw_column: str = _enrich(
         "RAW_COLUMN",
         "rest",

@@ -81,7 +81,11 @@ def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, An
         lost = each["uploaded"] - each["stored"]
         if lost > 0:
             held = f"{each['stored']:,} of {each['uploaded']:,} rows of {each['day']}"
-            print(f"! {each['table']} holds {held}: {lost:,} accepted rows are not in it")
+            because = f" ({each['because']})" if each.get("because") else ""
+            print(f"! {each['table']} holds {held}: {lost:,} accepted rows are not in it{because}")
+        if delay := each.get("delay"):
+            late = f"{delay['late']:,} of {delay['events']:,} events late" if delay["late"] else "no event late"
+            print(f"  {each['table']}, {each['day']}: p50 {delay['p50']:g} s, p99 {delay['p99']:g} s, {late}")
 
 
 def show_preview(result: Mapping[str, Any]) -> None:

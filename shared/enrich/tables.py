@@ -344,9 +344,9 @@ ApprovedTime      datetime  + When it was approved.
 
 _HEALTH = _columns("""
 TimeGenerated     datetime  When it was checked.
-CheckName         string    freshness, or stored (rows uploaded against rows in the table).
+CheckName         string    freshness, stored (rows uploaded against rows in the table), or service level.
 InstanceId        string    The deployment.
-Verdict           string    fresh, silent, quiet, not observable; or stored, missing.
+Verdict           string    fresh, silent, quiet, not observable; stored, missing; or met, missed.
 Reason            string    The likely reason, in a sentence.
 SourceTenantId    string    The subscription's tenant.
 SubscriptionId    string    The subscription, for freshness.
@@ -357,7 +357,7 @@ LastSeen          datetime  When such a record last arrived.
 LastSnapshot      datetime  When a snapshot's record last arrived.
 DueBy             datetime  When the next snapshot is due.
 RecordsFound      long      Such records in Resource Graph now.
-TableName         string    The table, for stored.
+TableName         string    The table, for stored and service level.
 WindowStart       datetime  Start of the time compared.
 WindowEnd         datetime  End of the time compared.
 RowsUploaded      long      Rows that the API accepted.

@@ -31,12 +31,12 @@ from shared.watch.present_records import Gaps, PresentRecords, dated
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
-from shared.watch.freshness_outcome import Compared, Outcome
+from shared.watch.freshness_outcome import Compared, Outcome, StoredDay
 from shared.watch.health_rows import HEALTH_TABLE, as_document, as_far_as_readable, comparison_rows, health_rows
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
-# A day (UTC) -> rows stored by table, or None when they can't be asked for
-StoredRows = Callable[[date], Awaitable[Mapping[str, int] | None]]
+# A day (UTC) -> what the workspace holds of it
+StoredRows = Callable[[date], Awaitable[StoredDay]]
 
 LATEST = "freshness/latest.json"
 # An accepted row takes minutes to be stored, so a day is compared when it has been over for a while.
@@ -71,6 +71,7 @@ class FreshnessCheck:
         hub_id: str,
         due: timedelta,
         instance_id: str,
+        on_time_percent: float = 99.0,
         seconds: float = PRESENT_SECONDS,
     ) -> None:
         self._last_seen = last_seen
@@ -81,16 +82,19 @@ class FreshnessCheck:
         self._hub_id = hub_id
         self._due = due
         self._instance_id = instance_id
+        self._on_time_percent = on_time_percent
         self._seconds = seconds
 
     async def run(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
         """Check everything once: note, judge, compare, keep the answer and send its rows; gives the answer."""
         outcome = await self._judge(tenant, now, noting=True)
         day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
-        outcome = Outcome(now, outcome.health, await self._compare(day), outcome.reasons)
+        stored, trouble = await self._compare(day)
+        outcome = Outcome(now, outcome.health, stored, [*outcome.reasons, *trouble])
         document = as_document(outcome, tenant.coverage)
         # The rows first: alerts rest on them, and the answer may lie where nothing can be written anew.
-        await self._send([*health_rows(document, self._instance_id), *comparison_rows(outcome, self._instance_id)])
+        compared = comparison_rows(outcome, self._instance_id, self._on_time_percent)
+        await self._send([*health_rows(document, self._instance_id), *compared])
         await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
         for each in outcome.stored:
             if each.lost:
@@ -165,14 +169,21 @@ class FreshnessCheck:
             log.warning("present records may be missing: %s", "; ".join(gaps.said))
         return {key: Present(*count) for key, count in counts.items() if key not in gaps.unreadable}, gaps
 
-    async def _compare(self, day: date) -> list[Compared]:
+    async def _compare(self, day: date) -> tuple[list[Compared], list[str]]:
+        """What was accepted on a day beside what is stored of it; and why that is not known, where it is not."""
         uploaded = await self._last_seen.uploaded(day)
-        stored = await self._stored(day) if uploaded else {}
-        if stored is None:
-            return []
-        return [
-            Compared(table, day, rows, stored[table]) for table, rows in sorted(uploaded.items()) if table in stored
-        ]
+        if not uploaded:
+            return [], []
+        stored = await self._stored(day)
+        if stored.trouble:
+            log.warning("%s", stored.trouble)
+            return [], [stored.trouble]
+        because = "; ".join(stored.operations)
+        found = []
+        for table, rows in sorted(uploaded.items()):
+            if (held := stored.tables.get(table)) is not None:
+                found.append(Compared(table, day, rows, held.rows, held.delay, because))
+        return found, []
 
     async def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if self._rows is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from shared.watch.freshness_verdicts import (
@@ -12,13 +12,51 @@ from shared.watch.freshness_verdicts import (
 
 
 @dataclass(frozen=True)
+class Delay:
+    """Seconds from the hub to the table for the events of a day: median, 95th and 99th percentile, and who was late."""
+
+    events: int
+    p50: float
+    p95: float
+    p99: float
+    late: int
+
+    @property
+    def on_time_percent(self) -> float:
+        """The share of events that were not late."""
+        return 100 * (self.events - self.late) / self.events
+
+
+@dataclass(frozen=True)
+class InTable:
+    """What a table holds of a day (UTC); without a delay where no row came from the hub."""
+
+    rows: int = 0
+    delay: Delay | None = None
+
+
+@dataclass(frozen=True)
+class StoredDay:
+    """What the workspace tells of a day, by table; `trouble` is why it does not.
+
+    `operations` is what it says of limits that it met while it took rows in.
+    """
+
+    tables: Mapping[str, InTable] = field(default_factory=dict)
+    trouble: str = ""
+    operations: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Compared:
-    """Rows of a day (UTC) that were accepted for a table, and how many of them it holds."""
+    """Rows of a day (UTC) that were accepted for a table, how many of them it holds, and what explains the rest."""
 
     table: str
     day: date
     uploaded: int
     stored: int
+    delay: Delay | None = None
+    because: str = ""
 
     @property
     def lost(self) -> int:

@@ -105,23 +105,34 @@ def health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[
         }
 
 
-def comparison_rows(outcome: Outcome, instance_id: str) -> Iterable[dict[str, Any]]:
-    """A row for each table and day whose uploads were compared with what is stored."""
+def comparison_rows(outcome: Outcome, instance_id: str, on_time_percent: float) -> Iterable[dict[str, Any]]:
+    """For each table and day a row on what is stored of the uploads, and one on how late it came."""
     for each in outcome.stored:
         start = datetime.combine(each.day, time(), UTC)
-        yield {
+        head = {
             "TimeGenerated": _plain(outcome.checked),
-            "CheckName": "stored",
             "InstanceId": instance_id,
             "Release": __version__,
-            "Verdict": "missing" if each.lost else "stored",
-            "Reason": f"{each.lost} accepted rows are not in the table" if each.lost else "",
             "TableName": each.table,
             "WindowStart": _plain(start),
             "WindowEnd": _plain(start + timedelta(days=1)),
             "RowsUploaded": each.uploaded,
             "RowsStored": each.stored,
         }
+        lost = f"{each.lost} accepted rows are not in the table"
+        yield head | {
+            "CheckName": "stored",
+            "Verdict": "missing" if each.lost else "stored",
+            "Reason": "; ".join(filter(None, (lost, each.because))) if each.lost else "",
+        }
+        if (delay := each.delay) is not None:
+            met = delay.on_time_percent >= on_time_percent
+            yield head | {
+                "CheckName": "service level",
+                "Verdict": "met" if met else "missed",
+                "Reason": "" if met else f"{delay.late} of {delay.events} events were late",
+                "Details": asdict(delay) | {"onTimePercent": round(delay.on_time_percent, 4), "asked": on_time_percent},
+            }
 
 
 def _plain(value: Any) -> Any:

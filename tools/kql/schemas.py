@@ -39,6 +39,9 @@ _AZURE_TABLES = {
     "DCRLogErrors": _columns(
         "TimeGenerated:datetime InputStreamId:string Message:string OperationName:string _ResourceId:string"
     ),
+    "_LogOperation": _columns(
+        "TimeGenerated:datetime Category:string Operation:string Level:string Detail:string _ResourceId:string"
+    ),
     "Usage": _columns(
         "TimeGenerated:datetime DataType:string Quantity:real QuantityUnit:string IsBillable:bool StartTime:datetime"
         " EndTime:datetime Solution:string"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.delivery.packing import Body
@@ -23,13 +23,24 @@ Observer = Callable[
 """Told once an invocation: sightings, uploads, now."""
 
 
+@dataclass(frozen=True)
+class ServiceLevel:
+    """Of all events so many percent are to be delivered within so long of their enqueuing."""
+
+    late_after: timedelta = timedelta(minutes=15)
+    percent: float = 99.0
+
+
+SERVICE_LEVEL = ServiceLevel()
+
+
 @dataclass
 class Summary:
     """Counts of one invocation.
 
     `lag` is seconds that the newest event waited, by partition; `age` seconds from the oldest event's enqueuing to its
     delivery; `context` look-ups by outcome; `kept` the letters in the store by reason and state, where they were
-    counted.
+    counted; `late` the events that missed the `level`, `late_allowed` how many of them it lets be late.
     """
 
     events: int = 0
@@ -51,6 +62,10 @@ class Summary:
     seconds: float = 0.0
     sightings: Sightings = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Counter)
+    level: ServiceLevel = SERVICE_LEVEL
+    late: int = 0
+    late_allowed: float = 0.0
+    waited: Sequence[Event] = field(default=(), repr=False)
 
     def count_events(self, events: Sequence[Event], now: datetime) -> None:
         """How many, and how long the newest of each partition has waited."""
@@ -59,6 +74,7 @@ class Summary:
         newest = {event.partition: event.enqueued for event in events if event.partition}
         self.lag = {partition: (now - enqueued).total_seconds() for partition, enqueued in newest.items()}
         self.oldest = min((event.enqueued for event in events if event.partition), default=None)
+        self.waited = events
 
     def count_work(self, work: Work) -> None:
         """Records by kind, and when each subscription last sent, whatever the cost filters left out of it."""
@@ -91,6 +107,12 @@ class Summary:
         self.seconds = seconds
         if self.oldest is not None:
             self.age = (now - self.oldest).total_seconds()
+            self._count_late(now - self.level.late_after)
+
+    def _count_late(self, limit: datetime) -> None:
+        enqueued = [event.enqueued for event in self.waited if event.partition]
+        self.late = sum(each < limit for each in enqueued)
+        self.late_allowed = len(enqueued) * (100 - self.level.percent) / 100
 
     def log(self) -> dict[str, object]:
         """Fields of the structured log line."""

@@ -34,7 +34,7 @@ from shared.enrich.dead_letters.dead_letter_store import DeadLetters, LetterFilt
 from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Encoded, pack_encoded
 from shared.enrich.delivery.upload import Deliverer
-from shared.enrich.invocation.delivery_summary import Observer, Summary
+from shared.enrich.invocation.delivery_summary import SERVICE_LEVEL, Observer, ServiceLevel, Summary
 from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.invocation.preparation import Preparer, Work
 from shared.enrich.invocation.telemetry import Telemetry
@@ -69,6 +69,7 @@ class Pipeline:
         telemetry: Telemetry,
         forward: Forward | None = None,
         observer: Observer | None = None,
+        level: ServiceLevel = SERVICE_LEVEL,
     ) -> None:
         self.dead_letters = dead_letters
         self._preparer = preparer
@@ -78,6 +79,7 @@ class Pipeline:
         self._clock = clock
         self._telemetry = telemetry
         self._forward = forward
+        self._level = level
         self._notes = FreshnessNotes(observer, clock) if observer else None
 
     async def run(
@@ -90,7 +92,7 @@ class Pipeline:
         Raises:
             shared.azure.blob_container.StoreError: some record is neither accepted nor kept; deliver the batch again.
         """
-        clock, summary = self._clock, Summary()
+        clock, summary = self._clock, Summary(level=self._level)
         left = self._budget.deliver if before is None else max(0.0, min(self._budget.deliver, before.left))
         deadline, end = clock.deadline(left), clock.deadline(left + self._budget.end - self._budget.deliver)
         began = clock.monotonic()

@@ -14,7 +14,7 @@ from shared.enrich.delivery.logs_ingestion import LogsIngestion
 from shared.enrich.delivery.output_format import OutputEncoder, OutputFormat, RowFormat
 from shared.enrich.delivery.output_hub import OutputHub
 from shared.enrich.delivery.upload import Deliverer
-from shared.enrich.invocation.delivery_summary import Observer
+from shared.enrich.invocation.delivery_summary import Observer, ServiceLevel
 from shared.enrich.invocation.pipeline import Budget, Pipeline
 from shared.enrich.invocation.preparation import Context, Preparer
 from shared.enrich.invocation.telemetry import telemetry
@@ -65,6 +65,7 @@ def pipeline(
         telemetry=telemetry(environment),
         forward=OutputHub(clients, clock) if settings.forward_event_hub else None,
         observer=observer,
+        level=ServiceLevel(settings.late_after, settings.on_time_percent),
     )
 
 

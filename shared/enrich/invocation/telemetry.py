@@ -23,6 +23,8 @@ _COUNTERS = {
     "throttled": "Requests answered 429.",
     "bytes": "Bytes uploaded, compressed.",
     "context": "Context look-ups, by outcome.",
+    "late": "Events delivered, or kept as dead letters, later than the service level asks for.",
+    "late_allowed": "Events that the service level lets be late.",
 }
 _HISTOGRAMS = {
     "age": "Seconds from the oldest event's enqueuing to its delivery.",
@@ -101,6 +103,8 @@ class OpenTelemetry:
                 self._levels["dead_letters_kept"].record(summary.kept[reason, state], attributes)
             self._kept = set(summary.kept)
         if summary.events:
+            self._counters["late"].add(summary.late, _RELEASE)
+            self._counters["late_allowed"].add(summary.late_allowed, _RELEASE)
             self._histograms["age"].record(summary.age, _RELEASE)
             self._histograms["duration"].record(summary.seconds, _RELEASE)
 

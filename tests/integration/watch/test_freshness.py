@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from local.certs import Certificates
@@ -217,10 +218,14 @@ async def test_rows_lost_behind_a_204_are_found_by_table_and_number(flow: Flow) 
     azure = flow.azure
     azure.ingestion.drop_share = 0.01
     subscriptions = [each.id for each in flow.tenant.subscriptions.values()]
-    events = [
-        Event(each.body, flow.start, "0", number)
+    now, an_hour = datetime.now(UTC), timedelta(hours=1)
+    events = [  # every second one waited for an hour
+        Event(each.body, now - an_hour * (number % 2), "0", number)
         for number, each in enumerate(generate(3, subscriptions, 6_000, start=flow.start))
     ]
+    capped = {"TimeGenerated": now, "Category": "Ingestion", "Level": "Warning", "Operation": "Data collection stopped"}
+    row = pa.Table.from_pylist([capped | {"Detail": "Data collection stopped due to daily limit. OverQuota."}])
+    await azure.workspace.append("_LogOperation", lambda: row, now)
     async with flow.services() as services:
         summary = await services.pipeline.run(events)
         azure.ingestion.drop_share = 0.0
@@ -239,6 +244,32 @@ async def test_rows_lost_behind_a_204_are_found_by_table_and_number(flow: Flow) 
     assert {each["table"]: each["uploaded"] for each in document["stored"]} == dict(summary.accepted)
     query = "SELECT TableName, RowsUploaded - RowsStored FROM DefenderExportHealth_CL WHERE Verdict = 'missing'"
     assert dict((await azure.workspace.sql(query)).rows) == dropped
+    query = "SELECT DISTINCT Reason FROM DefenderExportHealth_CL WHERE Verdict = 'missing'"
+    assert all("OverQuota" in reason for (reason,) in (await azure.workspace.sql(query)).rows)
+
+    levels = "SELECT TableName, Verdict, Details FROM DefenderExportHealth_CL WHERE CheckName = 'service level'"
+    found = {table: (verdict, json.loads(about)) for table, verdict, about in (await azure.workspace.sql(levels)).rows}
+    stored = {each["table"]: each["stored"] for each in document["stored"]}
+    assert {table: about["events"] for table, (_, about) in found.items()} == stored
+    for verdict, about in found.values():
+        assert verdict == "missed"
+        assert about["p50"] <= about["p95"] <= about["p99"]
+        assert 3600 <= about["p99"] < 3700
+    late = sum(about["late"] for _, about in found.values())
+    assert late == pytest.approx(sum(stored.values()) / 2, rel=0.05)
+
+
+@pytest.mark.parametrize(("status", "said"), [(403, "Log Analytics Data Reader"), (404, "no such workspace")])
+async def test_a_workspace_that_can_not_be_asked_is_said(flow: Flow, status: int, said: str) -> None:
+    flow.azure.logs_query.faults.add("error", status=status)
+    async with flow.services() as services:
+        await services.pipeline.run([Event(each.body, flow.start, "0", 1) for each in generate(3, ["s"], 1)])
+        tomorrow = datetime.combine((datetime.now(UTC) + DAY).date(), time(3), UTC)
+        from shared.watch.freshness_check import Tenant as Seen
+
+        document = await services.freshness.run(Seen((), ()), tomorrow)
+    assert document["stored"] == []
+    assert any("can't be counted" in reason and said in reason for reason in document["reasons"])
 
 
 async def never_sent(flow: Flow) -> tuple[str, dict[tuple[str, str], str]]:

@@ -3,15 +3,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from shared import __version__
-from shared.enrich.invocation.delivery_summary import Summary
+from shared.enrich.invocation.delivery_summary import ServiceLevel, Summary
 from shared.enrich.invocation.telemetry import Silent, telemetry
+from shared.enrich.records.model import Event
 
 
 def test_without_configuration_nothing_is_told() -> None:
@@ -49,12 +52,31 @@ def test_each_invocation_adds_its_counts_to_the_metrics() -> None:
     assert found["defender_export.lag", "0"] == 1.5
 
 
+def test_events_that_waited_longer_than_the_service_level_lets_them_are_late() -> None:
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    waited = [0, 59, 60, 61, 3600]
+    events = [Event(b"{}", now - timedelta(seconds=each), "0", number) for number, each in enumerate(waited)]
+    events.append(Event(b"{}", now - timedelta(days=9), "", 9))  # a backfill's waits in no hub
+    summary = Summary(level=ServiceLevel(timedelta(minutes=1), 95))
+    summary.count_events(events, now)
+    summary.finish([], 1.0, now)
+    assert summary.late == 2
+    assert summary.late_allowed == pytest.approx(0.25)
+
+    nothing = Summary(level=ServiceLevel())
+    nothing.count_events(events[-1:], now)
+    nothing.finish([], 1.0, now)
+    assert (nothing.late, nothing.late_allowed) == (0, 0)
+
+
 PROGRAM = """
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+import pytest
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
-from shared.enrich.invocation.delivery_summary import Summary
+from shared.enrich.invocation.delivery_summary import ServiceLevel, Summary
 from shared.enrich.invocation.telemetry import telemetry
 
 reader = InMemoryMetricReader({Histogram: AggregationTemporality.DELTA})  # as Azure Monitor's exporter asks for

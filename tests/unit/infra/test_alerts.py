@@ -227,6 +227,22 @@ CASES: dict[str, Case] = {
         [run(350, Outcome="Failed")],
         [run(370), run(5)],
     ),
+    "service-level": Case(
+        [  # 15 of 1,000 where 1 % may be late would pass; 15 % do not
+            metric("late", 50, Sum=100.0),
+            metric("late", 5, Sum=50.0),
+            metric("late_allowed", 50, Sum=6.0),
+            metric("late_allowed", 5, Sum=4.0),
+        ],
+        1,
+        [
+            metric("late", Sum=140.0),
+            metric("late_allowed", Sum=10.0),
+            metric("late", Sum=500.0, resource=INSIGHTS + "-other"),
+            metric("age", Sum=5000.0),
+        ],
+        [metric("late", 70, Sum=150.0), metric("late_allowed", 70, Sum=10.0), metric("late_allowed", 5, Sum=4.0)],
+    ),
     "silent-export": Case(
         [
             health(5, Verdict="silent", RecordKind="Alerts", SubscriptionName="one", Reason="x"),

@@ -58,9 +58,7 @@ def documented() -> Iterator[Text]:
 def shipped() -> Iterator[Text]:
     yield from documented()
     bounds = {"start": "2026-11-21T00:00:00+00:00", "end": "2026-11-22T00:00:00+00:00"}
-    yield Text(
-        "shared/watch/stored_rows.py", "workspace", stored_rows.QUERY.format(table=TABLE, tables=TABLE, **bounds)
-    )
+    yield Text("shared/watch/stored_rows.py", "workspace", stored_rows.QUERY.format(tables=TABLE, late=900, **bounds))
     window = {"since": bounds["start"], "until": bounds["end"], "minutes": 1}
     yield Text("shared/watch/trends.py: arrivals", "workspace", trends.ARRIVALS.format(**window))
     yield Text("shared/watch/trends.py: scores", "workspace", trends.SCORES.format(**window))
