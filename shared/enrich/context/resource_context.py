@@ -39,7 +39,8 @@ IDS_PER_QUERY = 1_000
 """As many as a page of an answer holds."""
 LONGEST_ID = 1_000
 """Characters; a longer text is no Azure id and is not asked for."""
-CACHED_ENTRIES = 200_000
+CACHED_BYTES = 128 << 20
+"""What the cache may hold, by estimate: some 200,000 resources with a few tags each, fewer where tags are long."""
 PATIENCE = 5.0
 """Seconds that a batch waits for a look-up; the look-up itself goes on and helps the next batch."""
 PAUSE = 30.0
@@ -120,7 +121,7 @@ class Context:
         self._drop = frozenset(drop_columns)
         self._patience = patience
         self._clock = clock
-        self._known: LRUCache[str, Known] = LRUCache(CACHED_ENTRIES)
+        self._known: LRUCache[str, Known] = LRUCache(CACHED_BYTES, getsizeof=_size)
         self._flights: dict[str, asyncio.Task[None]] = {}
         self._resume_at = float("-inf")
         self._in_time = True
@@ -213,6 +214,17 @@ class Context:
             columns["Tags"] = resource.tags
         kept = {name: value for name, value in columns.items() if value and name not in self._drop}
         return b"," + orjson.dumps(kept)[1:] if kept else b""
+
+
+_ENTRY_BYTES = 500  # an entry's objects, and its id in lower case
+_TAG_BYTES = 200  # a tag's two strings and its place, without their characters
+
+
+def _size(known: Known) -> int:
+    """About how many bytes an entry takes in memory."""
+    texts = len(known.name) + len(known.location) + len(known.path) + len(known.tenant)
+    tags = sum(len(name) + len(value) + _TAG_BYTES for name, value in known.tags.items())
+    return _ENTRY_BYTES + texts + tags
 
 
 def _group_id(row: Row) -> str:

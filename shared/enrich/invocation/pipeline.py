@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -44,6 +44,10 @@ logger = logging.getLogger("defender_export.enrich")
 T = TypeVar("T")
 OWN_ROWS = 1 / 6
 """Share of the budget for rows about the app itself, which are sent at the end of other work."""
+
+
+PART_BYTES = 16 << 20
+"""Of a batch's events so many bytes are read, packed and sent at a time: 1,000 events of 1 MB take no more memory."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +102,15 @@ class Pipeline:
         began = clock.monotonic()
         with self._telemetry.invocation("enrich_records", summary):
             summary.count_events(events, clock.now())
-            work = await self._preparer.prepare(events, clock.now())
-            summary.count_work(work)
-            await _within(end, asyncio.gather(*map(self._keep_whole, work.oversize)))
-            letters = work.letters + await self._send(work, deadline, summary)
-            if letters:
-                await _within(end, self.dead_letters.write(letters))
+            letters: list[Letter] = []
+            for part in _parts(events):
+                work = await self._preparer.prepare(part, clock.now())
+                summary.count_work(work)
+                await _within(end, asyncio.gather(*map(self._keep_whole, work.oversize)))
+                not_taken = work.letters + await self._send(work, deadline, summary)
+                if not_taken:
+                    await _within(end, self.dead_letters.write(not_taken))
+                letters += not_taken
             summary.finish(letters, clock.monotonic() - began, clock.now())
             if not counts_as_seen:
                 summary.sightings.clear()
@@ -229,6 +236,17 @@ class Pipeline:
         """Report to freshness, which does not hold up delivery."""
         if self._notes is not None:
             await self._notes.note(summary.sightings, summary.uploads)
+
+
+def _parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """The events in their order, as much at a time as is handled together; at least one part."""
+    begin = size = 0
+    for index, event in enumerate(events):
+        size += len(event.body)
+        if size > PART_BYTES and index > begin:
+            yield events[begin:index]
+            begin, size = index, len(event.body)
+    yield events[begin:]
 
 
 async def _within(end: Deadline, step: Awaitable[T]) -> T:

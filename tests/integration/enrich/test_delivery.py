@@ -5,6 +5,7 @@ import gzip
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from shared.azure.blob_container import StoreError
 from shared.enrich.invocation.freshness_notes import FreshnessNotes
+from shared.enrich.invocation.pipeline import PART_BYTES
+from shared.enrich.invocation.preparation import Work
 from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import MARK, START, Plant, assessments, names
 
@@ -95,6 +98,27 @@ async def test_what_no_row_can_be_made_of_is_kept_as_it_came(plant: Plant) -> No
     assert summary.letters == {"unreadable": 1}
     (letter,) = await plant.lost()
     assert letter.raw_event == Event(nonsense, START, "3", 77)
+
+
+async def test_a_batch_of_large_events_is_handled_in_parts_of_bounded_size(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    prepare = plant.pipeline._preparer.prepare
+
+    async def noted(events: Sequence[Event], now: datetime) -> Work:
+        sizes.append(sum(len(event.body) for event in events))
+        return await prepare(events, now)
+
+    monkeypatch.setattr(plant.pipeline._preparer, "prepare", noted)
+    batch = assessments(range(80))
+    large = [event._replace(body=event.body + b" " * (900_000 * (number % 2))) for number, event in enumerate(batch)]
+    summary = await plant.pipeline.run([*large, Event(b"\xff", START, "3", 77)])
+    assert sorted(plant.stored()) == sorted(names(range(80)))
+    assert (summary.events, summary.letters) == (81, {"unreadable": 1})
+    assert len(sizes) == 3
+    assert max(sizes) <= PART_BYTES + 1_000_000
+    assert sum(sizes) == sum(len(event.body) for event in large) + 1
 
 
 async def test_a_record_with_a_value_too_long_is_kept_whole_beside_its_row(plant: Plant) -> None:

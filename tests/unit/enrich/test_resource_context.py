@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 import pytest
 
-from shared.enrich.context.resource_context import CACHED_ENTRIES, PAUSE, QUERIES, Context, Tagging
+from shared.enrich.context.resource_context import CACHED_BYTES, PAUSE, QUERIES, Context, Known, Tagging
 from shared.enrich.records.model import Row
 from tests.unit.enrich.builders import NOW, PARSER, alert, assessment, event
 from tests.unit.enrich.golden.base import SUB, VM
@@ -248,9 +249,32 @@ async def test_a_row_without_a_subscription_asks_for_nothing() -> None:
     assert graph.queries == []
 
 
-def test_queries_have_an_order_and_the_cache_a_bound() -> None:
+def test_queries_have_an_order() -> None:
     assert all("order by id" in query for query in QUERIES)
-    assert Context(Graph())._known.maxsize == CACHED_ENTRIES
+
+
+def tagged(number: int, tags: int, length: int) -> Known:
+    return Known(0.0, found=True, name=f"vm-{number}", tags={f"{number}-{each}": "x" * length for each in range(tags)})
+
+
+def test_the_cache_is_bounded_in_bytes_however_long_tags_are() -> None:
+    known = Context(Graph())._known
+    for number in range(700):
+        known[f"{VM}-{number}"] = tagged(number, 50, 5_000)
+    assert known.currsize <= CACHED_BYTES
+    assert 400 < len(known) < 700
+
+
+@pytest.mark.parametrize(("tags", "length"), [(0, 0), (3, 20), (50, 200)])
+def test_what_an_entry_takes_is_estimated_well(tags: int, length: int) -> None:
+    known = Context(Graph())._known
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            known[f"{VM}-{number}"] = tagged(number, tags, length + number % 2)  # each string an object of its own
+        assert 0.4 < tracemalloc.get_traced_memory()[0] / known.currsize < 1.2
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("named", "expected"), [(None, "tenant-9"), ("tenant-1", "tenant-1")])
