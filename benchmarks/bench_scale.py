@@ -28,6 +28,8 @@ from typing import Any
 import orjson
 
 from benchmarks.budgets import Budget
+from local.arm.calls import Call, Reply
+from local.arm.graph import ResourceGraph
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (100, 1_000, 10_000)
@@ -89,34 +91,35 @@ def page(subscriptions: Sequence[str], start: int, top: int) -> list[bytes]:
     return rows
 
 
+class MadeOnRequest(ResourceGraph):
+    """Resource Graph, whose present records are made when they are asked for."""
+
+    def query(self, call: Call) -> Reply:
+        """A page of them; any other question is answered as ever."""
+        body = call.document()
+        if "| project id, name, type, tenantId" not in str(body.get("query")):
+            return super().query(call)
+        options = body["options"]
+        subscriptions = sorted(body["subscriptions"]) if f"'{TYPE}'" in body["query"] else []
+        start = int(options.get("$skipToken") or options.get("$skip") or 0)
+        rows = page(subscriptions, start, options["$top"])
+        end, total = start + len(rows), PRESENT * len(subscriptions)
+        token = b',"$skipToken":"%d"' % end if end < total else b""
+        return Reply(200, b'{"totalRecords":%d,"data":[%s]%s}' % (total, b",".join(rows), token), {})
+
+
 async def serve(folder: Path, count: int) -> None:
     """A tenant on loopback, until the input ends; prints what contestants need to know."""
     from benchmarks.sink import Sink
     from local.arm import TABLES
-    from local.arm.calls import Call, Operations, Reply
-    from local.arm.graph import ResourceGraph
+    from local.arm.calls import Operations
     from local.stack import LocalAzure
     from local.tenant import destinations, synthetic_tenant
-
-    class Present(ResourceGraph):
-        """Resource Graph, whose present records are made when they are asked for."""
-
-        def query(self, call: Call) -> Reply:
-            body = call.document()
-            if "| project id, name, type, tenantId" not in str(body.get("query")):
-                return super().query(call)
-            options = body["options"]
-            subscriptions = sorted(body["subscriptions"]) if f"'{TYPE}'" in body["query"] else []
-            start = int(options.get("$skipToken") or options.get("$skip") or 0)
-            rows = page(subscriptions, start, options["$top"])
-            end, total = start + len(rows), PRESENT * len(subscriptions)
-            token = b',"$skipToken":"%d"' % end if end < total else b""
-            return Reply(200, b'{"totalRecords":%d,"data":[%s]%s}' % (total, b",".join(rows), token), {})
 
     tenant = synthetic_tenant(1, count, resources=0, untidy=False)
     azure = LocalAzure(folder, parts=("azurite", "arm"), tenant=tenant)
     azure.arm.throttling = False
-    azure.arm._operations = Operations(*TABLES, Present(tenant, azure.arm.now).operations)  # noqa: SLF001 # as Arm makes it
+    azure.arm._operations = Operations(*TABLES, MadeOnRequest(tenant, azure.arm.now).operations)  # noqa: SLF001 # as Arm makes it
     async with azure, Sink(azure.certificates) as sink:
         environment = azure.app_settings() | {
             "LOGS_INGESTION_ENDPOINT": sink.endpoint,

@@ -58,7 +58,10 @@ REASONS = {
     "extensions.queues.messageEncoding": "Stated because both sides must agree: job messages are written as base64.",
     "extensions.queues.batchSize": "A job is long and alone on its instance; others wait in the queue, not in memory.",
     "extensions.queues.newBatchThreshold": "With batchSize 1: the next job is fetched when the running one has ended.",
-    "extensions.queues.maxDequeueCount": "A job that failed five times goes to the poison queue.",
+    "extensions.queues.maxDequeueCount": (
+        "A host that is ended (a deployment, a scale-in) gives the message of the job in hand back; a job ends by its "
+        "own count, after five attempts that got no further. What no worker can take goes to the poison queue."
+    ),
     "extensions.queues.visibilityTimeout": "A failed job is tried again after a minute, not at once.",
     "extensions.http.routePrefix": "The default, stated because documents and links name it.",
     "extensions.http.customHeaders.X-Content-Type-Options": "Answers of the host itself are read as what they say.",

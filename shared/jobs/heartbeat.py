@@ -64,7 +64,8 @@ class Heartbeat:
             progress.due.clear()
             if work.done():
                 break
-            beat = replace(job, heartbeat=self._now(), progress=progress.message, cursor=progress.cursor)
+            stuck = job.stuck if progress.cursor == job.cursor else 0
+            beat = replace(job, heartbeat=self._now(), progress=progress.message, cursor=progress.cursor, stuck=stuck)
             try:
                 job, etag = beat, await self.save(beat, etag, job.attempt)
             except AzureError:

@@ -16,6 +16,7 @@ STATES = frozenset({"queued", "running", *FINAL})
 DEAD_AFTER = timedelta(minutes=30)
 # A message that no worker could take goes to the poison queue in minutes; a queue is never this long.
 LOST_AFTER = timedelta(hours=24)
+# In a row and without getting any further: a host may be ended often while a long job goes on.
 MAX_ATTEMPTS = 5
 ID_PATTERN = "[0-9]{13}-[0-9a-f]{8}"
 
@@ -26,8 +27,9 @@ _END_OF_TIME_MS = 10**13
 class Job:
     """One piece of work: what was asked, by whom, and how far it is.
 
-    `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.  `release`
-    wrote it last.  `trouble` says why this release leaves it as it is, and what helps; empty when it does not.
+    `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.  `stuck`
+    counts the attempts since it last got further.  `release` wrote it last.  `trouble` says why this release leaves it
+    as it is, and what helps; empty when it does not.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Job:
     created: datetime
     state: str = "queued"
     attempt: int = 0
+    stuck: int = 0
     started: datetime | None = None
     heartbeat: datetime | None = None
     finished: datetime | None = None

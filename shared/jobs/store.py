@@ -283,7 +283,7 @@ def _digest(value: Any) -> str:
 
 
 def _entity(job: Job) -> dict[str, Any]:
-    entity: dict[str, Any] = {"PartitionKey": _JOBS, "RowKey": job.id, "attempt": job.attempt}
+    entity: dict[str, Any] = {"PartitionKey": _JOBS, "RowKey": job.id, "attempt": job.attempt, "stuck": job.stuck}
     entity.update(stored_format.stamp("job"))
     entity.update({name: getattr(job, name)[:_MAX_TEXT] for name in _TEXTS})
     entity.update({name: json.dumps(getattr(job, name)) for name in _DOCUMENTS})
@@ -298,12 +298,13 @@ def _job(entity: Mapping[str, Any], written: Any) -> Job:
     times: dict[str, Any] = {name: value for name in _TIMES if (value := _plain(entity.get(name))) is not None}
     if texts["state"] == "running":
         times["heartbeat"] = _plain(written)
-    attempt = entity.get("attempt")
+    attempt = _count(entity.get("attempt"))
     documents = {name: found if isinstance(found := _document(entity.get(name)), dict) else {} for name in _DOCUMENTS}
     members: dict[str, Any] = {"created": _plain(written), **times, **texts, **documents}
     return Job(
         id=str(entity["RowKey"]),
-        attempt=attempt if isinstance(attempt, int) else 0,
+        attempt=attempt or 0,
+        stuck=found if (found := _count(entity.get("stuck"))) is not None else attempt or 0,
         release=str(entity.get("release") or ""),
         trouble=trouble,
         **members,
@@ -320,7 +321,7 @@ def _trouble(entity: Mapping[str, Any]) -> str:
         return f"this job has a state that this release does not know: {stored_format.needs(entity)}"
     if any(not isinstance(entity.get(name), str) for name in (*_TEXTS, *_DOCUMENTS)):
         return "this job lacks a member that every job has: nothing is done with it; start it again"
-    if not isinstance(entity.get("attempt"), int) or isinstance(entity.get("attempt"), bool):
+    if _count(entity.get("attempt")) is None:
         return "this job does not say how often it was tried: nothing is done with it; start it again"
     if any(name in entity and _plain(entity[name]) is None for name in _TIMES) or "created" not in entity:
         return "this job holds a time that is none: nothing is done with it; start it again"
@@ -329,6 +330,10 @@ def _trouble(entity: Mapping[str, Any]) -> str:
     if refusal := refusal_of(str(entity["kind"]), _document(entity["arguments"])):
         return f"this release does not do this job ({refusal}): {stored_format.needs(entity)}"
     return ""
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _document(text: Any) -> Any:

@@ -94,11 +94,13 @@ class JobWorker:
             return None
         if job.state == "running" and job.quiet_for(now) < STALE_AFTER:
             raise JobBusyError(job_id)
-        if job.attempt >= MAX_ATTEMPTS:
-            given_up = replace(job, state="dead", finished=now, error=f"Given up after {job.attempt} attempts.")
+        if job.stuck >= MAX_ATTEMPTS:
+            why = f"Given up after {job.stuck} attempts that got no further."
+            given_up = replace(job, state="dead", finished=now, error=why)
             await self._try_save(given_up, etag, job.attempt)
             return None
-        taken = replace(job, state="running", attempt=job.attempt + 1, heartbeat=now, started=job.started or now)
+        begun = replace(job, attempt=job.attempt + 1, stuck=job.stuck + 1, started=job.started or now)
+        taken = replace(begun, state="running", heartbeat=now)
         try:
             return Stored(taken, await self._store.save(taken, etag))
         except JobChangedError:
@@ -119,7 +121,8 @@ class JobWorker:
             job = replace(job, state="succeeded", finished=now, result=work.result())
         except UnfinishedError as unfinished:
             # Not a failed attempt: it goes on where it stopped.
-            if await self._try_save(replace(job, state="queued", attempt=attempt - 1), held.etag, attempt):
+            again = replace(job, state="queued", attempt=attempt - 1, stuck=0)
+            if await self._try_save(again, held.etag, attempt):
                 waits = WAITS_FOR if isinstance(unfinished, WaitingError) else timedelta()
                 await self._store.announce(job.id, after=waits)
             return

@@ -139,6 +139,17 @@ async def test_what_a_later_release_may_ask_is_left_as_it_is_and_shown(
     assert await row(store, job_id) == before
 
 
+@pytest.mark.parametrize(("stuck", "state"), [(0, "succeeded"), (4, "succeeded"), (5, "dead")])
+async def test_one_is_given_up_after_five_attempts_that_got_no_further_however_many_did(
+    store: AheadStore, stuck: int, state: str
+) -> None:
+    job = await queued(store, attempt=40, stuck=stuck)
+    await worker(store, Runner()).run(job)
+    done = (await store.get(job)).job
+    assert done.state == state
+    assert ("that got no further" in done.error) == (state == "dead")
+
+
 async def test_one_that_waits_for_another_release_goes_round_and_is_not_lost(store: AheadStore) -> None:
     job_id = await queued(store, kind="canary")
     await store._queue.clear_messages()

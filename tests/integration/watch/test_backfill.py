@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks import bench_scale
+from local.arm import TABLES
+from local.arm.calls import Operations
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
@@ -50,6 +53,8 @@ async def work():
     await services().close()
 
 asyncio.run(work())
+(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+print(peak)
 """
 FILTERED = """
 version: 1
@@ -103,19 +108,26 @@ async def submitted(services: Services, **arguments: Any) -> Job:
     return await services.jobs.submit("backfill", arguments, "test", now=datetime.now(UTC))
 
 
-async def worker(job: Job, until: Callable[[], bool] | None = None) -> int:
-    """Work on a job in a process of its own; with `until`, kill the process as soon as that holds."""
+async def worker(job: Job, until: Callable[[], bool] | None = None, peaks: list[int] | None = None) -> int:
+    """Work on a job in a process of its own; with `until`, kill the process as soon as that holds.
+
+    The most memory that it took, in KiB, goes into `peaks`.
+    """
     # The storage's clock is ahead, so that the heartbeat of a killed worker is old when the queue delivers again.
     ahead = str(STALE_AFTER.total_seconds() + 5)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WORKER, job.id, ahead, cwd=ROOT, env=os.environ, stderr=asyncio.subprocess.DEVNULL
-    )
+        sys.executable, "-c", WORKER, job.id, ahead, cwd=ROOT, env=os.environ,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
     ended = asyncio.ensure_future(process.wait())
     while until is not None and not ended.done() and not until():
         await asyncio.wait([ended], timeout=0.01)
     if until is not None and not ended.done():
         process.send_signal(signal.SIGKILL)
-    return await ended
+    code = await ended
+    if peaks is not None and process.stdout:
+        peaks.append(int(await process.stdout.read()))
+    return code
 
 
 async def left(services: Services, job: Job) -> Job:
@@ -238,3 +250,36 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
     assert attempts > 3
     assert done.result == {"export": "filtered", **told}
     assert graph.requests <= 3 * attempts, "no attempt reads again what an earlier one has read"
+
+
+@pytest.mark.parametrize(
+    ("records", "kills"),
+    [(6_000, 1), pytest.param(1_000_000, 5, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])],
+)
+async def test_one_subscription_of_many_records_is_sent_and_counted_in_bounded_memory(
+    azure: LocalAzure, services: Services, monkeypatch: pytest.MonkeyPatch, records: int, kills: int
+) -> None:
+    """Its records are made when they are asked for; the backfill is killed on its way, and the preview reads all."""
+    monkeypatch.setattr(bench_scale, "PRESENT", records)
+    azure.arm.throttling = False
+    one = next(each.id for each in azure.tenant.subscriptions.values() if each.tenant_id == azure.tenant.home)
+    azure.arm._operations = Operations(*TABLES, bench_scale.MadeOnRequest(azure.tenant, azure.arm.now).operations)
+    peaks: list[int] = []
+    job = await submitted(services, kinds=["Assessments"], subscriptions=[one])
+    for turn in range(kills):
+        enough = records * (turn + 1) // (kills + 1)
+        assert await worker(job, lambda: azure.ingestion.rows > enough) == -signal.SIGKILL  # noqa: B023 - used at once
+        await left(services, job)
+    while not (done := await services.jobs.settled(job.id, datetime.now(UTC))).final:
+        assert await worker(job, peaks=peaks) == 0
+    assert done.result == {"subscriptions": 1, "records": records, "reasons": []}
+    query = "SELECT count(DISTINCT RecordKey), count(DISTINCT RecordId) FROM DefenderAssessments_CL"
+    assert (await azure.workspace.sql(query)).rows == [(records, records)]
+
+    await services.exports.put("filtered", FILTERED.format(hub=destinations(azure.tenant).event_hub).encode())
+    job = await services.jobs.submit("preview", {"export": "filtered"}, "test", now=datetime.now(UTC))
+    while not (done := await services.jobs.settled(job.id, datetime.now(UTC))).final:
+        assert await worker(job, peaks=peaks) == 0
+    assert done.result is not None
+    assert done.result["records"] >= records
+    assert 0 < max(peaks) < 300 * 1024
