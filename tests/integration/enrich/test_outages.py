@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -115,3 +117,46 @@ async def timed(services: Services, work: Callable[[], Awaitable[object]]) -> tu
     except Exception as error:  # noqa: BLE001 # how it ended is what is asked
         how = type(error).__name__
     return time.monotonic() - begun, how
+
+
+RATES = [
+    pytest.param("table", "silent", (10, 14)),
+    *(pytest.param(*each, (10, 70), marks=pytest.mark.soak) for each in ALL if each[0] in OPTIONAL),
+]
+
+
+@pytest.mark.parametrize(("service", "mode", "window"), RATES)
+async def test_rows_go_on_at_four_fifths_of_the_rate_without_what_is_optional(  # noqa: PLR0917 # three of them are fixtures
+    azure: LocalAzure,
+    local_certs: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    mode: str,
+    window: tuple[int, int],
+) -> None:
+    """Batches in turn by an app that has it and one that has not, between two seconds of the same run."""
+    settings = azure.app_settings()
+    if service == "output_hub":
+        settings |= {"FORWARD_EVENT_HUB": max(azure.broker.hubs), "ForwardConnection": azure.broker.connection_string}
+    async with behind_doors(settings, local_certs.server_context(), **{service: mode}) as changed:
+        for name, value in changed.items():
+            monkeypatch.setenv(name, value)
+        apps = {"well": Services(Settings.load(settings)), "without": Services(Settings.load(changed))}
+        spent: dict[str, float] = defaultdict(float)
+        sent = 0
+        begun = time.monotonic()
+        while (since := time.monotonic() - begun) < window[1]:
+            for name, app in apps.items():
+                started = time.monotonic()
+                summary = await app.pipeline.run(assessments(range(sent, sent + 200)))
+                assert sum(summary.accepted.values()) == 200
+                if since > window[0]:
+                    spent[name] += time.monotonic() - started
+                sent += 200
+        for app in apps.values():
+            await app.close()
+    LOG.info("%s %s: %s over %d rows", service, mode, dict(spent), sent)
+    assert spent["well"] > 0
+    assert spent["without"] <= spent["well"] / 0.8, dict(spent)
+    rows = [row for stored in azure.ingestion.stored for row in json.loads(stored.body)]
+    assert {row["RecommendationId"] for row in rows} == {f"a{number}" for number in range(sent)}
