@@ -136,6 +136,7 @@ async def test_rows_go_on_at_four_fifths_of_the_rate_without_what_is_optional(  
 ) -> None:
     """Batches in turn by an app that has it and one that has not, between two seconds of the same run."""
     settings = azure.app_settings()
+    azure.arm.throttling = False  # both apps would share one quota of Resource Graph
     if service == "output_hub":
         settings |= {"FORWARD_EVENT_HUB": max(azure.broker.hubs), "ForwardConnection": azure.broker.connection_string}
     async with behind_doors(settings, local_certs.server_context(), **{service: mode}) as changed:
