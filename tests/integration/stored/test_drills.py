@@ -17,9 +17,9 @@ from azure.storage.blob.aio import BlobServiceClient
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.identity import Identity
-from local.tenant import APP, synthetic_tenant
+from local.tenant import APP, DEFENDER, synthetic_tenant
 from local.tenant.destinations import add_hub, add_workspace, destinations
-from local.tenant.roles import OWNER, READER
+from local.tenant.roles import EVENT_HUBS_DATA_SENDER, OWNER, READER
 from local.tokens import Principal
 from shared.bootstrap import Services
 from shared.cli import main
@@ -231,6 +231,7 @@ def only_updates(here: World, number: int) -> bool:
 async def test_a_hub_of_another_name(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
     old = destinations(here.tenant).event_hub
     new = add_hub(here.tenant, f"{old}-2")
+    here.tenant.assign(DEFENDER, new, EVENT_HUBS_DATA_SENDER)  # step 1 of the page
     monkeypatch.setenv("OLD_HUB", old)
     monkeypatch.setenv("NEW_HUB", new)
     here.arm.requests.clear()
