@@ -17,8 +17,8 @@ from azure.storage.blob.aio import BlobServiceClient
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.identity import Identity
-from local.tenant import APP, DEFENDER, synthetic_tenant
-from local.tenant.destinations import add_hub, add_workspace, destinations
+from local.tenant import APP, synthetic_tenant
+from local.tenant.destinations import DEFENDER, add_hub, add_workspace, destinations
 from local.tenant.roles import EVENT_HUBS_DATA_SENDER, OWNER, READER
 from local.tokens import Principal
 from shared.bootstrap import Services
