@@ -20,6 +20,7 @@ _GROUPS = (
     "import_live",
     "watch",
     "jobs",
+    "dead_letters",
     "explain_code",
     "doctor",
 )
