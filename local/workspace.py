@@ -81,7 +81,7 @@ class Workspace:
         workspace_id: str = WORKSPACE_ID,
     ) -> None:
         self.workspace_id = workspace_id
-        self.tables = {table.name: table for table in (*tables, LOG_OPERATION)}
+        self.tables = {table.name: table for table in tables}
         self.functions = [f"function {text.removeprefix('function ')}" for text in functions]
         self._file = file
         self._waiting: queue.Queue[_Batch | Future[None] | None] = queue.Queue(WAITING_BATCHES)
@@ -92,7 +92,7 @@ class Workspace:
     async def __aenter__(self) -> Self:
         self._database = duckdb.connect(str(self._file or ":memory:"), config={"threads": 1, "memory_limit": MEMORY})
         self._database.execute("SET TimeZone='UTC'")
-        for table in self.tables.values():
+        for table in (*self.tables.values(), LOG_OPERATION):
             columns = ", ".join(f'"{column.name}" {DUCKDB_TYPES[column.type]}' for column in table.columns)
             self._database.execute(f'CREATE TABLE IF NOT EXISTS "{table.name}" ({columns}, {STANDARD_COLUMNS})')
         self._catalog = self._database.execute("SELECT current_database()").fetchall()[0][0]
@@ -178,7 +178,7 @@ class Workspace:
         """Hide rows outside the timespan behind temporary views, which names find before tables."""
         bounds = [("<=", start), (">", end)]
         hidden = [f"TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S.%f}' {sign} TimeGenerated" for sign, edge in bounds if edge]
-        for table in self.tables if hidden else ():
+        for table in (*self.tables, LOG_OPERATION.name) if hidden else ():
             connection.execute(
                 f'CREATE TEMP VIEW "{table}" AS FROM "{self._catalog}".main."{table}" WHERE {" AND ".join(hidden)}'
             )
