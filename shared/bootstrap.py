@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
-"""Shares of the function's timeout: after which an invocation is cut off, and for what it then has to clean up."""
+"""Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
 
 
 class OutOfTimeError(Exception):
@@ -201,8 +201,9 @@ class Services:
         from azure.core.exceptions import AzureError
 
         try:
-            await self.timer_runs.note(name, datetime.now(UTC))
-        except AzureError as error:
+            async with asyncio.timeout(self.settings.function_timeout.total_seconds() * CLEANING_UP):
+                await self.timer_runs.note(name, datetime.now(UTC))
+        except (AzureError, TimeoutError) as error:
             log.warning("the success of %s could not be noted: %s", name, type(error).__name__)
 
     @property

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 Parser = Callable[[str], object]
 
-_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+_HOST = re.compile(r"(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)  # source: RFC 1035, and names in use
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HUB_ID = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.EventHub/namespaces/[^/]+/eventhubs/[^/]+",
     re.IGNORECASE,
 )
-_SCHEDULE_PART = re.compile(r"[\d*/,a-zA-Z?-]+")
+_SCHEDULE_PART = re.compile(r"[0-9*/,a-zA-Z?-]+")
+_SCHEDULE_BOUNDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+"""Of second, minute, hour, day, month and day of the week; source: Azure Functions, NCRONTAB expressions."""
 _NOT_IN_PLACES = set("\"'<>{}\\")
 
 
@@ -41,7 +43,9 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     """A whole number within bounds."""
 
     def parse(value: str) -> int:
-        number = int(value) if value.removeprefix("-").isdecimal() and len(value) <= len(str(10**18)) else None
+        digits = value.removeprefix("-")
+        plain = digits.isascii() and digits.isdecimal() and len(digits) <= len(str(10**18))
+        number = int(value) if plain else None
         if number is None or not minimum <= number <= maximum:
             raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         return number
@@ -53,10 +57,7 @@ def percent(minimum: float, maximum: float) -> Callable[[str], float]:
     """A share of a hundred within bounds."""
 
     def parse(value: str) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
+        number = _number(value)
         if not minimum <= number <= maximum:
             raise ValueError(f"must be a number from {minimum:g} to {maximum:g}")
         return number
@@ -68,15 +69,20 @@ def seconds(minimum: int, maximum: int) -> Callable[[str], timedelta]:
     """A number of seconds within bounds."""
 
     def parse(value: str) -> timedelta:
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
+        number = _number(value)
         if not minimum <= number <= maximum:
             raise ValueError(f"must be a number of seconds, from {minimum} to {maximum}")
         return timedelta(seconds=number)
 
     return parse
+
+
+def _number(value: str) -> float:
+    """The number that a text is, in plain digits; what is none compares with nothing."""
+    try:
+        return float(value) if value.isascii() and "_" not in value else float("nan")
+    except ValueError:
+        return float("nan")
 
 
 def flag(value: str) -> bool:
@@ -151,7 +157,7 @@ def guid(value: str) -> str:
 
 def immutable_id(value: str) -> str:
     """The id that a data collection rule is called by in the Logs Ingestion API."""
-    if value and not re.fullmatch(r"[\w-]+", value):
+    if value and not re.fullmatch(r"[\w-]+", value, re.ASCII):
         raise ValueError("must be the rule's immutable id (dcr-...), not its resource id")
     return value
 
@@ -165,7 +171,7 @@ def hub_resource_id(value: str) -> str:
 
 def hub_name(value: str) -> str:
     """The name of an event hub; source: Azure's naming rules for Microsoft.EventHub."""
-    if value and not re.fullmatch(r"[A-Za-z0-9]([\w.-]{0,254}[\w])?", value):
+    if value and not re.fullmatch(r"[A-Za-z0-9]([\w.-]{0,254}[\w])?", value, re.ASCII):
         raise ValueError("must be the name of a hub: letters, digits, dots, hyphens and underscores")
     return value
 
@@ -179,18 +185,27 @@ def container(value: str) -> str:
 
 def table(value: str) -> str:
     """The name of a storage table; source: as above."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", value):
-        raise ValueError("must have 3 to 63 letters and digits, a letter first")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", value) or value.lower() == "tables":
+        raise ValueError("must have 3 to 63 letters and digits, a letter first, and not be `tables`")
     return value
 
 
 def schedule(value: str) -> str:
     """An NCRONTAB expression of five or six fields, or a time span, as the timer trigger takes them."""
     parts = value.split()
-    span = re.fullmatch(r"(\d+\.)?\d{1,2}:\d{2}:\d{2}", value)
-    if not span and not (len(parts) in {5, 6} and all(map(_SCHEDULE_PART.fullmatch, parts))):
+    span = re.fullmatch(r"([0-9]+\.)?[0-9]{1,2}:[0-5][0-9]:[0-5][0-9]", value) and re.search("[1-9]", value)
+    if not span and not (len(parts) in {5, 6} and all(map(_in_bounds, reversed(parts), reversed(_SCHEDULE_BOUNDS)))):
         raise ValueError("must be an NCRONTAB expression of six fields, such as 0 */15 * * * *")
     return value
+
+
+def _in_bounds(part: str, bounds: tuple[int, int]) -> bool:
+    """Whether a field of a schedule can ever be met, as far as its numbers tell."""
+    least, most = bounds
+    items = [item.partition("/") for item in part.split(",")]
+    numbers = [int(number) for base, _, _ in items for number in re.findall("[0-9]{1,9}", base)]
+    steps = [int(step) > 0 if step.isdecimal() else not slash for _, slash, step in items]
+    return bool(_SCHEDULE_PART.fullmatch(part)) and all(steps) and all(least <= each <= most for each in numbers)
 
 
 def hub_connection(value: str) -> str:
@@ -209,7 +224,10 @@ def hub_connection(value: str) -> str:
 
 def storage_connection(value: str) -> str:
     """A connection string of a storage account."""
-    if value and not connection_parts(value):
+    parts = connection_parts(value)
+    local = parts.get("usedevelopmentstorage", "").lower() == "true"
+    signed = "sharedaccesssignature" in parts and any(name.endswith("endpoint") for name in parts)
+    if value and not (local or signed or {"accountname", "accountkey"} <= parts.keys()):
         raise ValueError("must be a connection string: AccountName=...;AccountKey=...")
     return value
 

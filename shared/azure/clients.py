@@ -37,6 +37,10 @@ _QUERY_SECONDS = 60.0  # for the first byte of what Resource Graph, Azure Resour
 # 42 seconds would delay the error for storage that is down that long; what outlasts these, triggers try again.
 _STORAGE_PAUSES = {"initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
 
+_SERVICES = {
+    "BlobServiceClient": "Blob Storage", "QueueServiceClient": "Queue Storage", "TableServiceClient": "Table Storage",
+}  # fmt: skip
+
 # Four attempts at a hub that is not there take 14 s, longer than anyone waits for one: then the reason is lost.
 _HUB_OPTIONS: dict[str, Any] = {"retry_total": 1, "user_agent": USER_AGENT}
 
@@ -102,7 +106,7 @@ class Clients:
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,
             ],
-            transport=transport(_QUERY_SECONDS),
+            transport=transport("Azure Resource Manager", _QUERY_SECONDS),
         )
         return self._keep(client)  # type: ignore[no-any-return] # _keep hands back what it was given
 
@@ -233,12 +237,15 @@ class Clients:
         from azure.data.tables.aio import TableServiceClient
 
         if uri:
-            options: dict[str, Any] = {"transport": transport(), "user_agent": USER_AGENT}
+            options: dict[str, Any] = {
+                "transport": transport("Table Storage"),
+                "user_agent": USER_AGENT,
+            }
             return self._keep(TableServiceClient(uri, credential=self.credential, **options))  # type: ignore[no-any-return] # as above
         return self._storage(TableServiceClient, "")  # type: ignore[no-any-return] # as above
 
     def _storage(self, kind: Any, uri: str, **pauses: int) -> Any:
-        options: dict[str, Any] = {**pauses, "transport": transport(), "user_agent": USER_AGENT}
+        options: dict[str, Any] = {**pauses, "transport": transport(_SERVICES[kind.__name__]), "user_agent": USER_AGENT}
         if uri:
             return self._keep(kind(uri, credential=self.credential, **options))
         self._settings.require("AzureWebJobsStorage")
@@ -294,7 +301,7 @@ class Clients:
                 policies.AsyncBearerTokenCredentialPolicy(self.credential, self.ingestion_scope),
                 *spans,
             ],
-            transport=transport(),
+            transport=transport("the Logs Ingestion API"),
         )
         return self._keep(client)  # type: ignore[no-any-return] # as above
 
@@ -352,7 +359,7 @@ class Clients:
                 endpoint=f"{endpoint}/v1",
                 audience=audience,
                 user_agent=USER_AGENT,
-                transport=transport(_QUERY_SECONDS),
+                transport=transport("Log Analytics", _QUERY_SECONDS),
             )
         )
         return client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from shared.azure.asked import SIGN_IN
 from shared.azure.cloud_endpoints import Cloud
 from shared.azure.http_transport import transport
 from shared.settings import Settings, SettingsError
@@ -18,7 +19,7 @@ def own_credential(cloud: Cloud) -> AsyncTokenCredential:
     """A managed identity on Azure, the developer's sign-in on a terminal."""
     from azure.identity.aio import DefaultAzureCredential
 
-    return DefaultAzureCredential(authority=cloud.authority, transport=transport())
+    return DefaultAzureCredential(authority=cloud.authority, transport=transport(SIGN_IN))
 
 
 def cross_tenant_credential(
@@ -49,7 +50,7 @@ def cross_tenant_credential(
     options: dict[str, Any] = {
         "authority": settings.authority_host or cloud.authority,
         "disable_instance_discovery": bool(settings.authority_host),
-        "transport": transport(),
+        "transport": transport(SIGN_IN),
     }
     if kind == "secret":
         return ClientSecretCredential(*who, settings.cross_tenant_secret, **options)

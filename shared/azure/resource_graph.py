@@ -164,7 +164,7 @@ class Graph:
         url = f"{self._clients.arm_endpoint}/providers/Microsoft.ResourceGraph/resources"
 
         async def ask() -> Any:
-            await self._keep_quota()
+            await self._keep_quota(end)
             self.requests += 1
             request = HttpRequest("POST", url, params={"api-version": API_VERSION}, json=body)
             try:
@@ -186,10 +186,10 @@ class Graph:
         answer: dict[str, Any] = orjson.loads(response.content)
         return answer
 
-    async def _keep_quota(self) -> None:
+    async def _keep_quota(self, end: Deadline) -> None:
         wait = self._resume_at - self._clock.monotonic()
         if wait > 0:
-            await self._clock.sleep(capped(wait))
+            await self._clock.sleep(min(capped(wait), max(0.0, end.left)))
 
     def _note_quota(self, headers: Any) -> None:
         """Wait out the window once its quota is used up (15 queries in 5 seconds for a user)."""

@@ -10,9 +10,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from shared.azure.asked import SIGN_IN, asking
 from shared.azure.http_transport import transport
 from shared.cli.app_context import AppContext
 from shared.cli.exit_codes import UsageError
+from shared.cli.time_limit import WHETHER_TAKEN, goes_on, got_on
 from shared.fail_points import touching
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ async def open_api(context: AppContext) -> AsyncIterator[ApiClient]:
 async def _token(resource: str) -> str:
     from azure.identity.aio import DefaultAzureCredential
 
-    async with DefaultAzureCredential(transport=transport()) as credential:
+    async with DefaultAzureCredential(transport=transport(SIGN_IN)) as credential:
         return (await credential.get_token(f"{resource.rstrip('/')}/.default")).token
 
 
@@ -139,9 +141,16 @@ class ApiClient:
             if not token:
                 return rows
 
+    async def start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The job that the app now has for what is asked of it, queued or already at an end."""
+        got_on(WHETHER_TAKEN)
+        job: dict[str, Any] = await self.document("POST", "jobs", (200, 202), json=asked)
+        return job
+
     async def finished(self, job: Mapping[str, Any], told: Callable[[str], None]) -> dict[str, Any]:
         """The job once it has ended; what it says of its progress goes to `told`."""
         found = dict(job)
+        got_on(goes_on(found["id"]))
         while found["state"] not in _ENDED and not found.get("trouble"):
             told(str(found["progress"] or found["state"]))
             found = await self.document("GET", f"jobs/{found['id']}", (200, 202), params={"wait": _WAIT_SECONDS})
@@ -208,11 +217,12 @@ class ApiClient:
 
         for tries_left in reversed(range(_TRIES)):
             try:
-                with touching("app.request"):
+                with touching("app.request"), asking("the app", self._base) as answered:
                     async with self._web.request(
                         method, f"{self._base}/api/{path}", allow_redirects=False, **options
                     ) as response:
                         answer = Answer(response.status, response.headers, await response.read())
+                    answered(answer.status)
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise ApiFailure(f"{self._base} does not answer ({type(error).__name__}): {_UNREACHABLE}") from error
             pause = _pause(answer)

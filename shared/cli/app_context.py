@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.cli.exit_codes import UsageError
+from shared.cli.time_limit import add_timeout
 
 URL_VARIABLE = "DEFENDER_EXPORT_URL"
 KEY_VARIABLE = "DEFENDER_EXPORT_KEY"
@@ -46,6 +47,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--entra", action="store_true", help=f"sign in with Entra, even where {KEY_VARIABLE} holds a function key"
     )
+    add_timeout(parser)
     parser.add_argument("--resource", metavar="URI", help="the API's application id URI for Entra, api://<client id>")
 
 

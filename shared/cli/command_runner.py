@@ -12,7 +12,17 @@ from contextlib import contextmanager
 from types import FrameType
 
 from shared.cli.command_errors import sentence
-from shared.cli.exit_codes import BROKEN_PIPE, INTERRUPTED, NOT_WELL, TERMINATED, USAGE, UsageError
+from shared.cli.exit_codes import (
+    BROKEN_PIPE,
+    INTERRUPTED,
+    NOT_WELL,
+    OUT_OF_TIME,
+    TERMINATED,
+    USAGE,
+    OutOfTimeError,
+    UnansweredError,
+    UsageError,
+)
 
 DEBUG = "DEFENDER_EXPORT_DEBUG"
 
@@ -35,11 +45,17 @@ def carry_out(run: Callable[[], int]) -> int:
             if os.environ.get(DEBUG):
                 raise
             _say(_told(error))
-            return USAGE if isinstance(error, _MEANT_OTHERWISE) else NOT_WELL
+            return _code(error)
     return code
 
 
 _MEANT_OTHERWISE = (UsageError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+
+
+def _code(error: Exception) -> int:
+    if isinstance(error, OutOfTimeError):
+        return OUT_OF_TIME
+    return USAGE if isinstance(error, _MEANT_OTHERWISE) else NOT_WELL
 
 
 def expected(error: BaseException) -> bool:
@@ -51,13 +67,16 @@ def expected(error: BaseException) -> bool:
     from shared.exports.export_blobs import ExportConflict, ExportNotFound
     from shared.jobs.worker import JobRefusedError
 
-    known = (AzureError, StoreError, ApiFailure, ExportConflict, ExportNotFound, JobRefusedError, OSError, ValueError)
+    known = (
+        AzureError, StoreError, ApiFailure, ExportConflict, ExportNotFound, JobRefusedError, OutOfTimeError,
+        UnansweredError, OSError, ValueError,
+    )  # fmt: skip
     return isinstance(error, known)
 
 
 def _told(error: Exception) -> str:
     if expected(error):
-        return f"error: {sentence(error)}"
+        return "; ".join((f"error: {sentence(error)}", *getattr(error, "__notes__", ())))
     kind = f"{type(error).__name__}: {sentence(error)}"
     return f"error: this is a fault of defender-export ({kind}); please report what {DEBUG}=1 shows"
 

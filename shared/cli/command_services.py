@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from shared.cli.app_context import chosen
 from shared.cli.command_errors import sentence
 from shared.cli.exit_codes import NOT_WELL, UsageError
+from shared.cli.time_limit import run_limited
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -49,7 +49,7 @@ def with_services(direct: Command, through_app: ApiCommand | None = None) -> Cal
         async with open_api(context) as api:
             return await through_app(arguments, api)
 
-    return lambda arguments: asyncio.run(run(arguments))
+    return lambda arguments: run_limited(run(arguments), arguments)
 
 
 async def person(services: Services) -> str:

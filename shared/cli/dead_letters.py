@@ -17,6 +17,7 @@ from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
+from shared.cli.time_limit import WHETHER_TAKEN, got_on
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -117,13 +118,14 @@ def _filter(arguments: argparse.Namespace) -> Any:
 async def _replay(arguments: argparse.Namespace, services: Services) -> int:
     asked = _replay_job(arguments)
     kind = asked.pop("kind")
+    got_on(WHETHER_TAKEN)
     job = await services.jobs.submit(kind, asked, caller_name(), now=datetime.now(UTC))
     print(f"job {job.id}: the app works on it; `jobs show {job.id} --wait` follows it")
     return DONE
 
 
 async def _replay_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
-    job = await api.document("POST", "jobs", (200, 202), json=_replay_job(arguments))
+    job = await api.start(_replay_job(arguments))
     ended = await api.finished(job, progress())
     if ended["state"] != "succeeded":
         return failed(ended["error"] or ended["trouble"])
@@ -173,7 +175,7 @@ async def _discard_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
     name = _blob(arguments.name)
     if not _sure(name, arguments):
         return NOT_WELL
-    job = await api.document("POST", "jobs", (200, 202), json={"kind": "discard", "name": name})
+    job = await api.start({"kind": "discard", "name": name})
     ended = await api.finished(job, progress())
     if ended["state"] != "succeeded":
         return failed(ended["error"] or ended["trouble"])

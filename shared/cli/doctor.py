@@ -6,7 +6,6 @@ Exit codes: 0 all is well, 1 something is not, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import textwrap
 from collections import Counter
@@ -19,6 +18,7 @@ from shared.cli.app_context import AppContext, add_target, chosen
 from shared.cli.argument_parser import WIDTH
 from shared.cli.command_services import moment_text
 from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
+from shared.cli.time_limit import run_limited
 from shared.reconcile.plan.plan_render import printable, shortened
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     context = chosen(arguments)
     if context is None:
         raise UsageError("`doctor` asks the app, which alone sees what it may reach: `defender-export use URL` first")
-    return asyncio.run(_look(context, arguments))
+    return run_limited(_look(context, arguments), arguments)
 
 
 async def _look(context: AppContext, arguments: argparse.Namespace) -> int:

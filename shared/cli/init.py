@@ -6,7 +6,6 @@ Exit codes: 0 the file is written, 1 it would be invalid or the app does not ans
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from shared.cli.app_context import add_target, chosen
 from shared.cli.argument_parser import one_of
 from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.cli.questions import answer
+from shared.cli.time_limit import run_limited
 from shared.exports.first_file import CONTENTS, Answers, first_file
 from shared.exports.known_values import REGIONS
 
@@ -117,7 +117,7 @@ def _known(arguments: argparse.Namespace) -> Known:
         context = chosen(arguments)
     except UsageError:
         return Known()
-    return Known() if context is None else asyncio.run(_look_up(arguments))
+    return Known() if context is None else run_limited(_look_up(arguments), arguments)
 
 
 async def _look_up(arguments: argparse.Namespace) -> Known:
@@ -146,7 +146,7 @@ def _ids(arguments: argparse.Namespace) -> tuple[str, ...]:
     try:
         return tuple(subscription_id(one) for one in arguments.subscription)
     except argparse.ArgumentTypeError:
-        return asyncio.run(_named(arguments))
+        return run_limited(_named(arguments), arguments)
 
 
 async def _named(arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ Exit codes: 0 everything is as the files say, 1 a file is invalid, a test failed
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +16,7 @@ from shared import __version__
 from shared.cli.app_context import add_target, chosen
 from shared.cli.exports import add_paths, check_files, print_failures, print_findings, run_tests, usage
 from shared.cli.questions import confirmed
+from shared.cli.time_limit import run_limited
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
@@ -76,7 +76,7 @@ def _push(arguments: argparse.Namespace) -> int:
     if errors(findings) or any(not outcome["passed"] for outcome in outcomes):
         print("nothing was pushed: mend the files first", file=sys.stderr)
         return 1
-    return asyncio.run(_push_to_target(checked, arguments))
+    return run_limited(_push_to_target(checked, arguments), arguments)
 
 
 async def _push_to_target(checked: Sequence[Checked], arguments: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.cli.time_limit import got_on
+
 
 def confirmed(question: str, *, agreed: bool, nothing: str = "nothing was done") -> bool:
     """Whether the answer is yes; without a terminal to ask on, it says that `--yes` is needed."""
@@ -29,6 +31,8 @@ def answer(question: str) -> str:
             return input(question).strip()
         except EOFError:
             return ""
+        finally:
+            got_on()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from shared.cli.command_services import add_scope, caller_name, colour_wanted, f
 from shared.cli.exit_codes import CHANGES, UsageError
 from shared.cli.exports import check_files, find_files, print_failures, print_findings, run_tests, usage
 from shared.cli.questions import confirmed
+from shared.cli.time_limit import got_on
 from shared.reconcile.plan_output import OUTPUTS
 
 if TYPE_CHECKING:
@@ -200,6 +201,10 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
             print(_shown(report, arguments), flush=True)
         progress.total = len(report.plan.writes)
 
+    def written(_: Outcome) -> None:
+        progress.step()
+        got_on()
+
     try:
         reviewed = _reviewed(arguments.document, services)
         if not agreed:
@@ -212,7 +217,7 @@ async def _apply(arguments: argparse.Namespace, services: Services) -> int:
             arguments,
             reviewed=reviewed,
             planned=planned,
-            progress=lambda _: progress.step(),
+            progress=written,
             waive_grace=arguments.document is not None,
         )
         with progress:

@@ -13,6 +13,7 @@ from shared.cli.command_services import colour_wanted, moment_text
 from shared.cli.exit_codes import CHANGES, DONE, NOT_WELL, UsageError
 from shared.cli.questions import confirmed
 from shared.cli.subscriptions_by_app import ids_of
+from shared.cli.time_limit import got_on
 
 if TYPE_CHECKING:
     from shared.cli.api_client import ApiClient
@@ -52,7 +53,7 @@ async def apply(arguments: argparse.Namespace, api: ApiClient) -> int:
         if _writes(answer["plan"]) and not agreed and not _agreed(answer["plan"]):
             return NOT_WELL
     bound = {"kind": "reconcile", "fingerprint": answer["plan"]["fingerprint"]} | await _scope(arguments, api)
-    job = await api.document("POST", "jobs", (200, 202), json=bound)
+    job = await api.start(bound)
     ended = await api.finished(job, progress())
     if ended["state"] != "succeeded":
         raise ValueError(f"the job {ended['id']} {ended['state']}: {ended['error'] or ended['trouble']}")
@@ -84,6 +85,8 @@ def progress() -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         nonlocal said
+        if text != said:
+            got_on()
         if text != said and sys.stderr.isatty():
             print(f"  {text}", file=sys.stderr, flush=True)
         said = text

@@ -91,7 +91,7 @@ async def _job(asked: dict[str, Any], api: ApiClient) -> dict[str, Any]:
     Raises:
         ValueError: it failed; the message says why.
     """
-    ended = await api.finished(await api.document("POST", "jobs", (200, 202), json=asked), progress())
+    ended = await api.finished(await api.start(asked), progress())
     if ended["state"] != "succeeded":
         raise ValueError(ended["error"] or ended["trouble"] or f"the job {ended['id']} is {ended['state']}")
     result: dict[str, Any] = ended["result"]

@@ -6,7 +6,6 @@ Exit codes: 0 the app answers and lets the caller in, 1 it does not, 2 wrong usa
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import os
 import sys
@@ -16,6 +15,7 @@ from shared import __version__
 from shared.cli import app_context
 from shared.cli.app_context import KEY_VARIABLE, AppContext
 from shared.cli.exit_codes import DONE, UsageError
+from shared.cli.time_limit import add_timeout, run_limited
 
 
 def register(commands: Any) -> None:
@@ -24,6 +24,7 @@ def register(commands: Any) -> None:
     use.add_argument("address", nargs="?", metavar="URL", help="the app's address; without it, what is kept is shown")
     use.add_argument("--resource", metavar="URI", default="", help="sign in with Entra to this API, api://<client id>")
     use.add_argument("--forget", action="store_true", help="keep nothing any more")
+    add_timeout(use)
     use.set_defaults(run=_use)
 
 
@@ -37,7 +38,7 @@ def _use(arguments: argparse.Namespace) -> int:
             raise UsageError(app_context.NO_APP)
         print(f"{kept.url}, with {_way(kept)} ({app_context.place()})")
         return DONE
-    return asyncio.run(_look_and_keep(arguments))
+    return run_limited(_look_and_keep(arguments), arguments)
 
 
 async def _look_and_keep(arguments: argparse.Namespace) -> int:

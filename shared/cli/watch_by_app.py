@@ -92,7 +92,7 @@ async def backfill(arguments: argparse.Namespace, api: ApiClient) -> int:
         asked: dict[str, Any] = {"kind": "backfill", **await _scope(arguments, api)}
         asked |= {"kinds": arguments.kind} if arguments.kind else {}
         asked |= {"export": arguments.export} if arguments.export else {}
-        job = await api.document("POST", "jobs", (200, 202), json=asked)
+        job = await api.start(asked)
         if arguments.detach:
             told = f"job {job['id']}; `backfill --follow {job['id']}` follows it"
             print(json.dumps({"job": job["id"]}) if arguments.json else told)
@@ -129,7 +129,7 @@ async def _done(asked: dict[str, Any], api: ApiClient) -> dict[str, Any]:
     Raises:
         ValueError: it failed; the message says why.
     """
-    job = await api.document("POST", "jobs", (200, 202), json=asked)
+    job = await api.start(asked)
     ended = await api.finished(job, progress())
     if ended["state"] != "succeeded":
         raise ValueError(ended["error"] or ended["trouble"] or f"the job {ended['id']} is {ended['state']}")

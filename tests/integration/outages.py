@@ -125,3 +125,32 @@ SERVICES = {
     "ingestion": ("LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_OWN_ENDPOINT"),
     "logs_query": ("LOGS_QUERY_ENDPOINT",),
 }
+
+WORKSPACE, LETTERS, HUB = "in the workspace", "in dead letters", "in the hub: the batch comes again"
+ROWS = {
+    "table": dict.fromkeys(MODES, WORKSPACE),
+    "queue": dict.fromkeys(MODES, WORKSPACE),
+    "blob": dict.fromkeys(MODES, WORKSPACE),
+    "graph": dict.fromkeys(MODES, WORKSPACE),
+    "output_hub": dict.fromkeys(MODES[:3], WORKSPACE),
+    "identity": {"silent": HUB, "refuses": HUB, "slow": HUB, "a day's pause": HUB},
+    "ingestion": dict.fromkeys(MODES, LETTERS),
+    "logs_query": dict.fromkeys(MODES, WORKSPACE),
+}
+"""Where the rows of a batch are after one invocation, while a service is in trouble."""
+
+
+def rows_table() -> str:
+    """The same as docs/guarantees.md has it; a hub can't ask for a pause by an answer of HTTP."""
+    lines = [f"| Service | {' | '.join(MODES)} |", f"| --- |{' --- |' * len(MODES)}"]
+    lines += [
+        f"| {TITLES[service]} | {' | '.join(places.get(mode, '') for mode in MODES)} |"
+        for service, places in ROWS.items()
+    ]
+    return "\n".join(lines)
+
+
+TITLES = {
+    "table": "table", "queue": "queue", "blob": "blob", "graph": "Resource Graph and Resource Manager",
+    "output_hub": "output hub", "identity": "identity", "ingestion": "ingestion", "logs_query": "Log Analytics",
+}  # fmt: skip

@@ -57,6 +57,19 @@ def problems(**env: str) -> dict[str, str]:
         "ftp://dce.azure.com",
         "/subscriptions/s/resourceGroups/g",
         "-",
+        "https://dcé.azure.com",
+        "https://\uff11\uff12\uff17.0.0.1",
+        f"https://{'a' * 64}.azure.com",
+        f"https://{'a.' * 127}com",
+        "https://dce.azure.com#top",
+        "https://dce.azure.com/{tenant}",
+        "https://dce.azure.com;https://other.azure.com",
+        "https://dce.azure.com,https://other.azure.com",
+        "https://dce.azure.com:443:443",
+        "https://dce.azure.com:65536",
+        "https://dce.azure.com\u200b",
+        "https://\u202emoc.eruza",
+        "https://:443",
     ],
 )
 def test_what_is_no_address_is_named_and_not_used(name: str, value: str) -> None:
@@ -96,6 +109,16 @@ def test_a_storage_address_may_have_a_path_and_a_rules_may_not() -> None:
         "SharedAccessKeyName=k;SharedAccessKey=YWJj",
         f"{HUB};EntityPath",
         "{}",
+        f"{HUB};=x",
+        HUB.replace("=", ":"),
+        HUB.replace(";", ","),
+        HUB.replace(";", "\n"),
+        HUB.replace("ns.", "ns ."),
+        HUB.replace("ns.servicebus", "ns\u200b.servicebus"),
+        "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=;SharedAccessKey=YWJj",
+        "Endpoint=;SharedAccessKeyName=k;SharedAccessKey=YWJj",
+        "AccountName=a;AccountKey=YWJj;EndpointSuffix=core.windows.net",
+        f"export EventHubConnection={HUB}",
     ],
 )
 def test_what_is_no_connection_string_of_a_namespace_is_named_and_never_shown(name: str, value: str) -> None:
@@ -118,6 +141,28 @@ def test_connection_strings(name: str, value: str) -> None:
     ("name", "wrong", "right"),
     [
         ("AzureWebJobsStorage", "storageaccount", "AccountName=a;AccountKey=YQ==;EndpointSuffix=core.windows.net"),
+        ("AzureWebJobsStorage", HUB, "UseDevelopmentStorage=true"),
+        ("AzureWebJobsStorage", "AccountName=a", "BlobEndpoint=https://a.x/;SharedAccessSignature=sv=1"),
+        ("AzureWebJobsStorage", "AccountKey=YQ==", "AccountKey=YQ==;AccountName=a"),
+        ("AzureWebJobsStorage", "SharedAccessSignature=sv=1", "TableEndpoint=https://a/;SharedAccessSignature=sv=1"),
+        ("AzureWebJobsStorage", "UseDevelopmentStorage=false", "usedevelopmentstorage=TRUE"),
+        ("AzureWebJobsStorage", "x=y", "AccountName=a;AccountKey=YQ=="),
+        ("JOBS_TABLE", "Tables", "tables2"),
+        ("EVENT_HUB_NAME", "hüb", "hub"),
+        ("LOGS_INGESTION_RULE_ID", "dcr-\u0661", "dcr-1"),
+        ("MAX_DELETES", "\u0663", "3"),
+        ("MAX_DELETES", "1_000", "1000"),
+        ("MAX_DELETES", "--3", "3"),
+        ("MAX_DELETES", "3.0", "3"),
+        ("MAX_DELETES", "1e1", "10"),
+        ("MAX_DELETES", "0x10", "16"),
+        ("UPLOAD_TIMEOUT_SECONDS", "\u0663\u0660", "30"),
+        ("UPLOAD_TIMEOUT_SECONDS", "3_0", "30.5"),
+        ("UPLOAD_TIMEOUT_SECONDS", "00:00:30", "3e1"),
+        ("UPLOAD_TIMEOUT_SECONDS", "30s", "30"),
+        ("UPLOAD_TIMEOUT_SECONDS", "1e400", "30"),
+        ("DELIVERY_DEADLINE_PERCENT", "nan", "60"),
+        ("DELIVERY_DEADLINE_PERCENT", "60%", "60"),
         ("EventHubConnection__fullyQualifiedNamespace", "sb://ns.servicebus.windows.net", "ns.servicebus.windows.net"),
         ("ForwardConnection__fullyQualifiedNamespace", "ns", "ns.servicebus.windows.net"),
         ("EVENT_HUB_NAME", "ns/hub", "defender_export.v2"),
@@ -141,6 +186,29 @@ def test_connection_strings(name: str, value: str) -> None:
 def test_each_sort_of_setting(name: str, wrong: str, right: str) -> None:
     assert problems(**{name: wrong}).keys() == {name}
     assert problems(**{name: right}) == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "60 * * * * *", "0 60 * * * *", "0 0 24 * * *", "0 0 0 0 * *", "0 0 0 32 * *", "0 0 0 * 13 *", "0 0 0 * * 8",
+        "0 */0 * * * *", "0 */ * * * *", "0 , * * * *;", "* * * * * * *", "00:00:00", "00:60:00", "1:00",
+        "0 \u0661 * * * *", "0 */15 * * *\u200b *", "0 1-99 * * * *", "0 1,2,60 * * * *", "@hourly", "0 5/-1 * * * *",
+    ],
+)  # fmt: skip
+def test_a_schedule_that_no_timer_takes_is_named(value: str) -> None:
+    assert problems(RECONCILE_SCHEDULE=value).keys() == {"RECONCILE_SCHEDULE"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0 */15 * * * *", "*/5 * * * *", "0 0 0 1 JAN SUN", "0 0,30 8-18 * * MON-FRI", "0 0 0 31 12 7", "1.00:00:00",
+        "00:15:00", "0 5/15 * * * *", "* * * * * *",
+    ],
+)  # fmt: skip
+def test_schedules(value: str) -> None:
+    assert problems(RECONCILE_SCHEDULE=value) == {}
 
 
 @pytest.mark.parametrize("name", ["DEAD_LETTERS_CONTAINER", "JOBS_QUEUE", "FRESHNESS_TABLE"])

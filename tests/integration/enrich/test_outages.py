@@ -20,7 +20,7 @@ from local.tenant import destinations, synthetic_tenant
 from shared.bootstrap import OutOfTimeError, Services
 from shared.settings import Settings
 from tests.integration.enrich.conftest import assessments
-from tests.integration.outages import MODES, SERVICES, behind_doors
+from tests.integration.outages import HUB, LETTERS, MODES, ROWS, SERVICES, WORKSPACE, behind_doors
 
 LOG = logging.getLogger(__name__)
 TIMEOUT = 30
@@ -77,13 +77,14 @@ async def test_every_invocation_ends_in_time_whatever_a_service_does(  # noqa: P
         for kind, arguments in (("backfill", {}), ("preview", {"export": "soc"}), ("plan", {}), ("replay", {}))
     }
     await well.close()
+    sent = range(20)
     async with behind_doors(settings, local_certs.server_context(), **{service: mode}) as changed:
         for name, value in changed.items():
             monkeypatch.setenv(name, value)
         services = Services(Settings.load(changed))
         assert services.settings.problems == {}
         work: dict[str, Callable[[], Awaitable[object]]] = {
-            "enrich_records": lambda: services.pipeline.run(assessments(range(20))),
+            "enrich_records": lambda: services.pipeline.run(assessments(sent)),
             "retry_dead_letters": services.pipeline.replay,
             "reconcile_exports": services.reconciler.tick,
             "check_freshness": services.check_freshness,
@@ -97,6 +98,30 @@ async def test_every_invocation_ends_in_time_whatever_a_service_does(  # noqa: P
         assert took["enrich_records"][1] == "done"
         assert azure.ingestion.stored
     assert {how for _, how in took.values()} <= {"done", "OutOfTimeError", "StoreError", *FAILURES}, took
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with_all = Services(Settings.load(settings))
+    place = await where_they_are(with_all, azure, {f"a{number}" for number in sent}, took["enrich_records"][1])
+    states = {kind: (await with_all.jobs.get(job.id))[0].state for kind, job in jobs.items()}
+    await with_all.close()
+    assert place == ROWS[service][mode]
+    unended = {kind for kind, state in states.items() if state in {"queued", "running"}}
+    again = {kind for kind in jobs if took[f"run_job {kind}"][1] != "done"}
+    assert unended <= again | {"backfill", "plan"}, (states, took)  # these two may go on in a message of their own
+
+
+async def where_they_are(services: Services, azure: LocalAzure, sent: set[str], ended: str) -> str:
+    """Where rows are by their ids: in the workspace, in dead letters, or still in the hub that the batch came from."""
+    stored = {row.get("RecommendationId") for body in azure.ingestion.stored for row in json.loads(body.body)}
+    kept: set[str | None] = set()
+    dead_letters = services.pipeline.dead_letters
+    async for found in dead_letters.find():
+        rows = [letter.row for letter in await dead_letters.read(found.name) if letter.target == "workspace"]
+        kept |= {json.loads(row).get("RecommendationId") for row in rows if row}
+    if ended != "done":
+        return HUB
+    assert sent <= stored | kept, "a batch that ended well is accounted for to the last row"
+    return WORKSPACE if sent <= stored else LETTERS
 
 
 FAILURES = {
