@@ -1,0 +1,71 @@
+"""Resource Graph's quota: waited for, but never beyond the deadline of whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ServiceResponseTimeoutError
+
+from shared.azure.resource_graph import Graph
+from tests.virtual_time import virtual_clock, virtually
+
+
+@dataclass(frozen=True)
+class UsedUp:
+    """An answer after which the quota is used up for so long."""
+
+    resets_after: str
+    content: bytes = b'{"data": [], "totalRecords": 0, "count": 0}'
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": self.resets_after}
+
+    def raise_for_status(self) -> None:
+        """It is 200."""
+
+
+@dataclass
+class Clients:
+    """A fake of the clients: Resource Manager answers at once, with the same each time."""
+
+    answer: UsedUp
+    arm_endpoint: str = "https://arm.example"
+    asked: list[float] = field(default_factory=list)
+
+    @property
+    def arm(self) -> Clients:
+        return self
+
+    async def send_request(self, request: Any, **_: Any) -> UsedUp:
+        assert request.method == "POST"
+        self.asked.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0)
+        return self.answer
+
+
+async def second_query(resets_after: str, seconds: float) -> tuple[list[float], float, str]:
+    """When the two queries were sent, when the second ended, and how; it has so many seconds."""
+    clock = virtual_clock()
+    clients = Clients(UsedUp(resets_after))
+    graph = Graph(clients, clock)  # type: ignore[arg-type] # a fake
+    await graph.page({"query": "a"}, [])
+    try:
+        await graph.page({"query": "b"}, [], clock.deadline(seconds))
+        how = "answered"
+    except ServiceResponseTimeoutError:
+        how = "out of time"
+    return clients.asked, clock.monotonic(), how
+
+
+def test_the_next_query_waits_until_the_quota_is_there_again() -> None:
+    assert virtually(second_query("00:00:05", 30)) == ([0, 5], 5, "answered")
+
+
+@pytest.mark.parametrize("resets_after", ["00:00:11", "23:59:59", "9999:00:00"])
+def test_a_quota_that_comes_later_than_the_deadline_ends_the_wait_there(resets_after: str) -> None:
+    _, ended, how = virtually(second_query(resets_after, 10))
+    assert (ended, how) == (10, "out of time")
