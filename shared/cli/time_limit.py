@@ -77,10 +77,11 @@ class _Limit:
     timeouts: list[asyncio.Timeout] = field(default_factory=list)
 
     def renew(self) -> None:
+        if any(timeout.expired() for timeout in self.timeouts):
+            return  # what is cleaned up gets no longer
         now = asyncio.get_running_loop().time()
         for timeout, seconds in zip(self.timeouts, (self.seconds + CLEANING_SECONDS, self.seconds), strict=True):
-            if not timeout.expired():
-                timeout.reschedule(now + seconds)
+            timeout.reschedule(now + seconds)
 
 
 _limit: ContextVar[_Limit | None] = ContextVar("limit", default=None)

@@ -18,9 +18,13 @@ from local.app import ROOT
 SHARED = Path(shared.__path__[0])
 TREES = {path.relative_to(SHARED).as_posix(): ast.parse(path.read_text()) for path in SHARED.rglob("*.py")}
 LIMITED = {"asyncio.timeout", "asyncio.timeout_at", "_within"}
-WAITS = ("sleep", "shield", "wait", "acquire", "join", "get", "pause", "wait_closed", "communicate", "getaddrinfo")
+WAITS = (
+    "sleep", "shield", "to_thread", "run_in_executor", "wait", "acquire", "join", "get", "pause", "wait_closed", "communicate",
+    "getaddrinfo",
+)  # fmt: skip
 TURNS = ("asyncio.Lock", "asyncio.Semaphore", "asyncio.BoundedSemaphore", "asyncio.Condition")
 CALLER = "those who have the turns end by their own deadlines, and so does whoever waits: the way in cuts both off"
+OWN = "work of this process on bytes of bounded number, which asks nobody"
 BOUNDED = {
     ("azure/resource_graph.py", "self._clock.sleep(min(capped(wait), max(0.0, end.left)))"): "its own end",
     ("azure/retry_backoff.py", "clock.sleep(pause)"): "not begun where it would pass the deadline; a minute at most",
@@ -29,6 +33,14 @@ BOUNDED = {
     ("cli/watch.py", "asyncio.sleep(_POLL_SECONDS)"): "a second",
     ("enrich/delivery/upload.py", "self._clock.sleep(delay)"): "not begun where it would pass the deadline",
     ("enrich/delivery/upload_concurrency.py", "self._clock.sleep(pause)"): "not begun where it would pass the deadline",
+    ("enrich/dead_letters/dead_letter_store.py", "asyncio.to_thread(_decode, data, None)"): OWN,
+    ("enrich/dead_letters/dead_letter_store.py", "asyncio.to_thread(_decode, data, blob)"): OWN,
+    ("enrich/dead_letters/dead_letter_store.py", "asyncio.to_thread(_encode, stays)"): OWN,
+    (
+        "enrich/dead_letters/dead_letter_store.py",
+        "asyncio.to_thread(lambda: (_encode(letters), _identity(letters)))",
+    ): OWN,
+    ("enrich/invocation/preparation.py", "asyncio.to_thread(step, *arguments)"): OWN,
     ("exports/last_known_good.py", "async with gate"): CALLER,
     ("jobs/worker.py", "asyncio.wait([work])"): "the work is cancelled; what it cleans up ends with the invocation",
     ("reconcile/apply/executor.py", "self._pause(pause)"): "seconds that constants name, a few times",
@@ -43,6 +55,8 @@ BOUNDED = {
     ("watch/last_seen.py", "async with turns"): CALLER,
     ("watch/open_items.py", "async with self._turn"): CALLER,
     ("watch/present_records.py", "async with gate"): CALLER,
+    ("web/dead_letters.py", "asyncio.to_thread(_shown, letters[start:start + size])"): OWN,
+    ("web/exports.py", "asyncio.get_running_loop().run_in_executor(_CHECKER, work)"): OWN,
     ("web/jobs.py", "asyncio.sleep(min(next(pauses, _POLL_SECONDS[-1]), left))"): "what is left of the time asked for",
 }
 """What bounds each wait that stands inside no `asyncio.timeout`."""
@@ -181,6 +195,8 @@ def _runs(node: ast.AST) -> bool:
         "async def f(clock): await clock.sleep(1)",
         "async def f(pause): await pause(1)",
         "async def f(process): await process.communicate()",
+        "async def f(loop, work): return await loop.run_in_executor(None, work)",
+        "import asyncio\nasync def f(work): return await asyncio.to_thread(work)",
     ],
 )
 def test_a_wait_without_an_end_would_be_seen(text: str) -> None:

@@ -94,6 +94,19 @@ def test_other_ways_to_the_network_are_fail_points_too() -> None:
         assert all(id(node) in announced_nodes for node in asked)
 
 
+@pytest.mark.parametrize("path", sorted(TREES))
+def test_nothing_else_opens_a_connection_or_starts_a_program(path: str) -> None:
+    called = {ast.unparse(node.func).rsplit(".", 1)[-1] for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)}
+    assert not called & WAYS
+
+
+WAYS = {
+    "open_connection", "open_unix_connection", "create_connection", "create_unix_connection", "create_server",
+    "create_datagram_endpoint", "create_subprocess_exec", "create_subprocess_shell", "subprocess_exec", "start_server",
+    "sock_connect", "urlopen", "HTTPConnection", "HTTPSConnection", "popen", "Popen", "system", "execv", "spawnv",
+}  # fmt: skip
+
+
 def _asks(node: ast.AsyncWith) -> bool:
     said = [ast.unparse(item.context_expr) for item in node.items]
     return any(one.startswith(("web.get(", "self._web.request(")) for one in said)
