@@ -19,8 +19,8 @@ SHARED = Path(shared.__path__[0])
 TREES = {path.relative_to(SHARED).as_posix(): ast.parse(path.read_text()) for path in SHARED.rglob("*.py")}
 LIMITED = {"asyncio.timeout", "asyncio.timeout_at", "_within"}
 WAITS = (
-    "sleep", "shield", "to_thread", "run_in_executor", "wait", "acquire", "join", "get", "pause", "wait_closed", "communicate",
-    "getaddrinfo",
+    "sleep", "shield", "to_thread", "run_in_executor", "wait", "acquire", "join", "get", "pause", "wait_closed",
+    "communicate", "getaddrinfo",
 )  # fmt: skip
 TURNS = ("asyncio.Lock", "asyncio.Semaphore", "asyncio.BoundedSemaphore", "asyncio.Condition")
 CALLER = "those who have the turns end by their own deadlines, and so does whoever waits: the way in cuts both off"
