@@ -33,12 +33,15 @@ class Asked:
         self._now = now
         self._troubles: dict[str, _Trouble] = {}
         self._spent: dict[str, float] = {}
+        self._under_way: dict[object, tuple[str, float]] = {}
 
     @contextmanager
     def request(self, service: str, host: str) -> Iterator[Callable[[int], None]]:
         """One request; what it gives takes the status of the answer."""
         place = f"{service} at {host}"
         begun = self._now()
+        request = object()
+        self._under_way[request] = place, begun
 
         def answered(status: int) -> None:
             if status in _NOT_WELL:
@@ -56,6 +59,7 @@ class Asked:
             self._note(place, "has not answered", begun)
             raise
         finally:
+            del self._under_way[request]
             self._spent[place] = self._spent.get(place, 0.0) + self._now() - begun
 
     def _note(self, place: str, what: str, begun: float) -> None:
@@ -65,6 +69,8 @@ class Asked:
     def troubles(self, service: str = "") -> list[str]:
         """Who has not answered well for a second or more, the longest first."""
         now = self._now()
+        for place, begun in self._under_way.values():
+            self._note(place, "has not answered", begun)
         ranked = sorted(self._troubles.items(), key=lambda each: each[1].since)
         return [
             f"{place} {trouble.what}, for {now - trouble.since:.0f} s"

@@ -59,7 +59,7 @@ def _carry_out(order: dict[str, Any]) -> NoReturn:
         os.chdir(order["folder"])
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, name in enumerate(("out", "err"), 1):
-            os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT, 0o600), number)
+            os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
         code = command(shlex.split(order["command"]))
     except SystemExit as wrong:
         code = int(str(wrong.code or 0))

@@ -18,15 +18,16 @@ from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
 from shared.bootstrap import Services
+from shared.cli.time_limit import CLEANING_SECONDS
 from shared.enrich.dead_letters.dead_letter_format import NO_OUTPUT_HUB, Letter
 from shared.settings import Settings
 from tests.integration.forked import Ended, run_commands
 from tests.integration.outages import MODES, SERVICES, behind_doors
 
 LOG = logging.getLogger(__name__)
-TIMEOUT = 20  # with what is then cleaned up, within 80 % of a function's 30 seconds
-SHORT_TIMEOUT = 3
-NOISE = 4.0  # seconds by which a loaded machine may be late
+TIMEOUT = 14  # with what is then cleaned up, within 80 % of a function's 30 seconds
+SHORT_TIMEOUT = 5
+NOISE = 3.0  # seconds by which a loaded machine may be late
 EXPORT = """
 version: 1
 name: {name}
@@ -48,14 +49,11 @@ COMMANDS = (
     "dead-letters list", "dead-letters replay", "dead-letters show {letter}", "dead-letters discard {letter} --yes",
 )  # fmt: skip
 QUICK = {
-    "blob": ("exports list", "plan"),
-    "queue": ("backfill --detach",),
-    "table": ("jobs list", "backfill --follow {job}"),
-    "graph": ("plan", "coverage"),
-    "identity": ("exports list",),
-    "ingestion": ("freshness --now",),
-    "logs_query": ("freshness --now",),
-}
+    "blob": "plan", "queue": "backfill --detach", "table": "backfill --follow {job}", "graph": "coverage",
+    "identity": "exports list", "ingestion": "freshness --now", "logs_query": "freshness --now",
+}  # fmt: skip
+ESSENTIAL = {"blob", "queue", "table", "graph", "identity"}
+"""Without them these commands can do nothing; rows about the app and what the workspace says are beside the point."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def judge(found: Sequence[tuple[str, str, Ended]], seconds: int) -> None:
     """Each ended in time, with a code that is documented, and without a fault of its own."""
     for service, mode, each in found:
         LOG.info("%s %s %s: %d after %.1f s: %s", service, mode, each.command, each.code, each.seconds, each.err[:400])
-    late = [(service, mode, each) for service, mode, each in found if each.seconds > seconds + NOISE]
+    late = [(service, mode, each) for service, mode, each in found if each.seconds > seconds + CLEANING_SECONDS + NOISE]
     assert late == []
     wrong = [
         (service, mode, each)
@@ -134,23 +132,33 @@ def judge(found: Sequence[tuple[str, str, Ended]], seconds: int) -> None:
         if each.code not in {0, 1, 124} or "Traceback" in each.err or "a fault of defender-export" in each.err
     ]
     assert wrong == []
-    unnamed = [
+
+
+def unnamed(found: Sequence[tuple[str, str, Ended]]) -> list[tuple[str, str, Ended]]:
+    """Which were cut off, or failed by what they need, and do not say so of the service in trouble."""
+    return [
         (service, mode, each)
         for service, mode, each in found
-        if each.code == 124 and not (NAMES[service] in each.err and "--timeout" in each.err)
+        if (each.code == 124 or (mode == "silent" and service in ESSENTIAL)) and not _named(each, NAMES[service])
     ]
-    assert unnamed == []
+
+
+def _named(each: Ended, service: str) -> bool:
+    return each.code != 0 and service in each.said and (each.code != 124 or "--timeout" in each.err)
 
 
 async def test_a_few_commands_end_in_time_and_name_each_service_that_hangs_refuses_or_is_slow(
     deployment: Deployment, local_certs: Certificates
 ) -> None:
-    troubles = [(service, mode, each) for service, few in QUICK.items() for mode in MODES[:3] for each in few]
+    troubles = [(service, mode, command) for service, command in QUICK.items() for mode in MODES[:3]]
     found = await carried_out(deployment, local_certs, troubles, SHORT_TIMEOUT)
     judge(found, SHORT_TIMEOUT)
-    essential = {"blob", "queue", "table", "graph", "identity"}
-    silent = [(service, each) for service, mode, each in found if mode == "silent" and service in essential]
-    assert [each for service, each in silent if each.code != 124 and NAMES[service] not in each.said] == []
+    late = {(service, mode) for service, mode, _ in unnamed(found)}  # a loaded machine did not come so far
+    if late:
+        again = [each for each in troubles if each[:2] in late]
+        found = await carried_out(deployment, local_certs, again, TIMEOUT)
+        judge(found, TIMEOUT)
+        assert unnamed(found) == []
 
 
 @pytest.mark.soak

@@ -70,6 +70,14 @@ def test_trouble_lasts_from_its_first_sign_and_the_longest_is_told_first(time: T
     assert asked.troubles("Queue") == ["Queue Storage at h answers 429, for 4 s"]
 
 
+def test_a_request_that_is_still_under_way_has_not_answered(time: Time) -> None:
+    asked = Asked(time)
+    with asked.request("Blob Storage", "h"):
+        assert asked.troubles() == []
+        time.now += 3
+        assert asked.troubles() == ["Blob Storage at h has not answered, for 3 s"]
+
+
 def test_the_probe_for_a_managed_identity_on_a_laptop_is_no_trouble(time: Time) -> None:
     asked = Asked(time)
     ask(asked, time, SIGN_IN, seconds=2, status=OSError(), host="169.254.169.254")

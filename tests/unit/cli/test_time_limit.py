@@ -103,7 +103,7 @@ class _Person(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def readline(self, *_: object) -> str:
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override] # as its own stub has it
         time.sleep(1.2)
         return "yes\n"
 
