@@ -1,4 +1,4 @@
-"""What was asked of which service and not answered well, for whoever must say what a wait was for."""
+"""What was asked of which service and not answered well, for an error that says what a wait was for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SIGN_IN = "Microsoft Entra"
 _PROBED = "169.254.169.254"  # azure-identity looks there for a managed identity, which a laptop has not
 _NOT_WELL = frozenset({408, 429, *range(500, 600)})
-_NOTICED_SECONDS = 1.0
+_NOTICED_SECONDS = 0.5
 
 
 class _Trouble(NamedTuple):
@@ -67,7 +67,7 @@ class Asked:
         self._troubles[place] = _Trouble(what, earlier.since if earlier else begun)
 
     def troubles(self, service: str = "") -> list[str]:
-        """Who has not answered well for a second or more, the longest first."""
+        """Which have not answered well for half a second or more, the longest first."""
         now = self._now()
         for place, begun in self._under_way.values():
             self._note(place, "has not answered", begun)
@@ -79,7 +79,7 @@ class Asked:
         ]
 
     def slowest(self) -> str:
-        """Who took longest in all; empty where nobody was asked."""
+        """Which service took longest in all; empty where none was asked."""
         if not self._spent:
             return ""
         place = max(self._spent, key=lambda each: self._spent[each])

@@ -17,7 +17,7 @@ from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
-from shared.cli.time_limit import WHETHER_TAKEN, got_on
+from shared.cli.time_limit import WHETHER_TAKEN, go_on_by
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -118,7 +118,7 @@ def _filter(arguments: argparse.Namespace) -> Any:
 async def _replay(arguments: argparse.Namespace, services: Services) -> int:
     asked = _replay_job(arguments)
     kind = asked.pop("kind")
-    got_on(WHETHER_TAKEN)
+    go_on_by(WHETHER_TAKEN)
     job = await services.jobs.submit(kind, asked, caller_name(), now=datetime.now(UTC))
     print(f"job {job.id}: the app works on it; `jobs show {job.id} --wait` follows it")
     return DONE

@@ -49,7 +49,7 @@ def run_limited(work: Coroutine[Any, Any, T], arguments: argparse.Namespace) -> 
 
     Raises:
         OutOfTimeError: it was cut off; the message names who did not answer, and how to go on.
-        UnansweredError: nobody could be signed in, for the service of sign-ins did not answer.
+        UnansweredError: there is no token, for the service of sign-ins did not answer.
         UsageError: the time is none.
     """
     try:
@@ -60,14 +60,16 @@ def run_limited(work: Coroutine[Any, Any, T], arguments: argparse.Namespace) -> 
     return asyncio.run(_limited(work, _Limit(seconds)))
 
 
-def got_on(go_on: str | None = None) -> None:
-    """Work went on, or a person answered: the time counts from now; `go_on` says how to take up what is begun."""
-    limit = _limit.get()
-    if limit is None:
-        return
-    limit.renew()
-    if go_on is not None:
-        limit.go_on = go_on
+def got_on() -> None:
+    """Work went on, or a person answered: the time counts from now."""
+    if limit := _limit.get():
+        limit.renew()
+
+
+def go_on_by(how: str) -> None:
+    """Errors from now on say how to take up what is begun."""
+    if limit := _limit.get():
+        limit.go_on = how
 
 
 @dataclass
