@@ -122,6 +122,7 @@ class Services:
 
     async def _met(self, asked: ShapeRequest) -> Reading:
         from shared.azure.blob_container import Container
+        from shared.azure.event_hub import newest_events
         from shared.enrich.shapes import shape_sources
         from shared.enrich.shapes.shape_request import DEFAULT_GROUP
 
@@ -131,7 +132,7 @@ class Services:
             whole = Container(self.clients, self.settings.oversize_container)
             return await shape_sources.from_oversize(whole, asked.day, asked.most)
         async with self.clients.hub_reader(asked.group or DEFAULT_GROUP) as hub:
-            return await shape_sources.from_hub(hub, asked.most)
+            return shape_sources.from_hub(await newest_events(hub, asked.most), asked.most)
 
     @cached_property
     def last_seen(self) -> LastSeen:

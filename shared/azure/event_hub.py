@@ -41,7 +41,9 @@ async def partitions(hub: EventHubConsumerClient) -> dict[str, Mapping[str, Any]
     """
     with touching("hub.properties"):
         ids = sorted(await hub.get_partition_ids(), key=lambda name: (len(name), name))
-        return {partition: await hub.get_partition_properties(partition) for partition in ids}
+        # Each question opens a connection of its own: one after the other, 32 partitions would take a quarter minute.
+        about = await asyncio.gather(*map(hub.get_partition_properties, ids))
+        return dict(zip(ids, about, strict=True))
 
 
 async def newest_events(hub: EventHubConsumerClient, most: int, seconds: float = HUB_SECONDS) -> NewestEvents:

@@ -41,6 +41,8 @@ _CLOUD_PREFIX = re.compile(r"(?:aws|gcp)[-.]")
 _OF_GOOGLE = ".googleapis.com"
 MOST_PARTS = 50
 """Parts of a text that are looked at one by one; what follows counts as one."""
+MOST_ELEMENTS = 1_000
+"""Elements of a list that are looked at; what follows is left out."""
 _MOST_TRIES = 40
 _NUMBER_TYPES = ("int", "long", "real")
 _DEEPEST_TEXT = 8
@@ -74,7 +76,10 @@ class Invention:
             if self._level >= DEEPEST:
                 return type(value)()  # only what a text holds can lie so deep
             self._level += 1
-            invented = self._object(value) if isinstance(value, dict) else [self.value(item) for item in value]
+            if isinstance(value, dict):
+                invented: Any = self._object(value)
+            else:
+                invented = [self.value(item) for item in value[:MOST_ELEMENTS]]
             self._level -= 1
             return invented
         if value is None or isinstance(value, bool):

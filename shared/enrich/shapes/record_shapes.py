@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from shared.enrich.tables import TABLES
 
 MOST_ALIKE = 3
 """Elements of a list that are kept of one structure."""
+_DIGITS = re.compile(r"\d+")
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _TABLES = frozenset(table.name for table in TABLES)
 
@@ -175,5 +177,5 @@ def _form(value: Any) -> Any:
     if isinstance(value, list):
         return [_form(item) for item in value]
     if isinstance(value, str):
-        return "".join("0" if character.isdigit() else character for character in value)
+        return _DIGITS.sub("0", value)
     return type(value).__name__

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from shared.azure.blob_container import ChangedError, Container, RefusedError
-from shared.azure.event_hub import newest_events
+from shared.azure.event_hub import NewestEvents
 from shared.enrich.dead_letters.dead_letter_store import DeadLetters, LetterFilter, UnreadableLettersError
 from shared.enrich.records.body_unwrapping import MOST_BYTES
 from shared.enrich.shapes import shape_request
 from shared.enrich.shapes.record_shapes import Met
-
-if TYPE_CHECKING:
-    from azure.eventhub.aio import EventHubConsumerClient
 
 _GONE = "a blob that was replayed or removed meanwhile"
 
@@ -95,13 +91,8 @@ async def from_oversize(container: Container, day: str, most: int) -> Reading:
     return reading
 
 
-async def from_hub(hub: EventHubConsumerClient, most: int) -> Reading:
-    """The newest events of the hub.
-
-    Raises:
-        shared.azure.event_hub.HubUnreadableError: it does not hand them out.
-    """
-    newest = await newest_events(hub, most)
+def from_hub(newest: NewestEvents, most: int) -> Reading:
+    """The newest events of the hub."""
     reading = Reading(most)
     for body in newest.bodies:
         reading.add(Met(body))

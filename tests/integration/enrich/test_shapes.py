@@ -106,7 +106,6 @@ async def send(broker: EventHubsBroker, partition: str, *bodies: Any) -> None:
 
 
 async def test_from_the_hub_beside_its_trigger(broker: EventHubsBroker, reader: Services) -> None:
-    assert kinds(await reader.shapes(ShapeRequest("hub"))) == {}
     bodies = [json.loads(event.body) for event in assessments(range(5))]
     await send(broker, "0", *bodies)
     await send(broker, "2", UNHEARD_OF, AmqpAnnotatedMessage(value_body={"xq": 1}), EventData(b"xq no JSON"))
@@ -123,14 +122,11 @@ async def test_from_the_hub_beside_its_trigger(broker: EventHubsBroker, reader: 
             trigger.receive(on_event=on_event, partition_id="0", starting_position="-1", owner_level=0)
         )
         await asyncio.wait_for(seen.wait(), 20)
-        shapes = await reader.shapes(ShapeRequest("hub"))
-        assert kinds(shapes) == {"Assessment": 5, "Other": 1}
+        shapes = await reader.shapes(ShapeRequest("hub", most=6))
+        assert kinds(shapes) == {"Assessment": 3, "Other": 1}, "of each partition the newest"
         assert shapes.unreadable["an event whose body is not bytes"] == 1
         assert shapes.unreadable.total() == 2
-        assert (shapes.withheld, shapes.more) == ({"ContosoXq", "xq3"}, False)
-        part = await reader.shapes(ShapeRequest("hub", most=4))
-        assert kinds(part).keys() == {"Assessment", "Other"}, "of each partition the newest"
-        assert part.more
+        assert (shapes.withheld, shapes.more) == ({"ContosoXq", "xq3"}, True)
         assert not holding.done(), "the trigger keeps its partition"
         holding.cancel()
 

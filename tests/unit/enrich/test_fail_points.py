@@ -12,18 +12,17 @@ import pytest
 import shared
 import shared.enrich
 import shared.fail_points
-from shared.azure import blob_container, event_hub
+from shared.azure import blob_container
 from shared.fail_points import POINTS, listen, touching
 
 FILES = [
     *Path(shared.enrich.__file__).parent.rglob("*.py"),
     Path(shared.fail_points.__file__),
     Path(blob_container.__file__),
-    Path(event_hub.__file__),
 ]
 MODULES = {path.stem: ast.parse(path.read_text()) for path in FILES if path.stem != "__init__"}
 EVERYWHERE = [ast.parse(path.read_text()) for path in Path(shared.__path__[0]).rglob("*.py")]
-EDGES = ("blob_container", "event_hub", "output_hub", "logs_ingestion")
+EDGES = ("blob_container", "output_hub", "logs_ingestion")
 
 
 def points(tree: ast.AST) -> Iterator[tuple[str, ast.With]]:
