@@ -125,17 +125,19 @@ def _tokens(path: str) -> list[str | int]:
 
 
 def _reached(value: Any, tokens: list[str | int]) -> Iterator[Any]:
-    if tokens and isinstance(tokens[0], int):
-        if isinstance(value, list) and tokens[0] < len(value):
-            yield from _reached(value[tokens[0]], tokens[1:])
-    elif isinstance(value, list):
-        for element in value:
-            yield from _reached(element, tokens)
-    elif tokens:
-        if isinstance(value, Mapping) and (inner := _value(value, tokens[0])) is not None:
-            yield from _reached(inner, tokens[1:])
-    elif value is not None and not isinstance(value, Mapping):
-        yield value
+    match tokens:
+        case [int() as place, *following]:
+            if isinstance(value, list) and place < len(value):
+                yield from _reached(value[place], following)
+        case _ if isinstance(value, list):
+            for element in value:
+                yield from _reached(element, tokens)
+        case [str() as name, *following]:
+            if isinstance(value, Mapping) and (inner := _value(value, name)) is not None:
+                yield from _reached(inner, following)
+        case _:
+            if value is not None and not isinstance(value, Mapping):
+                yield value
 
 
 def _value(record: Document, name: str) -> Any:

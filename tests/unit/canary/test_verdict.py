@@ -43,7 +43,7 @@ obstacles = st.lists(
 )
 
 
-def until(hop: Hop, seconds: int = 10) -> list[Observation]:
+def until(hop: Hop, seconds: int = 10) -> list[Reached]:
     """The alert was seen at a hop and all before it, so many seconds apart."""
     chain = [*reversed(all_before(hop)), hop]
     return [Reached(one, BEGUN + timedelta(seconds=seconds * (place + 1))) for place, one in enumerate(chain)]
@@ -62,7 +62,8 @@ def test_an_alert_that_arrives_everywhere_proves_the_path_with_the_latency_of_ea
 
 @pytest.mark.parametrize("broken", [hop for hop in Hop if hop in BEFORE])
 def test_the_first_hop_that_is_not_reached_is_named_with_what_to_do(broken: Hop) -> None:
-    others = [one for hop in WHOLE for one in until(hop) if broken not in {one.hop, *all_before(one.hop)}]
+    seen = {one.hop: one for hop in WHOLE for one in until(hop)}
+    others = [one for hop, one in seen.items() if broken not in {hop, *all_before(hop)}]
     verdict = judge(BEGUN, AT_LAST, WHOLE, others)
     assert (verdict.outcome, verdict.hop) == (Outcome.NOT_PROVEN, broken)
     assert verdict.reason.startswith("not there within ")
@@ -88,7 +89,7 @@ def test_every_failure_is_named_within_what_the_hops_may_take_together() -> None
 
 
 def test_what_could_not_be_looked_at_neither_proves_nor_breaks_the_path() -> None:
-    blind = [*until(Hop.EMITTED), Unseen(Hop.HUB, "no consumer group")]
+    blind: list[Observation] = [*until(Hop.EMITTED), Unseen(Hop.HUB, "no consumer group")]
     verdict = judge(BEGUN, AT_LAST, [Hop.STORED], [*blind, Reached(Hop.STORED, BEGUN + timedelta(minutes=3))])
     assert verdict.outcome is Outcome.PROVEN
     assert states(verdict)[Hop.HUB] is State.PASSED
