@@ -199,6 +199,13 @@ async def read_dead_letter(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("read_dead_letter", req)
 
 
+@app.function_name("get_shapes")
+@app.route("shapes", methods=["GET"])
+async def get_shapes(req: func.HttpRequest) -> func.HttpResponse:
+    """Show the structure of records without what they say."""
+    return await routing.respond("get_shapes", req)
+
+
 @app.function_name("get_metrics")
 @app.route("metrics", methods=["GET"])
 async def get_metrics(req: func.HttpRequest) -> func.HttpResponse:

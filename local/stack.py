@@ -24,6 +24,7 @@ from local.ingestion import Ingestion
 from local.logs_query import LogsQuery
 from local.running import PARTS
 from local.tenant import APP, CROSS_TENANT_APP, CUSTOMER_TENANT, OTHER_TENANT, Tenant, synthetic_tenant
+from local.tenant.destinations import destinations
 from local.tenant.synthetic import CROSS_TENANT_APP_THERE
 from local.tokens import HOME_TENANT, TokenAuthority
 from local.workspace import Workspace
@@ -50,7 +51,7 @@ class LocalAzure:
     `parts` are started with the identity that opens them; the others stay off.  With `app`, the app itself runs against
     them in a child process.  `settings` override app settings.  Data lives below `folder`, or in a temporary one that
     goes away at the end.  The members (`azurite`, `broker`, `identity`, `arm`, `ingestion`, `logs_query`, `workspace`,
-    `tenant`, `tokens`, `certificates`) are open to tests.
+    `continuous_export`, `tenant`, `tokens`, `certificates`) are open to tests.
     """
 
     def __init__(
@@ -84,6 +85,8 @@ class LocalAzure:
             tenants=[HOME_TENANT, OTHER_TENANT, CUSTOMER_TENANT],
         )
         self.arm = Arm(self.tenant, self.tokens, self.certificates)
+        self.continuous_export = self.arm.continuous_export
+        self.continuous_export.send = self._export
         self.workspace = Workspace(self.folder / "workspace.duckdb", functions=stored_functions())
         who = [APP.object_id]
         self.ingestion = Ingestion(self.workspace, self.tokens, self.certificates, publishers=who)
@@ -108,6 +111,8 @@ class LocalAzure:
             for part in PARTS:
                 for member in members[part] if part in self.parts else ():
                     await self._running.enter_async_context(member)
+            if {"arm", "eventhubs"} <= self.parts:
+                await self._running.enter_async_context(self.continuous_export)
             if "azurite" in self.parts:
                 await asyncio.to_thread(provision_storage, self.azurite.main.connection_string, self.certificates)
             if self.app:
@@ -124,6 +129,18 @@ class LocalAzure:
         await self._running.aclose()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _export(self, hub: str, body: bytes) -> None:
+        """Send an exported record to the tenant's own hub; no other has a broker here."""
+        from azure.eventhub import EventData
+        from azure.eventhub.aio import EventHubProducerClient
+
+        if hub.lower() != destinations(self.tenant).event_hub.lower():
+            return
+        async with EventHubProducerClient.from_connection_string(
+            self.broker.connection_string, eventhub_name=Settings.load({}).event_hub_name, retry_total=0
+        ) as producer:
+            await producer.send_event(EventData(body))
 
     def endpoints(self) -> dict[str, str]:
         """The address of each service that runs, by name."""

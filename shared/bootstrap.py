@@ -17,6 +17,9 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from shared.enrich.invocation.pipeline import Pipeline
     from shared.enrich.invocation.preparation import Context
+    from shared.enrich.shapes.record_shapes import Shapes
+    from shared.enrich.shapes.shape_request import ShapeRequest
+    from shared.enrich.shapes.shape_sources import Reading
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
@@ -99,6 +102,37 @@ class Services:
         from shared.enrich.context import context_factory
 
         return context_factory.context(self.settings, Graph(self.clients))
+
+    async def shapes(self, asked: ShapeRequest) -> Shapes:
+        """The structure of records met in this tenant, without what they say.
+
+        Raises:
+            shared.enrich.shapes.shape_request.ShapeRequestError: the request means nothing.
+            shared.azure.blob_container.StoreError: the blobs can't be read.
+            shared.azure.event_hub.HubUnreadableError: the hub can't be read.
+        """
+        from shared.enrich.shapes.record_shapes import shapes_of
+
+        asked.check(self.settings.event_hub_consumer_group)
+        reading = await self._met(asked)
+        shapes = await asyncio.to_thread(shapes_of, reading.met, asked.names, asked.most)
+        shapes.unreadable += reading.passed_over
+        shapes.more |= reading.more
+        return shapes
+
+    async def _met(self, asked: ShapeRequest) -> Reading:
+        from shared.azure.blob_container import Container
+        from shared.azure.event_hub import newest_events
+        from shared.enrich.shapes import shape_sources
+        from shared.enrich.shapes.shape_request import DEFAULT_GROUP
+
+        if asked.source == "dead-letters":
+            return await shape_sources.from_dead_letters(self.pipeline.dead_letters, asked.day, asked.most)
+        if asked.source == "oversize":
+            whole = Container(self.clients, self.settings.oversize_container)
+            return await shape_sources.from_oversize(whole, asked.day, asked.most)
+        async with self.clients.hub_reader(asked.group or DEFAULT_GROUP) as hub:
+            return shape_sources.from_hub(await newest_events(hub, asked.most), asked.most)
 
     @cached_property
     def last_seen(self) -> LastSeen:

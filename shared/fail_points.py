@@ -29,6 +29,7 @@ POINTS = (
     "graph.query",  # a page of Resource Graph
     "http.request",  # each request of any SDK client over HTTPS, those above included
     "hub.properties",  # how far the hub that is read reaches
+    "hub.receive",  # its newest events, for their shapes
     "ready.endpoint",  # whether a data collection rule's address answers
     "app.request",  # what the command line asks of the app
     "permissions.read",  # what the app's roles permit in a subscription

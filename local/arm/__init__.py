@@ -14,12 +14,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from local.arm import authorization, automations, eventhubs, hierarchy, resources, workspaces
+from local.arm import alerts, authorization, automations, eventhubs, hierarchy, resources, workspaces
 from local.arm.access import Access
 from local.arm.calls import ArmError, Call, Document, Operation, Operations, Reply
 from local.arm.graph import ResourceGraph
 from local.arm.throttle import Throttle
 from local.certs import Certificates
+from local.continuous_export import ContinuousExport
 from local.http import RECORDED, Emulator
 from local.tenant import Subscription, Tenant
 from local.tokens import Claims, TokenAuthority, TokenRejectedError
@@ -39,6 +40,7 @@ class Arm(Emulator):
     `page_size` (of automation lists), `subscription_limit` (subscriptions that Resource Graph looks at),
     `registration_delay` (seconds),
     `strays` are the members of written properties that the contract does not have, which are dropped in silence.
+    `continuous_export` is where simulated alerts go on to.
     `event_hub_endpoint` (what listKeys puts into connection strings; `{namespace}` is filled in).
     """
 
@@ -67,6 +69,8 @@ class Arm(Emulator):
         self.throttle = Throttle(self.now)
         self.graph = ResourceGraph(tenant, self.now)
         self.access = Access(tenant)
+        self.continuous_export = ContinuousExport(tenant)
+        self.operation_results: set[str] = set()
         self._tokens = tokens
         self._operations = Operations(*TABLES, self.graph.operations)
         self._registrations: dict[tuple[str, str], float] = {}
@@ -247,6 +251,7 @@ def _parsed(body: bytes) -> Any:
 
 TABLES = (
     automations.OPERATIONS,
+    alerts.OPERATIONS,
     hierarchy.OPERATIONS,
     resources.OPERATIONS,
     eventhubs.OPERATIONS,

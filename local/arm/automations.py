@@ -10,7 +10,7 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any
 
-from local.arm.calls import ArmError, Call, Document, Operation, Reply, not_found, paged
+from local.arm.calls import ArmError, Call, Document, Operation, Reply, check_registered, not_found, paged
 from local.arm.contract import (
     NAME,
     PROPERTIES,
@@ -33,14 +33,14 @@ _ONE = _GROUP + "/{name}"
 
 def list_all(call: Call) -> Reply:
     """The subscription's automations, a page at a time."""
-    _check_registered(call)
+    check_registered(call)
     found = call.tenant.resources_of(call.subscription, AUTOMATIONS, call.arm.read_delay)
     return paged(call, found, call.arm.page_size)
 
 
 def list_group(call: Call) -> Reply:
     """A resource group's automations, a page at a time."""
-    _check_registered(call)
+    check_registered(call)
     inside = f"/subscriptions/{call.subscription}/resourcegroups/{call.parameters['group'].lower()}/"
     found = call.tenant.resources_of(call.subscription, AUTOMATIONS, call.arm.read_delay)
     return paged(call, [one for one in found if one["id"].lower().startswith(inside)], call.arm.page_size)
@@ -48,7 +48,7 @@ def list_group(call: Call) -> Reply:
 
 def get(call: Call) -> Reply:
     """One automation."""
-    _check_registered(call)
+    check_registered(call)
     found = call.tenant.resource(_id(call), call.arm.read_delay)
     if found is None:
         raise not_found(AUTOMATIONS, call.parameters["name"], call.parameters["group"])
@@ -57,7 +57,7 @@ def get(call: Call) -> Reply:
 
 def create_or_update(call: Call) -> Reply:
     """PUT: the body replaces what was there; 201 when nothing was."""
-    _check_registered(call)
+    check_registered(call)
     _check_name(call)
     body = call.document()
     existing = call.tenant.resource(_id(call))
@@ -77,7 +77,7 @@ def update(call: Call) -> Reply:
 
     Scopes that are not given are not looked at: an automation that was taken with several still takes tags.
     """
-    _check_registered(call)
+    check_registered(call)
     body = call.document()
     existing = call.tenant.resource(_id(call))
     if existing is None:
@@ -107,7 +107,7 @@ def update(call: Call) -> Reply:
 
 def delete(call: Call) -> Reply:
     """DELETE: 200, or 204 when there was nothing."""
-    _check_registered(call)
+    check_registered(call)
     existing = call.tenant.resource(_id(call))
     if existing is None:
         return Reply(204)
@@ -118,7 +118,7 @@ def delete(call: Call) -> Reply:
 
 def validate(call: Call) -> Reply:
     """Check a whole automation without writing it: `{isValid, message}`."""
-    _check_registered(call)
+    check_registered(call)
     body = call.document()
     check_members(body)
     location_of(body, AUTOMATIONS)
@@ -245,15 +245,6 @@ def _checked_envelope(call: Call, body: Document, existing: Document | None) -> 
     if existing:
         check_same_location(existing, location, call.parameters["group"])
     return location
-
-
-def _check_registered(call: Call) -> None:
-    if call.tenant.registration(call.subscription, "Microsoft.Security") != "Registered":
-        raise ArmError(
-            404,
-            "Subscription Not Registered",
-            f"Subscription '{call.subscription}' is not registered with the Microsoft.Security namespace.",
-        )
 
 
 def _check_name(call: Call) -> None:

@@ -183,6 +183,16 @@ def authorization_scope(method: str, path: str) -> str:
     return path if path.count("/") % 2 == 0 else path.rsplit("/", 1)[0]
 
 
+def check_registered(call: Call) -> None:
+    """Refuse what needs Microsoft.Security in a subscription that has not registered it."""
+    if call.tenant.registration(call.subscription, "Microsoft.Security") != "Registered":
+        raise ArmError(
+            404,
+            "Subscription Not Registered",
+            f"Subscription '{call.subscription}' is not registered with the Microsoft.Security namespace.",
+        )
+
+
 def not_found(kind: str, name: str, group: str) -> ArmError:
     """The refusal for a resource that is not there."""
     return ArmError(

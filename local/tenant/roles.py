@@ -30,6 +30,10 @@ class RoleDefinition:
         """Whether the role grants a management action."""
         return _any_match(self.actions, action) and not _any_match(self.not_actions, action)
 
+    def permits_data(self, action: str) -> bool:
+        """Whether the role grants a data action."""
+        return _any_match(self.data_actions, action)
+
 
 @dataclass(frozen=True)
 class RoleAssignment:

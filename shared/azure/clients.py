@@ -331,18 +331,20 @@ class Clients:
     @cached_property
     def input_hub(self) -> EventHubConsumerClient:
         """The hub that enrich_records reads, to ask how far its partitions reach; it receives nothing."""
+        return self._keep(self.hub_reader(self._settings.event_hub_consumer_group))  # type: ignore[no-any-return] # as above
+
+    def hub_reader(self, group: str) -> EventHubConsumerClient:
+        """A reader of that hub with a consumer group; the caller closes it."""
         from azure.eventhub.aio import EventHubConsumerClient
 
         settings = self._settings
         settings.require("EVENT_HUB_NAME", "EventHubConnection", "EventHubConnection__fullyQualifiedNamespace")
-        hub, group = settings.event_hub_name, settings.event_hub_consumer_group
+        hub = settings.event_hub_name
         if connection := settings.event_hub_connection:
-            client = EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, **_HUB_OPTIONS)
-        elif namespace := settings.event_hub_namespace:
-            client = EventHubConsumerClient(namespace, hub, group, self.credential, **_HUB_OPTIONS)
-        else:
-            raise SettingsError("no hub: set EventHubConnection or EventHubConnection__fullyQualifiedNamespace")
-        return self._keep(client)  # type: ignore[no-any-return] # as above
+            return EventHubConsumerClient.from_connection_string(connection, group, eventhub_name=hub, **_HUB_OPTIONS)
+        if namespace := settings.event_hub_namespace:
+            return EventHubConsumerClient(namespace, hub, group, self.credential, **_HUB_OPTIONS)
+        raise SettingsError("no hub: set EventHubConnection or EventHubConnection__fullyQualifiedNamespace")
 
     @cached_property
     def logs_query(self) -> LogsQueryClient:

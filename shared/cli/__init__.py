@@ -21,6 +21,7 @@ _GROUPS = (
     "watch",
     "jobs",
     "dead_letters",
+    "shapes",
     "explain_code",
     "doctor",
 )

@@ -51,12 +51,13 @@ def register(commands: Any) -> None:
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="only those of this day")
+    parser.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="only those of this day")
     parser.add_argument("--reason", metavar="REASON", help="only those kept for this reason")
     parser.add_argument("--parked", action="store_true", help="only those that are no longer tried by themselves")
 
 
-def _day(text: str) -> str:
+def day(text: str) -> str:
+    """The type of an option that takes a day."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:

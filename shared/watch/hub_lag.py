@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.fail_points import touching
+from shared.azure.event_hub import partitions
 
 if TYPE_CHECKING:
     from azure.eventhub.aio import EventHubConsumerClient
@@ -38,17 +38,11 @@ async def read_lag(hub: EventHubConsumerClient, checkpoints: ContainerClient, gr
     """
     marks = await read_marks(checkpoints, f"/{hub.eventhub_name}/{group}/checkpoint/".lower())
     found = []
-    for partition, about in (await _partitions(hub)).items():
+    for partition, about in (await partitions(hub)).items():
         read = marks.get(partition)
         trouble = misplaced(about, read) if partition in marks else ""
         found.append(PartitionLag(partition, behind(about, read), partition in marks, trouble))
     return found
-
-
-async def _partitions(hub: EventHubConsumerClient) -> dict[str, Mapping[str, Any]]:
-    with touching("hub.properties"):
-        ids = sorted(await hub.get_partition_ids(), key=lambda name: (len(name), name))
-        return {partition: await hub.get_partition_properties(partition) for partition in ids}
 
 
 def misplaced(partition: Mapping[str, Any], read: int | None) -> str:

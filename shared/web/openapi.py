@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.alias_generators import to_camel
 
 from shared import __version__
+from shared.enrich.shapes.shape_request import SOURCES
 from shared.exports.event_sources import EVENT_SOURCES, KINDS
 from shared.exports.export_blobs import EXPORT_NAME
 from shared.jobs.model import ID_PATTERN
@@ -21,6 +22,7 @@ from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, example, probl
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
+from shared.web.shapes import GROUP, NAMES
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -58,6 +60,7 @@ _TAGS = {
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
     "run_history": ("runs", "What the reconcile runs did."),
     "dead_letters": ("deadLetters", "Records that could not be delivered."),
+    "shapes": ("shapes", "The structure of records, without what they say."),
     "metrics": ("metrics", "Series over time."),
     "operations_page": ("page", "The page that people look at."),
     "health_check": ("app", "Whether the app is alive and well, and this document."),
@@ -134,6 +137,7 @@ _SHAPES = {
         gives=_TABLE,
     ),
     "read_dead_letter": _Shape("Read the records of a dead letter", {200: "DeadLetterContents"}, (problems.NOT_FOUND,)),
+    "get_shapes": _Shape("The structure of records met in this tenant, without what they say", {200: "ShapeList"}),
     "get_metrics": _Shape(
         "Records a minute, lag and secure score over time", {200: "Metrics"}
     ),
@@ -147,7 +151,7 @@ _LINKS: dict[str, tuple[str, dict[str, Any]]] = {
     "job": ("job", {"operationId": "getJob", "parameters": {"id": "$response.body#/id"}}),
 }
 _ETAG = f"^{ENTITY_TAGS}$"
-_REQUIRED = {"name"}
+_REQUIRED = {"name", "from"}
 _HEADERS = {"If-Match", "If-None-Match", "Idempotency-Key"}
 _GUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _ALWAYS = (problems.BAD_REQUEST, problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.INTERNAL, problems.UNAVAILABLE)
@@ -174,6 +178,16 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "kind": ("Only this kind of record.", {"type": "string", "enum": list(KINDS)}),
     "verdict": ("Only this verdict.", {"type": "string", "enum": list(VERDICTS)}),
     "name": ("The name of a dead letter, as their list gives it.", {"type": "string", "pattern": "^[!-~]{1,500}$"}),
+    "from": ("Where the records are.", {"type": "string", "enum": list(SOURCES)}),
+    "names": (
+        "Names of members to show although they are not public, with commas between them.",
+        {"type": "string", "pattern": f"^{NAMES}$"},
+    ),
+    "consumerGroup": (
+        "The consumer group to read the hub with, not the trigger's; `$Default` by default.",
+        {"type": "string", "pattern": f"^{GROUP}$"},
+    ),
+    "withheld": ("Give the names too that the records do not show.", _BOOLEAN),
     "hours": ("How far back, in hours.", {"type": "integer", "minimum": 1, "maximum": 168}),
     "day": ("Only this day.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
     "reason": ("Only this reason.", {"type": "string", "minLength": 1}),

@@ -96,6 +96,21 @@ EXAMPLES: dict[str, Any] = {
     },
     "PlanQuestion": {"files": {"soc-alerts.yaml": EXPORT_YAML}, "prune": False, "output": "markdown"},
     "ImportQuestion": {"managementGroups": ["contoso-prod"], "adopt": True},
+    "ShapeList": {
+        "value": [
+            {
+                "shape": "9b1f0c52",
+                "kind": "Other",
+                "record": {"id": "/subscriptions/00000000-0000-4000-8000-000000000001", "name": "name-1", "Name-2": 1},
+                "columns": ["Raw", "RecordId", "RecordKey", "ResourceId", "SubscriptionId"],
+                "differs": [],
+                "records": 12,
+                "largest": 840,
+            }
+        ],
+        "unreadable": {"not JSON: compressed, and cut short": 1},
+        "more": False,
+    },
     "Health": {"status": "alive", "version": "1.0.0", "commit": "0123456789abcdef0123456789abcdef01234567"},
 }
 

@@ -425,6 +425,27 @@ class DeadLetterContents(_Body):
     continuation: str
 
 
+class RecordShape(_Body):
+    """One structure among records: the first that has it, with every value invented."""
+
+    shape: str
+    kind: str
+    record: dict[str, Any]
+    columns: list[str]
+    differs: list[str]
+    records: int
+    largest: int
+
+
+class ShapeList(_Body):
+    """The structures of records, the most frequent first."""
+
+    value: list[RecordShape]
+    unreadable: dict[str, int]
+    more: bool
+    withheld: list[str] | None = None
+
+
 class ApprovalRequest(_Body):
     """The run whose plan was reviewed."""
 
@@ -667,6 +688,6 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, DeadLetterContents, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest,
+    DeadLetterList, DeadLetterContents, ShapeList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest,
     ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

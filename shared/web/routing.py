@@ -77,6 +77,7 @@ class Operation:
 
 
 _STATUS = ("subscription", "managementGroup", "tenant", "unmet", "maxAge", *PAGING)
+_SHAPES = ("from", "day", "names", "withheld", "consumerGroup", "limit")
 _COVERAGE = ("source", *_STATUS)
 
 OPERATIONS = {
@@ -102,6 +103,7 @@ OPERATIONS = {
             "list_dead_letters", "GET", "dead-letters", READ, "dead_letters", ("day", "reason", "parked", *PAGING)
         ),
         Operation("read_dead_letter", "GET", "dead-letters/contents", RECORDS, "dead_letters", ("name", *PAGING)),
+        Operation("get_shapes", "GET", "shapes", RECORDS, "shapes", _SHAPES),
         Operation("get_metrics", "GET", "metrics", READ, "metrics", ("hours",)),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
         Operation("ready", "GET", "ready", READ, "health_check"),
@@ -175,6 +177,7 @@ def _failure(name: str, error: Exception) -> ApiError:
     from azure.core.exceptions import AzureError
 
     from shared.azure.blob_container import StoreError
+    from shared.azure.event_hub import HubUnreadableError
     from shared.settings import SettingsError
 
     if isinstance(error, SettingsError):
@@ -183,7 +186,7 @@ def _failure(name: str, error: Exception) -> ApiError:
     if isinstance(error, TimeoutError):
         log.error("%s had no answer in time", name)
         return ApiError(UNAVAILABLE, _LATE, headers=RETRY_LATER)
-    if isinstance(error, AzureError | StoreError):
+    if isinstance(error, AzureError | StoreError | HubUnreadableError):
         log.error("%s failed: %s from Azure", name, type(error).__name__)
         return ApiError(
             UNAVAILABLE,

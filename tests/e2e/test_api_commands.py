@@ -186,6 +186,7 @@ REFUSALS = [
     ("backfill --subscription nope", "error: the app sees no subscription nope.", 1),
     ("jobs show nope", "error: There is no job of this id. (GET /api/jobs/nope answered 404)\n", 1),
     ("dead-letters show 2026-11-20/outage/hub/x.ndjson.gz", "error: No function key bears the role Records.Read", 1),
+    ("shapes --from oversize --day 2026-11-20", "error: No function key bears the role Records.Read", 1),
     ("dead-letters discard 2026-11-20/outage/hub/x.ndjson.gz", "nothing was done: confirm with --yes\n", 1),
     ("dead-letters replay --reason a/b", "error: 'reason' must be a dead letter's reason (POST /api/jobs answered", 1),
     ("import --subscription nope", f"error: no subscription nope {NOT_VISIBLE}", 1),

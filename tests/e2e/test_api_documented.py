@@ -72,7 +72,12 @@ def accept(kind: str) -> dict[str, str]:
     return {"accept": kind}
 
 
-OF_PERSONS = {"start_job", "approve_plan", "read_dead_letter"}  # asked otherwise than under a key, or in other cases
+OF_PERSONS = {
+    "start_job",
+    "approve_plan",
+    "read_dead_letter",
+    "get_shapes",
+}  # asked otherwise than under a key, or in other cases
 STORED = Case("put_export", 201)
 TABLES = ("list_exports", "get_coverage", "get_status", "get_freshness", "list_runs", "list_dead_letters")
 USUAL = (
@@ -142,6 +147,8 @@ READING = (
     Case("read_dead_letter", 200, to="entra", query="name={read_dead_letter}", headers=READER),
     Case("read_dead_letter", 400, to="entra", query="surprise=1", headers=READER),
     Case("read_dead_letter", 404, to="entra", query="name=none", headers=READER),
+    Case("get_shapes", 200, to="entra", query="from=dead-letters", headers=READER),
+    Case("get_shapes", 400, to="entra", query="surprise=1", headers=READER),
 )
 
 # Under keys the host refuses before the app is asked, so it is under Entra that the app itself does.
@@ -161,9 +168,10 @@ UNAVAILABLE = (
     *(
         Case(name, 503, to="without storage", headers=EVERYTHING)
         for name in OPERATIONS
-        if name not in {*SELF_CONTAINED, *TENANT_ALONE, "ready", "read_dead_letter"}
+        if name not in {*SELF_CONTAINED, *TENANT_ALONE, "ready", "read_dead_letter", "get_shapes"}
     ),
     Case("read_dead_letter", 503, to="without storage", query="name=none", headers=EVERYTHING),
+    Case("get_shapes", 503, to="without storage", query="from=oversize", headers=EVERYTHING),
     *(Case(name, 503, to="without tenant") for name in TENANT_ALONE),
     Case("ready", 503, JSON, to="without storage", headers=EVERYTHING),
     Case("health", 503, JSON, to="built for another"),

@@ -116,6 +116,29 @@ def test_contents_of_a_dead_letter_are_read_by_a_role_of_their_own_and_each_look
         assert answer.problem == "not-found"
 
 
+def test_shapes_need_the_same_role_say_nothing_of_the_records_and_each_look_is_logged(entra_api: Api) -> None:
+    name, rows = entra_api.dead_letter(count=3)
+    for roles in (("Exports.Read", "Exports.Write", "Exports.Approve"), ()):
+        assert call(entra_api, "GET", "shapes?from=dead-letters", *roles).problem == "forbidden"
+    answer = call(entra_api, "GET", "shapes?from=dead-letters", "Records.Read")
+    entra_api.discard(name)
+    assert not any(value in answer.text for row in rows for value in row.values())
+    found = {shape["kind"]: shape for shape in answer.json()["value"]}
+    assert found["DefenderAlerts_CL"]["records"] >= len(rows)
+    assert "withheld" not in answer.json()
+    asked = call(entra_api, "GET", "shapes?from=oversize&withheld=true&names=a,b&limit=1", "Records.Read").json()
+    assert (asked["value"], asked["withheld"]) == ([], [])
+    looks = [line for line in entra_api.log.splitlines() if '"event": "get_shapes"' in line and OBJECT_ID in line]
+    assert [('"dead-letters"' in line, '"oversize"' in line) for line in looks if '"status": 200' in line] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    for wrong in (
+        "", "?from=x", "?from=", "?from=oversize&day=2026-02-30", "?from=oversize&limit=201", "?from=oversize&names=,",
+        "?from=oversize&consumerGroup=other", "?from=hub&day=2026-02-01", "?from=hub", "?from=hub&withheld=yes",
+    ):  # fmt: skip
+        assert call(entra_api, "GET", f"shapes{wrong}", "Records.Read").problem == "bad-request", wrong
+
+
 def test_a_dead_letter_that_is_left_as_it_is_shows_nothing_and_says_why(entra_api: Api) -> None:
     name, _ = entra_api.dead_letter(contents=b"no letters")
     answer = call(entra_api, "GET", f"dead-letters/contents?name={name}", "Records.Read").json()
@@ -131,7 +154,7 @@ REFUSED = {401, 403}
 
 
 WRITES = {"put_export", "delete_export", "start_job"}
-OF_ONE_ROLE = {"approve_plan": "Exports.Approve", "read_dead_letter": "Records.Read"}
+OF_ONE_ROLE = {"approve_plan": "Exports.Approve", "read_dead_letter": "Records.Read", "get_shapes": "Records.Read"}
 
 
 def granted(operation: str, role: str) -> bool:

@@ -33,7 +33,10 @@ BODIES: dict[str, Any] = {
     "start_job": {"kind": "replay"},
     "approve_plan": {"runId": IDS["get_run"]},
 }
-QUERIES = {"read_dead_letter": "?name=2026-11-22/refused/DefenderAlerts_CL/0.ndjson.gz"}
+QUERIES = {
+    "read_dead_letter": "?name=2026-11-22/refused/DefenderAlerts_CL/0.ndjson.gz",
+    "get_shapes": "?from=dead-letters",
+}
 # Under keys what asks for Exports.Approve or Records.Read is refused before anything is read.
 EVERYTHING = principal("Exports.Read", "Exports.Write", "Exports.Approve", "Records.Read")
 GROUPS = [[*OPERATIONS][start::3] for start in range(3)]

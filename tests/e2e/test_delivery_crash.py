@@ -33,7 +33,9 @@ COUNT = 40
 REPLAY_POINTS = {"blob.list", "blob.get", "blob.lease", "blob.release", "blob.delete", "blob.replace", "blob.describe"}
 # Context is a stand-in here, its own point around the look-up is context.enrich; nothing here is immutable; the others
 # are no part of delivery.
-ELSEWHERE = {"graph.query", "permissions.read", "blob.exists", "hub.properties", "ready.endpoint", "app.request"}
+ELSEWHERE = {
+    "graph.query", "permissions.read", "blob.exists", "hub.properties", "hub.receive", "ready.endpoint", "app.request",
+}  # fmt: skip
 EVENTS = [(event.body.decode(), event.sequence) for event in assessments(range(COUNT), marked=BAD)]
 EVENTS.append(("not json", COUNT))
 

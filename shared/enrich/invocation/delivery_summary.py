@@ -39,8 +39,9 @@ class Summary:
     """Counts of one invocation.
 
     `lag` is seconds that the newest event waited, by partition; `age` seconds from the oldest event's enqueuing to its
-    delivery; `context` look-ups by outcome; `kept` the letters in the store by reason and state, where they were
-    counted; `late` the events that missed the `level`, `late_allowed` how many of them it lets be late.
+    delivery; `context` look-ups by outcome; `unplaced` records of no known kind by shape; `kept` the letters in the
+    store by reason and state, where they were counted; `late` the events that missed the `level`, `late_allowed` how
+    many of them it lets be late.
     """
 
     events: int = 0
@@ -56,6 +57,7 @@ class Summary:
     bytes_sent: int = 0
     lag: dict[str, float] = field(default_factory=dict)
     context: Counter[str] = field(default_factory=Counter)
+    unplaced: Counter[str] = field(default_factory=Counter)
     kept: Counter[tuple[str, str]] | None = None
     oldest: datetime | None = None
     age: float = 0.0
@@ -89,6 +91,7 @@ class Summary:
         self.dropped += work.parsed.dropped
         self.oversize += len(work.oversize)
         self.context += work.context
+        self.unplaced += work.unplaced
 
     def count_report(self, report: Report[Body]) -> None:
         """Rows accepted by table and day, and what that took."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event, defective_row, unreadable
 from shared.enrich.delivery.packing import Body, pack
+from shared.enrich.records.field_mapping import OTHER
 from shared.enrich.records.model import Event, Parsed, Row
 from shared.fail_points import touching
 
@@ -41,7 +42,10 @@ class Context(Protocol):
 
 @dataclass
 class Work:
-    """What to upload and to forward, what to keep whole beside it, and what no row can be made of."""
+    """What to upload and to forward, what to keep whole beside it, and what no row can be made of.
+
+    `unplaced` counts by shape the records of no known kind.
+    """
 
     parsed: Parsed = field(default_factory=Parsed)
     bodies: list[Body] = field(default_factory=list)
@@ -49,6 +53,7 @@ class Work:
     letters: list[Letter] = field(default_factory=list)
     forwarded: list[tuple[Row, Outgoing]] = field(default_factory=list)
     context: Counter[str] = field(default_factory=Counter)
+    unplaced: Counter[str] = field(default_factory=Counter)
 
 
 class Preparer:
@@ -118,6 +123,21 @@ def _parse(parser: Parser, events: Sequence[Event], now: datetime, work: Work) -
         for key, seen in parsed.left_out.items():
             work.parsed.left_out[key] = max(seen, work.parsed.left_out.get(key, seen))
         work.letters += [unreadable(bad, now) for bad in parsed.bad]
+    work.unplaced = _unplaced(work.parsed.rows)
+
+
+def _unplaced(rows: Sequence[Row]) -> Counter[str]:
+    """Records of no known kind by shape; whatever happens here, they go on."""
+    others = [row.whole for row in rows if row.kind == OTHER.name]
+    if not others:
+        return Counter()
+    try:
+        from shared.enrich.shapes.shape_digest import digest_of_bytes  # where none comes, nothing of it is loaded
+
+        return Counter(map(digest_of_bytes, others))
+    except Exception as error:  # noqa: BLE001 # a count never blocks delivery
+        logger.warning("records of no known kind go on without a shape: %s", type(error).__name__)
+        return Counter(unknown=len(others))
 
 
 def _pack(now: datetime, work: Work) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
@@ -23,6 +24,7 @@ _COUNTERS = {
     "throttled": "Requests answered 429.",
     "bytes": "Bytes uploaded, compressed.",
     "context": "Context look-ups, by outcome.",
+    "unplaced": "Records of no known kind, by shape; `defender-export shapes` shows what each is.",
     "late": "Events delivered, or kept as dead letters, later than the service level asks for.",
     "late_allowed": "Events that the service level lets be late.",
 }
@@ -34,6 +36,8 @@ _HISTOGRAMS = {
 # Levels, told as histograms: a gauge repeats its last value for as long as the process lives, and another instance may
 # have counted since.
 _LEVELS = {"dead_letters_kept": "Dead letters in the store, by reason, waiting or parked."}
+MOST_SHAPES = 50
+"""Shapes that a process counts one by one."""
 
 
 class Telemetry(Protocol):
@@ -69,6 +73,7 @@ class OpenTelemetry:
             name: meter.create_histogram(f"defender_export.{name}", description=text) for name, text in _LEVELS.items()
         }
         self._kept: set[tuple[str, str]] = set()
+        self._shapes: set[str] = set()
 
     @contextmanager
     def invocation(self, name: str, summary: Summary) -> Iterator[None]:
@@ -87,6 +92,7 @@ class OpenTelemetry:
             ("rows", "table", summary.accepted),
             ("dead_letters", "reason", summary.letters),
             ("context", "outcome", summary.context),
+            ("unplaced", "shape", self._bounded(summary.unplaced)),
         ):
             for key, count in counts.items():
                 self._counters[metric].add(count, {label: key} | _RELEASE)
@@ -107,6 +113,15 @@ class OpenTelemetry:
             self._counters["late_allowed"].add(summary.late_allowed, _RELEASE)
             self._histograms["age"].record(summary.age, _RELEASE)
             self._histograms["duration"].record(summary.seconds, _RELEASE)
+
+    def _bounded(self, shapes: Counter[str]) -> Counter[str]:
+        """By shape, as long as there are few: each one is a series, and what makes them may be anything."""
+        bounded: Counter[str] = Counter()
+        for shape, count in shapes.items():
+            if len(self._shapes) < MOST_SHAPES:
+                self._shapes.add(shape)
+            bounded[shape if shape in self._shapes else "others"] += count
+        return bounded
 
 
 def telemetry(environment: Mapping[str, str]) -> Telemetry:

@@ -118,7 +118,7 @@ def test_every_wait_for_a_hub_is_a_fail_point(path: str) -> None:
     inside = {id(inner) for _, block in points(tree) for inner in ast.walk(block)}
     waits = [node for node in ast.walk(tree) if isinstance(node, ast.Await) and _of_a_hub(ast.unparse(node.value))]
     assert all(id(node) in inside for node in waits), [ast.unparse(node) for node in waits]
-    assert bool(waits) == (path in {"watch/hub_lag.py", "enrich/delivery/output_hub.py"})
+    assert bool(waits) == (path in {"azure/event_hub.py", "enrich/delivery/output_hub.py"})
 
 
 def _of_a_hub(call: str) -> bool:
