@@ -64,6 +64,14 @@ async def check_freshness(timer: func.TimerRequest) -> None:
     await services().timer_succeeded("check_freshness")
 
 
+@app.function_name("send_news")
+@app.timer_trigger("timer", schedule="%NEWS_SCHEDULE%", use_monitor=True)
+async def send_news(timer: func.TimerRequest) -> None:
+    """Send what people did to its table."""
+    await services().in_time(services().send_audit())
+    await services().timer_succeeded("send_news")
+
+
 @app.function_name("run_job")
 @app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
 async def run_job(message: func.QueueMessage) -> None:

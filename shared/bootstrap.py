@@ -15,6 +15,7 @@ from shared.clock import Clock, Deadline
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.audit.trail import Trail, Witness
     from shared.enrich.invocation.pipeline import Pipeline
     from shared.enrich.invocation.preparation import Context
     from shared.exports.store import ExportStore
@@ -56,7 +57,40 @@ class Services:
         """Export files, the only source of truth."""
         from shared.exports.store import ExportStore
 
-        return ExportStore(self.clients.blobs.get_container_client(self.settings.exports_container))
+        return ExportStore(self.clients.blobs.get_container_client(self.settings.exports_container), self.trail)
+
+    @cached_property
+    def trail(self) -> Trail:
+        """Who did what."""
+        from shared.audit.trail import Trail
+
+        return Trail(self.clients.blobs.get_container_client(self.settings.reports_container), self._witness)
+
+    def _witness(self, kind: str) -> Witness | None:
+        """What tells whether a deed of this kind was done that was cut off."""
+        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT
+        from shared.enrich.dead_letters.letter_deeds import DiscardWitness
+
+        if kind == DISCARD:
+            return DiscardWitness(self.pipeline.dead_letters)
+        if kind == APPROVE:
+            return self.reconciler.approval_witness
+        if kind in {LIFT, CLAIM}:
+            return self.jobs.witness
+        return self.exports.witness(kind) or self.jobs.witness
+
+    async def discard(self, name: str, actor: str, job: str = "") -> None:
+        """Delete one blob of dead letters, and note who did; the errors of `letter_deeds.discard`."""
+        from shared.enrich.dead_letters import letter_deeds
+
+        await letter_deeds.discard(self.pipeline.dead_letters, self.trail, name, actor, job)
+
+    async def send_audit(self) -> None:
+        """Send the deeds that are noted, where there is somewhere to send them to, and forget those sent long ago."""
+        if self._rows is not None:
+            sending = await self.trail.send(self.pipeline.offer, self.settings.instance_id)
+            log.info("audit trail: %s", sending)
+        await self.trail.expire(timedelta(days=self.settings.report_retention_days))
 
     @cached_property
     def jobs(self) -> JobStore:
@@ -71,6 +105,7 @@ class Services:
             self.clients.blobs.get_container_client(settings.reports_container),
             # The queue trigger reads base64 (host.json: messageEncoding).
             self.clients.queues.get_queue_client(settings.jobs_queue, message_encode_policy=TextBase64EncodePolicy()),
+            self.trail,
         )
 
     @cached_property
@@ -78,7 +113,7 @@ class Services:
         """Plans and applies across every subscription."""
         from shared.reconcile.run import Reconciler
 
-        return Reconciler(self.settings, self.clients, self.exports, rows=self._rows)
+        return Reconciler(self.settings, self.clients, self.exports, rows=self._rows, trail=self.trail)
 
     @cached_property
     def tenant_state(self) -> TenantStateReader:
@@ -172,7 +207,7 @@ class Services:
             tenant_state=self.tenant_state,
             present=self.present,
             replay=self.pipeline.replay,
-            discard=self.pipeline.dead_letters.discard,
+            discard=self.discard,
             deliver=self._deliver_present,
             deadline=self._job_deadline,
         )

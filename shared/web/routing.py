@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit, python_build
+from shared.audit.deed import working_from
 from shared.bootstrap import Services, services
-from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front
+from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front, origin_of
 from shared.web.problems import (
     FORBIDDEN,
     INTERNAL,
@@ -122,7 +123,8 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
         check_names(request, operation.query)
         async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)):
-            response = await operation.handler()(Call(request, running, actor, deed))
+            with working_from(origin_of(request.headers)):
+                response = await operation.handler()(Call(request, running, actor, deed))
     except ImportError as error:
         fault = python_build.fault()
         response = (
