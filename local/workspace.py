@@ -178,7 +178,7 @@ class Workspace:
         """Hide rows outside the timespan behind temporary views, which names find before tables."""
         bounds = [("<=", start), (">", end)]
         hidden = [f"TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S.%f}' {sign} TimeGenerated" for sign, edge in bounds if edge]
-        for table in (*self.tables, LOG_OPERATION.name) if hidden else ():
+        for table in {*self.tables, LOG_OPERATION.name} if hidden else ():
             connection.execute(
                 f'CREATE TEMP VIEW "{table}" AS FROM "{self._catalog}".main."{table}" WHERE {" AND ".join(hidden)}'
             )
