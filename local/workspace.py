@@ -82,6 +82,7 @@ class Workspace:
     ) -> None:
         self.workspace_id = workspace_id
         self.tables = {table.name: table for table in tables}
+        self._held = {LOG_OPERATION.name: LOG_OPERATION} | self.tables
         self.functions = [f"function {text.removeprefix('function ')}" for text in functions]
         self._file = file
         self._waiting: queue.Queue[_Batch | Future[None] | None] = queue.Queue(WAITING_BATCHES)
@@ -92,7 +93,7 @@ class Workspace:
     async def __aenter__(self) -> Self:
         self._database = duckdb.connect(str(self._file or ":memory:"), config={"threads": 1, "memory_limit": MEMORY})
         self._database.execute("SET TimeZone='UTC'")
-        for table in (*self.tables.values(), LOG_OPERATION):
+        for table in self._held.values():
             columns = ", ".join(f'"{column.name}" {DUCKDB_TYPES[column.type]}' for column in table.columns)
             self._database.execute(f'CREATE TABLE IF NOT EXISTS "{table.name}" ({columns}, {STANDARD_COLUMNS})')
         self._catalog = self._database.execute("SELECT current_database()").fetchall()[0][0]
@@ -178,7 +179,7 @@ class Workspace:
         """Hide rows outside the timespan behind temporary views, which names find before tables."""
         bounds = [("<=", start), (">", end)]
         hidden = [f"TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S.%f}' {sign} TimeGenerated" for sign, edge in bounds if edge]
-        for table in {*self.tables, LOG_OPERATION.name} if hidden else ():
+        for table in self._held if hidden else ():
             connection.execute(
                 f'CREATE TEMP VIEW "{table}" AS FROM "{self._catalog}".main."{table}" WHERE {" AND ".join(hidden)}'
             )

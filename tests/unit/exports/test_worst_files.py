@@ -56,6 +56,8 @@ KINDS: dict[str, tuple[str, Callable[[int], str]]] = {
 }
 
 ROUNDS = 6
+MOST_SECONDS = 4.0
+"""Of CPU for 1 MB: 2 where nothing else runs, and each hyper-thread of a core that two share does half."""
 
 
 def filled(kind: str, size: int) -> str:
@@ -90,6 +92,6 @@ def test_time_grows_with_the_size(kind: str) -> None:
     for _ in range(ROUNDS):
         least = [min(known, seconds(text)) for known, text in zip(least, texts, strict=True)]
         quarter, half, whole = least
-        if whole < 2 and half <= max(2.5 * quarter, 0.1) and whole <= max(2.5 * half, 0.2):
+        if whole < MOST_SECONDS and half <= max(2.5 * quarter, 0.1) and whole <= max(2.5 * half, 0.2):
             return
     pytest.fail(f"250 KB, 500 KB and 1 MB took {least} s")
