@@ -61,10 +61,10 @@ class Services:
 
     @cached_property
     def trail(self) -> Trail:
-        """Who did what."""
+        """Who did what, beside the export files: who may write those may note that they did."""
         from shared.audit.trail import Trail
 
-        return Trail(self.clients.blobs.get_container_client(self.settings.reports_container), self._witness)
+        return Trail(self.clients.blobs.get_container_client(self.settings.exports_container), self._witness)
 
     def _witness(self, kind: str) -> Witness | None:
         """What tells whether a deed of this kind was done that was cut off."""

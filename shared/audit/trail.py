@@ -105,18 +105,18 @@ class Trail:
             azure.core.exceptions.AzureError: the notes can't be read.
         """
         now = await self._now(self._container)
-        names = [name async for name in self._container.list_blob_names(name_starts_with=OPEN)]
+        noted = [(blob.name, blob.last_modified) async for blob in self._container.list_blobs(name_starts_with=OPEN)]
         sent = left = not_done = unreadable = 0
-        for start in range(0, len(names), _ROWS_AT_A_TIME):
+        for start in range(0, len(noted), _ROWS_AT_A_TIME):
             deeds: list[Deed] = []
-            for name in names[start : start + _ROWS_AT_A_TIME]:
+            for name, written in noted[start : start + _ROWS_AT_A_TIME]:
                 try:
                     deed = await self._read(name)
                 except stored_format.KeptAsIs as kept:
                     log.error("%s is left as it is: %s", name, kept)  # noqa: TRY400 # says all
                     unreadable += 1
                     continue
-                settled = deed if deed is None else await self._settled(deed, now)
+                settled = deed if deed is None else await self._settled(deed, now - written)
                 if settled is None:
                     not_done += deed is not None
                 elif settled.outcome == INTENDED:
@@ -169,9 +169,12 @@ class Trail:
             expired += 1
         return expired
 
-    async def _settled(self, deed: Deed, now: datetime) -> Deed | None:
-        """The deed with its outcome; None where it was not done.  What may still be under way is as it was."""
-        if deed.outcome != INTENDED or now - deed.at < self._settle_after:
+    async def _settled(self, deed: Deed, age: timedelta) -> Deed | None:
+        """The deed with its outcome; None where it was not done.  What may still be under way is as it was.
+
+        `age` is by the storage's time: a terminal's clock may be wrong.
+        """
+        if deed.outcome != INTENDED or age < self._settle_after:
             return deed
         return await self._judged(deed)
 

@@ -173,7 +173,7 @@ class ExportStore:
                 raise ExportNotFound(f"there is no export named {name!r}") from error
         await self._blobs.remove(blob_name(ACCEPTED, name))
 
-    async def end(self, name: str, *, reason: str = "", by: str = "") -> None:
+    async def end(self, name: str, *, by: str, reason: str = "") -> None:
         """Record that an export is deleted whose file is not there any more, so that its automations may go.
 
         Raises:

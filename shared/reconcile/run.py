@@ -260,7 +260,7 @@ class Reconciler:
         """Whether an approval was given: it bears its time."""
         found = await self.approvals.find(deed.target)
         if found is None:
-            return False
+            return None if await self.approvals.exists(deed.target) else False
         return True if found.at.isoformat() == deed.marks.get("at") else None
 
     async def _four_eyes(self, report: Mapping[str, Any], actor: str) -> None:
