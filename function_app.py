@@ -172,6 +172,27 @@ async def get_status(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("get_status", req)
 
 
+@app.function_name("get_evidence")
+@app.route("evidence", methods=["GET"])
+async def get_evidence(req: func.HttpRequest) -> func.HttpResponse:
+    """Give auditors the report of what meets which requirement."""
+    return await routing.respond("get_evidence", req)
+
+
+@app.function_name("get_requirements")
+@app.route("requirements", methods=["GET"])
+async def get_requirements(req: func.HttpRequest) -> func.HttpResponse:
+    """Read the file of requirements and exceptions."""
+    return await routing.respond("get_requirements", req)
+
+
+@app.function_name("put_requirements")
+@app.route("requirements", methods=["PUT"])
+async def put_requirements(req: func.HttpRequest) -> func.HttpResponse:
+    """Store the file of requirements and exceptions."""
+    return await routing.respond("put_requirements", req)
+
+
 @app.function_name("get_freshness")
 @app.route("freshness", methods=["GET"])
 async def get_freshness(req: func.HttpRequest) -> func.HttpResponse:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
     from shared.reconcile.run import Reconciler
-    from shared.tenant_state import TenantStateReader
+    from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
     from shared.watch.freshness_outcome import StoredDay
     from shared.watch.last_seen import LastSeen
     from shared.watch.open_items import OpenItems
     from shared.watch.present_records import PresentRecords
+    from shared.watch.stored_requirements import StoredRequirements
     from shared.watch.timer_runs import TimerRuns
     from shared.watch.trends import TrendQueries
 
@@ -46,6 +47,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._judged: tuple[object, dict[str, Any]] | None = None
 
     @cached_property
     def clients(self) -> Clients:
@@ -68,16 +70,43 @@ class Services:
 
     def _witness(self, kind: str) -> Witness | None:
         """What tells whether a deed of this kind was done that was cut off."""
-        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT
+        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT, REQUIRE
         from shared.enrich.dead_letters.letter_deeds import DiscardWitness
 
         if kind == DISCARD:
             return DiscardWitness(self.pipeline.dead_letters)
         if kind == APPROVE:
             return self.reconciler.approval_witness
+        if kind == REQUIRE:
+            return self.requirements.witness
         if kind in {LIFT, CLAIM}:
             return self.jobs.witness
         return self.exports.witness(kind) or self.jobs.witness
+
+    @cached_property
+    def requirements(self) -> StoredRequirements:
+        """What is required of every subscription, and what is excepted."""
+        from shared.watch.stored_requirements import StoredRequirements
+
+        container = self.clients.blobs.get_container_client(self.settings.exports_container)
+        return StoredRequirements(container, self.trail)
+
+    async def evidence(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
+        """The report for auditors on some subscriptions, by their lower-case ids; one at hand is given again.
+
+        Raises:
+            shared.exports.diagnostics.InvalidExport: the stored requirements can't be read.
+        """
+        from shared.watch.evidence.report import Made, evidence
+
+        required, digest = await self.requirements.read()
+        key = (state.taken, state.digest, digest, frozenset(chosen))
+        judged = self._judged
+        if judged is None or judged[0] != key:  # else a report of ten pages would be made ten times
+            made = Made(datetime.now(UTC), by, self.settings.instance_id, self.settings.tenant_id)
+            judged = key, await asyncio.to_thread(evidence, state.basis(chosen, digest), required, made)
+            self._judged = judged
+        return {**judged[1], "by": by}
 
     async def discard(self, name: str, actor: str, job: str = "") -> None:
         """Delete one blob of dead letters, and note who did; the errors of `letter_deeds.discard`."""

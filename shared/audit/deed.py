@@ -18,14 +18,14 @@ AUDIT_TABLE: Final = "DefenderExportAudit_CL"
 KIND: Final = "audit note"
 PUT, DELETE, END = "PutExport", "DeleteExport", "EndExport"
 APPROVE, LIFT, ACCEPT, CLAIM = "ApprovePlan", "LiftGuard", "AcceptStore", "ClaimAutomations"
-LOOK, DISCARD = "LookAtDeadLetter", "DiscardDeadLetter"
+LOOK, DISCARD, REQUIRE = "LookAtDeadLetter", "DiscardDeadLetter", "PutRequirements"
 INTENDED, DONE, UNKNOWN = "Intended", "Done", "Unknown"
 _TEXTS = ("id", "deed", "target", "actor", "channel", "address", "agent", "before", "after", "outcome", "reason")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """From where somebody works: through the API or directly on the storage, and the address or host of it.
+    """From where a person works: through the API or directly on the storage, and the address or host of it.
 
     `agent` is what the caller's program calls itself, which anyone can claim.
     """
@@ -49,7 +49,7 @@ def working_from(origin: Origin) -> Iterator[None]:
 
 
 def origin() -> Origin:
-    """From where the deeds of this task are done; this host, where nobody said otherwise."""
+    """From where the deeds of this task are done; this host, where nothing else is said."""
     return _ORIGIN.get() or Origin("direct", platform.node(), f"defender-export/{__version__}")
 
 

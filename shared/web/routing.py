@@ -79,6 +79,7 @@ class Operation:
 
 _STATUS = ("subscription", "managementGroup", "tenant", "unmet", "maxAge", *PAGING)
 _COVERAGE = ("source", *_STATUS)
+_EVIDENCE = ("subscription", "managementGroup", "maxAge", *PAGING)
 
 OPERATIONS = {
     operation.name: operation
@@ -96,6 +97,9 @@ OPERATIONS = {
         Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
         Operation("get_status", "GET", "status", READ, "coverage", _STATUS),
+        Operation("get_evidence", "GET", "evidence", READ, "evidence", _EVIDENCE),
+        Operation("get_requirements", "GET", "requirements", READ, "evidence"),
+        Operation("put_requirements", "PUT", "requirements", WRITE, "evidence"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
         Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
         Operation("get_run", "GET", "runs/{id}", READ, "run_history"),

@@ -28,11 +28,12 @@ import pytest
 from local.app import ROOT
 from local.faults import Faults
 from local.tenant import APP
-from shared.audit.deed import ACCEPT, APPROVE, CLAIM, DELETE, DISCARD, LIFT, LOOK, PUT, digest
+from shared.audit.deed import ACCEPT, APPROVE, CLAIM, DELETE, DISCARD, LIFT, LOOK, PUT, REQUIRE, digest
 from shared.audit.trail import OPEN, Trail
 from shared.azure.blob_container import StoreError
 from shared.bootstrap import Services
 from shared.exports.export_blobs import ExportNotFound
+from shared.watch.stored_requirements import BLOB
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.easy_auth import easy_auth
 from tests.e2e.shell import Shell
@@ -41,7 +42,7 @@ from tests.e2e.test_personas import RESOURCE
 
 ROLES = ("Exports.Write", "Exports.Approve", "Records.Read")
 NAMES = ("one", "two", "three")
-KINDS = {PUT, DELETE, LOOK, DISCARD, LIFT, CLAIM, ACCEPT, APPROVE}
+KINDS = {PUT, DELETE, LOOK, DISCARD, LIFT, CLAIM, ACCEPT, APPROVE, REQUIRE}
 NOWHERE = "nowhere"
 """An export that selects no subscription: a run over it alone writes nothing."""
 _ADDRESS = "203.0.113.7"
@@ -65,6 +66,7 @@ class World:
     number: int = 0
     kills: int = 0
     kills_left: int = 0
+    required: bytes | None = None
 
     def ask(self, method: str, path: str, body: Any = None, caller: Caller | None = None) -> Answer:
         return (caller or self.api).call(
@@ -185,6 +187,24 @@ class World:
             approved = self.run(["approve", run["runId"]], channel, codes={0, 1}, kill=False) == 0
         self.done["ApprovePlan", run["fingerprint"], "", run["fingerprint"]] += approved
 
+    def require(self, caller: Caller | None = None) -> None:
+        self.number += 1
+        text = f"version: 1\nrequirements: [{{name: number-{self.number}, kind: Alerts}}]\n"
+        channel = self.channel(caller)
+        if channel == "api":
+            assert self.ask("PUT", "/api/requirements", text).status == 204
+        else:
+            (self.shell.folder / "requirements.yaml").write_text(text)
+            self.run(["requirements", "put", "requirements.yaml"], channel)
+        before, after = self.required, self.requirements()
+        if after != before:
+            self.done["PutRequirements", BLOB, digest(before), digest(after)] += 1
+            self.required = after
+
+    def requirements(self) -> bytes | None:
+        found: bytes | None = self.api._with_services(lambda services: services.requirements.text())
+        return found
+
     def refused(self, caller: Caller | None = None) -> None:
         """What is refused is no deed."""
         assert self.ask("PUT", "/api/exports/one", "version: 1\nname: other\n").status == 422
@@ -300,7 +320,7 @@ def nowhere(world: World) -> Iterator[None]:
 
 EACH = (
     World.put, World.delete, World.look, World.discard, World.lift, World.claim, World.accept, World.approve,
-    World.refused,
+    World.require, World.refused,
 )  # fmt: skip
 SOME = (World.put,) * 6 + (World.delete,) * 3 + EACH
 
@@ -314,6 +334,7 @@ def test_each_deed_has_one_row_and_nothing_else_has(world: World, deeds: int, ki
     api, chance = world.api, world.chance
     send(api)
     known = {row["DeedId"] for row in rows(api)}
+    world.required = world.requirements()
     world.kills_left = kills
     killed_at = set(chance.sample(range(deeds), app_kills))
     drawn: list[Callable[..., None]] = [*EACH, *(chance.choice(SOME) for _ in range(deeds - len(EACH)))]

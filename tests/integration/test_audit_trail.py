@@ -34,7 +34,9 @@ def store_of(service: BlobServiceClient, trail: Trail) -> ExportStore:
 
 
 async def names(service: BlobServiceClient, prefix: str) -> list[str]:
-    return [name async for name in service.get_container_client("export-configs").list_blob_names(name_starts_with=prefix)]
+    return [
+        name async for name in service.get_container_client("export-configs").list_blob_names(name_starts_with=prefix)
+    ]
 
 
 async def take_all(_: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def look(trail: Trail, name: str, actor: str, first: int, letters: int) -> None:
-    """Note that somebody is shown letters of a blob, from the place `first` on; call it before they are shown.
+    """Note that a person is shown letters of a blob, from the place `first` on; call it before they are shown.
 
     Raises:
         azure.core.exceptions.AzureError: it is not noted, and they must not be shown.
