@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import InvalidExport
 from shared.exports.scope_findings import UnknownName
-from shared.watch.evidence.page import POLICY, html_page
+from shared.watch.evidence.page import STYLE, html_page
 from shared.watch.evidence.table import csv_table
 from shared.web import request_parameters, serialization
-from shared.web.html_pages import page_answer
+from shared.web.html_pages import page_answer, source_hash
 from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 from shared.web.scope import check_scope, read_tenant
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_PRINTED = 20_000
 _HTML = "text/html"
+POLICY = (
+    f"default-src 'none'; style-src {source_hash(STYLE)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 async def get_evidence(call: Call) -> func.HttpResponse:
