@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -241,3 +243,22 @@ def test_the_digest_is_of_every_automation_whatever_their_order_and_case_of_ids(
     assert tenant_digest(["a"], AUTOMATIONS) != first
     for changed in (AUTOMATIONS[0]._replace(properties=b"{}"), AUTOMATIONS[0]._replace(tags={"a": "b"})):
         assert tenant_digest(["a", "b"], (changed, *AUTOMATIONS[1:])) != first
+
+
+def test_ten_times_the_subscriptions_take_at_most_twelve_times_as_long() -> None:
+    def seconds(count: int) -> float:
+        tenant = [seen(number) for number in range(count)]
+        automations = [automation(one, [source("Alerts", BOTH)]) for one in map(sub, range(0, count, 2))]
+        rounds = []
+        for _ in range(3):  # the best one: a busy machine slows any
+            began = time.process_time()
+            document = report(tenant, automations)
+            html_page(document)
+            csv_table(document, document["value"])
+            rounds.append(time.process_time() - began)
+        return min(rounds)
+
+    gc.collect()
+    gc.freeze()  # what other tests hold is no garbage to look through
+    assert seconds(4_000) <= 12 * seconds(400)
+    gc.unfreeze()
