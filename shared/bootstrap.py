@@ -97,7 +97,7 @@ class Services:
         Raises:
             shared.exports.diagnostics.InvalidExport: the stored requirements can't be read.
         """
-        from shared.watch.evidence.report import Made, evidence
+        from shared.watch.evidence.document import Made, evidence
 
         required, digest = await self.requirements.read()
         key = (state.taken, state.digest, digest, frozenset(chosen))

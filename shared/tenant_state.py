@@ -17,7 +17,7 @@ from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Subscription
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
-from shared.watch.evidence.report import Basis, tenant_digest
+from shared.watch.evidence.document import Basis, tenant_digest
 from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TenantState:
     """Those of the reasons that are about subscriptions and automations, rather than about export files."""
     automations: int = 0
     digest: str = ""
-    """Of the subscriptions and automations as they were read (`shared.watch.evidence.report.tenant_digest`)."""
+    """Of the subscriptions and automations as they were read (`shared.watch.evidence.document.tenant_digest`)."""
 
     @property
     def complete(self) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shared.cli.app_context import add_target
 from shared.cli.command_services import failed, person, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
-from shared.watch.evidence.report import MET, WITH_EXCEPTIONS
+from shared.watch.evidence.document import MET, WITH_EXCEPTIONS
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -100,8 +100,8 @@ def _given(document: Mapping[str, Any], arguments: argparse.Namespace) -> int:
 
 
 def _formed(document: Mapping[str, Any], output: str) -> str:
-    from shared.watch.evidence.page import html_page
-    from shared.watch.evidence.table import csv_table
+    from shared.watch.evidence.csv_form import csv_table
+    from shared.watch.evidence.html_form import html_page
 
     if output == "html":
         return html_page(document)

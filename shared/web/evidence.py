@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import InvalidExport
 from shared.exports.scope_findings import UnknownName
-from shared.watch.evidence.page import STYLE, html_page
-from shared.watch.evidence.table import csv_table
+from shared.watch.evidence.csv_form import csv_table
+from shared.watch.evidence.html_form import STYLE, html_page
 from shared.web import request_parameters, serialization
 from shared.web.html_pages import page_answer, source_hash
 from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError

@@ -14,7 +14,7 @@ import pytest
 from playwright.async_api import async_playwright
 from pypdf import PdfReader
 
-from shared.watch.evidence.page import html_page
+from shared.watch.evidence.html_form import html_page
 from shared.web.evidence import POLICY
 from tests.e2e.api import Api
 from tests.e2e.browser import CHROMIUM, launch

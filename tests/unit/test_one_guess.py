@@ -24,7 +24,7 @@ ANSWERS = {
     "paging and quota of Resource Graph": ["azure/resource_graph.py"],
     "the lock that keeps a second run out": ["reconcile/apply/run_lock.py"],
     "the limit on deletes": ["reconcile/plan/change_limits.py"],
-    "the report for auditors": ["watch/evidence/report.py"],
+    "the report for auditors": ["watch/evidence/document.py"],
     "who put an export, as a row": ["audit/trail.py", "exports/noted_writes.py"],
     "the CIS verdict": ["watch/cis_benchmark.py", "watch/requirement_checks.py"],
     'the verdict "silent"': ["watch/freshness_verdicts.py"],

@@ -16,9 +16,9 @@ import pytest
 
 from shared.reconcile.model import Subscription
 from shared.watch.coverage import Live, cover
-from shared.watch.evidence.page import html_page
-from shared.watch.evidence.report import CONCLUSIONS, VERDICTS, Basis, Made, conclusion, evidence, tenant_digest
-from shared.watch.evidence.table import COLUMNS, csv_table
+from shared.watch.evidence.csv_form import COLUMNS, csv_table
+from shared.watch.evidence.document import CONCLUSIONS, VERDICTS, Basis, Made, conclusion, evidence, tenant_digest
+from shared.watch.evidence.html_form import html_page
 from shared.watch.requirement_checks import GrantedException, Requirement
 from shared.watch.requirements_file import Required
 from tests.unit.watch.builders import INSTANCE, LOGIC_APP, automation, severities, source, sub
@@ -41,7 +41,8 @@ TENANT = (
     replace(seen(8), ancestors=("Sandbox".lower(), "contoso")), seen(9, name=HOSTILE),
 )  # fmt: skip
 BOTH = severities([("Equals", "High")], [("Equals", "Medium")])
-STORAGE = severities([("Equals", "High"), ("Contains", "Storage")])
+STORAGE = severities([("Equals", "High")]) + severities([("Equals", "Medium")])
+STORAGE[1]["rules"] += severities([("Equals", "Storage")], path="ProductComponentName")[0]["rules"]
 AUTOMATIONS = (
     automation(SHOWN, [source("Alerts", BOTH)], name="ExportToEventHub"),
     automation(OWN, [source("Alerts")], name="defender-export-soc", export="soc"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from shared.shown_text import as_csv
-from shared.watch.evidence.report import NOT_JUDGED
+from shared.watch.evidence.document import NOT_JUDGED
 
 COLUMNS: Final = (
     "requirement", "benchmark", "versions", "number", "title", "subscriptionId", "subscription", "tenantId",

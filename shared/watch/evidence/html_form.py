@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shared.shown_text import printable
-from shared.watch.evidence.table import NOTHING
+from shared.watch.evidence.csv_form import NOTHING
 
 STYLE: Final = """
 body { font: 11pt/1.4 system-ui, sans-serif; color: #111; background: #fff; margin: 2rem auto; max-width: 70rem;
