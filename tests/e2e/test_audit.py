@@ -352,7 +352,7 @@ SOME = (World.put,) * 6 + (World.delete,) * 3 + EACH
 @pytest.mark.usefixtures("nowhere")
 @pytest.mark.parametrize(
     ("deeds", "kills", "app_kills"),
-    [(18, 1, 0), pytest.param(200, 3, 2, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)])],
+    [(12, 1, 0), pytest.param(200, 3, 2, marks=[pytest.mark.soak, pytest.mark.timeout(1_800)])],
 )
 def test_each_deed_has_one_row_and_nothing_else_has(world: World, deeds: int, kills: int, app_kills: int) -> None:
     api, chance = world.api, world.chance
