@@ -64,6 +64,14 @@ async def check_freshness(timer: func.TimerRequest) -> None:
     await services().timer_succeeded("check_freshness")
 
 
+@app.function_name("send_news")
+@app.timer_trigger("timer", schedule="%NEWS_SCHEDULE%", use_monitor=True)
+async def send_news(timer: func.TimerRequest) -> None:
+    """Send what people did to its table."""
+    await services().in_time(services().send_audit())
+    await services().timer_succeeded("send_news")
+
+
 @app.function_name("run_job")
 @app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
 async def run_job(message: func.QueueMessage) -> None:
@@ -162,6 +170,27 @@ async def get_coverage(req: func.HttpRequest) -> func.HttpResponse:
 async def get_status(req: func.HttpRequest) -> func.HttpResponse:
     """Say the state of each subscription in one word for each kind of record."""
     return await routing.respond("get_status", req)
+
+
+@app.function_name("get_evidence")
+@app.route("evidence", methods=["GET"])
+async def get_evidence(req: func.HttpRequest) -> func.HttpResponse:
+    """Give auditors the report of what meets which requirement."""
+    return await routing.respond("get_evidence", req)
+
+
+@app.function_name("get_requirements")
+@app.route("requirements", methods=["GET"])
+async def get_requirements(req: func.HttpRequest) -> func.HttpResponse:
+    """Read the file of requirements and exceptions."""
+    return await routing.respond("get_requirements", req)
+
+
+@app.function_name("put_requirements")
+@app.route("requirements", methods=["PUT"])
+async def put_requirements(req: func.HttpRequest) -> func.HttpResponse:
+    """Store the file of requirements and exceptions."""
+    return await routing.respond("put_requirements", req)
 
 
 @app.function_name("get_freshness")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,7 @@ from shared.clock import Clock, Deadline
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.audit.trail import Trail, Witness
     from shared.enrich.invocation.pipeline import Pipeline
     from shared.enrich.invocation.preparation import Context
     from shared.enrich.shapes.record_shapes import Shapes
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
     from shared.reconcile.run import Reconciler
-    from shared.tenant_state import TenantStateReader
+    from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
     from shared.watch.freshness_outcome import StoredDay
     from shared.watch.last_seen import LastSeen
     from shared.watch.open_items import OpenItems
     from shared.watch.present_records import PresentRecords
+    from shared.watch.stored_requirements import StoredRequirements
     from shared.watch.timer_runs import TimerRuns
     from shared.watch.trends import TrendQueries
 
@@ -48,6 +50,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._judged: tuple[object, dict[str, Any]] | None = None
 
     @cached_property
     def clients(self) -> Clients:
@@ -59,7 +62,67 @@ class Services:
         """Export files, the only source of truth."""
         from shared.exports.store import ExportStore
 
-        return ExportStore(self.clients.blobs.get_container_client(self.settings.exports_container))
+        return ExportStore(self.clients.blobs.get_container_client(self.settings.exports_container), self.trail)
+
+    @cached_property
+    def trail(self) -> Trail:
+        """Who did what, beside the export files: who may write those may note that they did."""
+        from shared.audit.trail import Trail
+
+        return Trail(self.clients.blobs.get_container_client(self.settings.exports_container), self._witness)
+
+    def _witness(self, kind: str) -> Witness | None:
+        """What tells whether a deed of this kind was done that was cut off."""
+        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT, REQUIRE
+        from shared.enrich.dead_letters.letter_deeds import DiscardWitness
+
+        if kind == DISCARD:
+            return DiscardWitness(self.pipeline.dead_letters)
+        if kind == APPROVE:
+            return self.reconciler.approval_witness
+        if kind == REQUIRE:
+            return self.requirements.witness
+        if kind in {LIFT, CLAIM}:
+            return self.jobs.witness
+        return self.exports.witness(kind) or self.jobs.witness
+
+    @cached_property
+    def requirements(self) -> StoredRequirements:
+        """What is required of every subscription, and what is excepted."""
+        from shared.watch.stored_requirements import StoredRequirements
+
+        container = self.clients.blobs.get_container_client(self.settings.exports_container)
+        return StoredRequirements(container, self.trail)
+
+    async def evidence(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
+        """The report for auditors on some subscriptions, by their lower-case ids; one at hand is given again.
+
+        Raises:
+            shared.exports.diagnostics.InvalidExport: the stored requirements can't be read.
+        """
+        from shared.watch.evidence.document import Made, evidence
+
+        required, digest = await self.requirements.read()
+        key = (state.taken, state.digest, digest, frozenset(chosen))
+        judged = self._judged
+        if judged is None or judged[0] != key:  # else a report of ten pages would be made ten times
+            made = Made(datetime.now(UTC), by, self.settings.instance_id, self.settings.tenant_id)
+            judged = key, await asyncio.to_thread(evidence, state.basis(chosen, digest), required, made)
+            self._judged = judged
+        return {**judged[1], "by": by}
+
+    async def discard(self, name: str, actor: str, job: str = "") -> None:
+        """Delete one blob of dead letters, and note who did; the errors of `letter_deeds.discard`."""
+        from shared.enrich.dead_letters import letter_deeds
+
+        await letter_deeds.discard(self.pipeline.dead_letters, self.trail, name, actor, job)
+
+    async def send_audit(self) -> None:
+        """Send the deeds that are noted, where there is somewhere to send them to, and forget those sent long ago."""
+        if self._rows is not None:
+            sending = await self.trail.send(self.pipeline.offer, self.settings.instance_id)
+            log.info("audit trail: %s", sending)
+        await self.trail.expire(timedelta(days=self.settings.report_retention_days))
 
     @cached_property
     def jobs(self) -> JobStore:
@@ -74,6 +137,7 @@ class Services:
             self.clients.blobs.get_container_client(settings.reports_container),
             # The queue trigger reads base64 (host.json: messageEncoding).
             self.clients.queues.get_queue_client(settings.jobs_queue, message_encode_policy=TextBase64EncodePolicy()),
+            self.trail,
         )
 
     @cached_property
@@ -81,7 +145,7 @@ class Services:
         """Plans and applies across every subscription."""
         from shared.reconcile.run import Reconciler
 
-        return Reconciler(self.settings, self.clients, self.exports, rows=self._rows)
+        return Reconciler(self.settings, self.clients, self.exports, rows=self._rows, trail=self.trail)
 
     @cached_property
     def tenant_state(self) -> TenantStateReader:
@@ -206,7 +270,7 @@ class Services:
             tenant_state=self.tenant_state,
             present=self.present,
             replay=self.pipeline.replay,
-            discard=self.pipeline.dead_letters.discard,
+            discard=self.discard,
             deliver=self._deliver_present,
             deadline=self._job_deadline,
         )

@@ -372,6 +372,13 @@ class Settings:
         read.schedule,
         unreadable=AS_WRITTEN,
     )
+    news_schedule: str = _watch(
+        "NEWS_SCHEDULE",
+        "0 */5 * * * *",
+        "NCRONTAB schedule (UTC) of send_news, which sends the audit trail.",
+        read.schedule,
+        unreadable=AS_WRITTEN,
+    )
     freshness_interval: timedelta = _watch(
         "FRESHNESS_INTERVAL_SECONDS",
         "900",

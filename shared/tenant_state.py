@@ -17,6 +17,7 @@ from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Subscription
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
+from shared.watch.evidence.document import Basis, tenant_digest
 from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
@@ -47,11 +48,31 @@ class TenantState:
     """Nothing was read where something may be: no answer may be made of it."""
     cut_short: bool = False
     """Another reading may show more, unlike one that lasts."""
+    unseen: tuple[str, ...] = ()
+    """Those of the reasons that are about subscriptions and automations, rather than about export files."""
+    automations: int = 0
+    digest: str = ""
+    """Of the subscriptions and automations as they were read (`shared.watch.evidence.document.tenant_digest`)."""
 
     @property
     def complete(self) -> bool:
         """Whether everything there is was seen."""
         return not self.reasons
+
+    def basis(self, chosen: Collection[str], requirements_digest: str) -> Basis:
+        """What a report for auditors is made from; `chosen` are the lower-case ids of the subscriptions in it."""
+        pairs = zip(self.subscriptions, self.coverage, strict=True)
+        shown = [(one, covered) for one, covered in pairs if one.id.lower() in chosen]
+        return Basis(
+            self.taken,
+            [one for one, _ in shown],
+            [covered for _, covered in shown],
+            self.reasons,
+            self.unseen,
+            self.automations,
+            self.digest,
+            requirements_digest,
+        )
 
     def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:
         """The subscriptions that are listed, by id or name, or lie below one of the groups; all when nothing is given.
@@ -133,7 +154,7 @@ class TenantStateReader:
     async def _take(self, now: datetime) -> TenantState:
         inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
         cut_short = not set(inventory.reasons) <= {LIMIT_HIT}
-        automations = (Live(str(live.id), live.tags, live.encoded) for live in inventory.automations)
+        automations = [Live(str(live.id), live.tags, live.encoded) for live in inventory.automations]
         coverage = cover(inventory.subscriptions, automations, self._instance_id)
         return TenantState(
             taken=now,
@@ -146,6 +167,9 @@ class TenantStateReader:
             reasons=(*inventory.reasons, *_unknown(loaded)),
             failed=inventory.unread,
             cut_short=cut_short,
+            unseen=tuple(inventory.reasons),
+            automations=len(automations),
+            digest=tenant_digest((each.id for each in inventory.subscriptions), automations),
         )
 
 

@@ -19,6 +19,7 @@ _GROUPS = (
     "stored_exports",
     "import_live",
     "watch",
+    "evidence",
     "jobs",
     "dead_letters",
     "shapes",

@@ -171,6 +171,15 @@ class ApiClient:
         headers = {"Content-Type": "application/yaml", **condition}
         self._refuse_changed(await self._ask("PUT", f"exports/{name}", {200, 201, 412}, headers=headers, data=text))
 
+    async def requirements(self) -> bytes | None:
+        """The stored file of requirements; None where there is none."""
+        answer = await self._ask("GET", "requirements", {200, 404}, headers={"Accept": "application/yaml"})
+        return None if answer.status == 404 else answer.body  # noqa: PLR2004 - HTTP
+
+    async def put_requirements(self, text: bytes) -> None:
+        """Store a file of requirements."""
+        await self._ask("PUT", "requirements", {204}, headers={"Content-Type": "application/yaml"}, data=text)
+
     async def release(self) -> str:
         """See `PushTarget`."""
         answer = await self._ask("GET", "health", {200})

@@ -103,7 +103,7 @@ def _first(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    from shared.reconcile.plan.plan_render import printable
+    from shared.shown_text import printable
 
     told = " ".join(printable(line.strip()) for line in text.splitlines() if line.strip())
     return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 4]} ..."

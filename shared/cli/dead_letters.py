@@ -147,7 +147,12 @@ def _replay_job(arguments: argparse.Namespace) -> dict[str, Any]:
 async def _show_letters(arguments: argparse.Namespace, services: Services) -> int:
     import msgspec
 
-    for letter in await services.pipeline.dead_letters.read(_blob(arguments.name)):
+    from shared.cli.command_services import person
+    from shared.enrich.dead_letters.letter_deeds import look
+
+    letters = await services.pipeline.dead_letters.read(_blob(arguments.name))
+    await look(services.trail, arguments.name, await person(services), 0, len(letters))
+    for letter in letters:
         print(msgspec.json.encode(letter).decode())
     return DONE
 
@@ -164,10 +169,12 @@ async def _show_letters_by_app(arguments: argparse.Namespace, api: ApiClient) ->
 
 
 async def _discard(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
+
     name = _blob(arguments.name)
     if not _sure(name, arguments):
         return NOT_WELL
-    await services.pipeline.dead_letters.discard(name)
+    await services.discard(name, await person(services))
     print(f"{name}: deleted")
     return DONE
 

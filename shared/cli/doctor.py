@@ -19,7 +19,8 @@ from shared.cli.argument_parser import WIDTH
 from shared.cli.command_services import moment_text
 from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.cli.time_limit import run_limited
-from shared.reconcile.plan.plan_render import printable, shortened
+from shared.reconcile.plan.plan_render import shortened
+from shared.shown_text import printable
 
 if TYPE_CHECKING:
     from shared.cli.api_client import ApiClient

@@ -113,7 +113,7 @@ def _tell(
     files: Sequence[_File], left: Sequence[tuple[str, str]], reasons: Sequence[str], warnings: Sequence[str]
 ) -> None:
     """A summary beside the files, which may be on standard output."""
-    from shared.reconcile.plan.plan_render import printable
+    from shared.shown_text import printable
 
     lines = [
         f"{one.name}: {_count(one.automations, 'automation')}" + "".join(f"\n  ! {finding}" for finding in one.findings)

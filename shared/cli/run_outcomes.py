@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from shared.cli.command_services import moment_text
 from shared.reconcile.apply.executor import Status
 from shared.reconcile.model import ResourceId
-from shared.reconcile.plan.plan_render import WIDTH, printable, shortened
+from shared.reconcile.plan.plan_render import WIDTH, shortened
+from shared.shown_text import printable
 
 if TYPE_CHECKING:
     from shared.reconcile.apply.executor import Outcome

@@ -109,11 +109,14 @@ async def _delete(arguments: argparse.Namespace, services: Services) -> int:
 
 
 async def _accept(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.cli.command_services import person
+
     listed = [entry.name for entry in await services.exports.list()]
     print(f"{len(listed)} stored export files: {', '.join(listed) or 'none'}")
     if not _confirmed(arguments, "Are these all files that should be in force?"):
         return 1
-    print(f"the store is accepted; its number is {await services.reconciler.accept_store()} now")
+    number = await services.reconciler.accept_store(await person(services))
+    print(f"the store is accepted; its number is {number} now")
     return 0
 
 

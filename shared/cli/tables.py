@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from shared.cli.argument_parser import WIDTH
-from shared.reconcile.plan.plan_render import printable
+from shared.shown_text import printable
 
 _GAP = "  "
 _LEAST = 20

@@ -37,7 +37,9 @@ def register(commands: Commands) -> None:
     coverage.add_argument("--requirements", type=Path, metavar="FILE", help="requirements of one's own, beside CIS")
     coverage.add_argument("--unmet", action="store_true", help="only subscriptions that miss a requirement")
     coverage.add_argument("--details", action="store_true", help="every automation, its filter and its findings")
-    coverage.add_argument("--check", action="store_true", help="end with 1 when a requirement is unmet")
+    coverage.add_argument(
+        "--check", action="store_true", help="end with 1 when a requirement is unmet, or nothing was judged"
+    )
     coverage.add_argument("--json", action="store_true")
     add_target(coverage)
     coverage.set_defaults(run=_read_requirements)
@@ -94,7 +96,8 @@ def _read_requirements(arguments: argparse.Namespace) -> int:
 
     arguments.judged = [CIS]
     if arguments.requirements:
-        arguments.judged += read_requirements(arguments.requirements.read_bytes(), str(arguments.requirements))
+        file = arguments.requirements
+        arguments.judged += read_requirements(file.read_bytes(), str(file)).requirements
     return with_services(_coverage, _by_app("coverage"))(arguments)
 
 
@@ -125,7 +128,7 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
         for requirement in requirements:
             met = len(covered) - unmet[requirement.name]
             watch_tables.show_met(requirement.name, met, len(covered), requirement.description)
-    return NOT_WELL if arguments.check and unmet else DONE
+    return NOT_WELL if arguments.check and (unmet or not covered) else DONE
 
 
 async def _freshness(arguments: argparse.Namespace, services: Services) -> int:

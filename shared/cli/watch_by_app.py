@@ -41,7 +41,7 @@ async def coverage(arguments: argparse.Namespace, api: ApiClient) -> int:
         watch_tables.show_coverage(shown, details=arguments.details)
         for name in names:
             watch_tables.show_met(name, len(rows) - unmet[name], len(rows))
-    return NOT_WELL if arguments.check and unmet else DONE
+    return NOT_WELL if arguments.check and (unmet or not rows) else DONE
 
 
 async def freshness(arguments: argparse.Namespace, api: ApiClient) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 
 from shared.cli.command_services import moment_text
 from shared.cli.tables import print_table
-from shared.reconcile.plan.plan_render import WIDTH, printable
+from shared.reconcile.plan.plan_render import WIDTH
+from shared.shown_text import printable
 
 ATTENTION = ("silent", "quiet", "not observable", "fresh")
 _SHOWN_IDS = 2
@@ -36,6 +37,8 @@ def show_met(requirement: str, met: int, of: int, description: str = "") -> None
     """Print how many subscriptions meet a requirement."""
     about = f" ({description})" if description else ""
     told = f"{requirement}: met by {met:,} of {of:,} subscriptions{about}"
+    if not of:
+        told = f"{requirement}: not judged, for no subscription was seen{about}"
     print("\n".join(textwrap.wrap(printable(told), WIDTH, subsequent_indent="    ", break_on_hyphens=False)))
 
 

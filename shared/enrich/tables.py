@@ -366,6 +366,25 @@ Release           string    Release of the app that wrote the row.
 Details           dynamic   Whatever else the check found.
 """)
 
+_AUDIT = _columns("""
+TimeGenerated     datetime  When the row was sent; a deed is noted in storage first, and sent from there.
+DeedTime          datetime  When it was done.
+DeedId            string    The deed; rows of the same id tell of the same deed.
+InstanceId        string    The deployment.
+Deed              string    PutExport, DeleteExport, EndExport, ApprovePlan, LiftGuard, ... as docs/audit.md lists them.
+Target            string    What it was done to: an export, a plan's fingerprint, a job, a run, a dead letter.
+Actor             string    Who did it.
+Channel           string    api, or direct: on the storage itself, from a terminal.
+Address           string    The caller's address as the platform saw it, or the terminal's host.
+Agent             string    What the caller's program calls itself.
+DigestBefore      string    SHA-256 of the target's contents before; empty where there were none.
+DigestAfter       string    SHA-256 of its contents after; for an approval the plan's fingerprint.
+Outcome           string    Done; Unknown where it was cut off and its target does not tell.
+Reason            string    Why the outcome is not known.
+Release           string    Release of the app that wrote the row.
+Details           dynamic   Arguments of a job or a run, why an export was deleted, which letters were shown.
+""")
+
 TABLES: tuple[Table, ...] = (
     Table("DefenderAlerts_CL", SPINE + _ALERT, "Alert", "Security alerts."),
     Table("DefenderAssessments_CL", SPINE + _ASSESSMENT, "Assessment", "Recommendations per resource."),
@@ -382,6 +401,7 @@ TABLES: tuple[Table, ...] = (
     Table("DefenderOther_CL", SPINE + _OTHER, "Other", "Records of unknown kinds, whole in Raw."),
     Table("DefenderExportRuns_CL", _RUNS, "Run", "One row per reconcile run."),
     Table("DefenderExportHealth_CL", _HEALTH, "Health", "Verdicts on the flow of data."),
+    Table("DefenderExportAudit_CL", _AUDIT, "Audit", "One row per deed of a person."),
 )
 RECORD_TABLES = tuple(table for table in TABLES if table.holds_records)
 OWN_TABLES = tuple(table for table in TABLES if not table.holds_records)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -26,6 +26,14 @@ class ExportNotFound(LookupError):  # noqa: N818 - names the state of the store
 
 class ExportConflict(RuntimeError):  # noqa: N818 - names the state of the store
     """The stored export is not the version that the caller named, or exists already."""
+
+
+class Version(NamedTuple):
+    """A stored version: its bytes, its quoted ETag and its metadata."""
+
+    data: bytes
+    etag: str
+    metadata: Mapping[str, str]
 
 
 class ExportBlobs:
@@ -61,6 +69,19 @@ class ExportBlobs:
             if is_container_missing(error):
                 raise
             raise ExportNotFound(f"there is no export named {name!r}") from error
+
+    async def version(self, name: str) -> Version | None:
+        """The newest version with its metadata; None where there is none of this name."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            stream = await self.container.download_blob(blob_name(CURRENT, name))
+            properties = stream.properties
+            return Version(await stream.readall(), quoted(properties.etag), properties.metadata or {})
+        except ResourceNotFoundError as error:
+            if is_container_missing(error):
+                raise
+            return None
 
     async def upload(self, prefix: str, name: str, data: str | bytes, **options: Any) -> dict[str, Any]:
         """Upload a file, over the one that is there unless `options` for the SDK say otherwise."""

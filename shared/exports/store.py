@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,12 +30,16 @@ from shared.exports.export_blobs import (
     quoted,
 )
 from shared.exports.last_known_good import BY, TOMBSTONE_MEMBERS, ExportsInForce, LoadedExports
+from shared.exports.noted_writes import Witnesses, accept_deed, delete_deed, put_deed
 from shared.exports.store_number import StoreNumber, about_version
 from shared.exports.validation import Checked, check_beside, check_version, failing_tests
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
+    from shared.audit.deed import Deed
+    from shared.audit.trail import Trail, Witness
+    from shared.exports.export_blobs import Version
     from shared.exports.model import ExportConfig
 
 
@@ -58,10 +63,14 @@ class StoredEntry:
 
 
 class ExportStore:
-    """Export files in one container, which the deployment makes; one that is missing is an error."""
+    """Export files in one container, which the deployment makes; one that is missing is an error.
 
-    def __init__(self, container: ContainerClient) -> None:
+    Each write is noted in the audit `trail`, and not done where it can't be; only tests write without one.
+    """
+
+    def __init__(self, container: ContainerClient, trail: Trail | None = None) -> None:
         self._container = container
+        self._trail = trail
         self._blobs = ExportBlobs(container)
         self._number = StoreNumber(self._blobs)
         self._in_force = ExportsInForce(self._blobs, self._number)
@@ -108,10 +117,13 @@ class ExportStore:
         if not checked.valid:
             raise InvalidExport(checked.findings)
         data = text.encode() if isinstance(text, str) else text
-        blob_name(CURRENT, name)
+        before = await self._blobs.version(name)
+        _refuse_if_other(name, before, if_match, if_none_match)
         number = await self._number.raised()
         about = about_version(number) | ({BY: _ascii(by)} if by else {})
-        uploaded = await self._blobs.upload_if(name, data, about, condition(if_match, if_none_match))
+        as_read = condition(before.etag, None) if before else condition(None, "*")
+        async with self._noted(put_deed(name, by, number, before, data)):
+            uploaded = await self._blobs.upload_if(name, data, about, as_read)
         etag = quoted(uploaded["etag"])
         await self._blobs.remove(f"{DELETED}{name}.json")
         if accept:
@@ -145,20 +157,23 @@ class ExportStore:
         """
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
-        etag = (await self.get(name)).etag
-        if if_match not in {None, "*"} and quoted(str(if_match)) != etag:
-            raise ExportConflict(f"export {name!r} has changed since it was read")
-        await self._bury(name, reason, by)
-        try:
-            await self._container.delete_blob(blob_name(CURRENT, name), **condition(etag, None))
-        except (ResourceNotFoundError, ResourceModifiedError) as error:
-            if isinstance(error, ResourceModifiedError):
-                await self._blobs.remove(f"{DELETED}{name}.json")
-                raise ExportConflict(f"export {name!r} has changed since it was read") from error
-            raise ExportNotFound(f"there is no export named {name!r}") from error
+        before = await self._blobs.version(name)
+        if before is None:
+            raise ExportNotFound(f"there is no export named {name!r}")
+        _refuse_if_other(name, before, if_match, None)
+        number = await self._number.raised()
+        async with self._noted(delete_deed(name, by, number, before, reason)):
+            await self._bury(name, number, reason, by)
+            try:
+                await self._container.delete_blob(blob_name(CURRENT, name), **condition(before.etag, None))
+            except (ResourceNotFoundError, ResourceModifiedError) as error:
+                if isinstance(error, ResourceModifiedError):
+                    await self._blobs.remove(f"{DELETED}{name}.json")
+                    raise ExportConflict(f"export {name!r} has changed since it was read") from error
+                raise ExportNotFound(f"there is no export named {name!r}") from error
         await self._blobs.remove(blob_name(ACCEPTED, name))
 
-    async def end(self, name: str, *, reason: str = "", by: str = "") -> None:
+    async def end(self, name: str, *, by: str, reason: str = "") -> None:
         """Record that an export is deleted whose file is not there any more, so that its automations may go.
 
         Raises:
@@ -170,13 +185,17 @@ class ExportStore:
             await self.get(name)
         except ExportNotFound:
             blob_name(DELETED, name)
-            await self._bury(name, reason, by)
+            number = await self._number.raised()
+            async with self._noted(delete_deed(name, by, number, None, reason)):
+                await self._bury(name, number, reason, by)
             await self._blobs.remove(blob_name(ACCEPTED, name))
             return
         raise ExportConflict(f"export {name!r} has a file")
 
-    async def _bury(self, name: str, reason: str, by: str) -> None:
-        number = await self._number.raised()
+    def _noted(self, deed: Deed) -> AbstractAsyncContextManager[None]:
+        return self._trail.doing(deed, (ExportConflict, ExportNotFound)) if self._trail else nullcontext()
+
+    async def _bury(self, name: str, number: int, reason: str, by: str) -> None:
         record = {
             **stored_format.stamp("tombstone"),
             "name": name,
@@ -186,6 +205,10 @@ class ExportStore:
             BY: by,
         }
         await self._container.upload_blob(f"{DELETED}{name}.json", json.dumps(record), overwrite=True)
+
+    def witness(self, kind: str) -> Witness | None:
+        """What tells whether a deed of this kind on export files was done; None for other kinds."""
+        return Witnesses(self._blobs, self._number).by_kind().get(kind)
 
     async def authors(self, names: Collection[str]) -> dict[str, str]:
         """Who put the newest version of each export, or deleted it; a name is absent where that is not known."""
@@ -204,9 +227,12 @@ class ExportStore:
         """The store's number, as `StoreNumber.current` has it."""
         return await self._number.current()
 
-    async def accept(self, seen: int) -> int:
-        """Say that the store is meant as it is, as `StoreNumber.accept` does."""
-        return await self._number.accept(seen)
+    async def accept(self, seen: int, by: str = "") -> int:
+        """Say that the store is meant as it is, as `StoreNumber.accept` does; `by` is who, where that is not noted."""
+        number = await self._number.next_above(seen)
+        async with self._noted(accept_deed(by, number)) if by else nullcontext():
+            await self._number.accept(number)
+        return number
 
     async def load_all(self) -> LoadedExports:
         """Every export in force, as `ExportsInForce.load_all` reads them."""
@@ -215,6 +241,17 @@ class ExportStore:
     async def take_on(self, loaded: LoadedExports) -> int:
         """Keep the valid versions that were loaded as accepted ones; gives the store's number."""
         return await self._in_force.take_on(loaded)
+
+
+def _refuse_if_other(name: str, version: Version | None, if_match: str | None, if_none_match: str | None) -> None:
+    """Refuse a write whose condition does not hold.
+
+    Raises:
+        ExportConflict: the stored version is not the one that was named.
+    """
+    named = if_match is None or (version is not None and if_match in {"*", version.etag, version.etag.strip('"')})
+    if not named or (if_none_match is not None and version is not None):
+        raise ExportConflict(f"export {name!r} has changed since it was read")
 
 
 def _ascii(text: str) -> str:

@@ -39,18 +39,17 @@ class StoreNumber:
         """
         return (await self.read()).number
 
-    async def accept(self, seen: int) -> int:
-        """Say that the store is meant as it is, though the number `seen` was in force elsewhere; gives the new one.
-
-        From then on every stored file counts as put just now.
-        """
+    async def next_above(self, seen: int) -> int:
+        """The number of a store that is accepted now, though `seen` was in force elsewhere."""
         try:
             number = await self.current()
         except stored_format.KeptAsIs:
             number = 0
-        number = max(number, seen) + 1
+        return max(number, seen) + 1
+
+    async def accept(self, number: int) -> None:
+        """Say that the store is meant as it is; from then on every stored file counts as put just now."""
         await self._blobs.container.upload_blob(_NUMBER, _numbered(number, number), overwrite=True)
-        return number
 
     async def read(self) -> Number:
         """The number with what it was when the store was last accepted.

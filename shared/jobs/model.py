@@ -28,8 +28,8 @@ class Job:
     """One piece of work: what was asked, by whom, and how far it is.
 
     `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.  `stuck`
-    counts the attempts since it last got further.  `release` wrote it last.  `trouble` says why this release leaves it
-    as it is, and what helps; empty when it does not.
+    counts the attempts since it last got further.  `origin` is from where it was asked for.  `release` wrote it last.
+    `trouble` says why this release leaves it as it is, and what helps; empty when it does not.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Job:
     finished: datetime | None = None
     progress: str = ""
     cursor: Mapping[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
     error: str = ""
     release: str = ""

@@ -54,7 +54,7 @@ class Runners:
         tenant_state: TenantStateReader,
         present: PresentRecords,
         replay: Callable[[LetterFilter], Awaitable[Any]],
-        discard: Callable[[str], Awaitable[None]],
+        discard: Callable[[str, str, str], Awaitable[None]],
         deliver: Deliver,
         deadline: Callable[[], Deadline],
     ) -> None:
@@ -182,7 +182,7 @@ class Runners:
 
         name = str(job.arguments["name"])
         try:
-            await self._discard(name)
+            await self._discard(name, job.actor, job.id)
         except StoreError as refusal:
             raise JobRefusedError(f"{name} is not discarded ({refusal}); see which dead letters are kept now") from None
         return {"name": name}

@@ -10,20 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared import stored_format
+from shared.audit.deed import Deed, origin
 from shared.azure.storage_time import storage_time
 from shared.jobs.arguments import refusal_of
+from shared.jobs.job_deeds import deed_of
 from shared.jobs.model import ID_PATTERN, STATES, Job, new_id, oldest_id, said_dead
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
     from azure.storage.blob.aio import ContainerClient
     from azure.storage.queue.aio import QueueClient
+
+    from shared.audit.trail import Trail
 
 _JOBS = "job"
 _KEYS = "idempotency"
@@ -71,7 +76,10 @@ def job_of(message: bytes) -> str:
 class JobStore:
     """Jobs of this deployment."""
 
-    def __init__(self, table: TableClient, results: ContainerClient, queue: QueueClient) -> None:
+    def __init__(
+        self, table: TableClient, results: ContainerClient, queue: QueueClient, trail: Trail | None = None
+    ) -> None:
+        self._trail = trail
         self._table = table
         self._results = results
         self._queue = queue
@@ -98,18 +106,41 @@ class JobStore:
         Raises:
             JobConflictError: `key` was used for another kind or other arguments.
         """
-        job = Job(new_id(now), kind, dict(arguments), actor, now)
+        job = Job(new_id(now), kind, dict(arguments), actor, now, origin=asdict(origin()))
         if key:
             job = replace(job, id=await self._reserve(key, job, sent))
-        from azure.core.exceptions import ResourceExistsError
-
-        try:
-            await self._table.create_entity(_entity(job))
-        except ResourceExistsError:
-            job = (await self.get(job.id)).job
+        known = await self._known(job.id) if key else None
+        job = known or await self._create(job)
         if job.state == "queued":
             await self.announce(job.id)
         return job
+
+    async def _create(self, job: Job) -> Job:
+        from azure.core.exceptions import ResourceExistsError
+
+        try:
+            async with self._noted(job):
+                await self._table.create_entity(_entity(job))
+        except ResourceExistsError:
+            return (await self.get(job.id)).job
+        return job
+
+    async def _known(self, job_id: str) -> Job | None:
+        try:
+            return (await self.get(job_id)).job
+        except JobNotFoundError:
+            return None
+
+    def _noted(self, job: Job) -> AbstractAsyncContextManager[None]:
+        """The deed that starting this job is, where it is one."""
+        from azure.core.exceptions import ResourceExistsError
+
+        deed = deed_of(job)
+        return self._trail.doing(deed, (ResourceExistsError,)) if self._trail and deed else nullcontext()
+
+    async def witness(self, deed: Deed, others: Sequence[Deed]) -> bool | None:  # noqa: ARG002 - as every witness
+        """Whether a job that lifts a guard was started."""
+        return await self._known(str(deed.marks.get("job"))) is not None
 
     async def queued(self) -> int:
         """About how many jobs are queued or running, by their messages."""
@@ -276,6 +307,7 @@ class JobStore:
 _TIMES = ("created", "started", "heartbeat", "finished")
 _TEXTS = ("kind", "actor", "state", "progress", "error")
 _DOCUMENTS = ("arguments", "cursor")
+_LATER = ("origin",)
 
 
 def _digest(value: Any) -> str:
@@ -286,7 +318,7 @@ def _entity(job: Job) -> dict[str, Any]:
     entity: dict[str, Any] = {"PartitionKey": _JOBS, "RowKey": job.id, "attempt": job.attempt, "stuck": job.stuck}
     entity.update(stored_format.stamp("job"))
     entity.update({name: getattr(job, name)[:_MAX_TEXT] for name in _TEXTS})
-    entity.update({name: json.dumps(getattr(job, name)) for name in _DOCUMENTS})
+    entity.update({name: json.dumps(getattr(job, name)) for name in (*_DOCUMENTS, *_LATER)})
     entity.update({name: value for name in _TIMES if (value := getattr(job, name)) is not None})
     return entity
 
@@ -299,7 +331,8 @@ def _job(entity: Mapping[str, Any], written: Any) -> Job:
     if texts["state"] == "running":
         times["heartbeat"] = _plain(written)
     attempt = _count(entity.get("attempt"))
-    documents = {name: found if isinstance(found := _document(entity.get(name)), dict) else {} for name in _DOCUMENTS}
+    names = (*_DOCUMENTS, *_LATER)
+    documents = {name: found if isinstance(found := _document(entity.get(name)), dict) else {} for name in names}
     members: dict[str, Any] = {"created": _plain(written), **times, **texts, **documents}
     return Job(
         id=str(entity["RowKey"]),

@@ -9,7 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.audit.deed import working_from
 from shared.jobs.heartbeat import STALE_AFTER, Heartbeat, Progress
+from shared.jobs.job_deeds import origin_of
 from shared.jobs.model import MAX_ATTEMPTS, Job
 from shared.jobs.store import JobChangedError, JobNotFoundError, JobStore, Stored
 
@@ -72,7 +74,8 @@ class JobWorker:
         if claimed is None:
             return
         progress = Progress(claimed.job)
-        work = asyncio.ensure_future(self._runners[claimed.job.kind](claimed.job, progress))
+        with working_from(origin_of(claimed.job)):
+            work = asyncio.ensure_future(self._runners[claimed.job.kind](claimed.job, progress))
         try:
             held = await self._heartbeat.beat_until_done(claimed, progress, work)
         except JobChangedError:

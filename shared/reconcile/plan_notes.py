@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shared.reconcile.plan.plan_render import MAX_MARKDOWN, WIDTH, markdown_text, printable
+from shared.reconcile.plan.plan_render import MAX_MARKDOWN, WIDTH, markdown_text
+from shared.shown_text import printable
 
 if TYPE_CHECKING:
     from shared.exports.proposal import Proposal

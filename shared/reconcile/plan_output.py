@@ -10,6 +10,7 @@ from shared.reconcile import plan_notes
 from shared.reconcile.plan import plan_render
 from shared.reconcile.plan.plan_rows import plan_csv
 from shared.reconcile.plan.saved_plan import plan_as_dict
+from shared.shown_text import printable
 
 if TYPE_CHECKING:
     from shared.exports.proposal import Proposal
@@ -53,7 +54,7 @@ def formed(report: Report, proposal: Proposal | None, wish: Wish) -> str:
     above = plan_notes.above(proposal)
     if wish.full:
         plan = plan_render.full(report.plan, report.subscriptions, colour=wish.colour)
-        below = [f"! {plan_render.printable(note)}" for note in notes]
+        below = [f"! {printable(note)}" for note in notes]
     else:
         below = plan_notes.below(notes)
         room = max(plan_render.MAX_LINES - len(above) - len(below), _LEAST_LINES)

@@ -11,6 +11,7 @@ import json
 import logging
 import platform
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -45,11 +46,14 @@ from shared.reconcile.plan.saved_plan import StalePlan, fingerprint, refuse_if_s
 from shared.reconcile.report.approvals import VALID, Approval, ApprovalRefused, Approvals
 from shared.reconcile.report.last_run_state import LastRunState
 from shared.reconcile.report.report_store import Reports
+from shared.reconcile.report.run_deeds import approve_deed, lifting_deed
 from shared.reconcile.report.run_report import RUNS_TABLE, Caller, Report, new_run_id
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
+    from shared.audit.deed import Deed
+    from shared.audit.trail import Trail
     from shared.azure.clients import Clients
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
@@ -144,6 +148,7 @@ class Reconciler:
         exports: ExportStore,
         *,
         rows: RowSink | None = None,
+        trail: Trail | None = None,
         clock: Clock | None = None,
         destinations: Callable[[Arm], Destinations] | None = None,
     ) -> None:
@@ -151,6 +156,7 @@ class Reconciler:
         self._clients = clients
         self._exports = exports
         self._rows = rows
+        self._trail = trail
         self._clock = clock or Clock()
         self._destinations = destinations or self._keyed
 
@@ -245,7 +251,17 @@ class Reconciler:
             raise ApprovalRefused("this plan is more than a day old; look at a newer one")
         if self._settings.approval == "four-eyes":
             await self._four_eyes(report, actor)
-        return await self.approvals.approve(Approval(report["fingerprint"], run_id, actor, now, report["asked"]), now)
+        approval = Approval(report["fingerprint"], run_id, actor, now, report["asked"])
+        noted = self._trail.doing(approve_deed(approval), (ApprovalRefused,)) if self._trail else nullcontext()
+        async with noted:
+            return await self.approvals.approve(approval, now)
+
+    async def approval_witness(self, deed: Deed, others: Sequence[Deed]) -> bool | None:  # noqa: ARG002 - as every one
+        """Whether an approval was given: it bears its time."""
+        found = await self.approvals.find(deed.target)
+        if found is None:
+            return None if await self.approvals.exists(deed.target) else False
+        return True if found.at.isoformat() == deed.marks.get("at") else None
 
     async def _four_eyes(self, report: Mapping[str, Any], actor: str) -> None:
         """Refuse the approval of a person who wrote an export of the plan, or may have.
@@ -289,8 +305,10 @@ class Reconciler:
             Arm(self._clients, self._clock, Pacer(self._clock)), automations, inventory.subscriptions
         )
 
-    async def accept_store(self) -> int:
+    async def accept_store(self, by: str = "") -> int:
         """Say that the stored files are meant as they are; gives the store's new number, above every one seen.
+
+        `by` is who says so, where no job was noted for it.
 
         Raises:
             ValueError: discovery is incomplete, so that a higher number may be overlooked.
@@ -300,7 +318,7 @@ class Reconciler:
             raise ValueError(f"discovery is incomplete: {'; '.join(inventory.reasons)}")
         baseline = await self.last_run.baseline()
         in_force = highest_number(inventory.automations, self.instance_id)
-        return await self._exports.accept(max(in_force, baseline.store_number))
+        return await self._exports.accept(max(in_force, baseline.store_number), by)
 
     async def _carry_out(self, request: Request, mode: str) -> Report:
         run = self._begin(request, mode)
@@ -517,6 +535,8 @@ class Reconciler:
             raise StalePlan("the plan no longer fits: files or tenant changed since it was made; make a new one")
         if run.report.waiting and not await self._let_through(run):
             return
+        if self._trail and (deed := lifting_deed(run.report)):
+            await self._trail.note(deed)
         if request.planned:
             request.planned(run.report)
         if run.loaded is not None and not (request.claim or run.report.plan.hold):

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from shared.exports.evaluator import surely_holds
 from shared.exports.event_sources import KINDS, SNAPSHOT
 from shared.exports.rule_sets import Source, is_given
 from shared.watch.coverage import Exporter, SubscriptionCoverage
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A recommendation of a published benchmark."""
+
+    name: str
+    versions: tuple[str, ...]
+    number: str
+    title: str
+    level: int
+    assessment: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an auditor asks, paraphrased, and which part of a report answers it."""
+
+    asks: str
+    answered_by: str
 
 
 @dataclass(frozen=True)
@@ -28,6 +49,27 @@ class Requirement:
     description: str = ""
     note: str = ""
     seen_in_portal: bool = False
+    benchmark: Benchmark | None = None
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True)
+class GrantedException:
+    """Subscriptions that need not meet a requirement until the end of a day (UTC): who answers for that, and why.
+
+    `subscriptions` are ids and `management_groups` ids in lower case; one of a group covers all below it.
+    """
+
+    requirement: str
+    owner: str
+    reason: str
+    until: date
+    subscriptions: tuple[str, ...] = ()
+    management_groups: tuple[str, ...] = ()
+
+    def covers(self, subscription_id: str, groups_above: Iterable[str]) -> bool:
+        """Whether it is for this subscription; its id and groups in lower case."""
+        return subscription_id in self.subscriptions or not set(self.management_groups).isdisjoint(groups_above)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,16 @@
 """Requirements of one's own: a small YAML file that says what every subscription must export (docs/watch.md).
 
+An exception lets subscriptions miss a requirement until the end of a day, and names who answers for that, and why.
 A requirement has a `name`, a `kind` (an event source), and, if wanted, a `description`, `records` (each must be
 exported whatever else it holds; none: every record) and a `destination` (part of a destination's resource id).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from shared.exports.diagnostics import Diagnostic, InvalidExport
@@ -14,15 +18,24 @@ from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
 from shared.exports.suggestions import suggest
 from shared.exports.yaml_reader import Document, Path, Unreadable, read
 from shared.watch.cis_benchmark import CIS
-from shared.watch.requirement_checks import Requirement
+from shared.watch.requirement_checks import GrantedException, Requirement
 
-_KEYS = ("version", "requirements")
+_KEYS = ("version", "requirements", "exceptions")
 _REQUIREMENT_KEYS = ("name", "description", "kind", "records", "destination")
+_EXCEPTION_KEYS = ("requirement", "subscriptions", "managementGroups", "owner", "reason", "until")
 _SCALARS = (str, int, float, bool)
 
 
-def read_requirements(text: str | bytes, source: str = "<text>") -> list[Requirement]:
-    """The requirements of a file.
+@dataclass(frozen=True)
+class Required:
+    """What every subscription must meet, in the file's order, and what is excepted from it."""
+
+    requirements: tuple[Requirement, ...] = ()
+    exceptions: tuple[GrantedException, ...] = ()
+
+
+def read_requirements(text: str | bytes, source: str = "<text>") -> Required:
+    """What a file requires and excepts.
 
     Raises:
         InvalidExport: the file is wrong; its findings say where and what would be right.
@@ -33,10 +46,10 @@ def read_requirements(text: str | bytes, source: str = "<text>") -> list[Require
         place = f"{source}:{error.line}" if error.line else source
         raise InvalidExport([Diagnostic(error.code, "error", place, error.sentence, error.fix)]) from error
     reading = _Reading(document, source)
-    requirements = list(reading.requirements())
+    required = reading.required()
     if reading.findings:
         raise InvalidExport(reading.findings)
-    return requirements
+    return required
 
 
 class _Reading:
@@ -47,14 +60,55 @@ class _Reading:
         self._source = source
         self.findings: list[Diagnostic] = []
 
-    def requirements(self) -> Iterator[Requirement]:
+    def required(self) -> Required:
         content = self._mapping(self._document.content, (), _KEYS)
         if content.get("version") != 1:
             self._wrong(("version",), "invalid", "the version must be 1.", "Write version: 1.")
-        listed = content.get("requirements")
-        if not isinstance(listed, list) or not listed:
-            self._wrong(("requirements",), "missing-key", "'requirements' must be a list of at least one.", "")
-            return
+        excepted = self._list(content, "exceptions", needed=False)
+        requirements = tuple(self._requirements(self._list(content, "requirements", needed=not excepted)))
+        names = [CIS.name, *(each.name for each in requirements)]
+        found = (self._exception(item, ("exceptions", index), names) for index, item in enumerate(excepted))
+        return Required(requirements, tuple(each for each in found if each))
+
+    def _list(self, content: Mapping[str, Any], key: str, *, needed: bool) -> list[Any]:
+        listed = content.get(key)
+        if isinstance(listed, list) and listed:
+            return listed
+        if needed or key in content:
+            self._wrong((key,), "missing-key", f"'{key}' must be a list of at least one.", "")
+        return []
+
+    def _exception(self, item: Any, path: Path, names: Sequence[str]) -> GrantedException | None:
+        item = self._mapping(item, path, _EXCEPTION_KEYS)
+        requirement, owner, reason, until = (
+            self._text(item, path, key) for key in ("requirement", "owner", "reason", "until")
+        )
+        if requirement and requirement not in names:
+            fix = suggest(requirement, names) or f"One of {', '.join(names)}."
+            self._wrong((*path, "requirement"), "unknown-requirement", f"there is no requirement {requirement!r}.", fix)
+        subscriptions, groups = self._ids(item, path, "subscriptions"), self._ids(item, path, "managementGroups")
+        if not subscriptions and not groups:
+            self._wrong(path, "missing-key", "it is for no subscription.", "Name subscriptions or managementGroups.")
+        day = self._day(until, (*path, "until")) if until else None
+        return GrantedException(requirement, owner, reason, day, subscriptions, groups) if day else None
+
+    def _ids(self, item: Mapping[str, Any], path: Path, key: str) -> tuple[str, ...]:
+        listed = item.get(key, [])
+        if not isinstance(listed, list) or not all(isinstance(each, str) and each for each in listed):
+            self._wrong((*path, key), "invalid", f"'{key}' must be a list of ids.", "")
+            return ()
+        return tuple(each.lower() for each in listed)
+
+    def _day(self, text: str, path: Path) -> date | None:
+        try:
+            if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+                return date.fromisoformat(text)
+        except ValueError:
+            pass
+        self._wrong(path, "invalid", f"{text!r} is no day.", "Write the last day on which it holds as YYYY-MM-DD.")
+        return None
+
+    def _requirements(self, listed: Collection[Any]) -> Iterator[Requirement]:
         names = {CIS.name}
         for index, item in enumerate(listed):
             requirement = self._requirement(item, ("requirements", index))

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.audit.deed import Origin
 from shared.web.problems import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, ApiError
 
 READ = "Exports.Read"
@@ -95,6 +96,11 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
     if role not in roles and not (role == READ and roles & {WRITE, APPROVE}):
         raise ApiError(FORBIDDEN, f"Assign the app role {role} to the caller in the app's enterprise application.")
     return Actor("entra", actor)
+
+
+def origin_of(headers: Mapping[str, str]) -> Origin:
+    """From where a request comes, for the audit trail."""
+    return Origin("api", _address(headers), _plain(headers.get("user-agent", "").replace("/", "-").split(" ")[0]))
 
 
 def _address(headers: Mapping[str, str]) -> str:

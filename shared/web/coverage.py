@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
 from shared.exports.scope_findings import UnknownName
-from shared.tenant_state import MAX_FORCED, TooManyReadingsError
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
@@ -17,8 +16,8 @@ from shared.watch.open_items import subscription_of
 from shared.watch.requirement_checks import Verdict, judge
 from shared.watch.status_matrix import statuses
 from shared.web import csv_answers, request_parameters, serialization
-from shared.web.problems import NOT_FOUND, RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
-from shared.web.scope import check_scope
+from shared.web.problems import NOT_FOUND, ApiError
+from shared.web.scope import check_scope, read_tenant
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from shared.tenant_state import TenantState
     from shared.web.routing import Call
 
-_SURVEY_SECONDS = 60
-_TOO_OFTEN = f"The tenant was read anew {MAX_FORCED} times within a minute; ask with a larger maxAge, or later."
 _EXPORTER_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "eventSource", "automation", "owner", "export", "enabled",
     "wholeSubscription", "destinations", "filter", "findings",
@@ -99,13 +96,7 @@ async def _asked(call: Call) -> _Asked:
         "group": call.request.params.get("managementGroup", ""),
         "tenant": request_parameters.guid(call.request, "tenant"),
     }
-    age = request_parameters.number(call.request, "maxAge", _SURVEY_SECONDS, _SURVEY_SECONDS)
-    try:
-        state = await call.services.tenant_state.take(timedelta(seconds=age))
-    except TooManyReadingsError:
-        raise ApiError(TOO_MANY, _TOO_OFTEN, headers=RETRY_LATER) from None
-    if state.failed:
-        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(state.reasons)}.", headers=RETRY_LATER)
+    state = await read_tenant(call)
     await check_scope(call, **{f"{name}s": [value] for name, value in names.items() if value})
     chosen = list(_chosen(state, **names))
     verdicts = judge(chosen, [CIS])

@@ -58,8 +58,9 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
 
 
 async def read_dead_letter(call: Call) -> func.HttpResponse:
-    """The contents of one blob, letter by letter; the log says who looked at which."""
+    """The contents of one blob, letter by letter; the audit trail says who looked at which."""
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter, UnreadableLettersError
+    from shared.enrich.dead_letters.letter_deeds import look
 
     name = call.request.params.get("name", "")
     if not re.fullmatch(_NAME, name):
@@ -78,6 +79,8 @@ async def read_dead_letter(call: Call) -> func.HttpResponse:
     except UnreadableLettersError as unreadable:
         letters, trouble = [], str(unreadable)
     shown = await asyncio.to_thread(_shown, letters[start : start + size])
+    if shown:
+        await look(call.services.trail, name, str(call.actor), start, len(shown))
     end = start + len(shown)
     token = request_parameters.continuation(call.request, str(end)) if end < len(letters) else ""
     return serialization.answer({"name": name, "trouble": trouble, "value": shown, "continuation": token})

@@ -156,7 +156,8 @@ async def _lost(call: Call) -> bool:
 
 async def _end(call: Call) -> None:
     try:
-        await call.services.exports.end(call.request.route_params["name"], reason=f"through the API by {call.actor}")
+        reason = f"through the API by {call.actor}"
+        await call.services.exports.end(call.request.route_params["name"], reason=reason, by=str(call.actor))
     except ExportConflict:
         raise _changed() from None
     except KeptAsIs as kept:

@@ -32,14 +32,15 @@ def page(name: str) -> Page:
     text, style, script = ((PAGE / part).read_text(encoding="utf-8") for part in parts)
     text = text.replace("/*style*/", style).replace("/*script*/", script)
     policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
+        f"default-src 'none'; script-src {source_hash(script)}; style-src {source_hash(style)}; img-src data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     return Page(text, policy)
 
 
-def _hash(content: str) -> str:
+def source_hash(content: str) -> str:
+    """A style or script as a Content-Security-Policy names it."""
     digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
     return f"'sha256-{digest}'"
 

@@ -18,7 +18,7 @@ from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
 from shared.web.authorization import OF_PERSONS
-from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, example, problem_example
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, REQUIREMENTS_YAML, example, problem_example
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
@@ -57,6 +57,7 @@ _TAGS = {
     "jobs": ("jobs", "Work that is started by hand."),
     "approvals": ("approvals", "Plans that people reviewed."),
     "coverage": ("coverage", "What each subscription exports, and its state."),
+    "evidence": ("evidence", "What meets which requirement, for auditors, and what is required and excepted."),
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
     "run_history": ("runs", "What the reconcile runs did."),
     "dead_letters": ("deadLetters", "Records that could not be delivered."),
@@ -122,6 +123,18 @@ _SHAPES = {
     "get_status": _Shape(
         "The state of each subscription, one word for each kind of record", {200: "StatusList"},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY), gives=_TABLE, returns=("Complete",),
+    ),
+    "get_evidence": _Shape(
+        "The report for auditors: JSON or CSV in pages, or HTML to print", {200: "Evidence"},
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE, problems.TOO_MANY, problems.INVALID_EXPORT),
+        gives=(*_TABLE, "text/html"), returns=("Complete",),
+    ),
+    "get_requirements": _Shape(
+        "Read the file of requirements and exceptions", {200: ""}, (problems.NOT_FOUND,), gives=("application/yaml",)
+    ),
+    "put_requirements": _Shape(
+        "Store the file of requirements and exceptions", {204: ""},
+        (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT), takes="requirements",
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: "FreshnessList"},
@@ -339,7 +352,7 @@ def _answer(shape: _Shape, status: int) -> dict[str, Any]:
     if said := example(model, status):
         found["example"] = said
     text = {"schema": {"type": "string"}}
-    response["content"] = {kind: text if kind.startswith("text/") else found for kind in shape.gives}
+    response["content"] = {kind: text if kind.startswith("text/") or not model else found for kind in shape.gives}
     if shape.link:
         response["links"] = {_LINKS[shape.link][0]: _LINKS[shape.link][1]}
     returns = (*shape.returns, *(("Continuation",) if "text/csv" in shape.gives else ()))
@@ -389,6 +402,9 @@ def _request_body(takes: str) -> dict[str, Any]:
     if takes == "approval":
         schema = {"$ref": REF.format(model="ApprovalRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
+    if takes == "requirements":
+        text = {"schema": {"type": "string"}, "example": REQUIREMENTS_YAML}
+        return {"required": True, "content": {"application/yaml": text}}
     schema = {"$ref": REF.format(model="ExportConfig")}
     export = EXAMPLES["ExportConfig"]
     return {

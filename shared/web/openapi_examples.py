@@ -21,6 +21,16 @@ destination:
     resourceId: {_NAMESPACE}/eventhubs/defender-export
     trustedService: true
 """
+REQUIREMENTS_YAML = """version: 1
+requirements:
+  - {name: severe-recommendations, kind: Assessments, records: [{properties.metadata.severity: High}]}
+exceptions:
+  - requirement: cis-8.1.5.2
+    subscriptions: [11111111-1111-4111-8111-111111111111]
+    owner: Payments team
+    reason: The subscription is moved to another tenant in spring
+    until: 2027-03-31
+"""
 _EXPORT = {
     "version": 1,
     "name": "soc-alerts",
@@ -67,6 +77,69 @@ EXAMPLES: dict[str, Any] = {
         "by": "entra:6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
         "at": "2026-11-22T18:05:00+00:00",
         "expires": "2026-11-23T18:05:00+00:00",
+    },
+    "Evidence": {
+        "value": [
+            {
+                "requirement": "cis-8.1.5.2",
+                "subscriptionId": "11111111-1111-4111-8111-111111111111",
+                "subscription": "payments",
+                "tenantId": "22222222-2222-4222-8222-222222222222",
+                "managementGroups": ["contoso", "contoso-prod"],
+                "state": "Enabled",
+                "verdict": "excepted",
+                "reason": "no automation exports Alerts",
+                "note": "",
+                "exception": {
+                    "owner": "Payments team",
+                    "reason": "The subscription is moved to another tenant in spring",
+                    "until": "2027-03-31",
+                    "state": "valid",
+                },
+            }
+        ],
+        "continuation": "",
+        "generated": "2026-11-22T18:00:00+00:00",
+        "taken": "2026-11-22T17:59:40+00:00",
+        "by": "entra:6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
+        "instance": "prod",
+        "tenant": "22222222-2222-4222-8222-222222222222",
+        "release": "1.0.0",
+        "complete": True,
+        "reasons": [],
+        "sources": {"subscriptions": 1, "automations": 3, "sha256": "4f" * 32, "requirementsSha256": "5e" * 32},
+        "requirements": [
+            {
+                "name": "cis-8.1.5.2",
+                "description": "",
+                "benchmark": {
+                    "name": "CIS Microsoft Azure Foundations Benchmark",
+                    "versions": ["5.0.0", "6.0.0"],
+                    "number": "8.1.5.2",
+                    "title": "Ensure Advanced Threat Protection Alerts for Storage Accounts Are Monitored",
+                    "level": 2,
+                    "assessment": "Manual",
+                },
+                "conclusion": "met with exceptions",
+                "counts": {"met": 0, "not met": 0, "excepted": 1, "not judged": 0},
+                "questions": [
+                    {"asks": "Is continuous export switched on?", "answeredBy": "Verdict of the subscription."}
+                ],
+            }
+        ],
+        "exceptions": [
+            {
+                "requirement": "cis-8.1.5.2",
+                "owner": "Payments team",
+                "reason": "The subscription is moved to another tenant in spring",
+                "until": "2027-03-31",
+                "state": "valid",
+                "subscriptions": ["11111111-1111-4111-8111-111111111111"],
+                "managementGroups": [],
+                "covers": 1,
+            }
+        ],
+        "limits": ["It shows what is configured."],
     },
     "ExportConfig": _EXPORT,
     "ExportStored": {

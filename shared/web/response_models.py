@@ -336,6 +336,96 @@ class CoverageList(_Body):
     reasons: list[str]
 
 
+class EvidenceException(_Body):
+    """Who answers for a requirement that is not met, why, and until the end of which day (UTC)."""
+
+    owner: str
+    reason: str
+    until: str
+    state: Literal["valid", "ran out"]
+
+
+class EvidenceGranted(EvidenceException):
+    """An exception with what it is for; `covers` counts the subscriptions of the report."""
+
+    requirement: str
+    subscriptions: list[str]
+    management_groups: list[str]
+    covers: int
+
+
+class EvidenceBenchmark(_Body):
+    """A recommendation of a published benchmark."""
+
+    name: str
+    versions: list[str]
+    number: str
+    title: str
+    level: int
+    assessment: str
+
+
+class EvidenceQuestion(_Body):
+    """What an auditor asks, paraphrased, and what of the report answers it."""
+
+    asks: str
+    answered_by: str
+
+
+class EvidenceRequirement(_Body):
+    """A requirement with what the verdicts on it come to."""
+
+    name: str
+    description: str
+    benchmark: EvidenceBenchmark | None
+    conclusion: Literal["met", "met with exceptions", "met as far as judged", "not met", "not judged"]
+    counts: dict[str, int]
+    questions: list[EvidenceQuestion]
+
+
+class EvidenceRow(_Body):
+    """The verdict on one subscription and requirement."""
+
+    requirement: str
+    subscription_id: str
+    subscription: str
+    tenant_id: str
+    management_groups: list[str]
+    state: str
+    verdict: Literal["met", "not met", "excepted", "not judged"]
+    reason: str
+    note: str
+    exception: EvidenceException | None
+
+
+class EvidenceSources(_Body):
+    """What the report was made from, with its digests (SHA-256); pages of one report have the same."""
+
+    subscriptions: int
+    automations: int
+    sha256: str
+    requirements_sha256: str
+
+
+class Evidence(_Body):
+    """The report for auditors, a row per requirement and subscription."""
+
+    value: list[EvidenceRow]
+    continuation: str
+    generated: datetime
+    taken: datetime
+    by: str
+    instance: str
+    tenant: str
+    release: str
+    complete: bool
+    reasons: list[str]
+    sources: EvidenceSources
+    requirements: list[EvidenceRequirement]
+    exceptions: list[EvidenceGranted]
+    limits: list[str]
+
+
 class StatusRow(_Body):
     """One subscription in the operations matrix: a state in one word per kind, and what needs a person."""
 
@@ -687,7 +777,7 @@ class Document(_Body):
 
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
-    Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList, FreshnessList,
-    DeadLetterList, DeadLetterContents, ShapeList, RunList, RunReport, Metrics, Health, Readiness, ApprovalRequest,
-    ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
+    Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList,
+    Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, RunList, RunReport, Metrics, Health,
+    Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

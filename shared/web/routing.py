@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit, python_build
+from shared.audit.deed import working_from
 from shared.bootstrap import Services, services
-from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front
+from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front, origin_of
 from shared.web.problems import (
     FORBIDDEN,
     INTERNAL,
@@ -79,6 +80,7 @@ class Operation:
 _STATUS = ("subscription", "managementGroup", "tenant", "unmet", "maxAge", *PAGING)
 _SHAPES = ("from", "day", "names", "withheld", "consumerGroup", "limit")
 _COVERAGE = ("source", *_STATUS)
+_EVIDENCE = ("subscription", "managementGroup", "maxAge", *PAGING)
 
 OPERATIONS = {
     operation.name: operation
@@ -96,6 +98,9 @@ OPERATIONS = {
         Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
         Operation("get_status", "GET", "status", READ, "coverage", _STATUS),
+        Operation("get_evidence", "GET", "evidence", READ, "evidence", _EVIDENCE),
+        Operation("get_requirements", "GET", "requirements", READ, "evidence"),
+        Operation("put_requirements", "PUT", "requirements", WRITE, "evidence"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
         Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
         Operation("get_run", "GET", "runs/{id}", READ, "run_history"),
@@ -124,7 +129,8 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
         check_names(request, operation.query)
         async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)):
-            response = await operation.handler()(Call(request, running, actor, deed))
+            with working_from(origin_of(request.headers)):
+                response = await operation.handler()(Call(request, running, actor, deed))
     except ImportError as error:
         fault = python_build.fault()
         response = (

@@ -8,15 +8,36 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.suggestions import suggest
-from shared.web.problems import NOT_FOUND, ApiError
+from shared.web import request_parameters
+from shared.web.problems import NOT_FOUND, RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
 from shared.web.request_parameters import shown
 
 if TYPE_CHECKING:
     from shared.tenant_state import TenantState
     from shared.web.routing import Call
 
+_READING_SECONDS = 60
 _PATIENCE_SECONDS = 3
 _AT_ONCE = timedelta(0)
+
+
+async def read_tenant(call: Call) -> TenantState:
+    """The tenant as of at most `maxAge` ago, 60 seconds by default.
+
+    Raises:
+        ApiError: 503 when nothing of it could be read, 429 when it was read anew too often.
+    """
+    from shared.tenant_state import MAX_FORCED, TooManyReadingsError
+
+    age = request_parameters.number(call.request, "maxAge", _READING_SECONDS, _READING_SECONDS)
+    try:
+        state = await call.services.tenant_state.take(timedelta(seconds=age))
+    except TooManyReadingsError:
+        told = f"The tenant was read anew {MAX_FORCED} times within a minute; ask with a larger maxAge, or later."
+        raise ApiError(TOO_MANY, told, headers=RETRY_LATER) from None
+    if state.failed:
+        raise ApiError(UNAVAILABLE, f"The tenant could not be read: {'; '.join(state.reasons)}.", headers=RETRY_LATER)
+    return state
 
 
 async def check_scope(

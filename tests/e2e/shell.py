@@ -23,10 +23,19 @@ class Shell:
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.err = ""
-        self._environment = {"HOME": str(folder), **(environment or {})}
+        self.environment = {"HOME": str(folder), **(environment or {})}
 
     def __call__(self, command: str, code: int = 0, **environment: str) -> str:
         """What a command prints on standard output; what it says beside that is in `err`."""
+        ended, out = self._run(command, environment)
+        assert ended == code, f"{command}: {ended}\n{out}{self.err}"
+        return out
+
+    def ended(self, command: str) -> int:
+        """The code that a command ends with."""
+        return self._run(command, {})[0]
+
+    def _run(self, command: str, environment: dict[str, str]) -> tuple[int, str]:
         out, err = io.StringIO(), io.StringIO()
         with self._entered(environment), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
@@ -34,9 +43,8 @@ class Shell:
             except SystemExit as exit_:
                 ended = int(str(exit_.code or 0))
         self.err = err.getvalue()
-        assert ended == code, f"{command}: {ended}\n{out.getvalue()}{self.err}"
         assert "Traceback" not in self.err
-        return out.getvalue()
+        return ended, out.getvalue()
 
     def json(self, command: str, code: int = 0) -> Any:
         """What a command gives as JSON."""
@@ -47,7 +55,7 @@ class Shell:
         before = dict(os.environ)
         kept = {name: before[name] for name in _KEPT if name in before}
         os.environ.clear()
-        os.environ.update(kept | self._environment | environment)
+        os.environ.update(kept | self.environment | environment)
         stdin, place = sys.stdin, Path.cwd()
         sys.stdin = io.StringIO()
         os.chdir(self.folder)

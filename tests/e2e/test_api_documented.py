@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic.alias_generators import to_snake
 
-from shared.web.openapi_examples import EXPORT_YAML
+from shared.bootstrap import Services
+from shared.watch.stored_requirements import BLOB
+from shared.web.openapi_examples import EXPORT_YAML, REQUIREMENTS_YAML
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
@@ -27,6 +29,7 @@ KEY = "documented"
 BODIES: dict[str, str | dict[str, Any]] = {
     "put_export": EXPORT_YAML,
     "validate_export": EXPORT_YAML,
+    "put_requirements": REQUIREMENTS_YAML,
     "plan_changes": {"output": "markdown"},
     "import_live": {"adopt": True},
     "start_job": {"kind": "replay"},
@@ -79,6 +82,7 @@ OF_PERSONS = {
     "get_shapes",
 }  # asked otherwise than under a key, or in other cases
 STORED = Case("put_export", 201)
+REQUIRED = Case("put_requirements", 204)
 TABLES = ("list_exports", "get_coverage", "get_status", "get_freshness", "list_runs", "list_dead_letters")
 USUAL = (
     Case("health", 200),
@@ -86,6 +90,17 @@ USUAL = (
     Case("openapi", 200),
     Case("operations_page", 200, HTML),
     Case("get_metrics", 200),
+    Case("get_evidence", 200),
+    Case("get_evidence", 200, CSV, headers=accept(CSV)),
+    Case("get_evidence", 200, HTML, headers=accept(HTML)),
+    Case("get_evidence", 404, query="managementGroup=none"),
+    Case("get_evidence", 406, headers=accept("image/png")),
+    Case("get_evidence", 422, to="full"),
+    Case("get_evidence", 429, to="full", query="maxAge=0", times=31),
+    Case("get_requirements", 404, to="mangled"),
+    Case("get_requirements", 200, YAML, after=REQUIRED),
+    REQUIRED,
+    Case("put_requirements", 422, body="version: 1\n"),
     *(Case(name, 200) for name in (*TABLES, "list_jobs")),
     *(Case(name, 200, CSV, headers=accept(CSV)) for name in TABLES),
     *(Case(name, 400, query="surprise=1") for name in OPERATIONS if name not in OF_PERSONS),
@@ -242,14 +257,21 @@ def ids(api: Api) -> Iterator[dict[str, str]]:
     """A job and runs that there are, by the operation that asks for one; the last two have a plan each to approve."""
     job = api.job(kind="plan", subscriptions=[api.subscription])
     letter, _ = api.dead_letter()
-    yield {
+    found = {
         "get_job": job["id"],
         "get_run": job["result"]["runId"],
         "approve_plan": run_to_approve(api, "to-approve"),
         "approve_twice": run_to_approve(api, "to-approve-twice"),
         "read_dead_letter": letter,
     }
+    yield found
     api.discard(letter)
+    api._with_services(without_requirements)
+
+
+async def without_requirements(services: Services) -> None:
+    """Remove the file of requirements, which no other test looks for."""
+    await services.clients.blobs.get_blob_client(services.settings.exports_container, BLOB).delete_blob()
 
 
 def run_to_approve(api: Api, export: str) -> str:
@@ -279,7 +301,7 @@ def elsewhere(
             ),
             "without tenant": api.beside("without-tenant", ARM_ENDPOINT=silent, REQUEST_DEADLINE_SECONDS="5"),
             "mangled": api.beside("mangled", **mangled(api, ids)),
-            "full": api.beside("full", JOBS_QUEUE=full_queue(api)),
+            "full": api.beside("full", JOBS_QUEUE=full_queue(api), EXPORTS_CONTAINER=spoilt_requirements(api)),
             "cut short": api.beside(
                 "cut-short",
                 cut_short(tmp_path_factory.mktemp("package")),
@@ -344,6 +366,18 @@ def full_queue(api: Api) -> str:
         for _ in range(100):
             queue.send_message("{}")
     return "full"
+
+
+def spoilt_requirements(api: Api) -> str:
+    """The name of a container of export files whose file of requirements is none."""
+    container = "spoilt-requirements"
+
+    async def make(services: Services) -> None:
+        blobs = await services.clients.blobs.create_container(container)
+        await blobs.upload_blob(BLOB, b"{")
+
+    api._with_services(make)
+    return container
 
 
 def cut_short(folder: Path) -> Path:

@@ -234,7 +234,7 @@ async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not
     assert (await told(page), await firing(shown), (await shown.ask("GET", "/api/status"))["value"]) == before
 
 
-@pytest.mark.parametrize("timer", ["reconcile_exports", "retry_dead_letters", "check_freshness"])
+@pytest.mark.parametrize("timer", ["reconcile_exports", "retry_dead_letters", "check_freshness", "send_news"])
 async def test_a_timer_that_stopped_four_days_ago_is_told_whatever_other_runs_there_are(
     shown: Scene, look: Visit, monkeypatch: pytest.MonkeyPatch, timer: str
 ) -> None:

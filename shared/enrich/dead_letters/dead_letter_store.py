@@ -203,6 +203,14 @@ class DeadLetters:
         data, _ = await self._container.get(name)
         return await asyncio.to_thread(_decode, data, None)
 
+    async def contents(self, name: str) -> bytes:
+        """The bytes of one blob, whatever they are.
+
+        Raises:
+            shared.azure.blob_container.StoreError: it can't be read.
+        """
+        return (await self._container.get(name))[0]
+
     async def discard(self, name: str) -> None:
         """Delete one blob of letters, whatever is in it; its records are lost.
 

@@ -145,15 +145,26 @@ class Pipeline:
         Raises:
             shared.azure.blob_container.StoreError: some row is neither accepted nor kept.
         """
+        end = self._clock.deadline(self._budget.end * OWN_ROWS)
+        remaining = await self._upload_rows(table, rows)
+        if remaining:
+            kept = (msgspec.structs.replace(letter, replays=0, outages=0, sequence=0) for letter in remaining)
+            await _within(end, self.dead_letters.write(kept))
+
+    async def offer(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Upload rows that are kept elsewhere until they are accepted; gives the places of those that were."""
+        remaining = {letter.sequence for letter in await self._upload_rows(table, rows)}
+        return [place for place in range(len(rows)) if place not in remaining]
+
+    async def _upload_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[Letter]:
+        """Upload the app's own rows; gives those not accepted, with their places as sequence."""
         now = self._clock.now()
         encoded = [one_line(orjson.dumps(row, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)) for row in rows]
-        letters = [Letter(reason="new", table=table, row=row, enqueued=now, failed=now) for row in encoded]
-        deadline = self._clock.deadline(self._budget.deliver * OWN_ROWS)
-        end = self._clock.deadline(self._budget.end * OWN_ROWS)
-        remaining = await self._upload_again(letters, deadline, Summary())
-        if remaining:
-            kept = (msgspec.structs.replace(letter, replays=0, outages=0) for letter in remaining)
-            await _within(end, self.dead_letters.write(kept))
+        letters = [
+            Letter(reason="new", table=table, row=row, enqueued=now, failed=now, sequence=place)
+            for place, row in enumerate(encoded)
+        ]
+        return await self._upload_again(letters, self._clock.deadline(self._budget.deliver * OWN_ROWS), Summary())
 
     async def _keep_whole(self, row: Row) -> None:
         """Keep the whole of a record whose row had to be cut.

@@ -25,6 +25,7 @@ from shared.exports.yaml_writer import write
 from shared.reconcile.importer.automation_as_sections import Unsayable, export_section
 from shared.reconcile.model import Live, Subscription
 from shared.reconcile.plan.automation_diff import diff
+from shared.shown_text import printable
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
@@ -258,11 +259,7 @@ def _heading(
         lines.append(_SEVERAL_SCOPES)
     if findings:
         lines += ["What the linter has against it:", *(f"{one.code}: {one.sentence} {one.fix}" for one in findings)]
-    return "".join(f"# {_printable(line)}\n" for line in lines)
-
-
-def _printable(line: str) -> str:
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line).strip()
+    return "".join(f"# {printable(line).strip()}\n" for line in lines)
 
 
 def _name(automation: str, taken: Collection[str]) -> str:

@@ -23,6 +23,7 @@ from shared.reconcile.plan.plan_groups import (
     telling,
     warnings_by_sentence,
 )
+from shared.shown_text import printable
 
 WIDTH = 100
 MAX_LINES = 60
@@ -127,11 +128,6 @@ def summary(plan: Plan) -> str:
 def outcomes(lines: Iterable[tuple[str, int]]) -> str:
     """Counts of how a run ended, in one line; what did not happen is left out."""
     return ", ".join(f"{number} {name.lower()}" for name, number in lines if number) or "nothing to do"
-
-
-def printable(text: str) -> str:
-    """`text` without what would steer a terminal: live automations are written by others."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class _Text:

@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.automation_diff import destinations_of
 from shared.reconcile.plan.model import Item, Plan
+from shared.shown_text import cell
 
 COLUMNS = (
     "action", "export", "subscription", "subscriptionId", "managementGroup", "resourceGroup", "automation",
     "destination", "wanted", "reason", "changes",
 )  # fmt: skip
-# A spreadsheet takes a text that begins so for a formula, and live automations are written by others.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plan_csv(plan: Plan, subscriptions: Iterable[Subscription] = ()) -> str:
@@ -26,7 +25,7 @@ def plan_csv(plan: Plan, subscriptions: Iterable[Subscription] = ()) -> str:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for item in plan.items:
-        writer.writerow([_safe(text) for text in _row(item, known.get(item.id.key[0]))])
+        writer.writerow([cell(text) for text in _row(item, known.get(item.id.key[0]))])
     return out.getvalue()
 
 
@@ -41,7 +40,3 @@ def _row(item: Item, subscription: Subscription | None) -> Iterable[str]:
     yield item.wanted.value if item.wanted else ""
     yield item.reason
     yield "; ".join(f"{change.path}: {json.dumps(change.old)} -> {json.dumps(change.new)}" for change in item.changes)
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -98,6 +98,10 @@ class Approvals:
             return None
         return replace(approval, etag=str(stream.properties.etag)) if approval.fingerprint == fingerprint else None
 
+    async def exists(self, fingerprint: str) -> bool:
+        """Whether there is a record of an approval of this plan, readable or not."""
+        return await self._container.get_blob_client(f"{FOLDER}{fingerprint}.json").exists()
+
     async def open(self, now: datetime) -> list[Approval]:
         """The approvals that wait to be carried out, oldest first."""
         names = [

@@ -12,6 +12,9 @@ export const signIn = () => `/.auth/login/aad?post_login_redirect_uri=${encodeUR
 // What Azure's portal shows of a resource.
 export const inPortal = (id, tenant = TENANT) => `${PORTAL}/#@${tenant}/resource${id}`;
 
+// An address of the API for a tab of its own; the key goes along as it came.
+export const linked = (path) => `/api/${path}${KEY ? `?code=${encodeURIComponent(KEY)}` : ""}`;
+
 export class Failure extends Error {
   constructor(status, title, next, signIn = false) {
     super(title);

@@ -1,6 +1,6 @@
 // The page: asks for everything, shows what has arrived, asks again.
 import * as address from "./address.js";
-import { INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask } from "./api.js";
+import { INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask, linked } from "./api.js";
 import { findings } from "./attention.js";
 import { byId, el, fill, mark } from "./dom.js";
 import * as jobs from "./jobs.js";
@@ -206,6 +206,7 @@ byId("times").addEventListener("click", () => {
   Object.keys(SECTIONS).forEach(draw);
   told();
 });
+byId("evidence").href = linked("evidence");
 byId("csv").addEventListener("click", () => {
   const head = ["subscriptionId", "subscription", "tenantId", "managementGroups", ...KINDS.map(([kind]) => kind), "cis-8.1.5.2", "notes"];
   const lines = matrix.chosen().map((row) => [row.subscriptionId, row.subscription, row.tenantId, row.managementGroups.join("/"),

@@ -7,7 +7,7 @@ export async function contents(name) {
   const { value, trouble, continuation } = await ask(`dead-letters/contents?name=${encodeURIComponent(name)}`);
   if (trouble) return [el("p", {}, `It is left as it is: ${trouble}.`)];
   return [
-    el("p", { class: "aside" }, `${plural(value.length, "record")}${continuation ? ", the first of more" : ""}. That you looked is in the log.`),
+    el("p", { class: "aside" }, `${plural(value.length, "record")}${continuation ? ", the first of more" : ""}. That you looked is noted.`),
     value.map((letter) => el("details", { class: "kind", open: value.length === 1 },
       el("summary", {}, el("span", { class: "kind-name" }, letter.record || letter.table || letter.place), ` ${letter.reason}${letter.code ? `, ${letter.code}` : ""}`),
       el("p", {}, letter.message || "The service gave no reason."),

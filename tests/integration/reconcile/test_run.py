@@ -234,7 +234,7 @@ class TestDoubt:
         reconciler = settled.reconciler(max_deletes=100)
         assert (await reconciler.apply(Request(ME))).counts["Deleted"] == 0
         assert (await reconciler.apply(Request(ME, accept_fewer=True))).counts["Deleted"] == 0
-        await settled.store.end("soc")
+        await settled.store.end("soc", by="me")
         assert (await reconciler.apply(Request(ME))).counts["Deleted"] == SIZE
 
     async def test_a_file_that_cannot_be_read_loses_nothing(self, doubtful: World) -> None:

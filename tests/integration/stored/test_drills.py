@@ -21,6 +21,7 @@ from local.tenant import APP, synthetic_tenant
 from local.tenant.destinations import DEFENDER, add_hub, add_workspace, destinations
 from local.tenant.roles import EVENT_HUBS_DATA_SENDER, OWNER, READER
 from local.tokens import Principal
+from shared.audit.deed import END
 from shared.bootstrap import Services
 from shared.cli import main
 from shared.settings import Settings
@@ -301,6 +302,8 @@ async def test_the_api_ends_an_export_whose_file_was_lost_and_no_other(here: Wor
 
         assert (await delete("nobody")).status_code == 204
         assert (await delete("b")).status_code == 204
+        ended = [(deed.deed, deed.target, deed.actor) for deed in await services.trail.deeds() if deed.deed == END]
+        assert ended == [(END, "b", "key:127.0.0.1")]
     finally:
         await services.close()
     report = await here.apply()

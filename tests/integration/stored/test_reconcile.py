@@ -145,7 +145,7 @@ class TestAbsence:
         for data in (b"{", b"", b"[]", b'{"format": 2, "name": "a"}', b'{"format": 1, "name": "b", "deleted": "x"}'):
             await put_behind(settled, "deleted/a.json", data)
             assert changed(settled, await settled.apply()) == {}, data
-        await settled.store.end("a")
+        await settled.store.end("a", by="me")
         assert changed(settled, await settled.apply()) == {"Deleted": SIZE}
 
     @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"number": "x"}', b'{"format": 2, "number": 9}', b"null"])

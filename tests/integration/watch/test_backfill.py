@@ -237,7 +237,7 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
         tenant_state=services.tenant_state,
         present=present,
         replay=services.pipeline.replay,
-        discard=services.pipeline.dead_letters.discard,
+        discard=services.discard,
         deliver=services._deliver_present,
         deadline=one_page,
     )

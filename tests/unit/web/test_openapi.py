@@ -73,7 +73,8 @@ def test_the_committed_documents_are_current() -> None:
 
 def test_triggers_operations_and_paths_are_the_same() -> None:
     settings = {"RECONCILE_SCHEDULE": "0 0 * * * *", "DEAD_LETTER_SCHEDULE": "0 0 * * * *",
-                "FRESHNESS_SCHEDULE": "0 0 * * * *", "EVENT_HUB_NAME": "hub", "EVENT_HUB_CONSUMER_GROUP": "$Default",
+                "FRESHNESS_SCHEDULE": "0 0 * * * *", "NEWS_SCHEDULE": "0 0 * * * *", "EVENT_HUB_NAME": "hub",
+                "EVENT_HUB_CONSUMER_GROUP": "$Default",
                 "EventHubConnection": "x", "JOBS_QUEUE": "jobs", "AzureWebJobsStorage": "x"}  # fmt: skip
     triggers = {
         (one.name, str(method), f"/api/{one.trigger['route']}")

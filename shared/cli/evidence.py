@@ -1,0 +1,153 @@
+"""`evidence` and `requirements`: the report for auditors, and what it judges by.
+
+Exit codes: 0 done, 1 an error or with `evidence --check` a requirement that is not met, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.cli.app_context import add_target
+from shared.cli.command_services import failed, person, with_services
+from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.watch.evidence.document import MET, WITH_EXCEPTIONS
+
+if TYPE_CHECKING:
+    from shared.bootstrap import Services
+    from shared.cli.api_client import ApiClient
+
+OUTPUTS = ("html", "csv", "json")
+_TRIES = 3
+_NONE = "there is no file of requirements: `defender-export requirements put FILE` stores one"
+
+
+def register(commands: Any) -> None:
+    """Add the two commands."""
+    evidence = commands.add_parser("evidence", help="the report for auditors: which subscription meets what, and why")
+    evidence.add_argument("--subscription", metavar="ID|NAME", help="only this one")
+    evidence.add_argument("--management-group", metavar="ID", help="only subscriptions below this one")
+    evidence.add_argument("--output", choices=OUTPUTS, default="html", help="a page to print, a table or JSON")
+    evidence.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of to standard output")
+    evidence.add_argument("--check", action="store_true", help="end with 1 unless every requirement is met or excepted")
+    add_target(evidence)
+    evidence.set_defaults(run=with_services(_evidence, _evidence_by_app))
+
+    requirements = commands.add_parser("requirements", help="what every subscription must meet, and the exceptions")
+    below = requirements.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = below.add_parser("show", help="print the stored file as it was put")
+    add_target(show)
+    show.set_defaults(run=with_services(_show, _show_by_app))
+    put = below.add_parser("put", help="check a file and store it in place of the one that is there")
+    put.add_argument("file", type=Path)
+    add_target(put)
+    put.set_defaults(run=with_services(_put, _put_by_app))
+
+
+async def _evidence(arguments: argparse.Namespace, services: Services) -> int:
+    state = await services.tenant_state.take()
+    if state.failed:
+        return failed(f"the tenant could not be read: {'; '.join(state.reasons)}")
+    group, one = arguments.management_group, arguments.subscription
+    chosen = {each.id.lower() for each in state.below((), [group] if group else ())}
+    if one:
+        chosen &= {each.id.lower() for each in state.below([one], ())}
+    return _given(await services.evidence(state, chosen, await person(services)), arguments)
+
+
+async def _evidence_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
+    from shared.cli.subscriptions_by_app import ids_of
+
+    params = {"limit": "1000"}
+    if arguments.management_group:
+        params["managementGroup"] = arguments.management_group
+    if arguments.subscription:
+        (params["subscription"],) = await ids_of([arguments.subscription], api)
+    return _given(await _whole(api, params), arguments)
+
+
+async def _whole(api: ApiClient, params: Mapping[str, str]) -> dict[str, Any]:
+    """The report from all its pages, which must be of one reading of the tenant.
+
+    Raises:
+        ValueError: the tenant changed each time while they were read.
+    """
+    for _ in range(_TRIES):
+        first = await api.document("GET", "evidence", params=params)
+        rows, token, same = first["value"], first.pop("continuation"), True
+        while token and same:
+            page = await api.document("GET", "evidence", params={**params, "continuation": token})
+            rows, token, same = rows + page["value"], page["continuation"], page["sources"] == first["sources"]
+        if same:
+            return {**first, "value": rows}
+    raise ValueError("the tenant changed while the report was read; try again")
+
+
+def _given(document: Mapping[str, Any], arguments: argparse.Namespace) -> int:
+    text = _formed(document, arguments.output)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8", newline="")
+    else:
+        sys.stdout.write(text)
+    for reason in document["reasons"]:
+        print(f"! {reason}; what follows from it is not judged", file=sys.stderr)
+    met = all(each["conclusion"] in {MET, WITH_EXCEPTIONS} for each in document["requirements"])
+    return DONE if met or not arguments.check else NOT_WELL
+
+
+def _formed(document: Mapping[str, Any], output: str) -> str:
+    from shared.watch.evidence.csv_form import csv_table
+    from shared.watch.evidence.html_form import html_page
+
+    if output == "html":
+        return html_page(document)
+    if output == "csv":
+        return csv_table(document, document["value"])
+    return json.dumps(document, indent=1) + "\n"
+
+
+async def _show(arguments: argparse.Namespace, services: Services) -> int:  # noqa: ARG001 - every command takes them
+    text = await services.requirements.text()
+    if text is None:
+        return failed(_NONE)
+    sys.stdout.write(text.decode())
+    return DONE
+
+
+async def _show_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:  # noqa: ARG001 - every command takes them
+    text = await api.requirements()
+    if text is None:
+        return failed(_NONE)
+    sys.stdout.write(text.decode())
+    return DONE
+
+
+async def _put(arguments: argparse.Namespace, services: Services) -> int:
+    text, told = _checked(arguments.file)
+    await services.requirements.put(text, await person(services))
+    print(told)
+    return DONE
+
+
+async def _put_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
+    text, told = _checked(arguments.file)
+    await api.put_requirements(text)
+    print(told)
+    return DONE
+
+
+def _checked(file: Path) -> tuple[bytes, str]:
+    """A file's text, and what to say of it once it is stored.
+
+    Raises:
+        shared.exports.diagnostics.InvalidExport: it is no file of requirements.
+    """
+    from shared.watch.requirements_file import read_requirements
+
+    text = file.read_bytes()
+    found = read_requirements(text, str(file))
+    return text, f"stored: {len(found.requirements)} requirements, {len(found.exceptions)} exceptions"

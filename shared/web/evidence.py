@@ -1,0 +1,88 @@
+"""Evidence for auditors over HTTP, and the requirements and exceptions that it judges by."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from shared.exports.diagnostics import InvalidExport
+from shared.exports.scope_findings import UnknownName
+from shared.watch.evidence.csv_form import csv_table
+from shared.watch.evidence.html_form import STYLE, html_page
+from shared.web import request_parameters, serialization
+from shared.web.html_pages import page_answer, source_hash
+from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
+from shared.web.scope import check_scope, read_tenant
+
+if TYPE_CHECKING:
+    import azure.functions as func
+
+    from shared.web.routing import Call
+
+MAX_PRINTED = 20_000
+_HTML = "text/html"
+POLICY = (
+    f"default-src 'none'; style-src {source_hash(STYLE)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+async def get_evidence(call: Call) -> func.HttpResponse:
+    """The report: in pages as JSON or CSV, whole as HTML; each page says of what reading it is (`sources`)."""
+    kind = serialization.accepted(call.request, serialization.JSON, serialization.CSV, _HTML)
+    document = await _report(call)
+    rows = document["value"]
+    if kind == _HTML:
+        if len(rows) > MAX_PRINTED:
+            told = (
+                f"A page has {MAX_PRINTED:,} verdicts at most, this would have {len(rows):,}: name a managementGroup."
+            )
+            raise ApiError(BAD_REQUEST, told)
+        return page_answer(await asyncio.to_thread(html_page, document), POLICY)
+    shown, token = request_parameters.page(call.request, rows, lambda row: (row["requirement"], row["subscriptionId"]))
+    if kind == serialization.CSV:
+        headers = {"Complete": str(document["complete"]).lower()} | ({"Continuation": token} if token else {})
+        return serialization.answer(csv_table(document, shown), kind=serialization.CSV, headers=headers)
+    return serialization.answer({**document, "value": list(shown), "continuation": token})
+
+
+async def _report(call: Call) -> dict[str, Any]:
+    subscription = request_parameters.guid(call.request, "subscription")
+    group = call.request.params.get("managementGroup", "")
+    state = await read_tenant(call)
+    await check_scope(call, subscriptions=[subscription] * bool(subscription), groups=[group] * bool(group))
+    try:
+        below = {each.id.lower() for each in state.below((), [group] * bool(group))}
+    except UnknownName as unknown:
+        raise ApiError(NOT_FOUND, str(unknown)) from None
+    chosen = below & {subscription} if subscription else below
+    try:
+        return await call.services.evidence(state, chosen, str(call.actor))
+    except InvalidExport as invalid:
+        raise _invalid(invalid) from None
+
+
+async def get_requirements(call: Call) -> func.HttpResponse:
+    """The stored file of requirements and exceptions, as it was put."""
+    text = await call.services.requirements.text()
+    if text is None:
+        raise ApiError(NOT_FOUND, "There is no file of requirements: `PUT /api/requirements` stores one.")
+    return serialization.answer(text, kind=serialization.YAML)
+
+
+async def put_requirements(call: Call) -> func.HttpResponse:
+    """Store the file of requirements and exceptions, in place of the one that is there."""
+    import azure.functions as func
+
+    text = serialization.body(call.request, *serialization.YAML_TYPES)
+    try:
+        await call.services.requirements.put(text, str(call.actor))
+    except InvalidExport as invalid:
+        raise _invalid(invalid) from None
+    return func.HttpResponse(status_code=204, headers=SECURITY_HEADERS)
+
+
+def _invalid(invalid: InvalidExport) -> ApiError:
+    findings = [finding.as_dict() for finding in invalid.findings]
+    return ApiError(
+        INVALID_EXPORT, "Mend the findings in the file of requirements and put it again.", findings=findings
+    )

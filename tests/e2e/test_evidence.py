@@ -1,0 +1,105 @@
+"""The report for auditors by API, by command and directly, and as it is printed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import async_playwright
+from pypdf import PdfReader
+
+from shared.watch.evidence.html_form import html_page
+from shared.web.evidence import POLICY
+from tests.e2e.api import Api
+from tests.e2e.browser import CHROMIUM, launch
+from tests.e2e.shell import Shell
+from tests.e2e.test_api_documented import without_requirements
+from tests.unit.watch.test_evidence import Cells, report
+
+REQUIREMENTS = """version: 1
+requirements:
+  - {{name: attack-paths, kind: AttackPaths}}
+exceptions:
+  - requirement: cis-8.1.5.2
+    subscriptions: [{one}]
+    owner: Payments
+    reason: The subscription is moved in spring
+    until: 2099-12-31
+"""
+
+
+@pytest.fixture
+def shell(api: Api, tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path, api.azure.app_settings())
+    shell(f"use {api.url}", DEFENDER_EXPORT_KEY=api.key)
+    (tmp_path / "requirements.yaml").write_text(REQUIREMENTS.format(one=api.subscription))
+    yield shell
+    api._with_services(without_requirements)
+
+
+def judged(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    return sorted(
+        (row["requirement"], row["subscriptionId"], row["verdict"], row["reason"]) for row in document["value"]
+    )
+
+
+def test_an_auditor_gets_the_same_report_by_each_way_in(api: Api, shell: Shell) -> None:
+    shell("requirements show", 1)
+    assert "there is no file of requirements" in shell.err
+    assert shell("requirements put requirements.yaml") == "stored: 1 requirements, 1 exceptions\n"
+    assert shell("requirements show") == (shell.folder / "requirements.yaml").read_text()
+
+    document = json.loads(shell("evidence --output json"))
+    pages = [api.call("GET", "/api/evidence?limit=7").json()]
+    while token := pages[-1]["continuation"]:
+        pages.append(api.call("GET", f"/api/evidence?limit=7&continuation={token}").json())
+    assert len(pages) > 2
+    assert sorted(row for page in pages for row in judged(page)) == judged(document)
+    assert {json.dumps(page["sources"]) for page in pages} == {json.dumps(document["sources"])}
+    direct = json.loads(shell("evidence --output json --direct"))
+    assert (judged(direct), direct["sources"]) == (judged(document), document["sources"])
+    assert direct["by"].startswith("cli:")
+    assert document["by"].startswith("key:")
+
+    (excepted,) = (row for row in document["value"] if row["exception"])
+    assert (excepted["subscriptionId"], excepted["verdict"]) == (api.subscription, "excepted")
+    assert excepted["exception"]["owner"] == "Payments"
+    rows = list(csv.DictReader(io.StringIO(shell("evidence --output csv"), newline="")))
+    assert sorted((row["requirement"], row["subscriptionId"], row["verdict"], row["reason"]) for row in rows) == judged(
+        document
+    )
+    one = json.loads(shell(f"evidence --output json --subscription {api.subscription}"))
+    assert judged(one) == [row for row in judged(document) if row[1] == api.subscription]
+    assert "met by 0 of 0" not in shell("coverage")
+    shell("evidence --check --out report.html", 1)
+    assert (shell.folder / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_browser_gets_the_page_under_a_policy_that_lets_nothing_run(api: Api) -> None:
+    answer = api.call("GET", "/api/evidence", accept="text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == POLICY
+    assert "script-src" not in POLICY
+    assert "CIS Microsoft Azure Foundations Benchmark 5.0.0 and 6.0.0" in answer.text
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH (apt-get install chromium)")
+async def test_every_cell_is_in_the_text_of_the_printed_page() -> None:
+    text = html_page(report())
+    async with async_playwright() as playwright:
+        browser = await launch(playwright)
+        page = await browser.new_page()
+        await page.set_content(text)
+        printed = await page.pdf(format="A4", landscape=True)
+        await browser.close()
+    shown = "".join(leaf.extract_text() for leaf in PdfReader(io.BytesIO(printed)).pages)
+    said = re.sub(r"\s+", "", shown)
+    cells = {cell for line in Cells(text).lines for cell in line}
+    assert len(cells) > 60
+    assert [cell for cell in cells if re.sub(r"\s+", "", cell) not in said] == []
