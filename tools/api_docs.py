@@ -17,7 +17,7 @@ _INTRODUCTION = """# HTTP API
 
 Generated from `docs/openapi.json` (also at `/api/openapi.json`) by `python -m tools.api_docs`. Samples of its use are in [runbooks/](runbooks/README.md), pipelines in [pipelines/](pipelines/).
 
-- **Examples** take the app's address from `APP`, a function key from `KEY`, and the ids of a job and a run from `JOB` and `RUN`. Under Entra send `Authorization: Bearer <token>` in place of the key. Clients can be generated from the document: openapi-python-client and openapi-typescript are run over every answer in the tests.
+- **Examples** take the app's address from `APP`, a function key from `KEY`, the ids of a job and a run from `JOB` and `RUN`, and that of a job to cancel from `QUEUED_JOB`. Under Entra send `Authorization: Bearer <token>` in place of the key. Clients can be generated from the document: openapi-python-client and openapi-typescript are run over every answer in the tests.
 - **Who may call.** Under `AUTH_MODE=key` send a function key as `x-functions-key`: whoever has it may do all but what takes a role of persons (below). Under `AUTH_MODE=entra` send a token for the app's API; reading needs the app role `Exports.Read`, writing `Exports.Write`, which includes reading; approving `Exports.Approve`, and the records of dead letters `Records.Read`, which no function key bears. Each deed and each look at records is logged with who and which. A refusal is 401 or 403, never a redirect. Under keys a 401 comes from the Functions host, without a body.
 - **Parameters** are taken as written here. An unknown, mis-cased, repeated or empty one is refused with 400 and the nearest right name, so that no misspelling widens what is asked for; the platform's own `code` and `clientId` are known everywhere. A subscription, management group, tenant or export that does not exist is 404 with the nearest name, as far as the tenant could be read completely. Only `health` takes anything.
 - **`api-version`** is optional: a date, of which there is one, 2026-11-26. An unknown one is refused with those that exist.
@@ -80,7 +80,7 @@ def _example(operation: dict[str, Any]) -> Iterator[str]:
 
 
 def calls(method: str, path: str, operation: dict[str, Any]) -> dict[str, str]:
-    """The operation in three languages; `APP`, `KEY`, `JOB` and `RUN` are variables of the environment."""
+    """The operation in three languages; what is in capitals there are variables of the environment."""
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     sent = body.get("example") or next((each["value"] for each in body.get("examples", {}).values()), None)
     verb = method.upper()
@@ -111,7 +111,7 @@ _VARIABLES = {
 
 
 def _address(path: str, language: str) -> str:
-    variable = "JOB" if path.startswith("/api/jobs") else "RUN"
+    variable = "RUN" if not path.startswith("/api/jobs") else "QUEUED_JOB" if path.endswith("/cancel") else "JOB"
     return path.replace("{name}", "soc-alerts").replace("{id}", _VARIABLES[language].format(name=variable))
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shared import stored_format
 from shared.azure.storage_time import storage_time
 from shared.jobs.arguments import refusal_of
-from shared.jobs.model import ID_PATTERN, STATES, Job, new_id, oldest_id, said_dead
+from shared.jobs.model import ID_PATTERN, STALE_AFTER, STATES, Job, cancelled, new_id, oldest_id, said_dead
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -40,6 +40,10 @@ class JobConflictError(Exception):
 
 class JobChangedError(Exception):
     """The job was changed by another writer since it was read."""
+
+
+class JobEndedError(Exception):
+    """The job has ended, or this release leaves it as it is; the message says which."""
 
 
 class Stored(NamedTuple):
@@ -194,6 +198,29 @@ class JobStore:
                 return dead
         return stored.job
 
+    async def cancel(self, job_id: str, by: str) -> Job:
+        """End a job that no worker has; have the one that runs it end it at its next heartbeat.
+
+        Raises:
+            JobNotFoundError: there is none of this id.
+            JobEndedError: it has ended, or is left as it is; nothing was changed.
+        """
+        while True:
+            job, etag = await self.get(job_id)
+            if job.trouble or (job.final and job.state != "cancelled"):
+                raise JobEndedError(job.trouble or f"its state is {job.state}")
+            now = await self.now()
+            runs = job.state == "running" and job.quiet_for(now) < STALE_AFTER
+            if job.final or (runs and job.cancelled_by):
+                return job  # it was asked before
+            asked = replace(job, cancelled_by=by)
+            asked = asked if runs else cancelled(asked, now)
+            try:
+                await self.save(asked, etag)
+            except JobChangedError:
+                continue  # its worker wrote a heartbeat, or ended it
+            return asked
+
     async def save(self, job: Job, etag: str) -> str:
         """Write a changed job; gives the new ETag.
 
@@ -276,6 +303,7 @@ class JobStore:
 _TIMES = ("created", "started", "heartbeat", "finished")
 _TEXTS = ("kind", "actor", "state", "progress", "error")
 _DOCUMENTS = ("arguments", "cursor")
+_CANCELLED = "cancelledBy"
 
 
 def _digest(value: Any) -> str:
@@ -287,6 +315,7 @@ def _entity(job: Job) -> dict[str, Any]:
     entity.update(stored_format.stamp("job"))
     entity.update({name: getattr(job, name)[:_MAX_TEXT] for name in _TEXTS})
     entity.update({name: json.dumps(getattr(job, name)) for name in _DOCUMENTS})
+    entity.update({_CANCELLED: job.cancelled_by} if job.cancelled_by else {})
     entity.update({name: value for name in _TIMES if (value := getattr(job, name)) is not None})
     return entity
 
@@ -305,6 +334,7 @@ def _job(entity: Mapping[str, Any], written: Any) -> Job:
         id=str(entity["RowKey"]),
         attempt=attempt or 0,
         stuck=found if (found := _count(entity.get("stuck"))) is not None else attempt or 0,
+        cancelled_by=str(entity.get(_CANCELLED) or ""),
         release=str(entity.get("release") or ""),
         trouble=trouble,
         **members,

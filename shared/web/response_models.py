@@ -262,7 +262,8 @@ class JobResult(_Body):
 class Job(_Body):
     """A piece of work and how far it is; `result` is there once it has finished.
 
-    `state` is queued, running, succeeded, failed or dead.  A job of another release may have other kinds and states:
+    `state` is queued, running, succeeded, failed, dead or cancelled; `cancelledBy` asked for its end, which a job that
+    runs comes to within half a minute.  A job of another release may have other kinds and states:
     then `trouble` says why it is left as it is, and what helps.
     """
 
@@ -274,6 +275,7 @@ class Job(_Body):
     attempt: int
     progress: str
     error: str
+    cancelled_by: str = ""
     release: str = ""
     trouble: str = ""
     created: datetime

@@ -91,6 +91,7 @@ OPERATIONS = {
         Operation("import_live", "POST", "import", READ, "plan_answers"),
         Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",)),
         Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",)),
+        Operation("cancel_job", "POST", "jobs/{id}/cancel", WRITE, "jobs"),
         Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
         Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),

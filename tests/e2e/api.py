@@ -198,6 +198,16 @@ class Api(Caller, AbstractContextManager["Api"]):
 
         return self._with_services(keep), rows
 
+    def quiet_job(self, **members: Any) -> str:
+        """The id of a job that no worker hears of: one that is queued, unless `members` say otherwise."""
+        from shared.jobs.model import Job, new_id
+        from shared.jobs.store import _entity
+
+        now = datetime.now(UTC)
+        job = Job(new_id(now), "plan", {}, "test", now, **members)
+        self._with_services(lambda services: services.jobs._table.create_entity(_entity(job)))
+        return job.id
+
     def discard(self, name: str) -> None:
         """Remove a dead letter, which other tests don't look for."""
         self._with_services(lambda services: services.pipeline.dead_letters.discard(name))

@@ -57,6 +57,26 @@ def test_writing_needs_the_role_to_write(entra_api: Api) -> None:
     assert call(entra_api, "DELETE", "exports/none", "Exports.Write").status == 204
 
 
+def test_a_job_is_cancelled_by_who_may_write_once_and_the_log_says_so(entra_api: Api) -> None:
+    waiting, running = entra_api.quiet_job(), entra_api.quiet_job(state="running", attempt=1)
+
+    def cancel(job: str, *roles: str, body: dict[str, int] | None = None) -> Answer:
+        who = {"x_ms_client_principal": principal(*roles)}
+        return entra_api.call("POST", f"/api/jobs/{job}/cancel", body, key=False, **who)
+
+    assert cancel(waiting, "Exports.Read", "Exports.Approve").problem == "forbidden"
+    assert cancel(waiting, "Exports.Write", body={"dryRun": 1}).problem == "bad-request"
+    ended, again = cancel(waiting, "Exports.Write"), cancel(waiting, "Exports.Write")
+    assert [(each.status, each.json()["state"]) for each in (ended, again)] == [(200, "cancelled")] * 2
+    assert ended.json()["error"] == f"Cancelled by entra:{OBJECT_ID}; it had not begun."
+    asked = cancel(running, "Exports.Write")
+    assert (asked.status, asked.json()["state"], asked.json()["cancelledBy"]) == (202, "running", f"entra:{OBJECT_ID}")
+    over = cancel(entra_api.quiet_job(state="succeeded"), "Exports.Write")
+    assert (over.problem, "its state is succeeded" in over.json()["detail"]) == ("conflict", True)
+    deed = {"event": "cancel_job", "actor": f"entra:{OBJECT_ID}", "target": {"id": waiting}, "state": "cancelled"}
+    assert json.dumps({**deed, "status": 200}) in entra_api.log
+
+
 def test_raising_guards_needs_the_role_to_approve_too(entra_api: Api) -> None:
     job = {"kind": "reconcile", "maxDeletes": 50}
 
@@ -130,7 +150,7 @@ REQUESTS = {
 REFUSED = {401, 403}
 
 
-WRITES = {"put_export", "delete_export", "start_job"}
+WRITES = {"put_export", "delete_export", "start_job", "cancel_job"}
 OF_ONE_ROLE = {"approve_plan": "Exports.Approve", "read_dead_letter": "Records.Read"}
 
 
