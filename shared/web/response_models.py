@@ -345,6 +345,11 @@ class StatusRow(_Body):
     subscription: str
     tenant_id: str
     management_groups: list[str]
+    subscription_state: str
+    takes_writes: bool
+    owner: str
+    exports: list[str]
+    destinations: list[str]
     states: dict[str, str]
     notes: dict[str, str]
     verdicts: dict[str, bool]
@@ -535,13 +540,17 @@ class RunList(_Body):
 
 
 class StatusList(_Body):
-    """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later."""
+    """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later.
+
+    `destinations` has what is known of each, by the newest run that looked at it.
+    """
 
     value: list[StatusRow]
     continuation: str
     generated: datetime
     complete: bool
     reasons: list[str]
+    destinations: list[DestinationKnown] = []
     run: Run | None = None
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from shared import __version__, commit, python_build
 from shared.bootstrap import Services, services
 from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front
+from shared.web.compression import compressed
 from shared.web.problems import (
     FORBIDDEN,
     INTERNAL,
@@ -137,7 +138,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         # As JSON, no name can end a line and begin another.
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
-    return response
+    return await compressed(request, response)
 
 
 def _refused(name: str, request: func.HttpRequest, refusal: ApiError) -> func.HttpResponse:
