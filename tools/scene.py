@@ -141,6 +141,7 @@ async def scene(
     folder: Path | None = None,
     certificates: Certificates | None = None,
     tenant: Tenant | None = None,
+    /,
     **settings: str,
 ) -> AsyncIterator[Scene]:
     """Start everything, in mode plan and with sign-ins by Entra unless `settings` say otherwise."""

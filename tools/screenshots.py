@@ -1,7 +1,7 @@
 """Renders the operations page over a local Azure: light, dark, a subscription and a phone into `docs/images`.
 
-`--states FOLDER` renders what one looks at before a release instead: a tenant of `--subscriptions`, also on paper, without
-a sign-in, without storage, without its hub, and with nothing stored yet.
+`--states FOLDER` renders what one looks at before a release instead: a tenant of `--subscriptions`, also on paper,
+without a sign-in, without storage, without its hub, and with nothing stored yet.
 """
 
 from __future__ import annotations
@@ -127,10 +127,10 @@ async def pictures(browser: Browser) -> None:
 
 async def states(browser: Browser, folder: Path, subscriptions: int) -> None:
     """Those that one looks at before a release."""
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     many = subscriptions > MANY
     tenant = synthetic_tenant(0, subscriptions, resources=0 if many else 4)
-    async with scene(tenant=tenant, **UNHURRIED) as running:
+    async with scene(None, None, tenant, **UNHURRIED) as running:
         await prepare(running, ONE_EXPORT if many else ())
         for shot in LOOKS:
             await shoot(browser, running.app, _named(shot, f"{subscriptions}-{shot.name}"), folder)

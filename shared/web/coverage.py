@@ -159,7 +159,9 @@ async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, A
         {
             **_who(each, known[each.subscription_id.lower()], owner_tags),
             "exports": sorted({one.export for one in _exporters(each) if one.owner == "ours"}),
-            "destinations": sorted({to.resource_id for one in _exporters(each) for to in one.destinations}),
+            "destinations": sorted(
+                {to.resource_id for one in _exporters(each) for to in one.destinations if to.resource_id}
+            ),
             "states": status.states,
             "notes": status.notes,
             "verdicts": status.verdicts,

@@ -761,7 +761,7 @@ async def test_a_job_that_waits_is_cancelled_after_a_question_that_says_how_far_
     lock = here.clients.blobs.get_blob_client(here.settings.reports_container, LEASE_BLOB)
     lease = await lock.acquire_lease(60)  # as a run that writes
     try:
-        narrowed = next(iter(shown.azure.tenant.subscriptions))
+        narrowed = next(each.id for each in shown.azure.tenant.subscriptions.values())
         job = await shown.ask("POST", "/api/jobs", json={"kind": "reconcile", "subscriptions": [narrowed]})
 
         async def waits() -> bool:

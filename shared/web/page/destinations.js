@@ -6,7 +6,12 @@ import { DESTINATIONS, plural } from "./words.js";
 const WORST = ["broken", "unverified", "ready"];
 const rank = (state) => (WORST.indexOf(state) + 1 || WORST.length) - 1;
 
-export const shortName = (id) => id.split("/").slice(-3).filter((part) => part !== "eventhubs" && part !== "workspaces").join("/");
+// The names in a resource's id, without their types: what stands after `providers/<namespace>` is type and name in turn.
+export function shortName(id) {
+  const parts = id.split("/");
+  const at = parts.findLastIndex((part) => part.toLowerCase() === "providers");
+  return at < 0 ? id : parts.slice(at + 2).filter((_, index) => index % 2).join("/");
+}
 
 // Each destination once, the worst first; `state` is empty where only others' automations send, which no run looks at.
 export function destinations({ rows, destinations: known = [] }) {

@@ -6,6 +6,8 @@ import { KINDS, ORDER, STATES, number, plural } from "./words.js";
 const SPARE = 6;
 const NARROW = matchMedia("(max-width: 760px)");
 const CIS = "cis-8.1.5.2";
+// What comes first, by what rows are sorted by; else the state of a kind decides.
+const RANKS = { "": (row) => (row.bad ? 0 : 1), name: () => 0, cis: (row) => (row.unmet ? 0 : 1) };
 
 export class Matrix {
   constructor(place, open) {
@@ -48,8 +50,9 @@ export class Matrix {
   }
 
   #sort() {
-    const worst = (row) => ({ "": row.bad ? 0 : 1, name: 0, cis: row.unmet ? 0 : 1 })[this.sorted ?? ""] ?? ORDER.indexOf(row.states[this.sorted]);
-    this.rows = [...this.rows].sort((one, other) => worst(one) - worst(other) || compare(one.subscription, other.subscription));
+    const rank = RANKS[this.sorted ?? ""] ?? ((row) => ORDER.indexOf(row.states[this.sorted]));
+    const ranks = new Map(this.rows.map((row) => [row, rank(row)]));
+    this.rows = [...this.rows].sort((one, other) => ranks.get(one) - ranks.get(other) || compare(one.subscription, other.subscription));
   }
 
   // The rows that the search and the state let through.
