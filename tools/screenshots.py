@@ -22,7 +22,7 @@ from local.app import App
 from local.tenant import synthetic_tenant
 from local.tenant.destinations import destinations
 from shared.web.authorization import APPROVE, READ, RECORDS, WRITE
-from tools.scene import Scene, principal, scene
+from tools.scene import UNHURRIED, Scene, principal, scene
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 EVENTS = 4_000
@@ -30,9 +30,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backg
 WIDE, PHONE, PAPER = (1440, 1000), (390, 844), (1000, 1400)
 MANY = 1_000
 PATIENCE_MS = 240_000
-# Of a tenant of thousands one export is enough, and the file's own pace lets a run reach them all.
+# Of a tenant of thousands one export is enough.
 ONE_EXPORT = frozenset({"everything"})
-UNHURRIED = {"FUNCTION_TIMEOUT_SECONDS": "3600", "APPLY_BUDGET_SECONDS": "2500"}
 # The day that the local Azure has not lived through: arrivals spread over it, scores over two months.
 _DAY = """
 UPDATE {table} SET EnqueuedTime = moment, TimeGenerated = moment, EventTime = moment,

@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page, Request, async_playwright, expec
 
 from local.app import App
 from local.certs import Certificates
+from local.tenant import synthetic_tenant
 from local.tenant.destinations import destinations
 from shared import __version__
 from shared.bootstrap import Services
@@ -27,7 +28,7 @@ from shared.web.authorization import APPROVE, READ, RECORDS, WRITE
 from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
 from tests.e2e.dead_letters import keep, undeliverable
 from tools.infra import alerts
-from tools.scene import Scene, principal, scene
+from tools.scene import UNHURRIED, Scene, principal, scene
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -42,6 +43,12 @@ KINDS = (
 )
 EVENTS = 400
 REFRESH_BYTES = 300_000
+SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const each of list.getEntries()) if (!each.hadRecentInput) window.shift += each.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 HUB = (
     "/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-soc/providers"
     "/Microsoft.EventHub/namespaces/soc/eventhubs/all"
@@ -653,10 +660,7 @@ async def test_at_640_it_holds_still_while_it_loads_prints_whole_and_axe_finds_n
     rows = [subscription(number) for number in range(640)]
     hub = {"id": HUB, "state": "broken", "reasons": ["it is gone"], "exports": ["soc-alerts"], "verify": True}
     status = {**EMPTY["status"], "value": rows, "destinations": [hub]}
-    await look.page.add_init_script(
-        "window.shift = 0; new PerformanceObserver((list) => { for (const each of list.getEntries())"
-        " if (!each.hadRecentInput) window.shift += each.value; }).observe({ type: 'layout-shift', buffered: true })"
-    )
+    await look.page.add_init_script(SHIFTS)
     await look.page.route("**/api/status*", lambda route: route.fulfill(json=status))
     page = await look.open()
     await expect(page.locator("#matrix-count")).to_have_text("640 subscriptions")
@@ -700,6 +704,23 @@ async def test_a_refresh_is_small_for_640_subscriptions(shown: Scene, look: Visi
     assert {"status", "runs", "exports", "dead-letters"} <= sizes.keys()
     # What grows with the tenant, as if by as much again for each subscription, of which compression leaves less.
     assert sizes["status"] * 640 / count + sum(sizes.values()) - sizes["status"] < REFRESH_BYTES, sizes
+
+
+@pytest.mark.soak
+async def test_of_a_tenant_of_640_a_refresh_is_small_and_the_page_holds_still(
+    tmp_path: Path, local_certs: Certificates, browser: Browser
+) -> None:
+    async with scene(tmp_path, local_certs, synthetic_tenant(0, 640, resources=0), **UNHURRIED) as running:
+        await running.apply()
+        await running.drift()
+        async with looking(browser, running.app, READ, WRITE) as visited:
+            await visited.page.add_init_script(SHIFTS)
+            page = await visited.open()
+            await expect(page.locator("#matrix-count")).to_contain_text("643 subscriptions")
+            sizes = await refreshed(visited)
+            assert await page.evaluate("window.shift") < 0.1
+            assert await findings_of_axe(page) == []
+            assert sum(sizes.values()) < REFRESH_BYTES, sizes
 
 
 async def test_times_are_utc_or_local_and_the_header_says_what_the_page_is_of(shown: Scene, look: Visit) -> None:

@@ -174,6 +174,7 @@ address.onChange(() => {
 function told() {
   const at = Math.min(...["coverage", "runs"].map((name) => data[name]?.at ?? Infinity));
   const stale = Object.keys(failures).length;
+  byId("updated").title = "The page asks again every minute while it is in view.";
   byId("updated").textContent = Number.isFinite(at) ? `${stale ? "Partly updated" : "Updated"} ${moment(new Date().toISOString()).slice(11)}` : "Not updated";
 }
 

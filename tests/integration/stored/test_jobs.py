@@ -207,6 +207,18 @@ async def test_one_whose_worker_is_gone_is_cancelled_by_whoever_comes_first(stor
     assert (await store.cancel(orphan, "alice")).state == "cancelled"
 
 
+async def test_of_many_that_cancel_it_and_a_worker_that_takes_it_one_wins(store: AheadStore) -> None:
+    for _ in range(3):
+        job = await queued(store)
+        runner = Runner()
+        asked = [store.cancel(job, f"person {number}") for number in range(4)]
+        said = await asyncio.gather(worker(store, runner).run(job), *asked, return_exceptions=True)
+        assert all(each is None or isinstance(each, Job | JobEndedError | JobBusyError) for each in said), said
+        found = (await store.get(job)).job
+        assert found.state == ("succeeded" if runner.seen else "cancelled")
+        assert found.final
+
+
 @pytest.mark.parametrize("changes", [{"state": "succeeded"}, {"state": "dead"}, {"state": "paused"}, {"format": 2}])
 async def test_nothing_is_changed_of_one_that_ended_or_is_of_another_release(
     store: AheadStore, changes: dict[str, Any]
