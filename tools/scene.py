@@ -26,8 +26,6 @@ from local.tenant.destinations import destinations
 from shared.web.authorization import PRINCIPAL_HEADER, READ, WRITE
 
 PATIENCE_SECONDS = 60
-# So that one run reaches every subscription of a large tenant.
-UNHURRIED = {"FUNCTION_TIMEOUT_SECONDS": "3600", "APPLY_BUDGET_SECONDS": "2500"}
 
 
 def principal(*roles: str, name: str = "44444444-4444-4444-8444-444444444444") -> dict[str, str]:

@@ -22,7 +22,7 @@ from local.app import App
 from local.tenant import synthetic_tenant
 from local.tenant.destinations import destinations
 from shared.web.authorization import APPROVE, READ, RECORDS, WRITE
-from tools.scene import UNHURRIED, Scene, principal, scene
+from tools.scene import Scene, principal, scene
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 EVENTS = 4_000
@@ -129,7 +129,7 @@ async def states(browser: Browser, folder: Path, subscriptions: int) -> None:
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     many = subscriptions > MANY
     tenant = synthetic_tenant(0, subscriptions, resources=0 if many else 4)
-    async with scene(None, None, tenant, **UNHURRIED) as running:
+    async with scene(None, None, tenant) as running:
         await prepare(running, ONE_EXPORT if many else ())
         for shot in LOOKS:
             await shoot(browser, running.app, _named(shot, f"{subscriptions}-{shot.name}"), folder)

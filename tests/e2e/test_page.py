@@ -28,7 +28,7 @@ from shared.web.authorization import APPROVE, READ, RECORDS, WRITE
 from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
 from tests.e2e.dead_letters import keep, undeliverable
 from tools.infra import alerts
-from tools.scene import UNHURRIED, Scene, principal, scene
+from tools.scene import Scene, principal, scene
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -710,7 +710,7 @@ async def test_a_refresh_is_small_for_640_subscriptions(shown: Scene, look: Visi
 async def test_of_a_tenant_of_640_a_refresh_is_small_and_the_page_holds_still(
     tmp_path: Path, local_certs: Certificates, browser: Browser
 ) -> None:
-    async with scene(tmp_path, local_certs, synthetic_tenant(0, 640, resources=0), **UNHURRIED) as running:
+    async with scene(tmp_path, local_certs, synthetic_tenant(0, 640, resources=0)) as running:
         await running.apply()
         await running.drift()
         async with looking(browser, running.app, READ, WRITE) as visited:
