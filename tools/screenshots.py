@@ -57,9 +57,9 @@ async def live_through_a_day(running: Scene) -> None:
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: its name, the page's size, and what is special about whoever looks.
+    """One picture: its name, the page's size, and what is special about the visitor.
 
-    `part` is what is in view alone, rather than the whole page; `roles` are None for somebody without a sign-in.
+    `part` is what is in view alone, rather than the whole page; `roles` are None without a sign-in.
     """
 
     name: str
@@ -152,7 +152,7 @@ def _named(shot: Shot, name: str) -> Shot:
 
 async def _without_storage(browser: Browser, running: Scene, folder: Path) -> None:
     with socket.socket() as taken, tempfile.TemporaryDirectory() as place:
-        taken.bind(("127.0.0.1", 0))  # a port that nobody listens on
+        taken.bind(("127.0.0.1", 0))  # a port without a listener
         gone = f"https://127.0.0.1:{taken.getsockname()[1]}/devstoreaccount1"
         lost = {f"AzureWebJobsStorage__{one}ServiceUri": gone for one in ("blob", "queue", "table")}
         deaf = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("enrich_records", "run_job")}

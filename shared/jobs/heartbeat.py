@@ -18,7 +18,7 @@ INTERVAL = timedelta(seconds=20)
 
 
 class JobCancelledError(Exception):
-    """Somebody asked for the end of a job that runs; `stored` is the job as it was read then."""
+    """The end of a job that runs was asked for; `stored` is the job as it was read then."""
 
     def __init__(self, stored: Stored) -> None:
         super().__init__(stored.job.id)
@@ -56,7 +56,7 @@ class Heartbeat:
         """Write a heartbeat each `INTERVAL` while `work` goes on, a checkpoint at once; gives the job as last written.
 
         Raises:
-            JobCancelledError: somebody asked for its end.
+            JobCancelledError: its end was asked for.
             JobChangedError: another worker has it now, or it was marked dead.
         """
         from azure.core.exceptions import AzureError
@@ -82,7 +82,7 @@ class Heartbeat:
         """Write a change of a job that this worker has as `attempt`, even if the answer to an earlier write was lost.
 
         Raises:
-            JobCancelledError: it would go on, and somebody asked for its end.
+            JobCancelledError: it would go on, and its end was asked for.
             JobChangedError: another worker has it now, or it was marked dead.
         """
         try:

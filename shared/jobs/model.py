@@ -81,7 +81,7 @@ def said_dead(job: Job, now: datetime) -> Job | None:
 
 
 def cancelled(job: Job, now: datetime) -> Job:
-    """The job as somebody ended it; what it had done by then stays done."""
+    """The job, ended on request; what it had done by then stays done."""
     done = "what it had done by then stays" if job.attempt else "it had not begun"
     return replace(job, state="cancelled", finished=now, error=f"Cancelled by {job.cancelled_by}; {done}.")
 
