@@ -34,8 +34,8 @@ format: $(VENV)/.installed
 page: $(VENV)/.installed node_modules/.installed ## build the operations page into its one file
 	@$(BIN)/python -m tools.page
 
-screenshots: page ## the operations page in light, dark and on a phone, into docs/images
-	@$(BIN)/python -m tools.screenshots
+screenshots: page ## the operations page in light, dark and on a phone, into docs/images; or what STATES=folder names
+	@$(BIN)/python -m tools.screenshots $(if $(STATES),--states $(STATES)) $(if $(SUBSCRIPTIONS),--subscriptions $(SUBSCRIPTIONS))
 
 snapshots: $(VENV)/.installed ## what Azure will get, compiled and evaluated into infra/; needs the Bicep compiler
 	@$(BIN)/python -m tools.infra

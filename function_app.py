@@ -144,6 +144,13 @@ async def get_job(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("get_job", req)
 
 
+@app.function_name("cancel_job")
+@app.route("jobs/{id}/cancel", methods=["POST"])
+async def cancel_job(req: func.HttpRequest) -> func.HttpResponse:
+    """End a job."""
+    return await routing.respond("cancel_job", req)
+
+
 @app.function_name("list_jobs")
 @app.route("jobs", methods=["GET"])
 async def list_jobs(req: func.HttpRequest) -> func.HttpResponse:

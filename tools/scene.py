@@ -8,7 +8,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import Any
 
 import aiohttp
 
+from local.app import App
 from local.certs import Certificates
 from local.records import generate
 from local.stack import LocalAzure
 from local.story import Story
-from local.tenant import synthetic_tenant
+from local.tenant import Tenant, synthetic_tenant
 from local.tenant.destinations import destinations
 from shared.web.authorization import PRINCIPAL_HEADER, READ, WRITE
 
@@ -64,14 +65,15 @@ class Scene:
             await asyncio.sleep(0.2)
         return found
 
-    async def apply(self) -> None:
-        """Store the sample files and bring the tenant in line with them, as far as it lets itself be.
+    async def apply(self, only: Collection[str] = ()) -> None:
+        """Store the sample files, or some of them, and bring the tenant in line, as far as it lets itself be.
 
         Raises:
             RuntimeError: the reconcile job did not end well.
         """
         self.story.write_exports()
-        for file in sorted((self.story.folder / "exports").iterdir()):
+        files = sorted((self.story.folder / "exports").iterdir())
+        for file in [file for file in files if not only or file.stem in only]:
             await self.ask(
                 "PUT",
                 f"/api/exports/{file.stem}",
@@ -79,6 +81,8 @@ class Scene:
                 headers={"Content-Type": "application/yaml"},
             )
         job = await self.ask("POST", "/api/jobs?wait=120", json={"kind": "reconcile"})
+        while job["state"] in {"queued", "running"}:
+            job = await self.ask("GET", f"/api/jobs/{job['id']}?wait=120")
         if job["state"] != "succeeded":
             raise RuntimeError(job)
 
@@ -90,22 +94,28 @@ class Scene:
         tenant.set_automation({**disabled, "properties": {**disabled["properties"], "isEnabled": False}})
         tenant.set_automation({**emptied, "properties": {**emptied["properties"], "sources": []}})
         tenant.delete_automation(deleted["id"])
-        await self._fire("reconcile_exports")
+        await self.fire("reconcile_exports")
 
-    async def _fire(self, timer: str) -> None:
-        before = len((await self.ask("GET", "/api/runs"))["value"])
-        await self.ask("POST", f"/admin/functions/{timer}", json={})
+    async def fire(self, timer: str, app: App | None = None) -> None:
+        """Let a timer of the app, or of another one beside it, fire, and wait for the end of a reconcile."""
+        before = (await self.ask("GET", "/api/runs?limit=1"))["value"]
+        app = app or self.app
+        headers = {"x-functions-key": app.master_key}
+        async with self.web.post(f"{app.url}/admin/functions/{timer}", json={}, headers=headers) as answer:
+            answer.raise_for_status()
         if timer != "reconcile_exports":
             return
 
         async def reported() -> bool:
-            return len((await self.ask("GET", "/api/runs"))["value"]) > before
+            newest = (await self.ask("GET", "/api/runs?limit=1"))["value"]
+            is_new = [run["runId"] for run in newest] != [run["runId"] for run in before]
+            return is_new and newest[0]["outcome"] != "Running"
 
         await self.until(reported)
 
     async def check(self) -> None:
         """Let the app look at what flows."""
-        await self._fire("check_freshness")
+        await self.fire("check_freshness")
 
         async def checked() -> Any:
             return (await self.ask("GET", "/api/freshness"))["checked"]
@@ -128,10 +138,14 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path | None = None, certificates: Certificates | None = None, **settings: str
+    folder: Path | None = None,
+    certificates: Certificates | None = None,
+    tenant: Tenant | None = None,
+    /,
+    **settings: str,
 ) -> AsyncIterator[Scene]:
     """Start everything, in mode plan and with sign-ins by Entra unless `settings` say otherwise."""
-    tenant = synthetic_tenant()
+    tenant = tenant or synthetic_tenant()
     chosen = {
         "AUTH_MODE": "entra",
         "WEBSITE_AUTH_ENABLED": "true",

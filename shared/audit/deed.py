@@ -18,6 +18,7 @@ AUDIT_TABLE: Final = "DefenderExportAudit_CL"
 KIND: Final = "audit note"
 PUT, DELETE, END = "PutExport", "DeleteExport", "EndExport"
 APPROVE, LIFT, ACCEPT, CLAIM = "ApprovePlan", "LiftGuard", "AcceptStore", "ClaimAutomations"
+CANCEL: Final = "CancelJob"
 LOOK, DISCARD, REQUIRE = "LookAtDeadLetter", "DiscardDeadLetter", "PutRequirements"
 INTENDED, DONE, UNKNOWN = "Intended", "Done", "Unknown"
 _TEXTS = ("id", "deed", "target", "actor", "channel", "address", "agent", "before", "after", "outcome", "reason")

@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 240  # the front end of Azure Functions cuts a request after 
 _WAIT_SECONDS = "20"
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 10.0
-_ENDED = frozenset({"succeeded", "failed", "dead"})
+_ENDED = frozenset({"succeeded", "failed", "dead", "cancelled"})
 _WITHOUT_REASON = {
     401: "is the key right, and this the app's address?",
     403: "this sign-in may not do that: ask for the app role Exports.Read or Exports.Write",

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from shared.cli.app_context import add_target
 from shared.cli.argument_parser import whole_number
-from shared.cli.command_services import moment_text, with_services
+from shared.cli.command_services import caller_name, failed, moment_text, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
 from shared.cli.time_limit import go_on_by, goes_on
@@ -35,8 +36,16 @@ def register(commands: Any) -> None:
     show = below.add_parser("show", help="one job with its result")
     show.add_argument("id", help="the job's id")
     show.add_argument("--wait", action="store_true", help="until it has ended")
-    for parser, direct, by_app in ((listing, _list_jobs, _list_jobs_by_app), (show, _show_job, _show_job_by_app)):
+    cancel = below.add_parser("cancel", help="end a job; what it has done by then stays")
+    cancel.add_argument("id", help="the job's id")
+    cancel.add_argument("--yes", action="store_true", help="without asking (for pipelines)")
+    for parser in (listing, show):
         parser.add_argument("--json", action="store_true")
+    for parser, direct, by_app in (
+        (listing, _list_jobs, _list_jobs_by_app),
+        (show, _show_job, _show_job_by_app),
+        (cancel, _cancel_job, _cancel_job_by_app),
+    ):
         add_target(parser)
         parser.set_defaults(run=with_services(direct, by_app))
 
@@ -117,6 +126,35 @@ def _print_job(job: Mapping[str, Any], *, as_json: bool, waited: bool) -> int:
         if job.get("result"):
             print("  --json shows its result")
     return NOT_WELL if waited and job["state"] != "succeeded" else DONE
+
+
+async def _cancel_job(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.jobs.store import JobEndedError
+
+    if not _sure(arguments):
+        return NOT_WELL
+    try:
+        job = await services.jobs.cancel(arguments.id, caller_name())
+    except JobEndedError as ended:
+        return failed(f"nothing is left to cancel of this job: {ended}")
+    return _told_cancelled(job.id, job.state)
+
+
+async def _cancel_job_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
+    if not _sure(arguments):
+        return NOT_WELL
+    job = await api.document("POST", f"jobs/{_one_segment(arguments.id)}/cancel", (200, 202))
+    return _told_cancelled(job["id"], job["state"])
+
+
+def _sure(arguments: argparse.Namespace) -> bool:
+    return confirmed(f"Cancel {arguments.id}? What it has done by now stays.", agreed=arguments.yes)
+
+
+def _told_cancelled(job: str, state: str) -> int:
+    ended = state == "cancelled"
+    print(f"{job}: cancelled" if ended else f"{job}: its worker ends it soon; `jobs show {job} --wait` follows it")
+    return DONE
 
 
 def _one_segment(text: str) -> str:

@@ -14,10 +14,15 @@ from shared.jobs.store import JobChangedError, JobStore, Stored
 
 log = logging.getLogger(__name__)
 
-# A worker writes several heartbeats within STALE_AFTER; one that misses it is gone, and the queue's next delivery may
-# take the job over.
 INTERVAL = timedelta(seconds=20)
-STALE_AFTER = timedelta(seconds=90)
+
+
+class JobCancelledError(Exception):
+    """The end of a job that runs was asked for; `stored` is the job as it was read then."""
+
+    def __init__(self, stored: Stored) -> None:
+        super().__init__(stored.job.id)
+        self.stored = stored
 
 
 class Progress:
@@ -51,6 +56,7 @@ class Heartbeat:
         """Write a heartbeat each `INTERVAL` while `work` goes on, a checkpoint at once; gives the job as last written.
 
         Raises:
+            JobCancelledError: its end was asked for.
             JobChangedError: another worker has it now, or it was marked dead.
         """
         from azure.core.exceptions import AzureError
@@ -76,6 +82,7 @@ class Heartbeat:
         """Write a change of a job that this worker has as `attempt`, even if the answer to an earlier write was lost.
 
         Raises:
+            JobCancelledError: it would go on, and its end was asked for.
             JobChangedError: another worker has it now, or it was marked dead.
         """
         try:
@@ -83,6 +90,8 @@ class Heartbeat:
         except JobChangedError:
             stored, newest = await self._store.get(job.id)
             if (stored.state, stored.attempt) == ("running", attempt):
+                if job.state == "running" and stored.cancelled_by:
+                    raise JobCancelledError(Stored(stored, newest)) from None
                 return await self._store.save(job, newest)
             if (stored.state, stored.attempt) != (job.state, job.attempt):
                 raise

@@ -1,4 +1,4 @@
-"""Which jobs are deeds for the audit trail when they are started: those that lift a guard."""
+"""What is a deed for the audit trail: to start a job that lifts a guard, and to cancel any."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.audit.deed import ACCEPT, CLAIM, LIFT, Deed, Origin
+from shared.audit.deed import ACCEPT, CANCEL, CLAIM, LIFT, Deed, Origin, digest
 from shared.jobs.arguments import LIMITS
 from shared.jobs.model import Job
 
@@ -22,6 +22,13 @@ def deed_of(job: Job) -> Deed | None:
         return None
     marks, details = {"job": job.id}, {"job": job.id, **job.arguments}
     return Deed.now(kind, f"job {job.id}", job.actor, id=f"job-{job.id}", marks=marks, details=details)
+
+
+def cancelling(job: Job, by: str) -> Deed:
+    """The deed of cancelling a job; the same one where a person does it again because the first time was cut off."""
+    details = {"job": job.id, "kind": job.kind, "state": job.state}
+    name = f"cancel-{job.id}-{digest(by)[:8]}"
+    return Deed.now(CANCEL, f"job {job.id}", by, id=name, marks={"job": job.id}, details=details)
 
 
 def origin_of(job: Job) -> Origin:

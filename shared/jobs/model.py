@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 KINDS = ("plan", "reconcile", "preview", "backfill", "replay", "discard", "accept", "claim")
-FINAL = frozenset({"succeeded", "failed", "dead"})
+FINAL = frozenset({"succeeded", "failed", "dead", "cancelled"})
 STATES = frozenset({"queued", "running", *FINAL})
 
+# A worker writes several heartbeats within STALE_AFTER; one that misses it is gone, and the queue's next delivery may
+# take the job over.
+STALE_AFTER = timedelta(seconds=90)
 # A job whose worker stopped and that no other took over by DEAD_AFTER is marked dead.
 DEAD_AFTER = timedelta(minutes=30)
 # A message that no worker could take goes to the poison queue in minutes; a queue is never this long.
@@ -27,9 +30,10 @@ _END_OF_TIME_MS = 10**13
 class Job:
     """One piece of work: what was asked, by whom, and how far it is.
 
-    `state` is queued, running, succeeded, failed or dead.  `cursor` is where an interrupted attempt goes on.  `stuck`
-    counts the attempts since it last got further.  `origin` is from where it was asked for.  `release` wrote it last.
-    `trouble` says why this release leaves it as it is, and what helps; empty when it does not.
+    `state` is queued, running, succeeded, failed, dead or cancelled.  `cursor` is where an interrupted attempt goes on.
+    `stuck` counts the attempts since it last got further.  `origin` is from where it was asked for.  `cancelled_by`
+    asked for its end, which comes with the next heartbeat.  `release` wrote it last.  `trouble` says why this release
+    leaves it as it is, and what helps; empty when it does not.
     """
 
     id: str
@@ -48,6 +52,7 @@ class Job:
     origin: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
     error: str = ""
+    cancelled_by: str = ""
     release: str = ""
     trouble: str = ""
 
@@ -68,10 +73,18 @@ def said_dead(job: Job, now: datetime) -> Job | None:
     if job.trouble:
         return None
     if job.quiet_for(now) > DEAD_AFTER:
+        if job.cancelled_by:
+            return cancelled(job, now)
         return replace(job, state="dead", finished=now, error="Its worker stopped and none took it over.")
     if job.state == "queued" and now - (job.heartbeat or job.created) > LOST_AFTER:
         return replace(job, state="dead", finished=now, error="No worker took it from the queue; start it again.")
     return None
+
+
+def cancelled(job: Job, now: datetime) -> Job:
+    """The job, ended on request; what it had done by then stays done."""
+    done = "what it had done by then stays" if job.attempt else "it had not begun"
+    return replace(job, state="cancelled", finished=now, error=f"Cancelled by {job.cancelled_by}; {done}.")
 
 
 def new_id(now: datetime) -> str:

@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared import stored_format
-from shared.audit.deed import Deed, origin
+from shared.audit.deed import CANCEL, Deed, origin
 from shared.azure.storage_time import storage_time
 from shared.jobs.arguments import refusal_of
-from shared.jobs.job_deeds import deed_of
-from shared.jobs.model import ID_PATTERN, STATES, Job, new_id, oldest_id, said_dead
+from shared.jobs.job_deeds import cancelling, deed_of
+from shared.jobs.model import ID_PATTERN, STALE_AFTER, STATES, Job, cancelled, new_id, oldest_id, said_dead
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -45,6 +45,10 @@ class JobConflictError(Exception):
 
 class JobChangedError(Exception):
     """The job was changed by another writer since it was read."""
+
+
+class JobEndedError(Exception):
+    """The job has ended, or this release leaves it as it is; the message says which."""
 
 
 class Stored(NamedTuple):
@@ -119,7 +123,7 @@ class JobStore:
         from azure.core.exceptions import ResourceExistsError
 
         try:
-            async with self._noted(job):
+            async with self._noted(deed_of(job), ResourceExistsError):
                 await self._table.create_entity(_entity(job))
         except ResourceExistsError:
             return (await self.get(job.id)).job
@@ -131,16 +135,16 @@ class JobStore:
         except JobNotFoundError:
             return None
 
-    def _noted(self, job: Job) -> AbstractAsyncContextManager[None]:
-        """The deed that starting this job is, where it is one."""
-        from azure.core.exceptions import ResourceExistsError
-
-        deed = deed_of(job)
-        return self._trail.doing(deed, (ResourceExistsError,)) if self._trail and deed else nullcontext()
+    def _noted(self, deed: Deed | None, refusal: type[Exception]) -> AbstractAsyncContextManager[None]:
+        """Note what is done as a deed, where it is one."""
+        return self._trail.doing(deed, (refusal,)) if self._trail and deed else nullcontext()
 
     async def witness(self, deed: Deed, others: Sequence[Deed]) -> bool | None:  # noqa: ARG002 - as every witness
-        """Whether a job that lifts a guard was started."""
-        return await self._known(str(deed.marks.get("job"))) is not None
+        """Whether a job that lifts a guard was started, or whether one was cancelled by who wanted to."""
+        job = await self._known(str(deed.marks.get("job")))
+        if deed.deed == CANCEL:
+            return None if job is None else job.cancelled_by == deed.actor
+        return job is not None
 
     async def queued(self) -> int:
         """About how many jobs are queued or running, by their messages."""
@@ -225,6 +229,30 @@ class JobStore:
                 return dead
         return stored.job
 
+    async def cancel(self, job_id: str, by: str) -> Job:
+        """End a job that no worker has; have the one that runs it end it at its next heartbeat.
+
+        Raises:
+            JobNotFoundError: there is none of this id.
+            JobEndedError: it has ended, or is left as it is; nothing was changed.
+        """
+        while True:
+            job, etag = await self.get(job_id)
+            if job.trouble or (job.final and job.state != "cancelled"):
+                raise JobEndedError(job.trouble or f"its state is {job.state}")
+            now = await self.now()
+            runs = job.state == "running" and job.quiet_for(now) < STALE_AFTER
+            if job.final or (runs and job.cancelled_by):
+                return job  # it was asked before
+            asked = replace(job, cancelled_by=by)
+            asked = asked if runs else cancelled(asked, now)
+            try:
+                async with self._noted(cancelling(job, by), JobChangedError):
+                    await self.save(asked, etag)
+            except JobChangedError:
+                continue  # its worker wrote a heartbeat, or ended it
+            return asked
+
     async def save(self, job: Job, etag: str) -> str:
         """Write a changed job; gives the new ETag.
 
@@ -308,6 +336,7 @@ _TIMES = ("created", "started", "heartbeat", "finished")
 _TEXTS = ("kind", "actor", "state", "progress", "error")
 _DOCUMENTS = ("arguments", "cursor")
 _LATER = ("origin",)
+_CANCELLED = "cancelledBy"
 
 
 def _digest(value: Any) -> str:
@@ -319,6 +348,7 @@ def _entity(job: Job) -> dict[str, Any]:
     entity.update(stored_format.stamp("job"))
     entity.update({name: getattr(job, name)[:_MAX_TEXT] for name in _TEXTS})
     entity.update({name: json.dumps(getattr(job, name)) for name in (*_DOCUMENTS, *_LATER)})
+    entity.update({_CANCELLED: job.cancelled_by} if job.cancelled_by else {})
     entity.update({name: value for name in _TIMES if (value := getattr(job, name)) is not None})
     return entity
 
@@ -338,6 +368,7 @@ def _job(entity: Mapping[str, Any], written: Any) -> Job:
         id=str(entity["RowKey"]),
         attempt=attempt or 0,
         stuck=found if (found := _count(entity.get("stuck"))) is not None else attempt or 0,
+        cancelled_by=str(entity.get(_CANCELLED) or ""),
         release=str(entity.get("release") or ""),
         trouble=trouble,
         **members,

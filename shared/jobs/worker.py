@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.audit.deed import working_from
-from shared.jobs.heartbeat import STALE_AFTER, Heartbeat, Progress
+from shared.jobs.heartbeat import Heartbeat, JobCancelledError, Progress
 from shared.jobs.job_deeds import origin_of
-from shared.jobs.model import MAX_ATTEMPTS, Job
+from shared.jobs.model import MAX_ATTEMPTS, STALE_AFTER, Job, cancelled
 from shared.jobs.store import JobChangedError, JobNotFoundError, JobStore, Stored
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,8 @@ class JobWorker:
             work = asyncio.ensure_future(self._runners[claimed.job.kind](claimed.job, progress))
         try:
             held = await self._heartbeat.beat_until_done(claimed, progress, work)
+        except JobCancelledError as asked:
+            held = asked.stored
         except JobChangedError:
             log.warning("job %s was taken from this worker", job_id)
             return
@@ -97,6 +99,9 @@ class JobWorker:
             return None
         if job.state == "running" and job.quiet_for(now) < STALE_AFTER:
             raise JobBusyError(job_id)
+        if job.cancelled_by:
+            await self._try_save(cancelled(job, now), etag, job.attempt)
+            return None
         if job.stuck >= MAX_ATTEMPTS:
             why = f"Given up after {job.stuck} attempts that got no further."
             given_up = replace(job, state="dead", finished=now, error=why)
@@ -131,6 +136,10 @@ class JobWorker:
             return
         except JobRefusedError as refusal:
             job = replace(job, state="failed", finished=now, error=str(refusal))
+        except asyncio.CancelledError:
+            if not job.cancelled_by:
+                raise
+            job = cancelled(job, now)
         except Exception as error:  # whatever a runner raises is the job's outcome
             log.exception("job %s failed", job.id)
             job = replace(job, state="failed", finished=now, error=f"{type(error).__name__}: see the log of this job.")

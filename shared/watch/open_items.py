@@ -43,6 +43,11 @@ class Newest:
         """What is open, by the newest run that looked at it."""
         return open_items(self.reports, ancestors)
 
+    @property
+    def destinations(self) -> list[dict[str, Any]]:
+        """What is known of each destination and export, by the newest run that looked at it."""
+        return known_destinations(self.reports)
+
 
 class OpenItems:
     """Reads the newest reports, as many as count; one that was read is kept for as long as it does."""
@@ -101,6 +106,25 @@ def open_items(
             break
         newer.append(report)
     return found
+
+
+def known_destinations(newest_first: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the newest of these reports that names it says of each destination, together for exports it is equal for."""
+    newest: dict[tuple[str, str], Mapping[str, Any]] = {}
+    spelt: dict[str, str] = {}
+    for report in newest_first:
+        for known in report.get("destinations", ()):
+            spelt.setdefault(known["id"].lower(), known["id"])
+            for export in known["exports"]:
+                newest.setdefault((known["id"].lower(), export), known)
+    together: dict[tuple[str, str, tuple[str, ...], bool], list[str]] = {}
+    for (place, export), known in sorted(newest.items()):
+        same = place, known["state"], tuple(known["reasons"]), bool(known.get("verify", True))
+        together.setdefault(same, []).append(export)
+    return [
+        {"id": spelt[place], "state": state, "reasons": list(reasons), "exports": exports, "verify": verify}
+        for (place, state, reasons, verify), exports in together.items()
+    ]
 
 
 def _speaks_for(report: Mapping[str, Any], item: Mapping[str, Any], ancestors: Mapping[str, Sequence[str]]) -> bool:

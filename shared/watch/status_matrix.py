@@ -1,7 +1,7 @@
 """The operations matrix: each subscription and kind in one word, and what needs a person.  Pure.
 
-What is wrong with an automation outweighs what is known of its data: blocked, drifted, silent, exported, quiet,
-foreign, and `none` where no automation exports the kind.
+What is wrong with a destination or an automation outweighs what is known of its data: broken, blocked, drifted, silent,
+exported, quiet, foreign, and `none` where no automation exports the kind.
 """
 
 from __future__ import annotations
@@ -20,9 +20,21 @@ EXPORTED = "exported"
 DRIFTED = "drifted"
 FOREIGN = "foreign"
 BLOCKED = "blocked"
+BROKEN = "broken"
 NONE = "none"
 
 _DRIFTS = frozenset({"create", "update", "delete", "adopt"})
+
+
+@dataclass(frozen=True, slots=True)
+class ExportKnown:
+    """The kinds of record that an export sends, and why nothing arrives at its destination; empty where it may."""
+
+    kinds: frozenset[str] = frozenset()
+    broken: str = ""
+
+
+_UNKNOWN = ExportKnown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +52,9 @@ def statuses(
     health: Iterable[Mapping[str, Any]],
     items: Iterable[Mapping[str, Any]],
     verdicts: Iterable[Verdict],
-    kinds_of_export: Mapping[str, frozenset[str]],
+    exports: Mapping[str, ExportKnown],
 ) -> list[Status]:
-    """Join coverage with the latest health (as kept), what is open (as reported) and the verdicts."""
+    """Join coverage with the latest health (as kept), what is open (as reported), the verdicts and exports by name."""
     flowing = {(each["subscription_id"], each["kind"]): each for each in health}
     open_items: dict[str, list[Mapping[str, Any]]] = {}
     for item in items:
@@ -50,10 +62,7 @@ def statuses(
     met: dict[str, dict[str, bool]] = {}
     for verdict in verdicts:
         met.setdefault(verdict.subscription_id, {})[verdict.requirement] = verdict.met
-    return [
-        _status(each, flowing, open_items.get(each.subscription_id.lower(), ()), met, kinds_of_export)
-        for each in coverage
-    ]
+    return [_status(each, flowing, open_items.get(each.subscription_id.lower(), ()), met, exports) for each in coverage]
 
 
 def _status(
@@ -61,18 +70,32 @@ def _status(
     flowing: Mapping[tuple[str, str], Mapping[str, Any]],
     items: Sequence[Mapping[str, Any]],
     met: Mapping[str, Mapping[str, bool]],
-    kinds_of_export: Mapping[str, frozenset[str]],
+    exports: Mapping[str, ExportKnown],
 ) -> Status:
     states: dict[str, str] = {}
     notes: dict[str, str] = {}
     for kind in KINDS:
         exporters = [*subscription.exporters.get(kind, ()), *subscription.exporters.get(kind + SNAPSHOT, ())]
-        mine = [item for item in items if kind in kinds_of_export.get(str(item.get("export", "")), frozenset())]
+        mine = [item for item in items if kind in exports.get(_export(item), _UNKNOWN).kinds]
         health = flowing.get((subscription.subscription_id.lower(), kind))
-        states[kind], note = _state(exporters, mine, health)
+        states[kind], note = _broken(exporters, mine, exports) or _state(exporters, mine, health)
         if note:
             notes[kind] = note
     return Status(subscription.subscription_id, states, notes, met.get(subscription.subscription_id, {}))
+
+
+def _broken(
+    exporters: Iterable[Exporter], items: Iterable[Mapping[str, Any]], exports: Mapping[str, ExportKnown]
+) -> tuple[str, str] | None:
+    """The state of a kind whose destination takes nothing, whatever else there is to say of its automations."""
+    declared = [exporter.export for exporter in exporters if exporter.owner == "ours" and exporter.enabled]
+    declared += [_export(item) for item in items if item.get("action") in {*_DRIFTS, BLOCKED}]
+    reasons = (exports.get(name, _UNKNOWN).broken for name in declared)
+    return next(((BROKEN, reason) for reason in reasons if reason), None)
+
+
+def _export(item: Mapping[str, Any]) -> str:
+    return str(item.get("export", ""))
 
 
 def _state(

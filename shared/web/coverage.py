@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.enrich.context.resource_context import first_tag
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
 from shared.exports.scope_findings import UnknownName
 from shared.watch.cis_benchmark import CIS
-from shared.watch.coverage import SubscriptionCoverage
+from shared.watch.coverage import Exporter, SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
-from shared.watch.open_items import subscription_of
+from shared.watch.open_items import Newest, subscription_of
 from shared.watch.requirement_checks import Verdict, judge
-from shared.watch.status_matrix import statuses
+from shared.watch.status_matrix import BROKEN, ExportKnown, statuses
 from shared.web import csv_answers, request_parameters, serialization
 from shared.web.problems import NOT_FOUND, ApiError
 from shared.web.scope import check_scope, read_tenant
@@ -22,6 +24,7 @@ from shared.web.scope import check_scope, read_tenant
 if TYPE_CHECKING:
     import azure.functions as func
 
+    from shared.reconcile.model import Subscription
     from shared.tenant_state import TenantState
     from shared.web.routing import Call
 
@@ -30,7 +33,10 @@ _EXPORTER_COLUMNS = (
     "wholeSubscription", "destinations", "filter", "findings",
 )  # fmt: skip
 _EXPORTER_KEY = ("subscriptionId", "eventSource", "automation")
-_STATUS_COLUMNS = ("subscriptionId", "subscription", "tenantId", "managementGroups", "states", "notes", "verdicts")
+_STATUS_COLUMNS = (
+    "subscriptionId", "subscription", "tenantId", "managementGroups", "subscriptionState", "takesWrites", "owner",
+    "exports", "destinations", "states", "notes", "verdicts",
+)  # fmt: skip
 
 
 class _Asked(NamedTuple):
@@ -84,8 +90,8 @@ async def get_status(call: Call) -> func.HttpResponse:
     """The state of each subscription, one word for each kind of record, and what needs a person."""
     asked = await _asked(call)
     newest = await call.services.open_items.newest(datetime.now(UTC))
-    rows = await _matrix(call, asked, newest.items(_ancestors(asked.state)))
-    about = asked.about | ({"run": newest.run} if newest.run else {})
+    rows = await _matrix(call, asked, newest)
+    about = {**asked.about, "destinations": newest.destinations} | ({"run": newest.run} if newest.run else {})
     return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
 
 
@@ -120,29 +126,55 @@ def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> 
             yield each
 
 
-async def _matrix(call: Call, asked: _Asked, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, Any]]:
+    broken = {
+        export: "; ".join(known["reasons"]) or "it is broken"
+        for known in newest.destinations
+        if known["state"] == BROKEN
+        for export in known["exports"]
+    }
     loaded = await call.services.exports.load_all()
-    kinds = {
-        export.name: frozenset(source.event_source.removesuffix(SNAPSHOT) for source in compile_sources(export.config))
-        for export in loaded.exports
+    exports = {
+        one.name: ExportKnown(
+            frozenset(source.event_source.removesuffix(SNAPSHOT) for source in compile_sources(one.config)),
+            broken.get(one.name, ""),
+        )
+        for one in loaded.exports
     }
     latest = await call.services.freshness.latest()
     health = latest["health"] if latest else ()
-    found = statuses(asked.chosen, health, items, asked.verdicts, kinds)
-    names = {each.subscription_id: each for each in asked.chosen}
-    above = _above(asked.state)
+    found = statuses(asked.chosen, health, newest.items(_ancestors(asked.state)), asked.verdicts, exports)
+    known = {each.id.lower(): each for each in asked.state.subscriptions}
+    owner_tags = [name.lower() for name in call.services.settings.owner_tags]
     return [
         {
-            "subscriptionId": status.subscription_id,
-            "subscription": names[status.subscription_id].name,
-            "tenantId": names[status.subscription_id].tenant_id,
-            "managementGroups": above.get(status.subscription_id.lower(), []),
+            **_who(each, known[each.subscription_id.lower()], owner_tags),
+            "exports": sorted({one.export for one in _exporters(each) if one.owner == "ours"}),
+            "destinations": sorted(
+                {to.resource_id for one in _exporters(each) for to in one.destinations if to.resource_id}
+            ),
             "states": status.states,
             "notes": status.notes,
             "verdicts": status.verdicts,
         }
-        for status in found
+        for each, status in zip(asked.chosen, found, strict=True)
     ]
+
+
+def _who(coverage: SubscriptionCoverage, subscription: Subscription, owner_tags: Sequence[str]) -> dict[str, Any]:
+    return {
+        "subscriptionId": coverage.subscription_id,
+        "subscription": coverage.name,
+        "tenantId": coverage.tenant_id,
+        "managementGroups": list(reversed(subscription.ancestors)),
+        "subscriptionState": subscription.state,
+        "takesWrites": subscription.writable,
+        "owner": first_tag(owner_tags, [subscription.tags]),
+    }
+
+
+def _exporters(coverage: SubscriptionCoverage) -> Iterable[Exporter]:
+    return chain.from_iterable(coverage.exporters.values())
 
 
 def _ancestors(state: TenantState) -> dict[str, Sequence[str]]:

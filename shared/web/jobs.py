@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.jobs.arguments import LIMITS, read_arguments
 from shared.jobs.model import ID_PATTERN, Job
-from shared.jobs.store import JobConflictError, JobNotFoundError
+from shared.jobs.store import JobConflictError, JobEndedError, JobNotFoundError
 from shared.web import request_parameters, serialization
 from shared.web.authorization import APPROVE, authorise
 from shared.web.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, RETRY_LATER, TOO_MANY, ApiError
@@ -25,6 +25,7 @@ _RETRY_AFTER_SECONDS = "5"
 _MAX_PAGE = 200
 _READING_SECONDS = 10
 _MAX_QUEUED = 100
+_NO_JOB = "There is no job of this id."
 
 
 async def start_job(call: Call) -> func.HttpResponse:
@@ -70,6 +71,20 @@ async def get_job(call: Call) -> func.HttpResponse:
     )
 
 
+async def cancel_job(call: Call) -> func.HttpResponse:
+    """End a job: 200 where no worker has it, 202 where the one that has it ends it within half a minute."""
+    if serialization.json_body(call.request):
+        raise ApiError(BAD_REQUEST, "Send nothing: the job is named by the address.")
+    try:
+        job = await call.services.jobs.cancel(call.request.route_params["id"], str(call.actor))
+    except JobNotFoundError:
+        raise ApiError(NOT_FOUND, _NO_JOB) from None
+    except JobEndedError as ended:
+        raise ApiError(CONFLICT, f"Nothing is left to cancel of this job: {ended}.") from None
+    call.deed["state"] = job.state
+    return serialization.answer(shown(job), headers=_location(job)) if job.final else _under_way(job, 202)
+
+
 async def list_jobs(call: Call) -> func.HttpResponse:
     """Jobs, newest first, without their results."""
     size = min(request_parameters.limit(call.request, 50), _MAX_PAGE)
@@ -87,7 +102,7 @@ async def _answer(call: Call, job_id: str, wait: int, status: int = 202) -> func
             async with asyncio.timeout(_READING_SECONDS):
                 job = await call.services.jobs.settled(job_id, datetime.now(UTC))
         except JobNotFoundError:
-            raise ApiError(NOT_FOUND, "There is no job of this id.") from None
+            raise ApiError(NOT_FOUND, _NO_JOB) from None
         left = deadline - time.monotonic()
         if job.final or job.trouble or left <= 0:
             break
@@ -118,6 +133,7 @@ def shown(job: Job) -> dict[str, Any]:
         "attempt": job.attempt,
         "progress": job.progress,
         "error": job.error,
+        "cancelledBy": job.cancelled_by,
         "release": job.release,
         "trouble": job.trouble,
         "created": _time(job.created),

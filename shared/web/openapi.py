@@ -110,6 +110,11 @@ _SHAPES = {
         "Read a job", {200: "Job"}, (problems.NOT_FOUND,),
         returns=("Location", "Retry-After"),
     ),
+    "cancel_job": _Shape(
+        "Cancel a job that has not ended", {200: "Job", 202: "Job"},
+        (problems.BAD_REQUEST, problems.NOT_FOUND, problems.CONFLICT, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
+        returns=("Location", "Retry-After"), link="job",
+    ),
     "list_jobs": _Shape("List jobs, newest first", {200: "JobList"}),
     "approve_plan": _Shape(
         "Approve the plan of a run", {201: "ApprovalBody"},

@@ -293,3 +293,17 @@ def _start(text: str, ordered: Sequence[Row], key: Callable[[Row], SortKey]) -> 
     while start < len(ordered) and start - begin < ties and key(ordered[start]) == last:
         start += 1
     return start
+
+
+def weights(header: str) -> dict[str, float]:
+    """What an `Accept` header names, in lower case, each with its weight (RFC 9110, 12.4.2); the greatest counts."""
+    named: dict[str, float] = {}
+    for entry in header.split(","):
+        name, *parameters = (part.strip().lower() for part in entry.split(";"))
+        weight = next((_weight(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
+        named[name] = max(weight, named.get(name, 0.0))
+    return named
+
+
+def _weight(text: str) -> float:
+    return float(text) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", text) else 0.0

@@ -262,7 +262,8 @@ class JobResult(_Body):
 class Job(_Body):
     """A piece of work and how far it is; `result` is there once it has finished.
 
-    `state` is queued, running, succeeded, failed or dead.  A job of another release may have other kinds and states:
+    `state` is queued, running, succeeded, failed, dead or cancelled; `cancelledBy` asked for its end, which a job that
+    runs comes to within half a minute.  A job of another release may have other kinds and states:
     then `trouble` says why it is left as it is, and what helps.
     """
 
@@ -274,6 +275,7 @@ class Job(_Body):
     attempt: int
     progress: str
     error: str
+    cancelled_by: str = ""
     release: str = ""
     trouble: str = ""
     created: datetime
@@ -433,6 +435,11 @@ class StatusRow(_Body):
     subscription: str
     tenant_id: str
     management_groups: list[str]
+    subscription_state: str
+    takes_writes: bool
+    owner: str
+    exports: list[str]
+    destinations: list[str]
     states: dict[str, str]
     notes: dict[str, str]
     verdicts: dict[str, bool]
@@ -644,13 +651,17 @@ class RunList(_Body):
 
 
 class StatusList(_Body):
-    """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later."""
+    """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later.
+
+    `destinations` has what is known of each, by the newest run that looked at it.
+    """
 
     value: list[StatusRow]
     continuation: str
     generated: datetime
     complete: bool
     reasons: list[str]
+    destinations: list[DestinationKnown] = []
     run: Run | None = None
 
 

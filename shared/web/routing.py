@@ -19,6 +19,7 @@ from shared import __version__, commit, python_build
 from shared.audit.deed import working_from
 from shared.bootstrap import Services, services
 from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front, origin_of
+from shared.web.compression import compressed
 from shared.web.problems import (
     FORBIDDEN,
     INTERNAL,
@@ -94,6 +95,7 @@ OPERATIONS = {
         Operation("import_live", "POST", "import", READ, "plan_answers"),
         Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",)),
         Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",)),
+        Operation("cancel_job", "POST", "jobs/{id}/cancel", WRITE, "jobs"),
         Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
         Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
         Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
@@ -144,7 +146,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         # As JSON, no name can end a line and begin another.
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
-    return response
+    return await compressed(request, response)
 
 
 def _refused(name: str, request: func.HttpRequest, refusal: ApiError) -> func.HttpResponse:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from shared.web import request_parameters
 from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, NOT_ACCEPTABLE, SECURITY_HEADERS, TOO_LARGE, UNSUPPORTED_MEDIA, ApiError
 
@@ -79,25 +79,18 @@ def accepted(request: func.HttpRequest, *offered: str) -> str:
     Raises:
         ApiError: 406 when the caller accepts none of them.
     """
-    header = request.headers.get("accept", "") or "*/*"
     ranges: dict[str, float] = {}
-    for entry in header.split(","):
-        kind, *parameters = (part.strip().lower() for part in entry.split(";"))
-        weight = next((_weight(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
-        kind = _ALIASES.get(kind, kind)
-        ranges[kind] = max(weight, ranges.get(kind, 0.0))
-    weights = [
+    for kind, weight in request_parameters.weights(request.headers.get("accept", "") or "*/*").items():
+        known = _ALIASES.get(kind, kind)
+        ranges[known] = max(weight, ranges.get(known, 0.0))
+    found = [
         next((ranges[each] for each in (offer, offer.partition("/")[0] + "/*", "*/*") if each in ranges), 0.0)
         for offer in offered
     ]
-    best = max(weights)
+    best = max(found)
     if best == 0:
         raise ApiError(NOT_ACCEPTABLE, f"Accept {' or '.join(offered)}.")
-    return offered[weights.index(best)]
-
-
-def _weight(text: str) -> float:
-    return float(text) if re.fullmatch(r"0(\.\d{0,3})?|1(\.0{0,3})?", text) else 0.0
+    return offered[found.index(best)]
 
 
 def answer(

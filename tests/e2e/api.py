@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import msgspec
 import pytest
 
 from local.app import ROOT, App
@@ -23,8 +22,8 @@ from local.stack import LocalAzure
 from local.tenant import Tenant
 from local.tenant.destinations import destinations
 from shared.bootstrap import Services
-from shared.enrich.dead_letters.dead_letter_format import NO_OUTPUT_HUB, Letter
 from shared.settings import Settings
+from tests.e2e.dead_letters import keep, undeliverable
 
 PATIENCE_SECONDS = 120
 
@@ -171,32 +170,27 @@ class Api(Caller, AbstractContextManager["Api"]):
     def dead_letter(self, count: int = 1, contents: bytes | None = None) -> tuple[str, list[dict[str, Any]]]:
         """A dead letter that no replay delivers, of rows or of these contents: its name, and its rows."""
         rows = [{"SubscriptionId": self.subscription, "Text": f"secret of a record {at}"} for at in range(count)]
-        when = datetime.now(UTC)
-        letters = [
-            Letter(
-                reason=NO_OUTPUT_HUB,
-                target="hub",
-                table="DefenderAlerts_CL",
-                row=msgspec.Raw(json.dumps(row).encode()),
-                sequence=self._letters + at,
-                enqueued=when,
-                failed=when,
-            )
-            for at, row in enumerate(rows)
-        ]
+        letters = undeliverable(rows, self._letters)
         self._letters += count
 
-        async def keep(services: Services) -> str:
-            store = services.pipeline.dead_letters
-            before = {letter.name async for letter in store.find()}
-            await store.write(letters)
-            (name,) = {letter.name async for letter in store.find()} - before
+        async def write(services: Services) -> str:
+            name = await keep(services, letters)
             if contents is not None:
                 blobs = services.clients.data_blobs.get_container_client("dead-letters")
                 await blobs.upload_blob(name, contents, overwrite=True)
             return name
 
-        return self._with_services(keep), rows
+        return self._with_services(write), rows
+
+    def quiet_job(self, **members: Any) -> str:
+        """The id of a job that no worker hears of: one that is queued, unless `members` say otherwise."""
+        from shared.jobs.model import Job, new_id
+        from shared.jobs.store import _entity
+
+        now = datetime.now(UTC)
+        job = Job(new_id(now), "plan", {}, "test", now, **members)
+        self._with_services(lambda services: services.jobs._table.create_entity(_entity(job)))
+        return job.id
 
     def discard(self, name: str) -> None:
         """Remove a dead letter, which other tests don't look for."""

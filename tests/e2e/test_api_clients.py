@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class World:
     api: Api
     document: dict[str, Any]
     job: str
+    queued: str
     run: str
 
     def operations(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -41,7 +43,8 @@ class World:
                 yield method, path, operation
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "APP": self.api.url, "KEY": self.api.key, "JOB": self.job, "RUN": self.run}
+        told = {"APP": self.api.url, "KEY": self.api.key, "JOB": self.job, "QUEUED_JOB": self.queued, "RUN": self.run}
+        return {**os.environ, **told}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,7 @@ def world(api: Api) -> Iterator[World]:
     api.put("read")
     job = api.job(kind="plan", exports=["kept"])
     document = api.call("GET", "/api/openapi.json").json()
-    yield World(api, document, job["id"], job["result"]["runId"])
+    yield World(api, document, job["id"], api.quiet_job(), job["result"]["runId"])
     for name in ("kept", "read", "soc-alerts"):
         api.call("DELETE", f"/api/exports/{name}")
 
@@ -77,6 +80,8 @@ def answers(world: World) -> Iterator[tuple[str, str, int, str]]:
         ("POST", "/api/jobs", 404, json.dumps({"kind": "plan", "exports": ["none"]})),
         ("GET", f"/api/jobs/{world.job}", 200, ""),
         ("GET", f"/api/jobs/{NO_ID}", 404, ""),
+        ("POST", f"/api/jobs/{world.queued}/cancel", 200, ""),
+        ("POST", f"/api/jobs/{world.job}/cancel", 409, ""),
         ("GET", "/api/jobs?limit=2", 200, ""),
         ("GET", "/api/coverage?limit=3", 200, ""),
         ("GET", "/api/coverage?managementGroup=none", 404, ""),
@@ -94,8 +99,7 @@ def described_path(document: dict[str, Any], path: str) -> str:
     plain = path.partition("?")[0]
     if plain in document["paths"]:
         return plain
-    above = plain.rpartition("/")[0]
-    return next(str(each) for each in document["paths"] if each.startswith(above + "/{"))
+    return next(str(each) for each in document["paths"] if re.fullmatch(re.sub("{[^}]+}", "[^/]+", each), plain))
 
 
 @pytest.fixture(scope="module")

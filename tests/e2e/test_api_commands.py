@@ -112,6 +112,15 @@ def test_what_is_watched_and_asked_for_is_shown(api: Api, shell: Shell) -> None:
     assert job in shell("jobs list")
     assert shell(f"backfill --follow {job}").startswith("succeeded: ")
     shell("jobs show 1", 1)
+    waiting = api.quiet_job()
+    shell(f"jobs cancel {waiting}", 1)
+    assert "confirm with --yes" in shell.err
+    assert shell(f"jobs cancel {waiting} --yes") == f"{waiting}: cancelled\n"
+    assert f"{waiting}: cancelled" in shell(f"jobs show {waiting}")
+    running = api.quiet_job(state="running", attempt=1)
+    assert "its worker ends it soon" in shell(f"jobs cancel {running} --yes")
+    shell(f"jobs cancel {job} --yes", 1)
+    assert "its state is succeeded" in shell.err
     assert shell("dead-letters list") in {"no dead letters\n", shell("dead-letters list")}
     assert shell.json("dead-letters list --day 2020-01-01") == []
     assert "0 delivered" in shell("dead-letters replay --day 2020-01-01")
@@ -184,6 +193,7 @@ REFUSALS = [
     ("backfill --export nope", "error: There is no export 'nope' that the app can see.", 1),
     ("backfill --follow nope", "error: There is no job of this id. (GET /api/jobs/nope answered 404)\n", 1),
     ("backfill --subscription nope", "error: the app sees no subscription nope.", 1),
+    ("jobs cancel nope --yes", "error: There is no job of this id. (POST /api/jobs/nope/cancel answered 404)\n", 1),
     ("jobs show nope", "error: There is no job of this id. (GET /api/jobs/nope answered 404)\n", 1),
     ("dead-letters show 2026-11-20/outage/hub/x.ndjson.gz", "error: No function key bears the role Records.Read", 1),
     ("shapes --from oversize --day 2026-11-20", "error: No function key bears the role Records.Read", 1),

@@ -33,6 +33,7 @@ BODIES: dict[str, str | dict[str, Any]] = {
     "plan_changes": {"output": "markdown"},
     "import_live": {"adopt": True},
     "start_job": {"kind": "replay"},
+    "cancel_job": {},
 }
 
 
@@ -142,6 +143,9 @@ USUAL = (
     Case("get_status", 429, to="full", query="maxAge=0", times=31),
     Case("get_job", 200),
     Case("get_job", 404, id="none"),
+    Case("cancel_job", 200, id="queued_job"),
+    Case("cancel_job", 404, id="none"),
+    Case("cancel_job", 409),
     Case("get_run", 200),
     Case("get_run", 404, id="none"),
 )
@@ -156,6 +160,10 @@ APPROVING = (
     Case("approve_plan", 413, to="entra", body=" " * 1_000_001, headers=APPROVER),
     Case("approve_plan", 415, to="entra", body="{}", headers={**APPROVER, "content_type": "text/xml"}),
 )
+
+# Its row is as fresh as a heartbeat while the apps beside are asked.
+WRITER = {"x_ms_client_principal": principal("Exports.Write")}
+CANCELLING = (Case("cancel_job", 202, to="entra", id="running_job", headers=WRITER),)
 
 READER = {"x_ms_client_principal": principal("Records.Read")}
 READING = (
@@ -206,7 +214,7 @@ SPOILT = (
     Case("list_exports", 200, to="mangled"),
 )
 
-CASES = (*USUAL, *APPROVING, *READING, *REFUSED, *UNAVAILABLE, *FAILED)
+CASES = (*USUAL, *APPROVING, *CANCELLING, *READING, *REFUSED, *UNAVAILABLE, *FAILED)
 
 
 class Document:
@@ -237,7 +245,7 @@ class Document:
     def send(self, case: Case, to: Caller, ids: Mapping[str, str]) -> Answer:
         """Ask as the document says."""
         method, path, _ = self._operations[case.operation]
-        path = path.format(name=NAME, id=case.id or ids.get(case.operation))
+        path = path.format(name=NAME, id=ids.get(case.id, case.id) or ids.get(case.operation))
         body = BODIES.get(case.operation) if case.body is None else case.body
         if isinstance(body, Mapping) and "runId" in body:
             body = {"runId": ids.get(body["runId"], body["runId"])}
@@ -259,10 +267,13 @@ def ids(api: Api) -> Iterator[dict[str, str]]:
     letter, _ = api.dead_letter()
     found = {
         "get_job": job["id"],
+        "cancel_job": job["id"],
+        "queued_job": api.quiet_job(),
         "get_run": job["result"]["runId"],
         "approve_plan": run_to_approve(api, "to-approve"),
         "approve_twice": run_to_approve(api, "to-approve-twice"),
         "read_dead_letter": letter,
+        "running_job": api.quiet_job(state="running", attempt=1),
     }
     yield found
     api.discard(letter)

@@ -57,6 +57,54 @@ def test_writing_needs_the_role_to_write(entra_api: Api) -> None:
     assert call(entra_api, "DELETE", "exports/none", "Exports.Write").status == 204
 
 
+def test_a_job_is_cancelled_by_who_may_write_once_and_the_log_says_so(entra_api: Api) -> None:
+    waiting, running = entra_api.quiet_job(), entra_api.quiet_job(state="running", attempt=1)
+
+    def cancel(job: str, *roles: str, body: dict[str, int] | None = None) -> Answer:
+        who = {"x_ms_client_principal": principal(*roles)}
+        return entra_api.call("POST", f"/api/jobs/{job}/cancel", body, key=False, **who)
+
+    assert cancel(waiting, "Exports.Read", "Exports.Approve").problem == "forbidden"
+    assert cancel(waiting, "Exports.Write", body={"dryRun": 1}).problem == "bad-request"
+    ended, again = cancel(waiting, "Exports.Write"), cancel(waiting, "Exports.Write")
+    assert [(each.status, each.json()["state"]) for each in (ended, again)] == [(200, "cancelled")] * 2
+    assert ended.json()["error"] == f"Cancelled by entra:{OBJECT_ID}; it had not begun."
+    asked = cancel(running, "Exports.Write")
+    assert (asked.status, asked.json()["state"], asked.json()["cancelledBy"]) == (202, "running", f"entra:{OBJECT_ID}")
+    over = cancel(entra_api.quiet_job(state="succeeded"), "Exports.Write")
+    assert (over.problem, "its state is succeeded" in over.json()["detail"]) == ("conflict", True)
+    deed = {"event": "cancel_job", "actor": f"entra:{OBJECT_ID}", "target": {"id": waiting}, "state": "cancelled"}
+    assert json.dumps({**deed, "status": 200}) in entra_api.log
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "problem"),
+    [
+        ("0000000000000-0000000g", None, "not-found"),
+        ("0000000000000-00000000.", None, "not-found"),
+        ("%E0%A5%A6000000000000-00000000", None, "not-found"),
+        ("{id}x", None, "not-found"),
+        ("x" * 2_000, None, "not-found"),
+        ("{id}?dryRun=true", None, "bad-request"),
+        ("{id}?wait=1", None, "bad-request"),
+        ("{id}", "[]", "bad-request"),
+        ("{id}", "null", "bad-request"),
+        ("{id}", '{"id": "x", "id": "y"}', "bad-request"),
+        ("{id}", "{", "bad-request"),
+    ],
+)
+def test_a_cancellation_that_names_no_job_or_asks_for_more_cancels_nothing(
+    entra_api: Api, path: str, body: str | None, problem: str
+) -> None:
+    job = entra_api.quiet_job()
+    name, _, query = path.format(id=job).partition("?")
+    sent = {"content_type": "application/json"} if body else {}
+    who = {"x_ms_client_principal": principal("Exports.Write")}
+    address = f"/api/jobs/{name}/cancel{f'?{query}' if query else ''}"
+    assert entra_api.call("POST", address, body, key=False, **who, **sent).problem == problem
+    assert call(entra_api, "GET", f"jobs/{job}", "Exports.Read").json()["state"] == "queued"
+
+
 def test_raising_guards_needs_the_role_to_approve_too(entra_api: Api) -> None:
     job = {"kind": "reconcile", "maxDeletes": 50}
 
@@ -153,7 +201,7 @@ REQUESTS = {
 REFUSED = {401, 403}
 
 
-WRITES = {"put_export", "delete_export", "put_requirements", "start_job"}
+WRITES = {"put_export", "delete_export", "put_requirements", "start_job", "cancel_job"}
 OF_ONE_ROLE = {"approve_plan": "Exports.Approve", "read_dead_letter": "Records.Read", "get_shapes": "Records.Read"}
 
 

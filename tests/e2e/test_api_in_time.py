@@ -24,7 +24,8 @@ ANSWERS_WITHOUT_STORAGE = {
     "openapi": {200}, "operations_page": {200}, "validate_export": {200}, "put_export": {422},
     "import_live": {200, 503}, "get_metrics": {200, 503},
 }  # fmt: skip
-IDS = {"get_job": new_id(datetime.now(UTC)), "get_run": f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-00000000"}
+JOB = new_id(datetime.now(UTC))
+IDS = {"get_job": JOB, "cancel_job": JOB, "get_run": f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-00000000"}
 BODIES: dict[str, Any] = {
     "put_export": "version: 1\n",
     "validate_export": "version: 1\n",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from local.azurite import StorageAccount
-from shared.jobs.heartbeat import STALE_AFTER, Progress
-from shared.jobs.model import DEAD_AFTER, Job
+from shared.jobs.heartbeat import Progress
+from shared.jobs.model import DEAD_AFTER, STALE_AFTER, Job
 from shared.jobs.worker import JobBusyError
 from tests.e2e.job_worker import AheadStore, open_store, worker
 

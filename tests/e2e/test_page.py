@@ -4,9 +4,11 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -14,12 +16,17 @@ from playwright.async_api import Browser, Page, Request, async_playwright, expec
 
 from local.app import App
 from local.certs import Certificates
+from local.tenant import synthetic_tenant
+from local.tenant.destinations import add_hub, destinations
+from shared import __version__
 from shared.bootstrap import Services
+from shared.reconcile.apply.run_lock import LEASE_BLOB
 from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request as RunRequest
 from shared.settings import Settings
-from shared.web.authorization import READ, WRITE
+from shared.web.authorization import APPROVE, READ, RECORDS, WRITE
 from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
+from tests.e2e.dead_letters import keep, undeliverable
 from tools.infra import alerts
 from tools.scene import Scene, principal, scene
 
@@ -35,6 +42,17 @@ KINDS = (
     "AttackPaths",
 )
 EVENTS = 400
+REFRESH_BYTES = 300_000
+SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const each of list.getEntries()) if (!each.hadRecentInput) window.shift += each.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+HUB = (
+    "/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-soc/providers"
+    "/Microsoft.EventHub/namespaces/soc/eventhubs/all"
+)
 PATIENT_MS = 120_000  # `ready` has 20 s, and the page asks again each minute
 HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script><b>bold</b>'
 
@@ -62,16 +80,40 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def look(shown: Scene, browser: Browser) -> AsyncIterator[Visit]:
-    """A page of someone with Exports.Write; what its console said must be nothing."""
+@asynccontextmanager
+async def looking(browser: Browser, app: App, *roles: str) -> AsyncIterator[Visit]:
+    """A page of someone with these roles; what its console said must be nothing."""
     context = await browser.new_context(
-        viewport={"width": 1440, "height": 900}, extra_http_headers=principal(READ, WRITE)
+        viewport={"width": 1440, "height": 900}, extra_http_headers=principal(*roles), timezone_id="Asia/Kolkata"
     )
-    visited = await visit(context, f"{shown.app.url}/api/operations")
+    visited = await visit(context, f"{app.url}/api/operations")
     yield visited
     await context.close()
     assert visited.complaints == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def look(shown: Scene, browser: Browser) -> AsyncIterator[Visit]:
+    """A page of someone with Exports.Write."""
+    async with looking(browser, shown.app, READ, WRITE) as visited:
+        yield visited
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def look_with_all(shown: Scene, browser: Browser) -> AsyncIterator[Visit]:
+    """A page of someone with every role."""
+    async with looking(browser, shown.app, READ, WRITE, APPROVE, RECORDS) as visited:
+        yield visited
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def here(shown: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
+    """The app's services in this process, with its settings."""
+    for name, value in shown.azure.app_settings().items():
+        monkeypatch.setenv(name, value)
+    services = Services(Settings.load())
+    yield services
+    await services.close()
 
 
 def subscription(number: int, name: str = "", **more: Any) -> dict[str, Any]:
@@ -85,6 +127,11 @@ def subscription(number: int, name: str = "", **more: Any) -> dict[str, Any]:
             kind: words[(number * 7 + place * 3) % 7] if number % 9 == 0 else "exported"
             for place, kind in enumerate(KINDS)
         },
+        "subscriptionState": "Disabled" if number % 50 == 7 else "Enabled",
+        "takesWrites": number % 50 != 7,
+        "owner": f"team-{number % 12}" if number % 3 else "",
+        "exports": ["soc-alerts", "posture"],
+        "destinations": [HUB],
         "notes": {},
         "verdicts": {"cis-8.1.5.2": number % 9 != 0},
         **more,
@@ -193,13 +240,14 @@ async def told(page: Page) -> list[str]:
         *await page.locator(".tiles .tile:not(:has(#tile-flowing))").all_inner_texts(),
         await page.locator("#attention-list").inner_text(),
         *await page.locator(".line").all_inner_texts(),
+        await page.locator("#destinations").inner_text(),
         await page.locator("#drawer-body").inner_text(),
     ]
     return [re.sub(r"(just now|\d+ \w+ ago)", "then", text) for text in said]
 
 
 async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not_look_at(
-    shown: Scene, look: Visit, monkeypatch: pytest.MonkeyPatch
+    shown: Scene, look: Visit, here: Services
 ) -> None:
     rows = (await shown.ask("GET", "/api/status"))["value"]
     bad = [row for row in rows if {"drifted", "blocked"} & {*row["states"].values()}]
@@ -216,16 +264,10 @@ async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not
     for narrowed in ({"subscriptions": [identifier]}, {"subscriptions": [identifier], "exports": [export]}):
         job = await shown.ask("POST", "/api/jobs?wait=120", json={"kind": "plan", **narrowed})
         assert job["state"] == "succeeded", job
-    for name, value in shown.azure.app_settings().items():
-        monkeypatch.setenv(name, value)
-    here = Services(Settings.load())
-    try:
-        for caller in (Caller("job", "a job"), Caller("cli", "somebody")):
-            by_name = RunRequest(caller, subscriptions=[sound["subscription"].upper()])
-            assert (await here.reconciler.plan(by_name)).scope == {"subscriptions": [identifier]}
-        assert (await here.reconciler.plan(RunRequest(Caller("cli", "somebody")))).outcome != "Failed"
-    finally:
-        await here.close()
+    for caller in (Caller("job", "a job"), Caller("cli", "somebody")):
+        by_name = RunRequest(caller, subscriptions=[sound["subscription"].upper()])
+        assert (await here.reconciler.plan(by_name)).scope == {"subscriptions": [identifier]}
+    assert (await here.reconciler.plan(RunRequest(Caller("cli", "somebody")))).outcome != "Failed"
 
     await page.reload()
     await expect(page.locator("#drawer")).to_contain_text("What differs")
@@ -236,24 +278,18 @@ async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not
 
 @pytest.mark.parametrize("timer", ["reconcile_exports", "retry_dead_letters", "check_freshness", "send_news"])
 async def test_a_timer_that_stopped_four_days_ago_is_told_whatever_other_runs_there_are(
-    shown: Scene, look: Visit, monkeypatch: pytest.MonkeyPatch, timer: str
+    shown: Scene, look: Visit, here: Services, timer: str
 ) -> None:
-    for name, value in shown.azure.app_settings().items():
-        monkeypatch.setenv(name, value)
-    here = Services(Settings.load())
-    try:
-        await here.timer_runs.note(timer, datetime.now(UTC) - timedelta(days=4))
-        run = await shown.ask("POST", "/api/jobs?wait=120", json={"kind": "plan"})
-        assert run["state"] == "succeeded"
-        page = await look.open()
-        await expect(page.locator("#attention-list")).to_contain_text(
-            f"A timer has stopped: {timer} last succeeded", timeout=PATIENT_MS
-        )
-        await here.timer_runs.note(timer, datetime.now(UTC))
-        await page.click("#refresh")
-        await expect(page.locator("#attention-list")).not_to_contain_text("A timer has stopped", timeout=PATIENT_MS)
-    finally:
-        await here.close()
+    await here.timer_runs.note(timer, datetime.now(UTC) - timedelta(days=4))
+    run = await shown.ask("POST", "/api/jobs?wait=120", json={"kind": "plan"})
+    assert run["state"] == "succeeded"
+    page = await look.open()
+    await expect(page.locator("#attention-list")).to_contain_text(
+        f"A timer has stopped: {timer} last succeeded", timeout=PATIENT_MS
+    )
+    await here.timer_runs.note(timer, datetime.now(UTC))
+    await page.click("#refresh")
+    await expect(page.locator("#attention-list")).not_to_contain_text("A timer has stopped", timeout=PATIENT_MS)
 
 
 async def test_the_stream_and_the_score_are_plotted_from_the_tables(look: Visit) -> None:
@@ -400,7 +436,7 @@ async def test_the_keyboard_alone_finds_opens_and_closes(look: Visit) -> None:
     await page.keyboard.press("/")
     await page.keyboard.type("nonprod")
     await expect(page.locator("#matrix-count")).to_contain_text(" of ")
-    for _ in range(4):
+    for _ in range(6):
         await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.id") == "matrix"
     await page.keyboard.press("ArrowDown")
@@ -570,3 +606,241 @@ async def test_the_policy_lets_nothing_run_but_the_pages_own_script(shown: Scene
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert base64.b64encode(shown.app.master_key.encode()).decode() not in text
     assert json.dumps(shown.app.master_key) not in text
+
+
+async def test_destinations_are_told_once_each_and_lead_to_who_sends_there(shown: Scene, look: Visit) -> None:
+    rows = (await shown.ask("GET", "/api/status"))["value"]
+    hub = destinations(shown.azure.tenant).event_hub
+    senders = [row for row in rows if hub.lower() in {each.lower() for each in row["destinations"]}]
+    page = await look.open()
+    entry = page.locator("#destinations li").filter(has_text=f"{len(senders)} subscriptions send there").first
+    await expect(entry).to_contain_text("everything")
+    portal = await entry.get_by_role("link").get_attribute("href")
+    assert portal
+    assert portal.startswith("https://portal.azure.com/#@")
+    assert portal.lower().endswith(hub.lower())
+    await entry.get_by_role("button", name="Show what sends").click()
+    await expect(page.locator("#matrix-count")).to_have_text(f"{len(senders)} of {len(rows)} subscriptions")
+
+
+async def test_owners_and_exports_are_searched_and_rows_grouped_and_sorted_as_the_address_says(
+    shown: Scene, look: Visit
+) -> None:
+    rows = (await shown.ask("GET", "/api/status"))["value"]
+    owner = next(row["owner"] for row in rows if row["owner"] and row["takesWrites"])
+    export = next(name for row in rows for name in row["exports"])
+    owned = sorted(row["subscription"] for row in rows if row["owner"] == owner and row["takesWrites"])
+    page = await look.open(f"#q={quote(owner)}&by=owner&sort=name")
+    await expect(page.locator(".line-group .group-name").filter(has_text=owner).first).to_be_visible()
+    names = await page.locator(".line:not(.line-group) .subscription-name").all_inner_texts()
+    assert {*owned} <= {*names}
+    using = [row for row in rows if export in row["exports"]]
+    await page.fill("#search", export)
+    await expect(page).to_have_url(re.compile(f"q={export}"))
+    assert int((await page.locator("#matrix-count").inner_text()).split()[0]) >= len(using) > 0
+    await page.select_option("#sort", "Alerts")
+    await expect(page).to_have_url(re.compile("sort=Alerts"))
+
+
+async def test_subscriptions_that_take_no_writes_are_folded_away_until_something_is_searched(
+    shown: Scene, look: Visit
+) -> None:
+    rows = (await shown.ask("GET", "/api/status"))["value"]
+    disabled = next(row for row in rows if not row["takesWrites"])
+    page = await look.open()
+    await page.locator("#matrix").focus()
+    await page.keyboard.press("End")
+    group = page.locator(".line-group").filter(has_text="nothing can be written there")
+    await expect(group.locator("[aria-expanded=false]")).to_be_visible()
+    await page.fill("#search", disabled["subscriptionId"])
+    await expect(page.locator(".line:not(.line-group)")).to_have_count(1)
+
+
+async def test_at_640_it_holds_still_while_it_loads_prints_whole_and_axe_finds_nothing(look: Visit) -> None:
+    rows = [subscription(number) for number in range(640)]
+    hub = {"id": HUB, "state": "broken", "reasons": ["it is gone"], "exports": ["soc-alerts"], "verify": True}
+    status = {**EMPTY["status"], "value": rows, "destinations": [hub]}
+    await look.page.add_init_script(SHIFTS)
+    await look.page.route("**/api/status*", lambda route: route.fulfill(json=status))
+    page = await look.open()
+    await expect(page.locator("#matrix-count")).to_have_text("640 subscriptions")
+    await expect(page.locator("#plot-records canvas")).to_be_visible()
+    await expect(page.locator("#attention-list")).to_contain_text("Nothing arrives at soc/all: it is gone.")
+    await page.wait_for_timeout(300)
+    assert await page.evaluate("window.shift") < 0.1
+    assert await findings_of_axe(page) == []
+    await page.emulate_media(media="print")
+    await page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert await page.locator(".line:not(.line-group)").count() == 640
+    assert await page.locator("#actions").is_hidden()
+
+
+async def refreshed(look: Visit) -> dict[str, int]:
+    """Bytes of one refresh on the wire, by path."""
+    session = await look.page.context.new_cdp_session(look.page)
+    paths: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+
+    def asked(told: dict[str, Any]) -> None:
+        paths[told["requestId"]] = _path(told["request"]["url"])
+
+    def ended(told: dict[str, Any]) -> None:
+        path = paths.get(told["requestId"], "")
+        sizes[path] = sizes.get(path, 0) + int(told["encodedDataLength"])
+
+    session.on("Network.requestWillBeSent", asked)
+    session.on("Network.loadingFinished", ended)
+    await session.send("Network.enable")
+    await look.page.click("#refresh")
+    await expect(look.page.locator("#refresh")).not_to_have_attribute("aria-busy", "true")
+    await session.detach()
+    return sizes
+
+
+async def test_a_refresh_is_small_for_640_subscriptions(shown: Scene, look: Visit) -> None:
+    count = len((await shown.ask("GET", "/api/status"))["value"])
+    await look.open()
+    sizes = await refreshed(look)
+    assert {"status", "runs", "exports", "dead-letters"} <= sizes.keys()
+    # What grows with the tenant, as if by as much again for each subscription, of which compression leaves less.
+    assert sizes["status"] * 640 / count + sum(sizes.values()) - sizes["status"] < REFRESH_BYTES, sizes
+
+
+@pytest.mark.soak
+async def test_of_a_tenant_of_640_a_refresh_is_small_and_the_page_holds_still(
+    tmp_path: Path, local_certs: Certificates, browser: Browser
+) -> None:
+    async with scene(tmp_path, local_certs, synthetic_tenant(0, 640, resources=0)) as running:
+        await running.apply()
+        await running.drift()
+        async with looking(browser, running.app, READ, WRITE) as visited:
+            await visited.page.add_init_script(SHIFTS)
+            page = await visited.open()
+            await expect(page.locator("#matrix-count")).to_contain_text("643 subscriptions")
+            sizes = await refreshed(visited)
+            assert await page.evaluate("window.shift") < 0.1
+            assert await findings_of_axe(page) == []
+            assert sum(sizes.values()) < REFRESH_BYTES, sizes
+
+
+async def test_times_are_utc_or_local_and_the_header_says_what_the_page_is_of(shown: Scene, look: Visit) -> None:
+    page = await look.open()
+    for said in (shown.azure.tenant.home, "mode plan", f"release {__version__}"):
+        await expect(page.locator("#about")).to_contain_text(said)
+    await expect(page.locator("#updated")).to_contain_text("UTC")
+    await page.get_by_role("button", name="Local time").click()
+    await expect(page.locator("#updated")).to_contain_text("UTC+05:30")
+
+
+async def test_a_hub_that_is_gone_is_one_finding_and_nothing_that_is_sent_there_counts_as_exported(
+    shown: Scene, look: Visit
+) -> None:
+    tenant, hub = shown.azure.tenant, destinations(shown.azure.tenant).event_hub
+    tenant.delete_resource(hub)
+    try:
+        await shown.fire("reconcile_exports")
+        status = await shown.ask("GET", "/api/status")
+        known = [each for each in status["destinations"] if each["id"].lower() == hub.lower()]
+        exports = {name for each in known for name in each["exports"]}
+        assert {each["state"] for each in known} == {"broken"}
+        sending = [row for row in status["value"] if exports & {*row["exports"]}]
+        assert sending
+        assert all("broken" in row["states"].values() for row in sending)
+        page = await look.open()
+        await expect(page.locator("#attention-list li").filter(has_text="Nothing arrives at")).to_have_count(1)
+        await expect(page.locator("#destinations")).to_contain_text("broken")
+    finally:
+        add_hub(tenant, hub)
+        await shown.fire("reconcile_exports")
+    await page.click("#refresh")
+    await expect(page.locator("#attention-list")).not_to_contain_text("Nothing arrives at")
+
+
+async def test_records_of_a_dead_letter_are_shown_to_who_may_read_them_alone(
+    look: Visit, look_with_all: Visit, here: Services
+) -> None:
+    name = await keep(here, undeliverable([{"Text": "a record that waits"}]))
+    try:
+        page = await look_with_all.open()
+        entry = page.locator("#letters li").filter(has_text="no-output-hub")
+        await entry.get_by_role("button", name="Look at one").click()
+        await expect(page.locator("#drawer-body")).to_contain_text("a record that waits")
+        await expect(page.locator("#drawer-body")).to_contain_text("That you looked is in the log")
+        assert "#" not in page.url
+        reader = await look.open()
+        await expect(reader.locator("#letters")).to_contain_text("no-output-hub")
+        assert await reader.get_by_role("button", name="Look at one").count() == 0
+    finally:
+        await here.pipeline.dead_letters.discard(name)
+
+
+async def test_a_job_that_waits_is_cancelled_after_a_question_that_says_how_far_it_is(
+    shown: Scene, look: Visit, here: Services
+) -> None:
+    lock = here.clients.blobs.get_blob_client(here.settings.reports_container, LEASE_BLOB)
+    lease = await lock.acquire_lease(60)  # as a run that writes
+    try:
+        narrowed = next(each.id for each in shown.azure.tenant.subscriptions.values())
+        job = await shown.ask("POST", "/api/jobs", json={"kind": "reconcile", "subscriptions": [narrowed]})
+
+        async def waits() -> bool:
+            told = await shown.ask("GET", f"/api/jobs/{job['id']}")
+            return bool(told["state"] == "queued" and told["progress"])
+
+        await shown.until(waits)
+        page = await look.open()
+        await page.locator("#jobs li").first.get_by_role("button", name="Cancel").click()
+        await expect(page.locator("#confirm-count")).to_contain_text("It is queued: waiting: ")
+        await expect(page.locator("#confirm-count")).to_contain_text(narrowed)
+        await page.click("#confirm-ok")
+        await expect(page.locator("#job-status")).to_contain_text("The reconcile is cancelled.")
+        await expect(page.locator("#jobs li").first).to_contain_text("cancelled")
+        told = await shown.ask("GET", f"/api/jobs/{job['id']}")
+        assert (told["state"], told["cancelledBy"]) == ("cancelled", told["actor"])
+    finally:
+        await lease.release()
+
+
+async def test_what_a_guard_held_is_let_through_once_with_as_many_changes_as_were_counted(
+    shown: Scene, look_with_all: Visit
+) -> None:
+    run = (await shown.ask("GET", "/api/status"))["run"]["runId"]
+    items = (await shown.ask("GET", f"/api/runs/{run}"))["items"]
+    drifted = next(item["id"].split("/")[2] for item in items if item["action"] == "update")
+    job = {"kind": "reconcile", "subscriptions": [drifted], "maxChangePercent": 0}
+    held = await shown.ask("POST", "/api/jobs?wait=120", json=job, headers=principal(READ, WRITE, APPROVE))
+    assert held["result"]["guards"]
+    page = await look_with_all.open(f"#run={held['result']['runId']}")
+    await page.get_by_role("button", name="Let it through once").click()
+    await expect(page.locator("#confirm-count")).to_contain_text("1 change: 1 to update.")
+    await expect(page.locator("#confirm-ok")).to_have_text("Let through 1 change")
+    await page.click("#confirm-ok")
+    await expect(page.locator("#job-status")).to_contain_text("Let through finished: 1 updated", timeout=60_000)
+    lifted = (await shown.ask("GET", "/api/jobs"))["value"][0]["arguments"]
+    assert (lifted["maxDeletes"], lifted["maxChangePercent"], lifted["subscriptions"]) == (0, 100, [drifted])
+    again = await shown.ask("POST", "/api/plan", json={"subscriptions": [drifted]})
+    assert not again["plan"]["counts"].get("update")
+
+
+async def test_a_plan_is_approved_with_the_number_of_its_changes_and_the_next_run_carries_it_out(
+    shown: Scene, browser: Browser, tmp_path: Path
+) -> None:
+    deaf = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("run_job", "enrich_records")}
+    settings = {**shown.app.settings, "RECONCILE_MODE": "approve", **deaf}
+    async with App(settings, tmp_path / "app.log", timers=False) as app:
+        await shown.fire("reconcile_exports", app)
+        waiting = (await shown.ask("GET", "/api/runs"))["value"][0]
+        assert waiting["waiting"]
+        changes = sum(waiting["counts"].get(name, 0) for name in ("Created", "Updated", "Deleted", "Adopted"))
+        async with looking(browser, app, READ) as reader:
+            page = await reader.open(f"#run={waiting['runId']}")
+            await expect(page.locator("#drawer")).to_contain_text("somebody with Exports.Approve")
+        async with looking(browser, app, READ, APPROVE) as approver:
+            page = await approver.open(f"#run={waiting['runId']}")
+            await page.get_by_role("button", name="Approve this plan").click()
+            await page.get_by_role("button", name=f"Approve {changes} change").click()
+            await expect(page.locator("#drawer")).to_contain_text("Approved until")
+        await shown.fire("reconcile_exports", app)
+    done = (await shown.ask("GET", "/api/runs"))["value"][0]
+    assert (done["waiting"], done["approvedBy"].partition(":")[0]) == (False, "entra")
+    assert sum(done["counts"].get(name, 0) for name in ("Created", "Updated", "Deleted", "Adopted")) == changes

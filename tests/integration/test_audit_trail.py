@@ -12,10 +12,13 @@ from azure.core.exceptions import AzureError
 from azure.storage.blob.aio import BlobServiceClient
 
 from local.azurite import StorageAccount
-from shared.audit.deed import PUT, Deed
+from shared.audit.deed import CANCEL, PUT, Deed
 from shared.audit.trail import OPEN, SENT, Trail
 from shared.exports.export_blobs import ExportConflict
 from shared.exports.store import ExportStore
+from shared.jobs.job_deeds import cancelling
+from shared.jobs.store import JobEndedError
+from tests.e2e.job_worker import open_store
 from tests.integration.test_export_store import text
 
 
@@ -128,3 +131,36 @@ async def test_notes_that_were_sent_long_ago_are_forgotten_and_no_others(service
     assert await trail.expire(timedelta(days=90)) == 0
     assert await trail_of(service, now=in_three_months).expire(timedelta(days=90)) == 1
     assert [deed.target for deed in await trail.deeds()] == ["open"]
+
+
+async def test_each_cancelled_job_is_a_deed_of_who_was_first_and_what_is_refused_none(
+    service: BlobServiceClient, storage: StorageAccount
+) -> None:
+    async with open_store(storage.connection_string) as jobs:
+        trail = Trail(
+            service.get_container_client("export-configs"), lambda _: jobs.witness, settle_after=timedelta(seconds=-1)
+        )
+        jobs._trail = trail
+        waiting = await jobs.submit("plan", {}, "someone", now=datetime.now(UTC))
+        ended = await jobs.submit("plan", {}, "someone", now=datetime.now(UTC))
+        stored = await jobs.get(ended.id)
+        await jobs.save(replace(stored.job, state="failed"), stored.etag)
+        await jobs.cancel(waiting.id, "entra:first")
+        await jobs.cancel(waiting.id, "entra:second")
+        with pytest.raises(JobEndedError):
+            await jobs.cancel(ended.id, "entra:first")
+        (deed,) = await trail.deeds()
+        assert (deed.deed, deed.target, deed.actor, deed.outcome) == (
+            CANCEL,
+            f"job {waiting.id}",
+            "entra:first",
+            "Done",
+        )
+
+        # Cut off after its note: judged by who the job says cancelled it.
+        for by in ("entra:second", "entra:first"):
+            with pytest.raises(RuntimeError):
+                async with trail.doing(cancelling(waiting, by)):
+                    raise RuntimeError("cut off")
+        assert (await trail.send(take_all, "here")).not_done == 1
+        assert [each.actor for each in await trail.deeds()] == ["entra:first"]

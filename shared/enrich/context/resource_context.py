@@ -205,7 +205,7 @@ class Context:
         subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING)
         columns: dict[str, Any] = {"SubscriptionName": subscription.name, "ManagementGroupPath": subscription.path}
         for column, names in self._tagging.items():
-            columns[column] = _tag(names, (resource.tags, group.tags, subscription.tags))
+            columns[column] = first_tag(names, (resource.tags, group.tags, subscription.tags))
         if not row.tenanted:
             columns["SourceTenantId"] = subscription.tenant
         if not row.located:
@@ -272,7 +272,7 @@ def _known(row: Mapping[str, Any], now: float) -> Known:
     )
 
 
-def _tag(names: Sequence[str], levels: Iterable[Mapping[str, str]]) -> str:
+def first_tag(names: Sequence[str], levels: Iterable[Mapping[str, str]]) -> str:
     """The first of the named tags that has a value, on the nearest level that has one."""
     for tags in levels:
         if tags:

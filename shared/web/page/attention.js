@@ -1,23 +1,26 @@
 // What needs a person, in the order of urgency, each with what to do next.
-import { CHECKS, KINDS, LETTERS, ORDER, STATES, ago, plural } from "./words.js";
+import { inPortal } from "./api.js";
+import { destinations, shortName } from "./destinations.js";
+import { CHECKS, KINDS, LETTERS, ORDER, STATES, ago, number, plural } from "./words.js";
 
 // `data` holds what has arrived so far, by section; each finding may filter the matrix (`show`).
 export function findings({ coverage, letters, freshness, exports: files, ready }) {
   const found = ready ? faults(ready.checks) : [];
   if (coverage) {
-    for (const state of ORDER.filter((name) => STATES[name].bad)) {
+    found.push(...troubled(coverage));
+    for (const state of ORDER.filter((name) => STATES[name].bad && name !== "broken")) {
       const rows = coverage.rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === state));
       if (rows.length) {
         const notes = new Set(rows.flatMap((row) => KINDS.filter(([kind]) => row.states[kind] === state).map(([kind]) => row.notes?.[kind]).filter(Boolean)));
         found.push({
-          state, word: state, what: `${plural(rows.length, "subscription")}: ${STATES[state].means}${notes.size === 1 ? ` ${sentence([...notes][0])}` : ""}`,
+          state, word: state, what: `${plural(rows.length, "subscription")}: ${STATES[state].means}${notes.size === 1 ? ` ${sentence([...notes][0])}` : ""}${whose(rows)}`,
           next: STATES[state].next, show: { state },
         });
       }
     }
-    const unmet = coverage.rows.filter((row) => row.verdicts?.["cis-8.1.5.2"] === false).length;
-    if (unmet) {
-      found.push({ state: "drifted", word: "not met", what: `${plural(unmet, "subscription")} without CIS 8.1.5.2: alerts of High and Medium severity must leave the portal.`,
+    const unmet = coverage.rows.filter((row) => row.unmet);
+    if (unmet.length) {
+      found.push({ state: "drifted", word: "not met", what: `${plural(unmet.length, "subscription")} without CIS 8.1.5.2: alerts of High and Medium severity must leave the portal.${whose(unmet)}`,
         next: "Declare an alerts export that reaches them; open one for the reason.", show: { state: "cis" } });
     }
     if (!coverage.complete && coverage.reasons?.length) {
@@ -39,19 +42,44 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
   }
   const parked = letters?.rows.filter((letter) => letter.parked).reduce((sum, letter) => sum + letter.records, 0);
   if (parked) {
-    found.push({ state: "blocked", word: "parked", what: `${plural(parked, "record")} could not be delivered and wait for a person.`, next: "Look at one, mend the cause, and replay the dead letters." });
+    found.push({ state: "blocked", word: "parked", what: `${plural(parked, "record")} could not be delivered and wait for a person.`, next: "Look at one, mend the cause, and replay the dead letters.", go: "letters-card" });
   }
   const waiting = letters?.rows.filter((letter) => !letter.parked) ?? [];
-  if (waiting.length) {
-    const count = waiting.reduce((sum, letter) => sum + letter.records, 0);
-    const reasons = [...new Set(waiting.map((letter) => letter.reason))];
-    found.push({ state: "silent", word: "waiting", what: `${plural(count, "record")} ${count === 1 ? "waits" : "wait"} as dead letters (${reasons.join(", ")}).`,
-      next: reasons.map((reason) => LETTERS[reason]).find(Boolean) ?? "They are sent again by themselves." });
+  for (const reason of new Set(waiting.map((letter) => letter.reason))) {
+    const count = waiting.filter((letter) => letter.reason === reason).reduce((sum, letter) => sum + letter.records, 0);
+    found.push({ state: "silent", word: "waiting", what: `${plural(count, "record")} ${count === 1 ? "waits" : "wait"} as dead letters (${reason}).`,
+      next: LETTERS[reason] ?? "They are sent again by themselves.", go: "letters-card" });
   }
   if (freshness && !freshness.checked) {
     found.push({ state: "quiet", word: "unknown", what: "The flow of data was never checked.", next: "The hourly check does it by itself; EVENT_HUB_RESOURCE_ID must be set." });
   }
   return found;
+}
+
+// A destination is told once, whatever number of subscriptions send there.
+function troubled(coverage) {
+  return destinations(coverage).filter(({ state }) => state === "broken" || state === "unverified").map(({ id, state, reasons, exports: files, subscriptions }) => {
+    const name = shortName(id);
+    const whom = `${files.length === 1 ? "the export" : "the exports"} ${files.join(", ")} in ${plural(subscriptions, "subscription")}`;
+    return state === "broken"
+      ? { state, word: "broken", what: `Nothing arrives at ${name}: ${reasons.join("; ")}. It takes ${whom}.`, next: STATES.broken.next, name, portal: inPortal(id) }
+      : { state: "drifted", word: "unverified", what: `Whether anything arrives at ${name} is not known: ${reasons.join("; ")}. It takes ${whom}.`,
+        next: "Grant what the reason names, or say verify: false in the export file.", name, portal: inPortal(id) };
+  });
+}
+
+// In which management groups and with which owners most of them are.
+function whose(rows) {
+  const groups = most(rows, (row) => row.managementGroups.filter((name) => name !== row.tenantId).at(-1));
+  const owners = most(rows, (row) => row.owner);
+  return `${groups ? ` In ${groups}.` : ""}${owners ? ` Owners: ${owners}.` : ""}`;
+}
+
+function most(rows, nameOf) {
+  const counts = new Map();
+  for (const row of rows) if (nameOf(row)) counts.set(nameOf(row), (counts.get(nameOf(row)) ?? 0) + 1);
+  const sorted = [...counts].sort(([, one], [, other]) => other - one);
+  return sorted.slice(0, 3).map(([name, count]) => `${name} ${number(count)}`).join(", ") + (sorted.length > 3 ? `, ${number(sorted.length - 3)} more` : "");
 }
 
 // What `ready` finds wrong; what follows from another fault is told once, by its cause.

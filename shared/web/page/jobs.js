@@ -1,12 +1,13 @@
 // Starting work and following it to its end.  Only offered where the caller has the role for it.
 import { ask } from "./api.js";
 import { byId, el, fill } from "./dom.js";
-import { plural, planned } from "./words.js";
+import { moment, plural, planned } from "./words.js";
 
 export const KINDS = {
   plan: { title: "Plan", does: "Compares what is live with the export files. Nothing is changed." },
   reconcile: { title: "Reconcile", does: "Makes the live automations equal to the export files, within the guards." },
   lift: { title: "Let through", does: "Makes the live automations equal to the export files with the guards raised for this one run. The settings stay as they are.", hidden: true },
+  cancel: { title: "Cancel the job", does: "Ends it now, or within half a minute where it runs.", hidden: true },
   replay: { title: "Replay", does: "Sends every dead letter again now, parked ones too. A replay is idempotent." },
 };
 const dialog = byId("confirm");
@@ -22,7 +23,8 @@ byId("confirm-cancel").addEventListener("click", () => dialog.close());
 byId("confirm-form").addEventListener("submit", (event) => {
   event.preventDefault();
   dialog.close();
-  start(wanted);
+  if (wanted.kind === "cancel") end(wanted);
+  else start(wanted);
 });
 
 // `row`: one subscription; without it the whole tenant.  What writes is asked for with the number of its changes.
@@ -37,6 +39,29 @@ export function confirm(kind, row, scope = row ? { subscriptions: [row.subscript
   dialog.showModal();
   byId("confirm-cancel").focus();
   if (kind === "reconcile" || kind === "lift") count(kind, scope);
+}
+
+// A job that waits or runs.  What it has done by then stays, and is said as far as the job has told.
+export function cancel(job) {
+  wanted = { kind: "cancel", job };
+  const asked = [...(job.arguments?.subscriptions ?? []), ...(job.arguments?.managementGroups ?? []), ...(job.arguments?.exports ?? [])];
+  fill(byId("confirm-title"), `Cancel the ${job.kind} of ${moment(job.created)}`);
+  fill(byId("confirm-text"), `${KINDS.cancel.does} What it has done by then stays.`);
+  fill(byId("confirm-count"), `It is ${job.state}${job.progress ? `: ${job.progress}` : ", and has told nothing of how far it is"}. It is for ${asked.length ? asked.join(", ") : "the whole tenant"}, asked by ${job.actor}.`);
+  fill(byId("confirm-ok"), KINDS.cancel.title);
+  byId("confirm-ok").disabled = false;
+  dialog.showModal();
+  byId("confirm-cancel").focus();
+}
+
+async function end({ job }) {
+  try {
+    const { state } = await ask(`jobs/${encodeURIComponent(job.id)}/cancel`, { method: "POST" });
+    say(state === "cancelled" ? `The ${job.kind} is cancelled.` : `The ${job.kind} is to be cancelled: its worker ends it within half a minute.`);
+  } catch (failure) {
+    say(`It was not cancelled: ${failure.title}. ${failure.next ?? ""}`, true);
+  }
+  finished();
 }
 
 async function count(kind, scope) {
@@ -88,6 +113,7 @@ async function start({ kind, scope, limits }) {
 }
 
 function outcome(title, kind, job) {
+  if (job.state === "cancelled") return [`${title}: ${job.error}`, true];
   if (job.state !== "succeeded") return [`${title} failed: ${job.error || "see the app's log"}`, true];
   if (kind !== "replay") return [`${title} finished: ${planned(job.result)} of ${plural(job.result.subscriptions, "subscription")}${job.result.reason ? `. ${job.result.reason}` : ""}`];
   return [`${title} finished.`];

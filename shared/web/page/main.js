@@ -2,6 +2,7 @@
 import * as address from "./address.js";
 import { INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask, linked } from "./api.js";
 import { findings } from "./attention.js";
+import { showDestinations } from "./destinations.js";
 import { byId, el, fill, mark } from "./dom.js";
 import * as jobs from "./jobs.js";
 import { Matrix, prepare } from "./matrix.js";
@@ -76,15 +77,20 @@ function draw(name) {
   if (name === "coverage" && data.coverage) showMatrix();
   if (name === "runs" && data.runs && !failure) sections.runs(data.runs, openRun);
   if (name === "letters" && data.letters && !failure) sections.letters(data.letters, MAY_READ_RECORDS ? (name) => panels.show("Dead letter", () => contents(name)) : null);
-  if (name === "jobs" && data.jobs && !failure) sections.jobs(data.jobs);
+  if (name === "jobs" && data.jobs && !failure) sections.jobs(data.jobs, MAY_WRITE ? jobs.cancel : null);
   if (name === "metrics" || name === "letters") sections.stream(data);
   const found = findings(data);
   sections.tiles(data, found);
-  sections.attention(found, { filter: (change) => { address.write(change); byId("matrix").focus(); }, openRun });
+  sections.attention(found, { filter: narrow, openRun, go: (id) => { byId(id).scrollIntoView({ block: "nearest" }); byId(id).focus(); } });
   for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "coverage"], ["tile-needed", "coverage"]]) {
     if (failures[section] && !data[section]) fill(byId(tile), el("p", { class: "tile-big" }, mark("blocked", "not known")), el("p", { class: "tile-small" }, failures[section].title));
   }
   if (name === "coverage") follow();
+}
+
+function narrow(change) {
+  address.write(change);
+  byId("matrix").focus();
 }
 
 function showMatrix() {
@@ -94,11 +100,12 @@ function showMatrix() {
   matrix.show(rows, { tenants: new Set(rows.map((row) => row.tenantId)).size });
   const counts = Object.fromEntries(ORDER.map((state) => [state, 0]));
   for (const row of rows) for (const state of new Set(KINDS.map(([kind]) => row.states[kind]))) counts[state] += 1;
-  counts.cis = rows.filter((row) => row.verdicts?.["cis-8.1.5.2"] === false).length;
+  counts.cis = rows.filter((row) => row.unmet).length;
   for (const option of byId("state").options) {
     if (option.value) option.textContent = `${option.dataset.word} (${number(counts[option.value])})`;
   }
   filter();
+  showDestinations(data.coverage, (q) => narrow({ q, state: "" }));
 }
 
 function filter() {
@@ -107,10 +114,12 @@ function filter() {
   const state = address.read().get("state") ?? "";
   if (byId("search").value.toLowerCase().trim() !== query) byId("search").value = address.read().get("q") ?? "";
   byId("state").value = state;
+  for (const name of ["by", "sort"]) byId(name).value = address.read().get(name) ?? "";
+  matrix.order({ by: byId("by").value, sort: byId("sort").value });
   matrix.filter((row) =>
     words.every((word) => row.text.includes(word)) &&
-    (!state || (state === "cis" ? row.verdicts?.["cis-8.1.5.2"] === false : KINDS.some(([kind]) => row.states[kind] === state))));
-  const shown = matrix.shown.filter((line) => line.members).reduce((sum, line) => sum + line.members.length, 0);
+    (!state || (state === "cis" ? row.unmet : KINDS.some(([kind]) => row.states[kind] === state))), { narrowed: Boolean(state || words.length) });
+  const shown = matrix.chosen().length;
   const total = data.coverage?.rows.length ?? 0;
   byId("matrix-count").textContent = !data.coverage ? "" : shown === total ? `${number(total)} subscriptions${data.coverage.more ? " so far" : ""}` : `${number(shown)} of ${number(total)} subscriptions`;
   byId("matrix-none").hidden = !data.coverage || shown > 0 || total === 0;
@@ -132,7 +141,7 @@ function follow() {
     panels.close();
   } else if (run) {
     opened = wanted;
-    panels.run(run, (scope) => {
+    panels.run(run, nameOf, (scope) => {
       panels.close();
       jobs.confirm("lift", null, scope);
     });
@@ -143,6 +152,7 @@ function follow() {
     panels.subscription(row, parameters.get("kind"), MAY_WRITE ? jobs.buttons : null);
   }
 }
+const nameOf = (id) => data.coverage?.rows.find((row) => row.subscriptionId.toLowerCase() === id)?.subscription || id;
 const openRun = (id) => address.write({ run: id, sub: "", kind: "" }, { push: true });
 panels.onClose(() => {
   const gone = opened;
@@ -164,6 +174,7 @@ address.onChange(() => {
 function told() {
   const at = Math.min(...["coverage", "runs"].map((name) => data[name]?.at ?? Infinity));
   const stale = Object.keys(failures).length;
+  byId("updated").title = "The page asks again every minute while it is in view.";
   byId("updated").textContent = Number.isFinite(at) ? `${stale ? "Partly updated" : "Updated"} ${moment(new Date().toISOString()).slice(11)}` : "Not updated";
 }
 
@@ -172,7 +183,8 @@ byId("search").addEventListener("input", (event) => {
   clearTimeout(waiting);
   waiting = setTimeout(() => address.write({ q: event.target.value }), 120);
 });
-byId("state").addEventListener("change", (event) => address.write({ state: event.target.value }));
+for (const [kind, title] of [...KINDS, ["cis", "CIS 8.1.5.2"]]) byId("sort").append(el("option", { value: kind }, title.replaceAll("\u00ad", "")));
+for (const name of ["state", "by", "sort"]) byId(name).addEventListener("change", (event) => address.write({ [name]: event.target.value }));
 byId("clear").addEventListener("click", () => {
   address.write({ q: "", state: "" });
   byId("search").focus();
@@ -208,9 +220,9 @@ byId("times").addEventListener("click", () => {
 });
 byId("evidence").href = linked("evidence");
 byId("csv").addEventListener("click", () => {
-  const head = ["subscriptionId", "subscription", "tenantId", "managementGroups", ...KINDS.map(([kind]) => kind), "cis-8.1.5.2", "notes"];
+  const head = ["subscriptionId", "subscription", "tenantId", "managementGroups", "subscriptionState", "owner", "exports", "destinations", ...KINDS.map(([kind]) => kind), "cis-8.1.5.2", "notes"];
   const lines = matrix.chosen().map((row) => [row.subscriptionId, row.subscription, row.tenantId, row.managementGroups.join("/"),
-    ...KINDS.map(([kind]) => row.states[kind] ?? "none"), String(row.verdicts?.["cis-8.1.5.2"] ?? ""), Object.values(row.notes ?? {}).join("; ")]);
+    row.subscriptionState ?? "", row.owner ?? "", (row.exports ?? []).join("; "), (row.destinations ?? []).join("; "), ...KINDS.map(([kind]) => row.states[kind] ?? "none"), String(row.verdicts?.["cis-8.1.5.2"] ?? ""), Object.values(row.notes ?? {}).join("; ")]);
   const text = [head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n");
   const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: `${INSTANCE}-subscriptions.csv` });
   link.click();

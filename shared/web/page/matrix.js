@@ -1,10 +1,13 @@
 // Subscriptions by kind, thousands of them: only the rows in view are in the document.
+import { shortName } from "./destinations.js";
 import { el, fill, mark } from "./dom.js";
 import { KINDS, ORDER, STATES, number, plural } from "./words.js";
 
 const SPARE = 6;
 const NARROW = matchMedia("(max-width: 760px)");
 const CIS = "cis-8.1.5.2";
+// What comes first, by what rows are sorted by; else the state of a kind decides.
+const RANKS = { "": (row) => (row.bad ? 0 : 1), name: () => 0, cis: (row) => (row.unmet ? 0 : 1) };
 
 export class Matrix {
   constructor(place, open) {
@@ -29,11 +32,27 @@ export class Matrix {
     this.#layout();
   }
 
-  // rows: the API's, each with `text` to search in; they are grouped by tenant and management group here.
+  // rows: the API's, as `prepare` leaves them.
   show(rows, { tenants }) {
     this.rows = rows;
     this.severalTenants = tenants > 1;
+    this.#sort();
     this.#arrange();
+  }
+
+  // by: the name of what groups them, `owner` or nothing for the management group; sort: `name`, a kind, `cis`, or nothing.
+  order({ by, sort }) {
+    if (by === this.by && sort === this.sorted) return;
+    this.by = by;
+    this.sorted = sort;
+    this.#sort();
+    this.#arrange();
+  }
+
+  #sort() {
+    const rank = RANKS[this.sorted ?? ""] ?? ((row) => ORDER.indexOf(row.states[this.sorted]));
+    const ranks = new Map(this.rows.map((row) => [row, rank(row)]));
+    this.rows = [...this.rows].sort((one, other) => ranks.get(one) - ranks.get(other) || compare(one.subscription, other.subscription));
   }
 
   // The rows that the search and the state let through.
@@ -45,11 +64,13 @@ export class Matrix {
   print(whole) {
     this.whole = whole;
     this.grid.classList.toggle("whole", whole);
-    this.#render();
+    this.#arrange();
   }
 
-  filter(matches) {
+  // What takes no writes is folded away unless something was asked for.
+  filter(matches, { narrowed }) {
     this.matches = matches;
+    this.narrowed = narrowed;
     this.#arrange();
   }
 
@@ -68,22 +89,28 @@ export class Matrix {
     const groups = new Map();
     for (const row of this.rows) {
       if (this.matches && !this.matches(row)) continue;
-      const group = groups.get(row.group) ?? groups.set(row.group, { key: `group ${row.group}`, row, bad: 0, members: [] }).get(row.group);
+      const name = row.dormant ? "dormant" : this.by === "owner" ? `owner ${(row.owner ?? "").toLowerCase()}` : row.group;
+      const group = groups.get(name) ?? groups.set(name, { key: `group ${name}`, row, bad: 0, members: [] }).get(name);
       group.members.push({ key: row.subscriptionId, row, group });
       if (row.bad) group.bad += 1;
     }
     this.shown = [];
     // Those that need a person first.
-    for (const name of [...groups.keys()].sort().sort((one, other) => groups.get(other).bad - groups.get(one).bad)) {
+    const last = (name) => (name === "dormant" ? 1 : 0);
+    for (const name of [...groups.keys()].sort().sort((one, other) => last(one) - last(other) || groups.get(other).bad - groups.get(one).bad)) {
       const group = groups.get(name);
       this.shown.push(group);
-      if (!this.folded.has(group.key)) this.shown.push(...group.members);
+      if (!this.#isFolded(group)) this.shown.push(...group.members);
     }
     const again = keep ? this.shown.findIndex((line) => line.key === keep) : -1;
     this.active.row = Math.max(0, again);
     this.body.style.height = `${this.shown.length * this.height}px`;
     this.grid.setAttribute("aria-rowcount", this.shown.length + 1);
     this.#render();
+  }
+
+  #isFolded(group) {
+    return this.folded.has(group.key) !== Boolean(group.row.dormant && !this.narrowed && !this.whole);
   }
 
   #soon() {
@@ -138,7 +165,9 @@ export class Matrix {
   }
 
   #groupName(group) {
-    const { managementGroups, tenantId } = group.row;
+    const { managementGroups, tenantId, owner, dormant } = group.row;
+    const said = dormant ? ["Disabled", "nothing can be written there"] : this.by === "owner" ? [owner || "no owner named", owner ? "owner, by tag" : "no tag names one"] : null;
+    if (said) return [el("span", { class: "group-name" }, said[0]), el("span", { class: "group-path" }, said[1])];
     // The root group has the tenant's id and says nothing more.
     const names = managementGroups.filter((name) => name !== tenantId);
     const leaf = names.pop() ?? (managementGroups.length ? "tenant root group" : "no management group visible");
@@ -147,9 +176,9 @@ export class Matrix {
   }
 
   #group(group, at) {
-    const folded = this.folded.has(group.key);
+    const folded = this.#isFolded(group);
     const count = plural(group.members.length, "subscription") + (group.bad ? `, ${number(group.bad)} to look at` : "");
-    return this.#cell(at, 0, { "aria-colspan": this.columns, "aria-expanded": String(!folded), class: "cell-group", title: `Tenant ${group.row.tenantId}` },
+    return this.#cell(at, 0, { "aria-colspan": this.columns, "aria-expanded": String(!folded), class: "cell-group", title: this.by === "owner" || group.row.dormant ? "" : `Tenant ${group.row.tenantId}` },
       el("i", { class: folded ? "fold folded" : "fold", "aria-hidden": "true" }), this.#groupName(group), el("span", { class: "group-count" }, count));
   }
 
@@ -223,8 +252,13 @@ export function prepare(rows) {
     if (row.text) continue;
     const states = Object.values(row.states);
     row.bad = states.some((state) => STATES[state]?.bad);
+    row.dormant = row.takesWrites === false;
+    row.unmet = !row.dormant && row.verdicts?.[CIS] === false;
     row.group = `${row.tenantId} ${row.managementGroups.join(" / ")}`;
-    row.text = `${row.subscription}\n${row.subscriptionId}\n${row.tenantId}\n${row.managementGroups.join("\n")}\n${Object.values(row.notes ?? {}).join("\n")}`.toLowerCase();
+    row.text = [row.subscription, row.subscriptionId, row.tenantId, ...row.managementGroups, row.subscriptionState, row.owner, ...(row.exports ?? []),
+      ...(row.destinations ?? []).map(shortName), ...Object.values(row.notes ?? {})].join("\n").toLowerCase();
   }
-  return rows.sort((one, other) => (one.subscription < other.subscription ? -1 : one.subscription > other.subscription ? 1 : 0));
+  return rows;
 }
+
+const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);

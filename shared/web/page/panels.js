@@ -1,5 +1,6 @@
 // The drawer: one subscription, or one run, in full.
 import { MAY_APPROVE, MAY_WRITE, ask, inPortal, signIn } from "./api.js";
+import { shortName } from "./destinations.js";
 import { byId, el, fill, mark } from "./dom.js";
 import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, inForce, kindName, moment, planned, plural } from "./words.js";
 
@@ -64,6 +65,8 @@ const about = (row) =>
   el("dl", { class: "facts" },
     el("dt", {}, "Subscription"), el("dd", {}, el("code", {}, row.subscriptionId), " ", portal(`/subscriptions/${row.subscriptionId}`, row.tenantId, "Open the subscription in the portal")),
     el("dt", {}, "Tenant"), el("dd", {}, el("code", {}, row.tenantId)),
+    row.owner ? [el("dt", {}, "Owner"), el("dd", {}, row.owner)] : null,
+    row.subscriptionState && row.subscriptionState !== "Enabled" ? [el("dt", {}, "State in Azure"), el("dd", {}, `${row.subscriptionState}${row.dormant ? ": nothing can be written there" : ""}`)] : null,
     el("dt", {}, "Management groups"), el("dd", {}, row.managementGroups.filter((name) => name !== row.tenantId).join(" › ") || "none visible"));
 
 function drift(items) {
@@ -96,7 +99,7 @@ function kindSection(name, row, coverage, health, open) {
     exporters.map((each) => el("div", { class: "exporter" },
       el("p", {}, el("b", {}, each.automation.split("/").slice(-1)[0]), " ", portal(each.automation, row.tenantId, `Open ${each.automation.split("/").slice(-1)[0]} in the portal`), ` ${each.owner === "ours" ? `for export ${each.export}` : "made by others"}${each.enabled ? "" : ", disabled"}${each.wholeSubscription ? "" : ", resource groups only"}${each.weekly ? ", weekly snapshot" : ""}`),
       el("p", {}, `Sends ${each.filter}`),
-      el("p", { class: "path" }, each.destinations.map((target) => `to ${target.split("/").slice(-3).join("/")}`).join("; ") || "to no destination"),
+      el("p", { class: "path" }, each.destinations.map((target) => `to ${shortName(target)}`).join("; ") || "to no destination"),
       each.findings.length ? el("p", { class: "next" }, `The linter says: ${each.findings.join(", ")}.`) : null)));
 }
 
@@ -117,7 +120,8 @@ export async function show(title, content) {
   }
 }
 
-export async function run(id, lift) {
+// `nameOf` gives the name of a subscription by its id.
+export async function run(id, nameOf, lift) {
   const mine = begin("Run");
   try {
     const report = await ask(`runs/${encodeURIComponent(id)}`);
@@ -141,10 +145,10 @@ export async function run(id, lift) {
       (report.incompleteBecause ?? []).map((reason) => el("p", {}, mark("blocked", "incomplete"), ` ${reason}`)),
       (report.findings ?? []).map((finding) => el("p", {}, mark("drifted", "not in force"), ` ${finding}`)),
       (report.inForce ?? []).filter((each) => each.rest.length).map((each) => el("p", {}, mark("drifted", each.export), ` ${each.rest.map((one) => `${one.count}: ${one.reason}`).join("; ")}`)),
-      ["blocked", "update", "create", "delete", "leaving", "adopt", "skipped", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action))),
+      ["blocked", "update", "create", "delete", "leaving", "adopt", "skipped", "foreign"].filter((action) => groups.get(action)).map((action) => section(action, groups.get(action), nameOf)),
       report.items.length ? null : el("p", { class: "empty" }, "Everything already was as declared."));
   } catch (failure) {
-    if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => run(id, lift)));
+    if (mine === ticket) fill(byId("drawer-body"), failed(failure, () => run(id, nameOf, lift)));
   }
 }
 
@@ -169,19 +173,19 @@ function approval(report) {
 
 const WORTH_OPENING = ["blocked", "update", "create", "delete", "adopt"];
 
-function section(action, items) {
+function section(action, items, nameOf) {
   const details = el("details", { class: "items", open: WORTH_OPENING.includes(action) && items.length <= 20 },
     el("summary", {}, `${plural(items.length, "automation")} ${ACTIONS[action]}`));
-  const build = () => details.childElementCount === 1 && details.append(...items.slice(0, MOST).map(reported), ...(items.length > MOST ? [el("p", { class: "aside" }, `… and ${items.length - MOST} more in the report.`)] : []));
+  const build = () => details.childElementCount === 1 && details.append(...items.slice(0, MOST).map((item) => reported(item, nameOf)), ...(items.length > MOST ? [el("p", { class: "aside" }, `… and ${items.length - MOST} more in the report.`)] : []));
   details.addEventListener("toggle", build);
   if (details.open) build();
   return details;
 }
 
-function reported(item) {
+function reported(item, nameOf) {
   const sentences = (item.changes ?? []).map(difference);
   return el("div", { class: "item" },
-    el("p", {}, el("b", {}, item.id.split("/").slice(-1)[0]), el("span", { class: "aside" }, ` in ${subscriptionOf(item)}${item.outcome ? `: ${item.outcome}` : ""}`)),
+    el("p", {}, el("b", {}, item.id.split("/").slice(-1)[0]), el("span", { class: "aside" }, ` in ${nameOf(subscriptionOf(item))}${item.outcome ? `: ${item.outcome}` : ""}`)),
     item.outcomeReason || item.reason ? el("p", {}, item.outcomeReason || item.reason) : null,
     sentences.length ? el("ul", {}, sentences.map((sentence) => el("li", {}, sentence))) : null);
 }

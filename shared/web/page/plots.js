@@ -29,7 +29,7 @@ export class Plot {
   show({ times, series, sentence, empty, range }) {
     this.data = series.length && times.length ? { times, series, range } : null;
     this.said.textContent = sentence;
-    this.canvas.setAttribute("aria-label", `${this.title}: ${empty || sentence}`);
+    this.canvas.setAttribute("aria-label", `${this.title}: ${this.data ? sentence : empty}`);
     if (!this.data) {
       this.plot?.destroy();
       this.plot = null;

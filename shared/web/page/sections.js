@@ -43,19 +43,22 @@ function tile(id, ready, say) {
   fill(byId(id), el("p", { class: "tile-big" }, el("i", { class: `mark mark-${state}`, "aria-hidden": "true" }), el("span", {}, big)), el("p", { class: "tile-small" }, small));
 }
 
-export function attention(found, { filter, openRun }) {
+// What leads on from a finding: rows of the matrix, a run, a part of the page, or the portal.
+export function attention(found, { filter, openRun, go }) {
   const shown = everything ? found : found.slice(0, SHOWN_FINDINGS);
   fill(byId("attention-list"), shown.length ? [] : el("li", { class: "empty" }, "Nothing of what has arrived."), shown.map((each) => el("li", {},
     mark(each.state, each.word),
     el("div", { class: "finding" }, el("p", {}, each.what), el("p", { class: "next" }, each.next)),
     each.show ? el("button", { type: "button", onclick: () => filter(each.show), "aria-label": `Show ${each.word} subscriptions` }, "Show")
-      : each.run ? el("button", { type: "button", onclick: () => openRun(each.run), "aria-label": "Open the run" }, "Open") : null)));
+      : each.run ? el("button", { type: "button", onclick: () => openRun(each.run), "aria-label": "Open the run" }, "Open")
+          : each.go ? el("button", { type: "button", onclick: () => go(each.go), "aria-label": `Go to where it says ${each.word}` }, "Go")
+            : each.portal ? el("a", { class: "button", href: each.portal, target: "_blank", rel: "noreferrer", "aria-label": `Open ${each.name} in the portal` }, "Portal") : null)));
   const more = byId("attention-more");
   more.hidden = found.length <= SHOWN_FINDINGS;
   fill(more, everything ? "Show fewer" : `Show all ${found.length}`);
   more.onclick = () => {
     everything = !everything;
-    attention(found, { filter, openRun });
+    attention(found, { filter, openRun, go });
   };
 }
 
@@ -86,10 +89,15 @@ export function letters({ rows }, look) {
     : el("p", { class: "empty" }, "None: everything that arrived was delivered."));
 }
 
-export function jobs({ value }) {
+// `cancel` is there for those who may.
+export function jobs({ value }, cancel) {
+  const open = (job) => !job.trouble && (job.state === "queued" || job.state === "running");
   fill(byId("jobs"), value.length ? el("ul", { class: "jobs" }, value.slice(0, 6).map((job) => el("li", {},
     mark(JOB_STATES[job.state] ?? "quiet", job.state), ` ${job.kind}`, el("span", { class: "aside", title: job.actor }, ` ${ago(job.created)} by ${job.actor.length > 18 ? `${job.actor.slice(0, 16)}…` : job.actor}`),
-    job.error ? el("p", { class: "next" }, job.error) : null))) : el("p", { class: "empty" }, "None yet. Runbooks and people with Exports.Write start them."));
+    open(job) && job.progress ? el("p", { class: "aside" }, job.progress) : null,
+    open(job) && job.cancelledBy ? el("p", { class: "aside" }, `To be cancelled, asked by ${job.cancelledBy}.`)
+      : open(job) && cancel ? [" ", el("button", { type: "button", class: "link", onclick: () => cancel(job), "aria-label": `Cancel the ${job.kind} of ${moment(job.created)}` }, "Cancel")] : null,
+    job.error ? el("p", { class: job.state === "cancelled" ? "aside" : "next" }, job.error) : null))) : el("p", { class: "empty" }, "None yet. Runbooks and people with Exports.Write start them."));
 }
 
 const plots = {};

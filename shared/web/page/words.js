@@ -25,6 +25,11 @@ export const kindName = (kind) => (KINDS.find(([name]) => name === kind) ?? [kin
 
 // Worst first; `next` is what to do, `bad` whether it needs a person.
 export const STATES = {
+  broken: {
+    bad: true,
+    means: "Its destination is gone or takes nothing, so nothing arrives.",
+    next: "Mend the destination as its reason says, or name another in the export file; the next run sees it.",
+  },
   blocked: {
     bad: true,
     means: "The app may not or cannot write here.",
@@ -78,6 +83,15 @@ export const JOB_STATES = {
   succeeded: "exported",
   failed: "blocked",
   dead: "blocked",
+  cancelled: "none",
+};
+
+// What a run knows of a destination; none looks at those of others' automations.
+export const DESTINATIONS = {
+  broken: { colour: "blocked", word: "broken" },
+  unverified: { colour: "drifted", word: "unverified" },
+  ready: { colour: "exported", word: "ready" },
+  "": { colour: "foreign", word: "not looked at" },
 };
 
 export const LETTERS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
@@ -14,8 +15,8 @@ from azure.data.tables import UpdateMode
 from local.azurite import StorageAccount
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.store import JobConflictError, JobStore, job_of
-from shared.jobs.worker import JobWorker
+from shared.jobs.store import JobConflictError, JobEndedError, JobStore, job_of
+from shared.jobs.worker import JobBusyError, JobWorker
 from shared.stored_format import KeptAsIs
 from tests.e2e.job_worker import AheadStore, open_store
 from tests.integration.stored.captured import blobs, captured, content, plain
@@ -106,7 +107,7 @@ UNKNOWN: tuple[dict[str, Any], ...] = (
     {"arguments": "{cut"},
     {"kind": "canary"},
     {"kind": ""},
-    {"state": "cancelled"},
+    {"state": "paused"},
     {"state": "waiting-for-approval"},
     {"format": 2, "release": "2.1.0"},
     {"format": "new"},
@@ -148,6 +149,85 @@ async def test_one_is_given_up_after_five_attempts_that_got_no_further_however_m
     done = (await store.get(job)).job
     assert done.state == state
     assert ("that got no further" in done.error) == (state == "dead")
+
+
+async def test_one_that_waits_is_cancelled_at_once_and_never_runs(store: AheadStore) -> None:
+    job = await queued(store)
+    assert (await store.cancel(job, "alice")).state == "cancelled"
+    assert (await store.cancel(job, "bob")).cancelled_by == "alice"
+    runner = Runner()
+    await worker(store, runner).run(job)
+    found = (await store.get(job)).job
+    assert (runner.seen, found.state, found.error) == ([], "cancelled", "Cancelled by alice; it had not begun.")
+
+
+class Endless(Runner):
+    """Has itself cancelled while it runs, and then works on, or ends at once."""
+
+    def __init__(self, store: JobStore, *, ends: bool) -> None:
+        super().__init__()
+        self.store, self.ends, self.stopped = store, ends, False
+
+    async def __call__(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        self.seen.append(job)
+        assert (await self.store.cancel(job.id, "alice")).state == "running"
+        if self.ends:
+            return {"ran": True}
+        progress.checkpoint({"after": "half"})  # a heartbeat, at once
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.stopped = True
+        return {}
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_one_that_runs_is_stopped_at_its_next_heartbeat_unless_it_ended_first(
+    store: AheadStore, ends: bool
+) -> None:
+    job = await queued(store)
+    runner = Endless(store, ends=ends)
+    await worker(store, runner).run(job)
+    found = (await store.get(job)).job
+    assert (runner.stopped, found.state) == ((False, "succeeded") if ends else (True, "cancelled"))
+    assert (found.error == "Cancelled by alice; what it had done by then stays.") is not ends
+    assert found.finished
+
+
+async def test_one_whose_worker_is_gone_is_cancelled_by_whoever_comes_first(store: AheadStore) -> None:
+    job = await queued(store, state="running", attempt=1)
+    assert (await store.cancel(job, "alice")).state == "running"
+    with pytest.raises(JobBusyError):
+        await worker(store, Runner()).run(job)
+    store.ahead = timedelta(minutes=5)
+    await worker(store, Runner()).run(job)
+    assert (await store.get(job)).job.state == "cancelled"
+    orphan = await queued(store, state="running", attempt=1)
+    store.ahead = timedelta(minutes=10)
+    assert (await store.cancel(orphan, "alice")).state == "cancelled"
+
+
+async def test_of_many_that_cancel_it_and_a_worker_that_takes_it_one_wins(store: AheadStore) -> None:
+    for _ in range(3):
+        job = await queued(store)
+        runner = Runner()
+        asked = [store.cancel(job, f"person {number}") for number in range(4)]
+        said = await asyncio.gather(worker(store, runner).run(job), *asked, return_exceptions=True)
+        assert all(each is None or isinstance(each, Job | JobEndedError | JobBusyError) for each in said), said
+        found = (await store.get(job)).job
+        assert found.state == ("succeeded" if runner.seen else "cancelled")
+        assert found.final
+
+
+@pytest.mark.parametrize("changes", [{"state": "succeeded"}, {"state": "dead"}, {"state": "paused"}, {"format": 2}])
+async def test_nothing_is_changed_of_one_that_ended_or_is_of_another_release(
+    store: AheadStore, changes: dict[str, Any]
+) -> None:
+    job = await queued(store, **changes)
+    before = await row(store, job)
+    with pytest.raises(JobEndedError):
+        await store.cancel(job, "alice")
+    assert await row(store, job) == before
 
 
 async def test_one_that_waits_for_another_release_goes_round_and_is_not_lost(store: AheadStore) -> None:
@@ -202,7 +282,7 @@ async def test_a_hosts_clock_ends_no_job_of_others(store: AheadStore) -> None:
 def drawn(chance: random.Random) -> dict[str, Any]:
     name = chance.choice(["kind", "state", "arguments", "attempt", "cursor", "created", "progress", "format", "actor"])
     if name in {"kind", "state", "arguments"} or chance.random() < 0.6:
-        word = chance.choice(["", "x", "{}x", "[1]", "nul", "canary", "cancelled"])
+        word = chance.choice(["", "x", "{}x", "[1]", "nul", "canary", "paused"])
         return {name: word} if name not in {"progress", "actor"} else {name: 7}
     return {"without": (name,)} if name != "format" else {"format": chance.choice([2, 99, -1])}
 

@@ -26,8 +26,7 @@ from shared.azure.resource_graph import Graph
 from shared.azure.role_permissions import OwnPermissions
 from shared.bootstrap import Services
 from shared.clock import Clock, Deadline
-from shared.jobs.heartbeat import STALE_AFTER
-from shared.jobs.model import Job
+from shared.jobs.model import STALE_AFTER, Job
 from shared.jobs.runners import Runners, preview, stored_sources
 from shared.jobs.worker import JobWorker
 from shared.settings import Settings

@@ -36,6 +36,13 @@ def test_a_job_is_dead_once_nobody_will_end_it(job: Job, after: timedelta, dead:
     assert (said_dead(job, NOW + after) is not None) is dead
 
 
+def test_one_that_was_to_be_cancelled_is_so_once_its_worker_is_gone() -> None:
+    asked = replace(JOB, state="running", heartbeat=NOW, attempt=1, cancelled_by="alice")
+    ended = said_dead(asked, NOW + DEAD_AFTER + SECOND)
+    assert ended
+    assert (ended.state, ended.error) == ("cancelled", "Cancelled by alice; what it had done by then stays.")
+
+
 def test_arguments_are_read_sorted_and_once_each() -> None:
     assert read_arguments({"kind": "plan", "managementGroups": ["b", "a", "b"]}) == (
         "plan",

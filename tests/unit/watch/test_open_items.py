@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.watch.open_items import open_items
+from shared.watch.open_items import known_destinations, open_items
 
 A, B, C = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
 ABOVE = {A: ["prod", "root"], B: ["test", "root"], C: ["prod", "root"]}
@@ -70,3 +70,38 @@ def test_reports_without_a_scope_are_those_of_earlier_releases() -> None:
 def test_where_no_run_saw_all_what_each_saw_is_told() -> None:
     assert open_items([run(item(A), scope={"subscriptions": [A]})], ABOVE) == [item(A)]
     assert open_items([], ABOVE) == []
+
+
+HUB, OTHER = "/subscriptions/a/hubs/Soc", "/subscriptions/a/hubs/other"
+
+
+def known(place: str, state: str, *exports: str, reasons: Sequence[str] = (), verify: bool = True) -> dict[str, Any]:
+    return {"id": place, "state": state, "reasons": list(reasons), "exports": list(exports), "verify": verify}
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "expected"),
+    [
+        ([], []),
+        ([[known(HUB, "ready", "a")]], [known(HUB, "ready", "a")]),
+        # A run that looked at nothing else leaves what an earlier one said of it.
+        (
+            [[known(HUB.upper(), "ready", "a")], [known(HUB, "broken", "a", "b", reasons=["gone"])]],
+            [known(HUB.upper(), "broken", "b", reasons=["gone"]), known(HUB.upper(), "ready", "a")],
+        ),
+        ([[], [known(OTHER, "ready", "b")]], [known(OTHER, "ready", "b")]),
+        (
+            [[known(HUB, "unverified", "a"), known(HUB, "unverified", "b", verify=False)]],
+            [known(HUB, "unverified", "a"), known(HUB, "unverified", "b", verify=False)],
+        ),
+    ],
+)
+def test_a_destination_is_as_the_newest_run_that_looked_at_it_says(
+    newest_first: list[list[dict[str, Any]]], expected: list[dict[str, Any]]
+) -> None:
+    found = known_destinations(run(destinations=each) for each in newest_first)
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_a_report_of_before_destinations_says_nothing_of_them() -> None:
+    assert known_destinations([run()]) == []

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import json
 import logging
 
@@ -11,6 +12,7 @@ from shared.settings import SettingsError
 from shared.watch.hub_lag import behind, misplaced
 from shared.web import request_parameters, serialization
 from shared.web.authorization import Actor, authorise
+from shared.web.compression import compressed
 from shared.web.problems import ApiError
 from shared.web.routing import _failure
 
@@ -95,6 +97,31 @@ class TestAccept:
     def test_is_refused_when_nothing_fits(self, header: str) -> None:
         with pytest.raises(ApiError):
             serialization.accepted(request({"accept": header}), serialization.JSON, serialization.CSV)
+
+
+class TestCompression:
+    @pytest.mark.parametrize(
+        ("header", "coded"),
+        [
+            ("", False), ("gzip", True), ("GZIP;q=0.1, br", True), ("gzip;q=0", False), ("gzip;q=0, *", False),
+            ("*", True), ("*;q=0", False), ("br, deflate", False), ("identity", False), ("x-gzip", False),
+            ("gzip;q=much", False), (",", False),
+        ],
+    )  # fmt: skip
+    async def test_is_for_callers_that_take_it(self, header: str, coded: bool) -> None:
+        text = "row," * 2_000
+        answer = func.HttpResponse(text, headers={"Cache-Control": "no-store"}, mimetype="text/csv", charset="utf-8")
+        sent = await compressed(request({"accept-encoding": header}), answer)
+        assert (sent.headers.get("Content-Encoding") == "gzip") is coded
+        assert (sent.mimetype, sent.status_code, sent.headers["Cache-Control"]) == ("text/csv", 200, "no-store")
+        assert (gzip.decompress(sent.get_body()) if coded else sent.get_body()).decode() == text
+
+    @pytest.mark.parametrize(("size", "headers"), [(100, {}), (100_000, {"ETag": '"a"'}), (0, {})])
+    async def test_leaves_small_answers_and_those_whose_bytes_have_an_etag(
+        self, size: int, headers: dict[str, str]
+    ) -> None:
+        answer = func.HttpResponse("x" * size, headers=headers)
+        assert await compressed(request({"accept-encoding": "gzip"}), answer) is answer
 
 
 class TestActor:
