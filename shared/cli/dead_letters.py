@@ -17,6 +17,7 @@ from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
+from shared.clock import utc_text
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -74,7 +75,7 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "replays": letter.replays,
         "parked": letter.parked,
         "outage": letter.outage,
-        "due": letter.due.isoformat(),
+        "due": utc_text(letter.due),
         "trouble": letter.trouble,
     }
 

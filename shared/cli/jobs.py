@@ -17,6 +17,7 @@ from shared.cli.command_services import moment_text, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
+from shared.clock import utc_text
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -48,7 +49,7 @@ async def _list_jobs(arguments: argparse.Namespace, services: Services) -> int:
             "kind": job.kind,
             "state": job.state,
             "actor": job.actor,
-            "created": job.created.isoformat(),
+            "created": utc_text(job.created),
             "error": job.error or job.trouble,
         }
         for job in found.jobs
@@ -85,7 +86,7 @@ async def _show_job(arguments: argparse.Namespace, services: Services) -> int:
         "state": job.state,
         "arguments": dict(job.arguments),
         "actor": job.actor,
-        "created": job.created.isoformat(),
+        "created": utc_text(job.created),
         "progress": job.progress,
         "error": job.error or job.trouble,
         "result": job.result,

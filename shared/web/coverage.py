@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.clock import utc_text
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
 from shared.exports.scope_findings import UnknownName
@@ -47,7 +48,7 @@ class _Asked(NamedTuple):
     def about(self) -> dict[str, Any]:
         """How old and how complete the answer is."""
         return {
-            "generated": self.state.taken.isoformat(),
+            "generated": utc_text(self.state.taken),
             "complete": self.state.complete,
             "reasons": list(self.state.reasons),
         }
