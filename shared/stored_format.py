@@ -59,6 +59,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("deployment", 1, strict=False),
         StoredFormat("run lease", 1, strict=False),
         StoredFormat("whole record", 1, strict=False),
+        StoredFormat("quota", 1, strict=False),
     )
 }
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic.alias_generators import to_snake
 
+from shared.jobs.store import MAX_OPEN
 from shared.web.openapi_examples import EXPORT_YAML
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
@@ -271,7 +272,7 @@ def elsewhere(
             ),
             "without tenant": api.beside("without-tenant", ARM_ENDPOINT=silent, REQUEST_DEADLINE_SECONDS="5"),
             "mangled": api.beside("mangled", **mangled(api, ids)),
-            "full": api.beside("full", JOBS_QUEUE=full_queue(api)),
+            "full": api.beside("full", **api.crowded("full", MAX_OPEN)),
             "cut short": api.beside(
                 "cut-short",
                 cut_short(tmp_path_factory.mktemp("package")),
@@ -325,19 +326,6 @@ def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def full_queue(api: Api) -> str:
-    """The name of a queue that holds as many jobs as one deployment takes."""
-    from azure.storage.queue import QueueServiceClient
-
-    connection = api.azure.azurite.main.connection_string
-    trust: dict[str, Any] = {"connection_verify": str(api.azure.certificates.ca_file)}
-    with QueueServiceClient.from_connection_string(connection, **trust) as queues:
-        queue = queues.create_queue("full")
-        for _ in range(100):
-            queue.send_message("{}")
-    return "full"
-
-
 def cut_short(folder: Path) -> Path:
     """The published app without two of its files."""
     build(folder)
@@ -373,6 +361,7 @@ def test_each_documented_answer_is_given(
         api.call("DELETE", f"/api/exports/{NAME}")
     assert answer.status == case.status, answer.text
     assert answer.seconds < PATIENCE_SECONDS
+    assert "+00:00" not in answer.text  # each time ends in Z
     if case.status == 401:  # the app's own, behind a platform that answers without a body
         assert answer.problem == "unauthenticated"
     elif case.answer.kind == NOTHING:
