@@ -152,7 +152,8 @@ class Services:
         """Reads the tenant for coverage, freshness and previews."""
         from shared.tenant_state import TenantStateReader
 
-        return TenantStateReader(self.clients, self.exports, self.settings.instance_id)
+        quotas = self.clients.tables.get_table_client(self.settings.jobs_table)
+        return TenantStateReader(self.clients, self.exports, self.settings.instance_id, quotas=quotas)
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -13,6 +13,29 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def utc_text(moment: datetime, timespec: str = "auto") -> str:
+    """The moment as answers and stored documents have it: RFC 3339 in UTC, ending in `Z`.
+
+    `timespec` is that of `datetime.isoformat`.
+    """
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=timespec)}Z"
+
+
+def utc_moment(text: str) -> datetime:
+    """The moment that a text names, in UTC.
+
+    Raises:
+        ValueError: it names none, has no zone, or lies outside the years that Python counts.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is out of range") from None
+
+
 @dataclass(frozen=True)
 class Clock:
     """Wall-clock time in UTC, monotonic seconds, and sleep by seconds."""

@@ -60,6 +60,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("run lease", 1, strict=False),
         StoredFormat("whole record", 1, strict=False),
         StoredFormat("audit note", 1, strict=False),
+        StoredFormat("quota", 1, strict=False),
     )
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.azure.quota import Holders, Quota, QuotaExceededError
 from shared.azure.resource_graph import LIMIT_HIT, Graph
 from shared.exports.compiler import compile_sources
 from shared.exports.scope_findings import KnownNames, UnknownName
@@ -21,14 +24,19 @@ from shared.watch.evidence.document import Basis, tenant_digest
 from shared.watch.expectations import Declared
 
 if TYPE_CHECKING:
+    from azure.data.tables.aio import TableClient
+
     from shared.azure.clients import Clients
     from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
 
+log = logging.getLogger(__name__)
+
 MAX_AGE = timedelta(seconds=60)
 MAX_FORCED = 30
 _READING_SECONDS = 180
+_NOTING_SECONDS = 2
 
 
 class TooManyReadingsError(Exception):
@@ -97,7 +105,10 @@ class TenantState:
 
 
 class TenantStateReader:
-    """Reads the tenant through Resource Graph; one that ended less than a minute ago is used again."""
+    """Reads the tenant through Resource Graph; one that ended less than a minute ago is used again.
+
+    `quotas` is the table in which all instances of the app note their forced readings.
+    """
 
     def __init__(
         self,
@@ -105,6 +116,8 @@ class TenantStateReader:
         exports: ExportStore,
         instance_id: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        quotas: TableClient | None = None,
     ) -> None:
         self._clients = clients
         self._exports = exports
@@ -114,6 +127,7 @@ class TenantStateReader:
         self._ended = datetime.min.replace(tzinfo=UTC)
         self._reading: asyncio.Task[TenantState] | None = None
         self._forced: deque[datetime] = deque()
+        self._quota = Quota(quotas, "readings", MAX_FORCED, self._of_the_last_minute) if quotas else None
 
     async def take(self, max_age: timedelta = MAX_AGE) -> TenantState:
         """The tenant as of a reading that ended at most `max_age` ago; callers at the same time share one reading.
@@ -126,14 +140,21 @@ class TenantStateReader:
             TimeoutError: the tenant could not be read within three minutes.
             azure.core.exceptions.AzureError: the storage of exports does not answer.
         """
-        if self._last is not None and self._now() - self._ended <= max_age:
-            return self._last
-        if self._reading is None or self._reading.done():
-            if max_age < MAX_AGE:
-                self._count_forced()
-            self._reading = asyncio.create_task(self._read())
-            self._reading.add_done_callback(_noticed)
-        return await asyncio.shield(self._reading)
+        forced = max_age < MAX_AGE
+        while True:
+            if self._last is not None and self._now() - self._ended <= max_age:
+                return self._last
+            if self._reading is None or self._reading.done():
+                if forced:
+                    self._count_forced()
+                self._reading = asyncio.create_task(self._read(forced=forced))
+                self._reading.add_done_callback(_noticed)
+            try:
+                return await asyncio.shield(self._reading)
+            except TooManyReadingsError:
+                if forced:
+                    raise
+                # The reading that this caller shared was forced by another.
 
     def _count_forced(self) -> None:
         """Resource Graph's quota belongs to the whole app: no caller may use it up by asking for what is newest."""
@@ -144,8 +165,32 @@ class TenantStateReader:
             raise TooManyReadingsError
         self._forced.append(now)
 
-    async def _read(self) -> TenantState:
+    async def note_forced(self) -> None:
+        """Have all instances count a forced reading; where they can't, what this one counts holds.
+
+        Raises:
+            TooManyReadingsError: there were 30 within the last minute.
+        """
+        from azure.core.exceptions import AzureError
+
+        if self._quota is None:
+            return
+        try:
+            async with asyncio.timeout(_NOTING_SECONDS):
+                await self._quota.take(secrets.token_hex(8))
+        except QuotaExceededError:
+            raise TooManyReadingsError from None
+        except (AzureError, TimeoutError) as error:
+            log.warning("a forced reading could not be noted: %s", type(error).__name__)
+
+    async def _of_the_last_minute(self, readings: Holders) -> Holders:
+        now = self._now()
+        return {reading: since for reading, since in readings.items() if abs(now - since) <= MAX_AGE}
+
+    async def _read(self, *, forced: bool) -> TenantState:
         async with asyncio.timeout(_READING_SECONDS):
+            if forced:
+                await self.note_forced()
             state = await self._take(self._now())
         if not state.cut_short:
             self._last, self._ended = state, self._now()

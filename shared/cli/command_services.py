@@ -7,13 +7,13 @@ import getpass
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.cli.app_context import chosen
 from shared.cli.command_errors import sentence
 from shared.cli.exit_codes import NOT_WELL, UsageError
 from shared.cli.time_limit import run_limited
+from shared.clock import utc_moment, utc_text
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -83,4 +83,4 @@ def moment_text(text: str | None) -> str:
     """A time as a report has it, to the second in UTC, as 2026-11-26T08:00:00Z; empty for none."""
     if not text:
         return ""
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return utc_text(utc_moment(text), "seconds")

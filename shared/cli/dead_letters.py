@@ -18,6 +18,7 @@ from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
 from shared.cli.time_limit import WHETHER_TAKEN, go_on_by
+from shared.clock import utc_text
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -76,7 +77,7 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "replays": letter.replays,
         "parked": letter.parked,
         "outage": letter.outage,
-        "due": letter.due.isoformat(),
+        "due": utc_text(letter.due),
         "trouble": letter.trouble,
     }
 

@@ -19,6 +19,7 @@ from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
 from shared.cli.time_limit import go_on_by, goes_on
+from shared.clock import utc_text
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -58,7 +59,7 @@ async def _list_jobs(arguments: argparse.Namespace, services: Services) -> int:
             "kind": job.kind,
             "state": job.state,
             "actor": job.actor,
-            "created": job.created.isoformat(),
+            "created": utc_text(job.created),
             "error": job.error or job.trouble,
         }
         for job in found.jobs
@@ -96,7 +97,7 @@ async def _show_job(arguments: argparse.Namespace, services: Services) -> int:
         "state": job.state,
         "arguments": dict(job.arguments),
         "actor": job.actor,
-        "created": job.created.isoformat(),
+        "created": utc_text(job.created),
         "progress": job.progress,
         "error": job.error or job.trouble,
         "result": job.result,

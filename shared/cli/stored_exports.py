@@ -14,6 +14,7 @@ from shared.cli import stored_by_app, stored_files
 from shared.cli.app_context import add_target
 from shared.cli.command_services import caller_name, failed, with_services
 from shared.cli.questions import confirmed
+from shared.clock import utc_text
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -56,7 +57,7 @@ def _add_yes(parser: argparse.ArgumentParser) -> None:
 
 async def _list(arguments: argparse.Namespace, services: Services) -> int:
     rows = [
-        {"name": entry.name, "etag": entry.etag, "size": entry.size, "modified": entry.modified.isoformat()}
+        {"name": entry.name, "etag": entry.etag, "size": entry.size, "modified": utc_text(entry.modified)}
         for entry in await services.exports.list()
     ]
     loaded = await services.exports.load_all()

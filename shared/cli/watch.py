@@ -19,6 +19,7 @@ from shared.cli.argument_parser import moment, one_of
 from shared.cli.command_services import ApiCommand, add_scope, caller_name, failed, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
 from shared.cli.time_limit import WHETHER_TAKEN, go_on_by, goes_on, got_on
+from shared.clock import utc_text
 from shared.exports.event_sources import KINDS
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
         if not arguments.unmet or each.subscription_id in failing
     ]
     if arguments.json:
-        about = {"generated": survey.taken.isoformat(), "complete": survey.complete, "reasons": list(survey.reasons)}
+        about = {"generated": utc_text(survey.taken), "complete": survey.complete, "reasons": list(survey.reasons)}
         print(json.dumps({**about, "unmet": dict(unmet), "value": rows}, indent=1))
     else:
         watch_tables.warn(survey.reasons)

@@ -187,7 +187,7 @@ class ExportsInForce:
                 name, b"", None, (Diagnostic("too-large", "error", name, sentence, "Split the export."),)
             ), etag
         data, etag = await self._blobs.download(CURRENT, name)
-        checked = check_version(name, data)
+        checked = await asyncio.to_thread(check_version, name, data)  # of a large file it takes a second
         self._read = {k: v for k, v in self._read.items() if k[0] != name} | {(name, etag): checked}
         return checked, etag
 
@@ -197,7 +197,7 @@ class ExportsInForce:
             data, _ = await self._blobs.download(ACCEPTED, name)
         except ExportNotFound:
             return None
-        return check_version(name, data).config
+        return (await asyncio.to_thread(check_version, name, data)).config
 
 
 def _written_by(name: str, metadata: Mapping[str, str]) -> tuple[Diagnostic, ...]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared import stored_format
+from shared.clock import utc_text
 from shared.exports.diagnostics import InvalidExport
 from shared.exports.export_blobs import (
     ACCEPTED,
@@ -134,7 +135,7 @@ class ExportStore:
         self, name: str, text: str | bytes, beside: Mapping[str, ExportConfig | None] | None = None
     ) -> Checked:
         """All checks of `text` as the new version of `name`: the file, its own tests, and the set that it joins."""
-        return await self.check_beside(name, check_version(name, text), beside)
+        return await self.check_beside(name, await asyncio.to_thread(check_version, name, text), beside)
 
     async def check_beside(
         self, name: str, checked: Checked, beside: Mapping[str, ExportConfig | None] | None = None
@@ -144,7 +145,8 @@ class ExportStore:
             return checked
         stored = {each.name: each.config for each in (await self.load_all()).exports}
         others = {one: config for one, config in (stored | dict(beside or {})).items() if config and one != name}
-        found = [*failing_tests(checked.config, name), *check_beside(name, checked.config, others)]
+        config = checked.config
+        found = await asyncio.to_thread(lambda: [*failing_tests(config, name), *check_beside(name, config, others)])
         return replace(checked, findings=(*checked.findings, *found))
 
     async def delete(self, name: str, *, if_match: str | None = None, reason: str = "", by: str = "") -> None:
@@ -200,7 +202,7 @@ class ExportStore:
             **stored_format.stamp("tombstone"),
             "name": name,
             "number": number,
-            "deleted": datetime.now(UTC).isoformat(timespec="seconds"),
+            "deleted": utc_text(datetime.now(UTC), "seconds"),
             "reason": reason,
             BY: by,
         }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared import stored_format
 from shared.audit.deed import CANCEL, Deed, origin
+from shared.azure.quota import Holders, Quota, QuotaExceededError
 from shared.azure.storage_time import storage_time
 from shared.jobs.arguments import refusal_of
 from shared.jobs.job_deeds import cancelling, deed_of
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _JOBS = "job"
 _KEYS = "idempotency"
+MAX_OPEN = 100
+_ON_ITS_WAY = timedelta(minutes=1)  # from the place that a job takes to its row
 _MAX_TEXT = 2_000  # characters; a property of Table Storage holds 32,768
 
 
@@ -49,6 +52,13 @@ class JobChangedError(Exception):
 
 class JobEndedError(Exception):
     """The job has ended, or this release leaves it as it is; the message says which."""
+
+
+class TooManyJobsError(ValueError):
+    """As many jobs are queued or running as one deployment takes."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MAX_OPEN} jobs are queued or running; wait for some of them to finish")
 
 
 class Stored(NamedTuple):
@@ -87,6 +97,7 @@ class JobStore:
         self._table = table
         self._results = results
         self._queue = queue
+        self._quota = Quota(table, "jobs", MAX_OPEN, self._still_open)
 
     async def now(self) -> datetime:
         """The storage's own time: that of a host may be wrong, and must not end the jobs of others."""
@@ -109,24 +120,14 @@ class JobStore:
 
         Raises:
             JobConflictError: `key` was used for another kind or other arguments.
+            TooManyJobsError: 100 jobs of this deployment are queued or running.
         """
         job = Job(new_id(now), kind, dict(arguments), actor, now, origin=asdict(origin()))
         if key:
             job = replace(job, id=await self._reserve(key, job, sent))
-        known = await self._known(job.id) if key else None
-        job = known or await self._create(job)
+        job = (await self._known(job.id) if key else None) or await self._created(job)
         if job.state == "queued":
             await self.announce(job.id)
-        return job
-
-    async def _create(self, job: Job) -> Job:
-        from azure.core.exceptions import ResourceExistsError
-
-        try:
-            async with self._noted(deed_of(job), ResourceExistsError):
-                await self._table.create_entity(_entity(job))
-        except ResourceExistsError:
-            return (await self.get(job.id)).job
         return job
 
     async def _known(self, job_id: str) -> Job | None:
@@ -134,6 +135,32 @@ class JobStore:
             return (await self.get(job_id)).job
         except JobNotFoundError:
             return None
+
+    async def _created(self, job: Job) -> Job:
+        from azure.core.exceptions import ResourceExistsError
+
+        try:
+            await self._quota.take(job.id)
+            async with self._noted(deed_of(job), ResourceExistsError):
+                await self._table.create_entity(_entity(job))
+        except QuotaExceededError:
+            raise TooManyJobsError from None
+        except ResourceExistsError:  # the same key at the same time
+            return (await self.get(job.id)).job
+        return job
+
+    async def _still_open(self, holders: Holders) -> Holders:
+        """Of the jobs that have a place, those that are queued or running, and those whose row may be on its way."""
+        now = await self.now()
+        query = "PartitionKey eq @jobs and RowKey ge @first and RowKey le @last"
+        parameters = {"jobs": _JOBS, "first": min(holders), "last": max(holders)}
+        over: dict[str, bool] = {}
+        async for entity in self._table.query_entities(query, parameters=parameters):
+            job = _job(entity, entity.metadata["timestamp"])
+            over[job.id] = job.final or bool(job.trouble) or said_dead(job, now) is not None
+        return {
+            job_id: since for job_id, since in holders.items() if not over.get(job_id, abs(now - since) > _ON_ITS_WAY)
+        }
 
     def _noted(self, deed: Deed | None, refusal: type[Exception]) -> AbstractAsyncContextManager[None]:
         """Note what is done as a deed, where it is one."""
@@ -145,11 +172,6 @@ class JobStore:
         if deed.deed == CANCEL:
             return None if job is None else job.cancelled_by == deed.actor
         return job is not None
-
-    async def queued(self) -> int:
-        """About how many jobs are queued or running, by their messages."""
-        properties = await self._queue.get_queue_properties()
-        return properties.approximate_message_count or 0
 
     async def announce(self, job_id: str, *, after: timedelta = timedelta()) -> None:
         """Put the job's message in the queue, to be delivered once `after` has passed."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import deployment_file, stored_format
 from shared.azure.resource_graph import Graph
-from shared.clock import Clock
+from shared.clock import Clock, utc_text
 from shared.exports.last_known_good import LoadedExports
 from shared.exports.scope_selection import selects
 from shared.reconcile.apply.executor import GONE, WRITTEN, Apply, Outcome
@@ -396,7 +396,7 @@ class Reconciler:
             "trigger": run.report.caller.trigger,
             "actor": run.report.caller.actor.encode("ascii", "replace").decode(),
             "host": platform.node().encode("ascii", "replace").decode(),
-            "since": run.report.started.isoformat(timespec="seconds"),
+            "since": utc_text(run.report.started, "seconds"),
             **stored_format.stamp_texts("run lease"),
         }
         return RunLease(self._container, holder, renew_every=self.renew_seconds)
@@ -596,7 +596,7 @@ class Reconciler:
             run.report = replace(run.report, mode="plan")
             return False
         run.report = replace(run.report, waiting=False, approved_by=approval.by, approved_at=approval.at)
-        _log(run.report, "approved", by=approval.by, at=approval.at.isoformat())
+        _log(run.report, "approved", by=approval.by, at=utc_text(approval.at))
         await self.reports.save(run.report)  # who let it through is known even of a run that is killed
         return True
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from shared import __version__, stored_format
+from shared.clock import utc_text
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.freshness_outcome import Outcome
 
@@ -137,5 +138,5 @@ def comparison_rows(outcome: Outcome, instance_id: str, on_time_percent: float) 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return utc_text(value)
     return value.isoformat() if isinstance(value, date) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared.clock import utc_text
 from shared.reconcile.report.approvals import Approval, ApprovalRefused
 from shared.web import serialization
 from shared.web.problems import BAD_REQUEST, CONFLICT, FORBIDDEN, NOT_FOUND, ApiError
@@ -35,8 +36,8 @@ def shown(approval: Approval) -> dict[str, Any]:
         "runId": approval.reviewed_run,
         "fingerprint": approval.fingerprint,
         "by": approval.by,
-        "at": approval.at.isoformat(timespec="seconds"),
-        "expires": approval.expires.isoformat(timespec="seconds"),
+        "at": utc_text(approval.at, "seconds"),
+        "expires": utc_text(approval.expires, "seconds"),
     }
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.clock import utc_text
 from shared.enrich.context.resource_context import first_tag
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
@@ -50,7 +51,7 @@ class _Asked(NamedTuple):
     def about(self) -> dict[str, Any]:
         """How old and how complete the answer is."""
         return {
-            "generated": self.state.taken.isoformat(),
+            "generated": utc_text(self.state.taken),
             "complete": self.state.complete,
             "reasons": list(self.state.reasons),
         }

@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from shared.clock import utc_text
 from shared.web import csv_answers, request_parameters, serialization
 from shared.web.problems import BAD_REQUEST, NOT_FOUND, ApiError
 
@@ -47,9 +48,9 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
             "replays": letter.replays,
             "outage": letter.outage,
             "parked": letter.parked,
-            "due": letter.due.isoformat(),
+            "due": utc_text(letter.due),
             "size": letter.size,
-            "written": letter.written.isoformat(),
+            "written": utc_text(letter.written),
             "trouble": letter.trouble,
         }
         async for letter in call.services.pipeline.dead_letters.find(choice)

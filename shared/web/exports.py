@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from shared.clock import utc_text
 from shared.exports.compiler import compile_automation, compile_sources, one_scope_each
 from shared.exports.diagnostics import Diagnostic, InvalidExport
 from shared.exports.explain import explain
@@ -19,6 +18,7 @@ from shared.exports.validation import Checked, check_text, check_version
 from shared.exports.yaml_writer import write
 from shared.stored_format import KeptAsIs
 from shared.web import csv_answers, request_parameters, serialization
+from shared.web.checking_thread import apart
 from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
@@ -28,12 +28,9 @@ if TYPE_CHECKING:
     from shared.exports.model import ExportConfig
     from shared.web.routing import Call
 
-Result = TypeVar("Result")
-
 _COLUMNS = ("name", "etag", "size", "modified")
 _JSON_ETAG = '-json"'
 _TRIES = 5
-_CHECKER = ThreadPoolExecutor(1, "checks")
 _SHOWN = 1_000
 # Compiled bodies differ between subscriptions only in this id.
 _EXAMPLE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -42,7 +39,7 @@ _EXAMPLE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 async def list_exports(call: Call) -> func.HttpResponse:
     """Every stored export with its ETag, and what is wrong with those that are not valid."""
     rows = [
-        {"name": entry.name, "etag": entry.etag, "size": entry.size, "modified": entry.modified.isoformat()}
+        {"name": entry.name, "etag": entry.etag, "size": entry.size, "modified": utc_text(entry.modified)}
         for entry in await call.services.exports.list()
     ]
     loaded = await call.services.exports.load_all()
@@ -71,7 +68,7 @@ async def get_export(call: Call) -> func.HttpResponse:
         return func.HttpResponse(status_code=304, headers={**SECURITY_HEADERS, **headers})
     if kind == serialization.YAML:
         return serialization.answer(stored.text, kind=serialization.YAML, headers=headers)
-    checked = await _apart(lambda: check_text(stored.text, stored.name))
+    checked = await apart(lambda: check_text(stored.text, stored.name))
     if checked.config is None:
         raise _invalid(checked.findings)
     return serialization.answer(_document(checked.config), headers=headers)
@@ -90,7 +87,7 @@ async def put_export(call: Call) -> func.HttpResponse:
         if not condition.holds(before.etag if before else None):
             raise _changed()
         if dry_run:
-            said = await _apart(lambda: _validation(checked, call.services.settings.instance_id))
+            said = await apart(lambda: _validation(checked, call.services.settings.instance_id))
             stored = {"name": name, "etag": before.etag if before else "", "dryRun": True}
             return serialization.answer({**stored, **said})
         match, absent = (before.etag, None) if before else (None, "*")
@@ -167,7 +164,7 @@ async def _end(call: Call) -> None:
 async def validate_export(call: Call) -> func.HttpResponse:
     """Check an export without storing it: findings, what it sends in words, the compiled body, its own tests."""
     checked = await _checked(call, "export", lambda name, text: check_text(text, name))
-    return serialization.answer(await _apart(lambda: _validation(checked, call.services.settings.instance_id)))
+    return serialization.answer(await apart(lambda: _validation(checked, call.services.settings.instance_id)))
 
 
 def _writable_name(call: Call) -> str:
@@ -204,11 +201,7 @@ async def _checked(call: Call, name: str, check: Callable[[str, bytes], Checked]
     """The checks of the body, beside the event loop and one at a time: a large file takes seconds."""
     text = serialization.body(call.request, *serialization.YAML_TYPES, serialization.JSON)
     is_json = serialization.media_type(call.request) == serialization.JSON
-    return await _apart(lambda: _check_json(name, text, check) if is_json else check(name, text))
-
-
-async def _apart(work: Callable[[], Result]) -> Result:
-    return await asyncio.get_running_loop().run_in_executor(_CHECKER, work)
+    return await apart(lambda: _check_json(name, text, check) if is_json else check(name, text))
 
 
 def _check_json(name: str, text: bytes, check: Callable[[str, bytes], Checked]) -> Checked:

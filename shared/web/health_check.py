@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, python_build
+from shared.clock import utc_text
 from shared.fail_points import touching
 from shared.reconcile.report.report_reader import UNREADABLE
 from shared.settings import SettingsError
@@ -91,7 +92,7 @@ async def _python(_: Services) -> str:
 async def _identity(services: Services) -> str:
     token = await services.clients.credential.get_token(services.clients.arm_scope)
     until = datetime.fromtimestamp(token.expires_on, UTC)
-    return f"a token for Azure Resource Manager, good until {until.isoformat(timespec='seconds')}"
+    return f"a token for Azure Resource Manager, good until {utc_text(until, 'seconds')}"
 
 
 async def _storage(services: Services) -> str:
@@ -154,7 +155,7 @@ async def _ingestion(services: Services) -> str:
     kept = [letter async for letter in found]
     latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
     if latest and datetime.now(UTC) - latest.written < _RECENT:
-        raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {latest.written.isoformat()}")
+        raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {utc_text(latest.written)}")
     return "reachable, and a token for it; no upload was refused in the last hour"
 
 
@@ -329,7 +330,7 @@ async def timers(services: Services) -> str:
 
 
 def _minute(moment: datetime) -> str:
-    return moment.isoformat(timespec="minutes")
+    return utc_text(moment, "minutes")
 
 
 def _in_force(report: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from shared.clock import utc_text
 from shared.watch.trends import Trends, window
 from shared.web import request_parameters, serialization
 
@@ -28,12 +29,12 @@ async def get_metrics(call: Call) -> func.HttpResponse:
         trends = await call.services.trends.read(now, hours)
     return serialization.answer(
         {
-            "generated": now.isoformat(),
-            "since": trends.since.isoformat(),
-            "until": trends.until.isoformat(),
+            "generated": utc_text(now),
+            "since": utc_text(trends.since),
+            "until": utc_text(trends.until),
             "binMinutes": trends.minutes,
             "problem": trends.problem,
-            "times": [time.isoformat() for time in trends.times],
+            "times": [utc_text(time) for time in trends.times],
             "recordsPerMinute": trends.records_a_minute(),
             "lagSeconds": trends.lag_seconds(),
             "secureScore": [

@@ -58,7 +58,7 @@ _JOB = {
     "attempt": 0,
     "progress": "",
     "error": "",
-    "created": "2026-11-22T18:00:00.000+00:00",
+    "created": "2026-11-22T18:00:00.000Z",
     "started": None,
     "finished": None,
 }
@@ -75,8 +75,8 @@ EXAMPLES: dict[str, Any] = {
         **APPROVAL,
         "fingerprint": "4f" * 32,
         "by": "entra:6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
-        "at": "2026-11-22T18:05:00+00:00",
-        "expires": "2026-11-23T18:05:00+00:00",
+        "at": "2026-11-22T18:05:00Z",
+        "expires": "2026-11-23T18:05:00Z",
     },
     "Evidence": {
         "value": [
@@ -150,7 +150,7 @@ EXAMPLES: dict[str, Any] = {
         "findings": [],
     },
     "ExportList": {
-        "value": [{"name": "soc-alerts", "etag": _ETAG, "size": 320, "modified": "2026-11-22T18:00:00+00:00"}],
+        "value": [{"name": "soc-alerts", "etag": _ETAG, "size": 320, "modified": "2026-11-22T18:00:00Z"}],
         "continuation": "",
         "problems": [{"name": "old-alerts", "inForce": True, "findings": [_FINDING]}],
         "warnings": [],
@@ -191,8 +191,8 @@ _JOB_DONE = {
     **_JOB,
     "state": "succeeded",
     "attempt": 1,
-    "started": "2026-11-22T18:00:02.000+00:00",
-    "finished": "2026-11-22T18:00:31.000+00:00",
+    "started": "2026-11-22T18:00:02.000Z",
+    "finished": "2026-11-22T18:00:31.000Z",
     "result": {"outcome": "Succeeded", "runId": APPROVAL["runId"]},
 }
 # Where one model answers with several statuses, what each of them says.

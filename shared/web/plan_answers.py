@@ -19,6 +19,7 @@ from shared.reconcile.plan_output import OUTPUTS, Wish, document, formed
 from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from shared.web import serialization
+from shared.web.checking_thread import apart
 from shared.web.exports import shown
 from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, RETRY_LATER, UNAVAILABLE, ApiError
 
@@ -39,7 +40,7 @@ _MAX_FILES = 1_000
 async def plan_changes(call: Call) -> func.HttpResponse:
     """What a reconcile would change, of what is stored or as if the files of the request were; leaves no report."""
     asked = _members(call, _PLAN_MEMBERS)
-    configs = _files(asked.get("files"))
+    configs = await apart(lambda: _files(asked.get("files")))
     if configs is None and asked.get("prune"):
         raise ApiError(BAD_REQUEST, "'prune' goes with 'files': it plans the delete of what is not among them.")
     proposals: list[Proposal] = []
@@ -70,7 +71,7 @@ async def plan_changes(call: Call) -> func.HttpResponse:
     narrowed = any(asked.get(name) for name in ("subscriptions", "managementGroups", "exports"))
     wish = Wish(asked.get("output", "text"), bool(asked.get("full")), bool(asked.get("colour")), narrowed)
     reasons = list(report.plan.reasons)
-    answer = {"plan": document(report, proposal), "shown": formed(report, proposal, wish)}
+    answer = await apart(lambda: {"plan": document(report, proposal), "shown": formed(report, proposal, wish)})
     return serialization.answer({**answer, "complete": not reasons, "reasons": reasons})
 
 

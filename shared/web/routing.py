@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shared import __version__, commit, python_build
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _READING_SECONDS = 10
+_AT_ONCE = 4
+_SHARING = 30  # those that share one reading of the tenant
+_WAITING = 1_000  # those that may wait for a job cost little meanwhile
 _LONGEST_SECONDS = 224  # the front end of Azure Functions cuts a request after 230 s
 _LATE = (
     "Something that the answer depends on did not answer in time; try again, and see `ready`. A write may have been "
@@ -71,6 +75,8 @@ class Operation:
     role: str
     module: str
     query: tuple[str, ...] = ()
+    at_once: int = _AT_ONCE
+    """How many requests are answered at the same time; the others wait for their turn."""
 
     def handler(self) -> Handler:
         """The coroutine function of the same name in the operation's module."""
@@ -93,14 +99,14 @@ OPERATIONS = {
         Operation("validate_export", "POST", "exports/validate", READ, "exports"),
         Operation("plan_changes", "POST", "plan", READ, "plan_answers"),
         Operation("import_live", "POST", "import", READ, "plan_answers"),
-        Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",)),
-        Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",)),
+        Operation("start_job", "POST", "jobs", WRITE, "jobs", ("wait",), _WAITING),
+        Operation("get_job", "GET", "jobs/{id}", READ, "jobs", ("wait",), _WAITING),
         Operation("cancel_job", "POST", "jobs/{id}/cancel", WRITE, "jobs"),
         Operation("list_jobs", "GET", "jobs", READ, "jobs", PAGING),
         Operation("approve_plan", "POST", "approvals", APPROVE, "approvals"),
-        Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE),
-        Operation("get_status", "GET", "status", READ, "coverage", _STATUS),
-        Operation("get_evidence", "GET", "evidence", READ, "evidence", _EVIDENCE),
+        Operation("get_coverage", "GET", "coverage", READ, "coverage", _COVERAGE, _SHARING),
+        Operation("get_status", "GET", "status", READ, "coverage", _STATUS, _SHARING),
+        Operation("get_evidence", "GET", "evidence", READ, "evidence", _EVIDENCE, _SHARING),
         Operation("get_requirements", "GET", "requirements", READ, "evidence"),
         Operation("put_requirements", "PUT", "requirements", WRITE, "evidence"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
@@ -130,7 +136,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         check_front(running.settings.auth_mode, accept_missing=running.settings.accept_missing_auth_marker)
         actor = authorise(request.headers, running.settings.auth_mode, operation.role)
         check_names(request, operation.query)
-        async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)):
+        async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)), _turn(name):
             with working_from(origin_of(request.headers)):
                 response = await operation.handler()(Call(request, running, actor, deed))
     except ImportError as error:
@@ -147,6 +153,15 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
     return await compressed(request, response)
+
+
+@cache
+def _turn(name: str) -> asyncio.Semaphore:
+    """Lets in as many requests of an operation as are answered at once.
+
+    Hundreds at a time would each get a little further in turn, and so would deliveries and a running reconcile.
+    """
+    return asyncio.Semaphore(OPERATIONS[name].at_once)
 
 
 def _refused(name: str, request: func.HttpRequest, refusal: ApiError) -> func.HttpResponse:

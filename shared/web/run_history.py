@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.reconcile.report.report_reader import RUN_ID, day_of
 from shared.web import csv_answers, request_parameters, serialization
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _MAX_RUNS = 200
-
+_MAX_BYTES = 4_000_000
 
 _RUN_COLUMNS = ("runId", "trigger", "actor", "mode", "started", "ended", "outcome", "reason", "counts")
 
@@ -35,10 +37,22 @@ async def list_runs(call: Call) -> func.HttpResponse:
     names = await reports.recent(newest, limit=size + 1, before=after)
     shown = names[:size]
     token = request_parameters.continuation(call.request, shown[-1]) if len(names) > size else ""
-    rows = await reports.summaries(shown)
+    rows, left_out = await asyncio.to_thread(_that_fit, await reports.summaries(shown))
+    if left_out:
+        token = request_parameters.continuation(call.request, rows[-1]["runId"])
     if kind == serialization.CSV:
         return csv_answers.csv_page(rows, _RUN_COLUMNS, token)
     return serialization.answer({"value": rows, "continuation": token})
+
+
+def _that_fit(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """As many of these as an answer holds, one at least, and whether others are left out."""
+    room = _MAX_BYTES
+    for place, row in enumerate(rows):
+        room -= len(json.dumps(row))
+        if place and room < 0:
+            return rows[:place], True
+    return rows, False
 
 
 async def get_run(call: Call) -> func.HttpResponse:

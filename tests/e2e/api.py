@@ -196,10 +196,32 @@ class Api(Caller, AbstractContextManager["Api"]):
         """Remove a dead letter, which other tests don't look for."""
         self._with_services(lambda services: services.pipeline.dead_letters.discard(name))
 
-    def _with_services(self, work: Callable[[Services], Any]) -> Any:
+    def crowded(self, name: str, jobs: int) -> dict[str, str]:
+        """Settings of a table and a queue of this name, with as many jobs in them, which nobody works on."""
+        settings = {"JOBS_TABLE": name, "JOBS_QUEUE": name}
+
+        async def fill(services: Services) -> None:
+            await services.clients.tables.create_table(name)
+            await services.clients.queues.create_queue(name)
+            now = datetime.now(UTC)
+            await asyncio.gather(*(services.jobs.submit("replay", {}, "test", now=now) for _ in range(jobs)))
+
+        self._with_services(fill, **settings)
+        return settings
+
+    def note_forced(self, readings: int, settings: Mapping[str, str]) -> None:
+        """Have another instance with these settings force as many readings of the tenant."""
+
+        async def note(services: Services) -> None:
+            for _ in range(readings):
+                await services.tenant_state.note_forced()
+
+        self._with_services(note, **settings)
+
+    def _with_services(self, work: Callable[[Services], Any], **settings: str) -> Any:
         async def run() -> Any:
             with pytest.MonkeyPatch.context() as patch:
-                for name, value in self.azure.app_settings().items():
+                for name, value in (self.azure.app_settings() | settings).items():
                     patch.setenv(name, value)
                 services = Services(Settings.load())
                 try:

@@ -48,7 +48,9 @@ class Shell:
 
     def json(self, command: str, code: int = 0) -> Any:
         """What a command gives as JSON."""
-        return json.loads(self(f"{command} --json", code))
+        out = self(f"{command} --json", code)
+        assert "+00:00" not in out, "each time ends in Z"
+        return json.loads(out)
 
     @contextlib.contextmanager
     def _entered(self, environment: dict[str, str]) -> Iterator[None]:

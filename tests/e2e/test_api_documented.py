@@ -13,6 +13,7 @@ import pytest
 from pydantic.alias_generators import to_snake
 
 from shared.bootstrap import Services
+from shared.jobs.store import MAX_OPEN
 from shared.watch.stored_requirements import BLOB
 from shared.web.openapi_examples import EXPORT_YAML, REQUIREMENTS_YAML
 from shared.web.routing import OPERATIONS
@@ -312,7 +313,7 @@ def elsewhere(
             ),
             "without tenant": api.beside("without-tenant", ARM_ENDPOINT=silent, REQUEST_DEADLINE_SECONDS="5"),
             "mangled": api.beside("mangled", **mangled(api, ids)),
-            "full": api.beside("full", JOBS_QUEUE=full_queue(api), EXPORTS_CONTAINER=spoilt_requirements(api)),
+            "full": api.beside("full", **api.crowded("full", MAX_OPEN), EXPORTS_CONTAINER=spoilt_requirements(api)),
             "cut short": api.beside(
                 "cut-short",
                 cut_short(tmp_path_factory.mktemp("package")),
@@ -366,19 +367,6 @@ def mangled(api: Api, ids: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def full_queue(api: Api) -> str:
-    """The name of a queue that holds as many jobs as one deployment takes."""
-    from azure.storage.queue import QueueServiceClient
-
-    connection = api.azure.azurite.main.connection_string
-    trust: dict[str, Any] = {"connection_verify": str(api.azure.certificates.ca_file)}
-    with QueueServiceClient.from_connection_string(connection, **trust) as queues:
-        queue = queues.create_queue("full")
-        for _ in range(100):
-            queue.send_message("{}")
-    return "full"
-
-
 def spoilt_requirements(api: Api) -> str:
     """The name of a container of export files whose file of requirements is none."""
     container = "spoilt-requirements"
@@ -426,6 +414,7 @@ def test_each_documented_answer_is_given(
         api.call("DELETE", f"/api/exports/{NAME}")
     assert answer.status == case.status, answer.text
     assert answer.seconds < PATIENCE_SECONDS
+    assert "+00:00" not in answer.text  # each time ends in Z
     if case.status == 401:  # the app's own, behind a platform that answers without a body
         assert answer.problem == "unauthenticated"
     elif case.answer.kind == NOTHING:

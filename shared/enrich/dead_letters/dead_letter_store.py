@@ -23,7 +23,7 @@ from isal import igzip, isal_zlib
 
 from shared import stored_format
 from shared.azure.blob_container import ChangedError, Container, Listed, RefusedError
-from shared.clock import Clock, Deadline
+from shared.clock import Clock, Deadline, utc_moment, utc_text
 from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.dead_letters.replay_schedule import wait
 
@@ -101,10 +101,9 @@ def _number(text: str | None) -> int:
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text or "")
+        return utc_moment(text or "")
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
 
 
 @dataclass(frozen=True)
@@ -305,7 +304,7 @@ class DeadLetters:
             **self._metadata(letters),
             "begun": str(begun),
             "parked": str(parked).lower(),
-            "due": due.isoformat(),
+            "due": utc_text(due),
         }
 
     def _metadata(self, letters: Sequence[Letter]) -> Mapping[str, str]:
@@ -316,7 +315,7 @@ class DeadLetters:
             "replays": str(first.replays),
             "outage": str(first.outage).lower(),
             "parked": str(self._parks(first)).lower(),
-            "due": (self._clock.now() + wait(first)).isoformat(),
+            "due": utc_text(self._clock.now() + wait(first)),
         }
 
 

@@ -11,10 +11,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from shared import __version__, stored_format
+from shared.clock import utc_moment, utc_text
 from shared.exports.compiler import FINGERPRINT_TAG
 from shared.exports.ownership import owned, tag
 from shared.reconcile.model import Inventory, Live
@@ -109,7 +110,7 @@ def mark_tags(
     tags |= {NUMBER_TAG: str(writer.number), APPLIED_TAG: f"{_FORMAT}:{applied}"}
     if read_mark(before).applied == applied:
         return tags | _kept(before, SINCE_TAG, LET_THROUGH_TAG)
-    since = now.astimezone(UTC).isoformat(timespec="seconds")
+    since = utc_text(now, "seconds")
     return tags | {SINCE_TAG: since} | ({LET_THROUGH_TAG: __version__} if let_through else {})
 
 
@@ -120,10 +121,9 @@ def _kept(before: Mapping[str, str], *names: str) -> dict[str, str]:
 def _moment(text: str) -> datetime | None:
     """A time with its zone; None for anything else, which then holds nothing up."""
     try:
-        moment = datetime.fromisoformat(text)
+        return utc_moment(text)
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def digest(body: Mapping[str, Any]) -> str:

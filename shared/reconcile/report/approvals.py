@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
+from shared.clock import utc_moment, utc_text
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -138,7 +139,7 @@ class Approvals:
             "fingerprint": approval.fingerprint,
             "reviewedRun": approval.reviewed_run,
             "by": approval.by,
-            "at": approval.at.isoformat(),
+            "at": utc_text(approval.at),
             "asked": dict(approval.asked),
             "takenBy": approval.taken_by,
             "void": approval.void,
@@ -165,7 +166,7 @@ def _read(document: Mapping[str, Any]) -> Approval:
     if not all(isinstance(text, str) for text in texts.values()) or not isinstance(asked, Mapping):
         raise stored_format.KeptAsIs("this approval is none")
     try:
-        at = datetime.fromisoformat(str(texts["at"])).astimezone(UTC)
+        at = utc_moment(str(texts["at"]))
     except ValueError:
         raise stored_format.KeptAsIs("this approval names no time") from None
     return Approval(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
+from shared.clock import utc_moment, utc_text
 from shared.reconcile.plan.change_limits import WINDOW, Done
 from shared.reconcile.plan.model import Left
 from shared.reconcile.plan.ownership_record import OwnershipRecord
@@ -133,12 +134,12 @@ class LastRunState:
         """Keep what was done within a day; only a run that holds the lease does so."""
         document: dict[str, Any] = stored_format.stamp("changes of a day")
         for name, moments in (("deletes", done.deletes), ("repairs", done.repairs)):
-            document[name] = {key: moment.isoformat() for key, moment in moments.items()}
+            document[name] = {key: utc_text(moment) for key, moment in moments.items()}
         await self._container.upload_blob(DAY_BLOB, json.dumps(document), overwrite=True)
 
 
 def _left_as_text(left: Mapping[str, Left]) -> str:
-    noted = {name: [each.since.isoformat(), each.runs] for name, each in left.items()}
+    noted = {name: [utc_text(each.since), each.runs] for name, each in left.items()}
     return json.dumps({**stored_format.stamp("left scopes"), "left": noted})
 
 
@@ -147,7 +148,7 @@ def _left_from(noted: Any) -> dict[str, Left]:
     for name, entry in noted.items() if isinstance(noted, dict) else ():
         since, runs = entry if isinstance(entry, list) and len(entry) == 2 else ("", 0)  # noqa: PLR2004 - since, runs
         if isinstance(since, str) and is_moment(since) and _is_number(runs) and runs:
-            found[name] = Left(datetime.fromisoformat(since), runs)
+            found[name] = Left(utc_moment(since), runs)
     return found
 
 
@@ -160,7 +161,7 @@ def _owned_as_text(record: OwnershipRecord, instance_id: str) -> str:
         "instanceId": instance_id,
         "subscriptions": subscriptions,
         "owned": [[*place, sorted(number[one] for one in many)] for place, many in sorted(record.places.items())],
-        "repairs": [[*key, [at.isoformat() for at in moments]] for key, moments in sorted(record.repairs.items())],
+        "repairs": [[*key, [utc_text(at) for at in moments]] for key, moments in sorted(record.repairs.items())],
     }
     return json.dumps(document, separators=(",", ":"))
 
@@ -174,7 +175,7 @@ def _owned_from(document: Mapping[str, Any]) -> OwnershipRecord:
             for group, name, export, numbers in document["owned"]
         }
         repairs = {
-            (str(where), str(group), str(name)): tuple(datetime.fromisoformat(at).astimezone(UTC) for at in moments)
+            (str(where), str(group), str(name)): tuple(utc_moment(at) for at in moments)
             for where, group, name, moments in document["repairs"]
         }
     except (KeyError, IndexError, TypeError, ValueError):
@@ -199,6 +200,6 @@ def _moments(value: Any) -> dict[str, datetime]:
         stored_format.KeptAsIs: these are none.
     """
     try:
-        return {str(key): datetime.fromisoformat(moment).astimezone(UTC) for key, moment in dict(value).items()}
+        return {str(key): utc_moment(moment) for key, moment in dict(value).items()}
     except (TypeError, ValueError):
         raise stored_format.KeptAsIs(f"{DAY_BLOB} does not say what was done within a day: remove it") from None

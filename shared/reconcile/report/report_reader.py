@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared import stored_format
+from shared.clock import utc_moment, utc_text
 from shared.reconcile.report.equal_items import expanded
 
 UNREADABLE = "Unreadable"
@@ -50,7 +51,7 @@ def as_far_as_readable(run_id: str, data: bytes, *, items: bool = True) -> dict[
         return _unreadable(run_id, report, "this report holds items that are none")
     if not all(map(is_moment, (report["started"], report["ended"]))):
         return _unreadable(run_id, report, "this report holds a time that is none")
-    return report
+    return {**report, **_times(report)}
 
 
 def _with_items(document: dict[str, Any]) -> dict[str, Any]:
@@ -71,13 +72,18 @@ def _with_items(document: dict[str, Any]) -> dict[str, Any]:
 def _unreadable(run_id: str, report: Mapping[str, Any], reason: str) -> dict[str, Any]:
     """What is known of a run from its id, and of its report as far as the types are right."""
     try:
-        began = day_of(run_id).isoformat()
+        began = utc_text(day_of(run_id))
     except ValueError:
-        began = datetime.fromtimestamp(0, UTC).isoformat()
+        began = utc_text(datetime.fromtimestamp(0, UTC))
     sound = {name: value for name, value in report.items() if name in _MEMBERS and _is_like(value, _MEMBERS[name])}
-    times = {name: value for name in ("started", "ended") if is_moment(value := sound.get(name, ""))}
-    shown = {"started": began, "ended": began, **times}
+    shown = {"started": began, "ended": began, **_times(sound)}
     return {**_MEMBERS, **sound, "items": [], **shown, "runId": run_id, "outcome": UNREADABLE, "reason": reason}
+
+
+def _times(report: Mapping[str, Any]) -> dict[str, str]:
+    """The moments among the members, as this release writes them: earlier ones wrote `+00:00` for `Z`."""
+    told = {name: report.get(name, "") for name in ("started", "ended", "approvedAt")}
+    return {name: utc_text(utc_moment(text)) for name, text in told.items() if is_moment(text)}
 
 
 def _is_like(value: Any, example: Any) -> bool:
@@ -89,9 +95,10 @@ def _is_like(value: Any, example: Any) -> bool:
 def is_moment(text: str) -> bool:
     """Whether the text is a time with its zone."""
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
+        utc_moment(text)
     except ValueError:
         return False
+    return True
 
 
 def day_of(run_id: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -25,6 +26,7 @@ SUMMARIES = "summaries/"
 # One block of an append blob has at most 4 MiB, and is added whole or not at all.
 MAX_LINE = 1 << 20
 ID_LENGTH = len("20261122T000000000000Z-00000000")
+_KEPT = 200
 _NAME = re.compile(rf"20[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/{RUN_ID.pattern}\.json", re.ASCII)
 # Of a run that has ended since, should its last line be missing, and of what can't be read.
 _MORE_IN_THE_WHOLE = frozenset({"Running", UNREADABLE})
@@ -45,6 +47,8 @@ class Reports:
         self._container = container
         self._retention = retention
         self._now = now
+        self._ended: dict[str, dict[str, Any]] = {}
+        self._turn = asyncio.Lock()
 
     async def save(self, report: Report) -> None:
         """Keep a report, and its line for lists."""
@@ -65,7 +69,8 @@ class Reports:
             return None  # no such day
         except ResourceNotFoundError:
             return None
-        return as_far_as_readable(run_id, await stream.readall())
+        data = await stream.readall()
+        return await asyncio.to_thread(as_far_as_readable, run_id, data)
 
     async def _note_summary(self, run_id: str, summary: Mapping[str, Any]) -> None:
         """Add a line to the summaries of the day; without one, lists read the whole report."""
@@ -88,7 +93,10 @@ class Reports:
         lines: dict[str, bytes] = {}
         for blob in dict.fromkeys(map(_summaries_of, run_ids)):
             lines |= await self._lines(blob)
-        found = [await self._summary(run_id, lines.get(run_id, b"")) for run_id in run_ids]
+        noted = await asyncio.to_thread(
+            lambda: {run_id: _of_line(run_id, line) for run_id in run_ids if (line := lines.get(run_id))}
+        )
+        found = [await self._summary(run_id, noted.get(run_id)) for run_id in run_ids]
         return [each for each in found if each is not None]
 
     async def _lines(self, blob: str) -> dict[str, bytes]:
@@ -102,11 +110,25 @@ class Reports:
         lines = (await stream.readall()).splitlines()
         return {line[:ID_LENGTH].decode(errors="replace"): line[ID_LENGTH + 1 :] for line in lines}
 
-    async def _summary(self, run_id: str, line: bytes) -> dict[str, Any] | None:
-        report = as_far_as_readable(run_id, line, items=False) if line else None
-        if report is None or report["outcome"] in _MORE_IN_THE_WHOLE or report["runId"] != run_id:
+    async def _summary(self, run_id: str, noted: dict[str, Any] | None) -> dict[str, Any] | None:
+        if noted is None or noted["outcome"] in _MORE_IN_THE_WHOLE or noted["runId"] != run_id:
+            return await self._of_whole(run_id)
+        return noted
+
+    async def _of_whole(self, run_id: str) -> dict[str, Any] | None:
+        """The whole report without its items, kept once the run has ended: callers at the same time read it once."""
+        async with self._turn:
+            if (kept := self._ended.get(run_id)) is not None:
+                return kept
             report = await self.read(run_id)
-        return None if report is None else {name: value for name, value in report.items() if name != "items"}
+            if report is None:
+                return None
+            summary = {name: value for name, value in report.items() if name != "items"}
+            if summary["outcome"] not in _MORE_IN_THE_WHOLE:
+                self._ended[run_id] = summary
+                if len(self._ended) > _KEPT:
+                    del self._ended[next(iter(self._ended))]
+            return summary
 
     async def recent(self, now: datetime, limit: int = 20, before: str = "") -> list[str]:
         """The ids of the newest runs, newest first, as far back as reports are kept; those before the id `before`."""
@@ -147,7 +169,8 @@ class Reports:
             for blob, run_ids in groupby(await self._run_ids(prefix, end), key=_summaries_of):
                 lines = await self._lines(blob)
                 for run_id in run_ids:
-                    summary = await self._summary(run_id, lines.get(run_id, b""))
+                    line = lines.get(run_id)
+                    summary = await self._summary(run_id, _of_line(run_id, line) if line else None)
                     if summary is not None:
                         yield summary
 
@@ -170,6 +193,12 @@ class Reports:
                 if blob.last_modified < oldest:
                     await self._container.delete_blob(blob.name)
         return expired
+
+
+def _of_line(run_id: str, line: bytes) -> dict[str, Any]:
+    """The report that a line of the summaries holds."""
+    report = as_far_as_readable(run_id, line, items=False)
+    return {name: value for name, value in report.items() if name != "items"}
 
 
 def _summaries_of(run_id: str) -> str:

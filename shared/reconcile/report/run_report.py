@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from shared import __version__, stored_format
+from shared.clock import utc_text
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.model import Action, Plan
@@ -208,8 +209,8 @@ class Report:
             "trigger": self.caller.trigger,
             "actor": self.caller.actor,
             "mode": self.mode,
-            "started": self.started.isoformat(),
-            "ended": self.ended.isoformat(),
+            "started": utc_text(self.started),
+            "ended": utc_text(self.ended),
             "seconds": (self.ended - self.started).total_seconds(),
             "outcome": self.outcome,
             "reason": self.reason,
@@ -232,7 +233,7 @@ class Report:
             "fingerprint": fingerprint(self.plan) if self.plan.writes else "",
             "waiting": self.waiting,
             "approvedBy": self.approved_by,
-            "approvedAt": self.approved_at.isoformat() if self.approved_at else "",
+            "approvedAt": utc_text(self.approved_at) if self.approved_at else "",
             "written": [words._asdict() for words in self.plan.written],
         }
 

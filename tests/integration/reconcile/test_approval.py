@@ -10,6 +10,7 @@ import pytest
 from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
+from shared.clock import utc_moment
 from shared.jobs.model import Job
 from shared.jobs.runners import Runners
 from shared.reconcile.plan.change_limits import raised
@@ -92,7 +93,8 @@ async def test_the_approver_is_in_report_and_row(here: World) -> None:
     assert kept is not None
     assert (kept["approvedBy"], kept["waiting"]) == (BOB, False)
     assert kept["approvedAt"]
-    assert (here.rows[-1]["ApprovedBy"], here.rows[-1]["ApprovedTime"]) == (BOB, kept["approvedAt"])
+    row = here.rows[-1]
+    assert (row["ApprovedBy"], utc_moment(row["ApprovedTime"])) == (BOB, utc_moment(kept["approvedAt"]))
 
 
 async def test_after_its_plan_changed_an_approval_is_none(here: World) -> None:

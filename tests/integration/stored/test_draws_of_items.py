@@ -230,6 +230,25 @@ async def draw_idempotency_key(here: World, chance: random.Random) -> None:
         else:
             assert again.id == first.id
         assert len([one async for one in store._table.query_entities("PartitionKey eq 'job'")]) == before
+        await store._table.delete_entity("job", first.id)
+
+
+async def draw_quota(here: World, chance: random.Random) -> None:
+    async for store in _jobs(here):
+        await store.submit("plan", {}, "t", now=datetime.now(UTC))
+        row = dict(await store._table.get_entity("quota", "jobs"))
+        name = chance.choice(["holders", "format", "release", "colour"])
+        words = [7, "later", "", True, "[]", '{"a": 1}', '{"a": "0001-01-01T00:00:00+14:00"}', "[" * 20_000]
+        drawn_row = {key: value for key, value in row.items() if key != name}
+        if chance.random() < 0.7:
+            drawn_row[name] = chance.choice(words)
+        await store._table.update_entity(drawn_row, mode=UpdateMode.REPLACE)
+        job = await store.submit("plan", {}, "t", now=datetime.now(UTC))
+        assert (await store.get(job.id)).job.state == "queued"
+        left = dict(await store._table.get_entity("quota", "jobs"))
+        kept = name == "format" and drawn_row.get("format", 0) not in {0, 1}
+        assert (left == drawn_row) if kept else (job.id in left["holders"])
+        await store._table.delete_entity("quota", "jobs")
 
 
 async def draw_job_message(_: World, chance: random.Random) -> None:
@@ -288,6 +307,7 @@ DRAWS: dict[str, Draw] = {
     "checkpoint": draw_checkpoint,
     "job result": draw_job_result,
     "idempotency key": draw_idempotency_key,
+    "quota": draw_quota,
     "job message": draw_job_message,
     "last seen": draw_last_seen,
 }

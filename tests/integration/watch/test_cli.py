@@ -55,7 +55,9 @@ async def run(
 
         async def run(*arguments: str) -> tuple[int, str, str]:
             code = await asyncio.to_thread(main, arguments)
-            return code, *capsys.readouterr()
+            out, err = capsys.readouterr()
+            assert "+00:00" not in out, "each time ends in Z"
+            return code, out, err
 
         yield run
 
