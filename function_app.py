@@ -64,6 +64,14 @@ async def check_freshness(timer: func.TimerRequest) -> None:
     await services().timer_succeeded("check_freshness")
 
 
+@app.function_name("close_gone")
+@app.timer_trigger("timer", schedule="%GONE_SCHEDULE%", use_monitor=True)
+async def close_gone(timer: func.TimerRequest) -> None:
+    """Say which records ended: what the tables hold as open and Resource Graph no longer has."""
+    await services().in_time(services().close_gone())
+    await services().timer_succeeded("close_gone")
+
+
 @app.function_name("run_job")
 @app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
 async def run_job(message: func.QueueMessage) -> None:

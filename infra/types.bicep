@@ -34,6 +34,7 @@ type FunctionGroup =
   | 'function:retry_dead_letters'
   | 'function:reconcile_exports'
   | 'function:check_freshness'
+  | 'function:close_gone'
   | 'function:run_job'
 
 @export()

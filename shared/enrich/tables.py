@@ -366,6 +366,21 @@ Release           string    Release of the app that wrote the row.
 Details           dynamic   Whatever else the check found.
 """)
 
+_GONE = _columns("""
+TimeGenerated   datetime  When it was concluded.
+Action          string    Missing (one complete answer did not have it), Gone, Retired (not fixed), or Back.
+RecordId        string    The record, as in the table of its kind.
+RecordKind      string    Assessment, SubAssessment or AttackPath.
+SubscriptionId  string    The record's subscription.
+FirstSeen       datetime  Since when it had been open.
+LastSeen        datetime  When its newest row reached the hub.
+GoneTime        datetime  When Resource Graph first did not have it; empty where it is back.
+DaysOpen        real      Days from FirstSeen to GoneTime, where it ended.
+Reason          string    Why it is concluded, in a sentence.
+InstanceId      string    The deployment.
+Release         string    Release of the app that wrote the row.
+""")
+
 TABLES: tuple[Table, ...] = (
     Table("DefenderAlerts_CL", SPINE + _ALERT, "Alert", "Security alerts."),
     Table("DefenderAssessments_CL", SPINE + _ASSESSMENT, "Assessment", "Recommendations per resource."),
@@ -382,6 +397,7 @@ TABLES: tuple[Table, ...] = (
     Table("DefenderOther_CL", SPINE + _OTHER, "Other", "Records of unknown kinds, whole in Raw."),
     Table("DefenderExportRuns_CL", _RUNS, "Run", "One row per reconcile run."),
     Table("DefenderExportHealth_CL", _HEALTH, "Health", "Verdicts on the flow of data."),
+    Table("DefenderGone_CL", _GONE, "Gone", "Records that Resource Graph no longer has: what ended, and when."),
 )
 RECORD_TABLES = tuple(table for table in TABLES if table.holds_records)
 OWN_TABLES = tuple(table for table in TABLES if not table.holds_records)

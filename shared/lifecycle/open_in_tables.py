@@ -1,0 +1,108 @@
+"""Reads which records are open by the tables, in slices below the query API's limits; a part of an answer is none."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.azure.log_analytics import whole_answer
+from shared.clock import Deadline
+from shared.lifecycle.closing_guard import OpenCount
+from shared.lifecycle.model import Action, KnownRecord, Mark
+from shared.lifecycle.open_queries import WATCHED, WatchedKind, counting, listing
+from shared.lifecycle.slices import Slice
+
+if TYPE_CHECKING:
+    from azure.monitor.query.aio import LogsQueryClient
+
+_GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+QUERY_SECONDS = 180
+"""For one query; the service allows ten minutes."""
+
+
+class UnknownError(Exception):
+    """What the tables hold is not known; the message says why."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How much there is to look for: records by subscription, and counts by kind and model for the guard."""
+
+    records: Mapping[str, int]
+    counts: tuple[OpenCount, ...]
+
+
+class OpenInTables:
+    """Asks the workspace; `requests` counts the queries."""
+
+    def __init__(self, client: LogsQueryClient, workspace_id: str) -> None:
+        self._client = client
+        self._workspace_id = workspace_id
+        self.requests = 0
+
+    async def survey(self, now: datetime, deadline: Deadline) -> Survey:
+        """What there is to look for.
+
+        Raises:
+            UnknownError: some of it could not be counted.
+        """
+        records: Counter[str] = Counter()
+        totals: dict[tuple[str, bool], list[int]] = {}
+        for kind in WATCHED:
+            for row in await self._ask(counting(kind, now), deadline):
+                if not _GUID.fullmatch(str(row["SubscriptionId"])):
+                    continue  # a record of no subscription, which nothing can be asked about
+                records[str(row["SubscriptionId"])] += int(row["Records"])
+                total = totals.setdefault((kind.name, bool(row["RetiredModel"])), [0, 0])
+                total[0] += int(row["Open"])
+                total[1] += int(row["Missing"])
+        return Survey(records, tuple(OpenCount(*key, *total) for key, total in totals.items()))
+
+    async def listed(self, part: Slice, now: datetime, deadline: Deadline) -> list[KnownRecord]:
+        """The records of a slice.
+
+        Raises:
+            UnknownError: some of them are not known.
+        """
+        found = []
+        for kind in WATCHED:
+            found += [_record(kind, row) for row in await self._ask(listing(kind, part, now), deadline)]
+        return found
+
+    async def _ask(self, query: str, deadline: Deadline) -> list[Mapping[str, Any]]:
+        from azure.core.exceptions import AzureError
+
+        seconds = int(min(QUERY_SECONDS, deadline.left))
+        if seconds < 1:
+            raise UnknownError("there was no time left to ask the workspace")
+        self.requests += 1
+        try:
+            return list(await whole_answer(self._client, self._workspace_id, query, None, seconds=seconds))
+        except AzureError as error:
+            status = getattr(error, "status_code", None)
+            raise UnknownError(
+                f"what the tables hold is not known: {status or getattr(error, 'message', error)}"
+            ) from None
+
+
+def _record(kind: WatchedKind, row: Mapping[str, Any]) -> KnownRecord:
+    mark = None
+    if row["Mark"]:
+        mark = Mark(Action(str(row["Mark"])), _utc(row["MarkSince"] or row["MarkWritten"]), _utc(row["MarkWritten"]))
+    return KnownRecord(
+        str(row["RecordId"]),
+        kind.name,
+        str(row["SubscriptionId"]),
+        _utc(row["FirstSeen"]),
+        _utc(row["LastSeen"]),
+        bool(row["RetiredModel"]),
+        mark,
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
