@@ -72,6 +72,14 @@ async def close_gone(timer: func.TimerRequest) -> None:
     await services().timer_succeeded("close_gone")
 
 
+@app.function_name("refresh_cves")
+@app.timer_trigger("timer", schedule="%CVES_SCHEDULE%", use_monitor=True)
+async def refresh_cves(timer: func.TimerRequest) -> None:
+    """Read the details of the CVEs that open rows name."""
+    await services().in_time(services().read_cves())
+    await services().timer_succeeded("refresh_cves")
+
+
 @app.function_name("run_job")
 @app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
 async def run_job(message: func.QueueMessage) -> None:

@@ -35,6 +35,7 @@ type FunctionGroup =
   | 'function:reconcile_exports'
   | 'function:check_freshness'
   | 'function:close_gone'
+  | 'function:refresh_cves'
   | 'function:run_job'
 
 @export()

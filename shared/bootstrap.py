@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
+    from shared.lifecycle.cve_refresh import CveRefresh
     from shared.lifecycle.gone_check import GoneCheck
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantStateReader
@@ -183,6 +184,30 @@ class Services:
         )
 
     @cached_property
+    def cves(self) -> CveRefresh:
+        """Details of the CVEs that open rows name.
+
+        Raises:
+            shared.settings.SettingsError: there is no workspace to ask, or none to write to.
+        """
+        from shared.azure.resource_graph import Graph
+        from shared.lifecycle.cve_refresh import CveRefresh
+        from shared.settings import SettingsError
+
+        settings, rows = self.settings, self._rows
+        if not settings.workspace_id or rows is None:
+            raise SettingsError("refresh_cves needs WORKSPACE_ID, and an endpoint and rule to write to")
+        return CveRefresh(
+            self.clients.logs_query,
+            settings.workspace_id,
+            Graph(self.clients),
+            self.clients.blobs.get_container_client(settings.reports_container),
+            rows,
+            instance_id=settings.instance_id,
+            seconds=settings.function_timeout.total_seconds() * 0.4,
+        )
+
+    @cached_property
     def trends(self) -> TrendQueries:
         """Arrivals and scores over time, from the workspace."""
         from shared.watch.trends import TrendQueries
@@ -230,6 +255,13 @@ class Services:
 
         if self.settings.close_gone:
             await self.gone.tick(datetime.now(UTC))
+
+    async def read_cves(self) -> None:
+        """What the timer does: one tick of the refresh, where it is switched on."""
+        from datetime import UTC
+
+        if self.settings.refresh_cves:
+            await self.cves.tick(datetime.now(UTC))
 
     async def timer_succeeded(self, name: str) -> None:
         """Note it, so that a timer that stops is noticed; work that was done does not fail for a note."""

@@ -418,6 +418,20 @@ class Settings:
         "Guard: where more of a kind's open records than this would end in one pass, none of them does.",
         read.integer(0, 100),
     )
+    refresh_cves: bool = _watch(
+        "REFRESH_CVES",
+        "false",
+        "Whether refresh_cves reads the details of the CVEs that open rows name, once a day; needs Security Reader on "
+        "the root management group.",
+        read.flag,
+    )
+    cves_schedule: str = _watch(
+        "CVES_SCHEDULE",
+        "0 35 * * * *",
+        "NCRONTAB schedule (UTC) of refresh_cves, which goes on with a refresh or begins one that is due.",
+        read.schedule,
+        unreadable=AS_WRITTEN,
+    )
     raw_column: str = _enrich(
         "RAW_COLUMN",
         "rest",

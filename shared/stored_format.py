@@ -55,6 +55,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("freshness answer", 1, strict=False),
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("gone pass", 1, strict=False),
+        StoredFormat("cve refresh", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),
         StoredFormat("saved plan", 3, strict=True),
         StoredFormat("deployment", 1, strict=False),

@@ -12,7 +12,7 @@ from shared.clock import Clock, Deadline
 from shared.lifecycle.closing_guard import held_back
 from shared.lifecycle.conclusions import conclusions
 from shared.lifecycle.gone_pass import Pass, dumped, loaded
-from shared.lifecycle.gone_rows import GONE_TABLE, gone_rows
+from shared.lifecycle.gone_rows import GONE_TABLE, PASSES_TABLE, gone_rows, pass_row
 from shared.lifecycle.model import Action, Conclusion
 from shared.lifecycle.open_in_tables import OpenInTables, UnknownError
 from shared.lifecycle.present_ids import PresentIds
@@ -139,6 +139,7 @@ class GoneCheck:
             first = False
         if not state.left and state.ended is None:
             state = replace(state, ended=now)
+            await self._rows(PASSES_TABLE, [pass_row(state.told(), self._instance_id, now)])
             await self._keep(state)
             log.info("compared what is open with Resource Graph: %s", state.told())
         return state

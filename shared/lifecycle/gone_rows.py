@@ -10,12 +10,29 @@ from shared import __version__
 from shared.lifecycle.model import ENDS, Action, Conclusion
 
 GONE_TABLE = "DefenderGone_CL"
+PASSES_TABLE = "DefenderExportHealth_CL"
 _REASONS = {
     Action.MISSING: "one complete answer of Resource Graph did not have it",
     Action.GONE: "two complete answers of Resource Graph in a row did not have it",
     Action.RETIRED: "Microsoft retired this recommendation or finding; it was not fixed",
     Action.BACK: "Resource Graph has it again",
 }
+
+
+def pass_row(told: Mapping[str, Any], instance_id: str, now: datetime) -> Mapping[str, Any]:
+    """The row of DefenderExportHealth_CL about a pass that ended, from what it tells."""
+    why = [*told["heldBack"], *told["reasons"]]
+    return {
+        "TimeGenerated": now,
+        "CheckName": "gone",
+        "InstanceId": instance_id,
+        "Verdict": "held back" if told["heldBack"] else "incomplete" if why else "compared",
+        "Reason": "; ".join(why),
+        "WindowStart": told["began"],
+        "WindowEnd": told["ended"],
+        "Release": __version__,
+        "Details": told,
+    }
 
 
 def gone_rows(found: Iterable[Conclusion], instance_id: str, now: datetime) -> list[Mapping[str, Any]]:

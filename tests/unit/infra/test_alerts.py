@@ -110,7 +110,7 @@ def timers(minutes: float = 5, without: str = "") -> list[Row]:
     """Each timer's request, as the host writes it."""
     return [
         request(minutes, name)
-        for name in ("reconcile_exports", "retry_dead_letters", "check_freshness", "close_gone")
+        for name in ("reconcile_exports", "retry_dead_letters", "check_freshness", "close_gone", "refresh_cves")
         if name != without
     ]
 

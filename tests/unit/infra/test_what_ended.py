@@ -13,6 +13,7 @@ import pytest_asyncio
 from local.workspace import Workspace
 from shared.enrich.records.model import Event
 from shared.enrich.records.parser import Parser
+from shared.lifecycle.cve_details import CVES_TABLE, cve_row
 from shared.lifecycle.gone_rows import GONE_TABLE, gone_rows
 from shared.lifecycle.model import Action, Conclusion, KnownRecord
 from tests.unit.infra.test_history import EVERY_RANGE, SUB, ago, insert, portal, records, shown, stamp
@@ -69,6 +70,15 @@ SAID = [  # of which record, what, gone when, written when, open since when
 ]
 
 
+CVES = [
+    {"id": "/providers/x/cve-2026-1", "name": "cve-2026-1", "properties": {"cveId": "CVE-2026-1", "status": "Reject"}},
+    {"id": "/providers/x/cve-2026-2", "name": "cve-2026-2", "properties": {
+        "cveId": "CVE-2026-2", "severity": "Critical", "cvss": {"4.0": None, "3.0": {"base": 9.8}, "2.0": {"base": 7}},
+        "exploitabilityDetails": {"IsInExploitKit": True, "IsVerified": False, "IsPubliclyDisclosed": True,
+                                  "Epss": {"Score": 0.5, "Percentile": 0.9}}}},
+]  # fmt: skip
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def workspace() -> AsyncIterator[Workspace]:
     async with Workspace() as opened:
@@ -81,6 +91,10 @@ async def workspace() -> AsyncIterator[Workspace]:
             (said,) = gone_rows([Conclusion(known, action, gone)], "one", written)
             plain = {key: stamp(value) if isinstance(value, datetime) else value for key, value in said.items()}
             await insert(opened, GONE_TABLE, [plain], written)
+        for details in CVES:
+            row = cve_row(details, "one", ago(days=1))
+            plain = {key: stamp(value) if isinstance(value, datetime) else value for key, value in row.items()}
+            await insert(opened, CVES_TABLE, [plain], ago(days=1))
         yield opened
 
 
@@ -130,8 +144,21 @@ async def test_questions(workspace: Workspace, range_: timedelta | None) -> None
     assert [(row["ResourceName"], row["DaysOpen"]) for row in oldest][:2] == [("vm1", 40), ("vm2", 39)]
     updates = await shown(workspace, "one-update-closes", range_)
     assert (updates[0]["SoftwareName"], updates[0]["Closes"], updates[0]["Cves"]) == ("openssl", 2, 3)
-    exposed = await shown(workspace, "open-and-exposed", range_)
-    assert [(row["ResourceName"], row["RiskLevel"]) for row in exposed] == [("vm2", "Critical")]
+
+
+@EVERY_RANGE
+async def test_what_is_not_known_of_a_cve_is_not_read_as_not_exploited(
+    workspace: Workspace, range_: timedelta | None
+) -> None:
+    found = await asked(workspace, "DefenderRecords_Cves() | project CveId, Exploited, CveCvssScore", range_)
+    assert {(row["CveId"], row["Exploited"], row["CveCvssScore"]) for row in found} == {
+        ("CVE-2026-1", "not known", None),  # withdrawn, and nothing said of exploits
+        ("CVE-2026-2", "yes", 9.8),
+        ("CVE-2026-3", "not known", None),  # never read
+    }
+    (exposed,) = await shown(workspace, "exploitable-and-exposed", range_)
+    assert (exposed["ResourceName"], exposed["Exploited"], exposed["HighestCvss"]) == ("vm2", "yes", 9.8)
+    assert sorted(json.loads(exposed["Cves"])) == ["CVE-2026-2", "CVE-2026-3"]
 
 
 @EVERY_RANGE
