@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
-from shared.azure.log_analytics import whole_answer
 from shared.clock import Clock, Deadline
 from shared.enrich import record_functions
 from shared.lifecycle.cve_details import CVES_TABLE, ROLE, cve_row, query
-from shared.lifecycle.open_in_tables import UnknownError
+from shared.lifecycle.open_in_tables import all_rows
 
 if TYPE_CHECKING:
     from azure.monitor.query.aio import LogsQueryClient
@@ -29,7 +28,6 @@ KIND = "cve refresh"
 LATEST = "gone/cves.json"
 EVERY = timedelta(hours=24)
 IDS_A_QUERY = 200
-QUERY_SECONDS = 180
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 _TABLES = ("DefenderAssessments_CL", "DefenderSubAssessments_CL")
 
@@ -140,18 +138,9 @@ class CveRefresh:
         await self._kept.upload_blob(LATEST, dumped(state), overwrite=True)
 
     async def _named(self, now: datetime, after: str, deadline: Deadline) -> list[str]:
-        from azure.core.exceptions import AzureError
-
         found: set[str] = set()
         for table in _TABLES:
-            seconds = int(min(QUERY_SECONDS, deadline.left))
-            if seconds < 1:
-                raise UnknownError("there was no time left to ask the workspace")
-            text = named_query(table, now)
-            try:
-                rows = await whole_answer(self._client, self._workspace_id, text, None, seconds=seconds)
-            except AzureError as error:
-                raise UnknownError(f"which CVEs open rows name is not known: {type(error).__name__}") from None
+            rows = await all_rows(self._client, self._workspace_id, named_query(table, now), deadline)
             found.update(str(row["CveId"]) for row in rows)
         return sorted(each for each in found if _CVE.fullmatch(each) and each > after)
 

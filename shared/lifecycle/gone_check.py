@@ -14,7 +14,7 @@ from shared.lifecycle.conclusions import conclusions
 from shared.lifecycle.gone_pass import Pass, dumped, loaded
 from shared.lifecycle.gone_rows import GONE_TABLE, PASSES_TABLE, gone_rows, pass_row
 from shared.lifecycle.model import Action, Conclusion
-from shared.lifecycle.open_in_tables import OpenInTables, UnknownError
+from shared.lifecycle.open_in_tables import LEAST_SECONDS, OpenInTables, UnknownError
 from shared.lifecycle.present_ids import PresentIds
 from shared.lifecycle.slices import Slice, slices, smaller
 
@@ -121,10 +121,10 @@ class GoneCheck:
 
     async def _go_on(self, state: Pass, now: datetime, deadline: Deadline) -> Pass:
         first = True
-        while state.left and deadline.left > 0:
+        while state.left and deadline.left >= LEAST_SECONDS:
             part = state.left[0]
             compared = await self._compare(part, state, now, deadline)
-            if not compared.complete and deadline.left <= 0:
+            if not compared.complete and deadline.left < LEAST_SECONDS:
                 if first:  # it does not fit into a tick
                     state = replace(state, left=(*smaller(part), *state.left[1:]))
                     await self._keep(state)

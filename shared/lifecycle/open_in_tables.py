@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 QUERY_SECONDS = 180
 """For one query; the service allows ten minutes."""
+LEAST_SECONDS = 1
+"""With less than this no query is begun."""
 
 
 class UnknownError(Exception):
@@ -73,20 +76,32 @@ class OpenInTables:
             found += [_record(kind, row) for row in await self._ask(listing(kind, part, now), deadline)]
         return found
 
-    async def _ask(self, query: str, deadline: Deadline) -> list[Mapping[str, Any]]:
-        from azure.core.exceptions import AzureError
-
-        seconds = int(min(QUERY_SECONDS, deadline.left))
-        if seconds < 1:
-            raise UnknownError("there was no time left to ask the workspace")
+    async def _ask(self, query: str, deadline: Deadline) -> Sequence[Mapping[str, Any]]:
         self.requests += 1
-        try:
-            return list(await whole_answer(self._client, self._workspace_id, query, None, seconds=seconds))
-        except AzureError as error:
-            status = getattr(error, "status_code", None)
-            raise UnknownError(
-                f"what the tables hold is not known: {status or getattr(error, 'message', error)}"
-            ) from None
+        return await all_rows(self._client, self._workspace_id, query, deadline)
+
+
+async def all_rows(
+    client: LogsQueryClient, workspace_id: str, query: str, deadline: Deadline
+) -> Sequence[Mapping[str, Any]]:
+    """Every row of a query's answer.
+
+    Raises:
+        UnknownError: there is no answer before the deadline, or only a part of one.
+    """
+    from azure.core.exceptions import AzureError
+
+    seconds = int(min(QUERY_SECONDS, deadline.left))
+    if seconds < LEAST_SECONDS:
+        raise UnknownError("there was no time left to ask the workspace")
+    try:
+        async with asyncio.timeout(deadline.left):
+            return await whole_answer(client, workspace_id, query, None, seconds=seconds)
+    except TimeoutError:
+        raise UnknownError("the workspace did not answer in time") from None
+    except AzureError as error:
+        why = getattr(error, "status_code", None) or getattr(error, "message", error)
+        raise UnknownError(f"what the tables hold is not known: {why}") from None
 
 
 def _record(kind: WatchedKind, row: Mapping[str, Any]) -> KnownRecord:

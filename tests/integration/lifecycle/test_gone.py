@@ -291,7 +291,7 @@ async def test_a_pass_goes_on_where_a_tick_stopped_and_a_newer_releases_pass_is_
     kept = life.services.clients.blobs.get_container_client(life.services.settings.reports_container)
     begun = await life.check(percent=100)._begun(life.now, 100, life.check()._deadline())
     assert len(begun.left) == 18
-    short = life.check(seconds=0.3, percent=100)
+    short = life.check(seconds=2, percent=100)
     ticks, left = 0, [len(begun.left)]
     state: Pass | None = begun
     while state is not None and state.ended is None:
