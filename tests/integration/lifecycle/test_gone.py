@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
+import os
 import random
+import re
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from local.arm import TABLES
+from local.arm.calls import Call, Operations, Reply
+from local.arm.graph import ResourceGraph
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import APP, synthetic_tenant
@@ -34,6 +42,54 @@ from shared.web.health_check import unseen_cves
 DAY = timedelta(days=1)
 HALF = 0.5
 Record = dict[str, Any]
+
+
+WORKER = """
+import asyncio
+from datetime import UTC, datetime
+from shared.bootstrap import services
+
+async def work():
+    check, ticks = services().gone, 1
+    state = await check.begin(datetime.now(UTC))
+    while state.ended is None:
+        state, ticks = await check.tick(datetime.now(UTC)) or state, ticks + 1
+    requests = check._tables.requests, check._present.graph.requests
+    await services().close()
+    return state, ticks, requests
+
+state, ticks, requests = asyncio.run(work())
+(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+print(state.seen, state.concluded.get("Missing", 0), state.left_out, ticks, *requests, peak)
+"""
+
+
+class ManyIds(ResourceGraph):
+    """Resource Graph with as many records of one subscription as are asked for, but for every thousandth."""
+
+    def __init__(self, azure: LocalAzure, records: int) -> None:
+        super().__init__(azure.tenant, azure.arm.now)
+        self.parts: dict[str, list[str]] = {}
+        for number in range(records):
+            if number % 1_000:
+                name = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+                self.parts.setdefault(name[:2], []).append(name)
+
+    def query(self, call: Call) -> Reply:
+        body = call.document()
+        if "attackPathId" not in str(body.get("query")):
+            return super().query(call)
+        asked = re.search(r"== '([0-9a-f]*)'", body["query"])
+        assert asked is not None
+        names = self.parts.get(asked[1], [])
+        options = body["options"]
+        start = int(options.get("$skipToken") or 0)
+        page = names[start : start + options["$top"]]
+        rows = [{"id": f"/s/{name}", "name": name, "type": ASSESSMENTS, "own": "", "other": ""} for name in page]
+        answer = {"totalRecords": len(names), "data": rows}
+        if start + len(page) < len(names):
+            answer["$skipToken"] = str(start + len(page))
+        return Reply(200, json.dumps(answer).encode(), {})
 
 
 class Life:
@@ -386,3 +442,29 @@ async def test_sixty_days_of_a_tenant(life: Life, days: int) -> None:
     for name, open_for in ended:
         took = fixed_on[name] - opened_on[name]
         assert took - 0.001 <= open_for <= took + 6, "by the first complete answer without it"
+
+
+@pytest.mark.parametrize("records", [pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])])
+async def test_many_open_records_of_one_subscription_are_compared_in_bounded_memory(
+    life: Life, monkeypatch: pytest.MonkeyPatch, records: int
+) -> None:
+    """Within the limits of the query API and a tick's time, over as many ticks as it takes."""
+    one = life.subscriptions[0]
+    await life.azure.workspace.sql(
+        f"""INSERT INTO DefenderAssessments_CL BY NAME SELECT t AS TimeGenerated, t AS EventTime, t AS EnqueuedTime,
+        '/s/' || md5(i::VARCHAR) AS RecordId, 'Assessment' AS RecordKind, 'Insert' AS Action, '{one}' AS SubscriptionId,
+        i AS SequenceNumber, 'Unhealthy' AS RecommendationState, 'DynamicBuiltIn' AS AssessmentType,
+        t AS StatusChangeDate FROM (SELECT range AS i, now()::TIMESTAMP - INTERVAL 2 DAY AS t FROM range({records}))"""
+    )
+    life.azure.arm._operations = Operations(*TABLES, ManyIds(life.azure, records).operations)
+    life.azure.ingestion._now = lambda: datetime.now(UTC)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WORKER, cwd=Path(__file__).parents[3], env=os.environ, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    seen, missing, left_out, ticks, queries, pages, peak = map(int, out.split())
+    assert (seen, missing, left_out) == (records, records // 1_000, 0)
+    assert ticks >= 1
+    assert queries <= 3 * (ticks + 257 + ticks)
+    assert pages <= records / 1_000 + 2 * 257
+    assert peak < 300 * 1024
