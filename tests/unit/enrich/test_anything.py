@@ -27,6 +27,8 @@ from tests.unit.enrich.golden.base import SUB
 from tests.unit.enrich.golden.casings import recased
 from tests.unit.enrich.golden.scores import SCORE
 
+pytestmark = pytest.mark.slow  # draws many examples
+
 PARSER = Parser()
 SELECTION = ReaderSelection()
 SCALARS = (

@@ -20,6 +20,8 @@ from tests.unit.enrich.golden import GOLDENS
 from tests.unit.enrich.golden.base import SUB
 from tests.unit.enrich.golden.casings import recased
 
+pytestmark = pytest.mark.slow  # draws many examples
+
 RECORDS = {golden.name: golden.record for golden in GOLDENS}
 ALERT, RESTED = "alert", "alert in Resource Graph"
 REC, SOFTWARE, GCP = "assessment", "software update on a machine", "assessment of GCP"

@@ -22,6 +22,8 @@ from tests.unit.enrich.golden import GOLDENS
 from tests.unit.enrich.golden.base import SUB, Golden
 from tests.unit.enrich.golden.casings import CASINGS, Casing
 
+pytestmark = pytest.mark.slow  # draws many examples
+
 PARSER = Parser()
 Path = tuple[str | int, ...]
 

@@ -33,6 +33,8 @@ from tests.unit.enrich.golden.scores import COMPLIANCE, CONTROL, SCORE
 from tests.unit.enrich.test_nothing_lost import changed, scalars
 from tools import ocsf_docs
 
+pytestmark = pytest.mark.slow  # draws many examples
+
 LARGE = 2**20
 SCHEMA = ocsf_schema(VERSION, PROFILES)
 FORMAT = OcsfFormat()

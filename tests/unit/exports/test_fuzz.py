@@ -14,6 +14,8 @@ import yaml
 from shared.exports.file_tests import run_tests
 from shared.exports.validation import check_text
 
+pytestmark = pytest.mark.slow  # draws many examples
+
 SAMPLES = sorted((Path(__file__).parents[3] / "exports").glob("*.yaml"))
 MARKS = ["", "\t", "\n", ":", "- ", "{", "[", "]", "'", '"', "%", "? ", "0", "true"]
 NOISE = [*MARKS, "&a ", "*a ", "<<: ", "---\n", "!!python/object:os.system ", "\u2028", "\x00", "\ud800", "é"]

@@ -20,6 +20,8 @@ from shared.exports.rule_sets import build_sources, normalise, parse_sources
 from shared.exports.validation import check_config
 from tests.unit.exports.examples import exporting
 
+pytestmark = pytest.mark.slow  # thousands of combinations
+
 DATA_TYPES = {
     "Security recommendations": "Assessments",
     "Security alerts": "Alerts",

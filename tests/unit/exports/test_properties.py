@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from shared.exports.file_tests import decide
 from shared.exports.linter import lint_automation, lint_sources
 from shared.exports.rule_sets import normalise, parse_sources
 from tests.unit.exports.examples import exporting
+
+pytestmark = pytest.mark.slow  # draws many examples
 
 ALERT_LEVELS = ["High", "Medium", "Low", "Informational"]
 SEVERITIES = RISK_LEVELS = ["Critical", "High", "Medium", "Low"]

@@ -14,6 +14,8 @@ from tools import review
 from tools.compiler import Compiler, CompilerError, find
 from tools.snapshots import INFRA, TEMPLATES, Snapshot, committed, differences, parameter_files, parse, path_of, written
 
+pytestmark = pytest.mark.slow  # starts the compiler
+
 SOURCES = sorted(path.relative_to(INFRA) for path in INFRA.rglob("*.bicep"))
 PARAMETERS = [path.relative_to(INFRA) for path in (INFRA / "main.bicepparam", *parameter_files())]
 WORKSPACE = (

@@ -10,6 +10,8 @@ from tools import review
 from tools.compiler import Compiler
 from tools.snapshots import INFRA, TEMPLATES, Snapshot, committed
 
+pytestmark = pytest.mark.slow  # starts the compiler
+
 ALL = committed()
 MAIN = {name: snapshot for name, snapshot in ALL.items() if not name.startswith("management-group")}
 COMPILED = {name: json.loads((INFRA / f"{name}.json").read_text()) for name in TEMPLATES}
