@@ -113,7 +113,8 @@ class GoneCheck:
 
     async def _begun(self, now: datetime, most_percent: float, deadline: Deadline) -> Pass:
         survey = await self._tables.survey(now, deadline)
-        state = Pass(now, tuple(slices(survey.records)), held_back(survey.counts, most_percent))
+        held = held_back(survey.counts, most_percent)
+        state = Pass(now, tuple(slices(survey.records)), survey.kinds, held)
         for why in state.held.values():
             log.warning("%s", why)
         await self._keep(state)
@@ -146,7 +147,7 @@ class GoneCheck:
 
     async def _compare(self, part: Slice, state: Pass, now: datetime, deadline: Deadline) -> _Compared:
         try:
-            records = await self._tables.listed(part, now, deadline)
+            records = await self._tables.listed(part, state.kinds, now, deadline)
         except UnknownError as unknown:
             return _Compared(0, [], [str(unknown)], complete=False)
         present = await self._present.read(part, now, deadline)

@@ -19,13 +19,14 @@ REASONS_KEPT = 20
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass: the slices that are left, what the guard holds back, what was concluded, and what is not known.
+    """A pass: the slices and kinds that are left, what the guard holds back, what was concluded, what is not known.
 
     `seen` counts the records compared, `left_out` the slices of which nothing is known.
     """
 
     began: datetime
     left: tuple[Slice, ...] = ()
+    kinds: tuple[str, ...] = ()
     held: Mapping[tuple[str, Action], str] = field(default_factory=dict)
     concluded: Mapping[str, int] = field(default_factory=dict)
     seen: int = 0
@@ -65,7 +66,7 @@ class Pass:
 def dumped(state: Pass) -> str:
     """A pass as it is stored."""
     held = [[kind, action.value, why] for (kind, action), why in state.held.items()]
-    own = {"left": as_lists(state.left), "held": held}
+    own = {"left": as_lists(state.left), "kinds": list(state.kinds), "held": held}
     return json.dumps({**stored_format.stamp(KIND), **state.told(), **own})
 
 
@@ -80,6 +81,7 @@ def loaded(data: bytes) -> Pass:
         return Pass(
             datetime.fromisoformat(document["began"]),
             tuple(from_lists(document["left"])),
+            _texts(document["kinds"]),
             {(kind, Action(action)): why for kind, action, why in document["held"]},
             {str(name): int(count) for name, count in document["concluded"].items()},
             int(document["recordsCompared"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,11 @@ class Survey:
     records: Mapping[str, int]
     counts: tuple[OpenCount, ...]
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that there is something of."""
+        return tuple(sorted({each.kind for each in self.counts}))
+
 
 class OpenInTables:
     """Asks the workspace; `requests` counts the queries."""
@@ -65,14 +70,14 @@ class OpenInTables:
                 total[1] += int(row["Missing"])
         return Survey(records, tuple(OpenCount(*key, *total) for key, total in totals.items()))
 
-    async def listed(self, part: Slice, now: datetime, deadline: Deadline) -> list[KnownRecord]:
-        """The records of a slice.
+    async def listed(self, part: Slice, kinds: Collection[str], now: datetime, deadline: Deadline) -> list[KnownRecord]:
+        """The records of a slice, of some kinds.
 
         Raises:
             UnknownError: some of them are not known.
         """
         found = []
-        for kind in WATCHED:
+        for kind in (each for each in WATCHED if each.name in kinds):
             found += [_record(kind, row) for row in await self._ask(listing(kind, part, now), deadline)]
         return found
 

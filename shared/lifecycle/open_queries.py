@@ -52,7 +52,7 @@ WATCHED = (
         "Assessment",
         "Assessments",
         ("RecommendationState", "RecommendationId", "AssessmentType", "StatusChangeDate"),
-        f"AssessmentType =~ 'DynamicBuiltIn' or RecommendationId in ({_RETIRED_IDS})",
+        "AssessmentType =~ 'DynamicBuiltIn' or RetiredModel",
         "RecommendationState =~ 'Unhealthy'",
         "StatusChangeDate",
         f"RecommendationId in ({_RETIRED_IDS})",
@@ -111,8 +111,9 @@ def _standing(kind: WatchedKind, where: Iterable[str], now: datetime) -> str:
     return f"""let Marks = {" | ".join(marks)};
 let EndedBefore = Marks | where Action in ('Gone', 'Retired') | summarize EndedTime = max(TimeGenerated) by RecordId;
 {rows.replace("ago(lookback)", oldest)}
+| extend RetiredModel = {kind.retired}
 | where ({kind.chosen}) and ({kind.open})
-| project RecordId, SubscriptionId, LastSeen = EnqueuedTime, Since = {kind.since}, RetiredModel = {kind.retired}
+| project RecordId, SubscriptionId, LastSeen = EnqueuedTime, Since = {kind.since}, RetiredModel
 | join kind=leftouter (Marks
     | summarize arg_max(TimeGenerated, Action, GoneTime) by RecordId
     | project RecordId, MarkAction = Action, MarkSince = GoneTime, MarkWritten = TimeGenerated) on RecordId

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.enrich.context import resource_context
-from shared.lifecycle import open_queries, present_ids
+from shared.lifecycle import cve_details, open_queries, present_ids
 from shared.lifecycle.slices import Slice
 from shared.reconcile.discover import inventory
 from shared.watch import present_records, stored_rows, trends
@@ -35,6 +35,7 @@ GRAPH_TEXTS = {
         "present records": present_records.query(present_records.TYPE_OF_KIND),
         "plans that are off": present_records._PLANS_OFF,
     },
+    "shared/lifecycle/cve_details.py": {"details of some": cve_details.query(["CVE-2026-1234"])},
     "shared/lifecycle/present_ids.py": {"ids of a part": present_ids.query(PART)},
 }
 """The app's own Resource Graph queries, by module."""

@@ -27,7 +27,11 @@ def package(machine: str, name: str, code: str, changed: datetime, **more: Any) 
     resource = f"{MACHINES}/{machine}"
     data = {"SoftwareName": name, "SoftwareVendor": "ubuntu", "FixedVersion": "2", "CvesDetails": json.dumps(
         [{"CveId": f"CVE-2026-{number}"} for number in more.pop("cves", (1,))])}  # fmt: skip
-    metadata = {"severity": more.pop("severity", "High"), "assessmentType": "DynamicBuiltIn"}
+    metadata = {
+        "severity": more.pop("severity", "High"),
+        "assessmentType": "DynamicBuiltIn",
+        "recommendationCategory": "SoftwareUpdate",
+    }
     return {
         "type": "Microsoft.Security/assessments",
         "id": f"{resource}/providers/Microsoft.Security/assessments/{name}-{machine}",
