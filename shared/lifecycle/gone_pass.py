@@ -50,7 +50,7 @@ class Pass:
         return tuple(dict.fromkeys([*self.reasons, *reasons]))[:REASONS_KEPT]
 
     def told(self) -> dict[str, Any]:
-        """What people are told of it."""
+        """What people see of it."""
         return {
             "began": self.began.isoformat(),
             "ended": self.ended.isoformat() if self.ended else None,

@@ -26,7 +26,7 @@ _NAME = "extract('[^/]+$', 0, RecordId)"
 
 @dataclass(frozen=True)
 class WatchedKind:
-    """A kind of record that ends without a word.
+    """A kind of record that ends without an event.
 
     Args:
         name: RecordKind in the tables.

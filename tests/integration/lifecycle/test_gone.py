@@ -26,7 +26,7 @@ from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import APP, synthetic_tenant
 from local.tenant.roles import custom_role
-from local.tenant.security import ASSESSMENTS, ATTACK_PATHS, SUB_ASSESSMENTS
+from local.tenant.security import ASSESSMENTS, ATTACK_PATHS, SUB_ASSESSMENTS, SecurityData
 from shared.azure.resource_graph import Graph
 from shared.azure.role_permissions import OwnPermissions
 from shared.bootstrap import Services
@@ -102,11 +102,11 @@ class Life:
     def __init__(self, azure: LocalAzure, services: Services) -> None:
         self.azure = azure
         self.services = services
-        self.security: Any = azure.tenant.security_records
+        assert isinstance(azure.tenant.security_records, SecurityData)
+        self.security = azure.tenant.security_records
         self.start = datetime.now(UTC)
         self.day = 0.0
         self.there: dict[str, Record] = {}
-        self.retired: set[str] = set()
         mine = [one for one in azure.tenant.subscriptions.values() if one.tenant_id == azure.tenant.home]
         self.subscriptions = sorted(one.id for one in mine if one.state == "Enabled")
         for one in mine:

@@ -96,8 +96,8 @@ async def workspace() -> AsyncIterator[Workspace]:
             plain = {key: stamp(value) if isinstance(value, datetime) else value for key, value in said.items()}
             await insert(opened, GONE_TABLE, [plain], written)
         for details in CVES:
-            row = cve_row(details, "one", ago(days=1))
-            plain = {key: stamp(value) if isinstance(value, datetime) else value for key, value in row.items()}
+            said = cve_row(details, "one", ago(days=1))
+            plain = {key: stamp(value) if isinstance(value, datetime) else value for key, value in said.items()}
             await insert(opened, CVES_TABLE, [plain], ago(days=1))
         yield opened
 
