@@ -26,7 +26,7 @@ MACHINES = f"/subscriptions/{SUB}/resourceGroups/rg/providers/Microsoft.Compute/
 def package(machine: str, name: str, code: str, changed: datetime, **more: Any) -> dict[str, Any]:
     resource = f"{MACHINES}/{machine}"
     data = {"SoftwareName": name, "SoftwareVendor": "ubuntu", "FixedVersion": "2", "CvesDetails": json.dumps(
-        [{"CveId": f"CVE-2026-{number}"} for number in more.pop("cves", (1,))])}  # fmt: skip
+        [{"CveId": f"CVE-2026-000{number}"} for number in more.pop("cves", (1,))])}  # fmt: skip
     metadata = {
         "severity": more.pop("severity", "High"),
         "assessmentType": "DynamicBuiltIn",
@@ -75,9 +75,9 @@ SAID = [  # of which record, what, gone when, written when, open since when
 
 
 CVES = [
-    {"id": "/providers/x/cve-2026-1", "name": "cve-2026-1", "properties": {"cveId": "CVE-2026-1", "status": "Reject"}},
-    {"id": "/providers/x/cve-2026-2", "name": "cve-2026-2", "properties": {
-        "cveId": "CVE-2026-2", "severity": "Critical", "cvss": {"4.0": None, "3.0": {"base": 9.8}, "2.0": {"base": 7}},
+    {"id": "/providers/x/cve-2026-0001", "name": "cve-2026-0001", "properties": {"cveId": "CVE-2026-0001", "status": "Reject"}},
+    {"id": "/providers/x/cve-2026-0002", "name": "cve-2026-0002", "properties": {
+        "cveId": "CVE-2026-0002", "severity": "Critical", "cvss": {"4.0": None, "3.0": {"base": 9.8}, "2.0": {"base": 7}},
         "exploitabilityDetails": {"IsInExploitKit": True, "IsVerified": False, "IsPubliclyDisclosed": True,
                                   "Epss": {"Score": 0.5, "Percentile": 0.9}}}},
 ]  # fmt: skip
@@ -156,13 +156,13 @@ async def test_what_is_not_known_of_a_cve_is_not_read_as_not_exploited(
 ) -> None:
     found = await asked(workspace, "DefenderRecords_Cves() | project CveId, Exploited, CveCvssScore", range_)
     assert {(row["CveId"], row["Exploited"], row["CveCvssScore"]) for row in found} == {
-        ("CVE-2026-1", "not known", None),  # withdrawn, and nothing said of exploits
-        ("CVE-2026-2", "yes", 9.8),
-        ("CVE-2026-3", "not known", None),  # never read
+        ("CVE-2026-0001", "not known", None),  # withdrawn, and nothing said of exploits
+        ("CVE-2026-0002", "yes", 9.8),
+        ("CVE-2026-0003", "not known", None),  # never read
     }
     (exposed,) = await shown(workspace, "exploitable-and-exposed", range_)
     assert (exposed["ResourceName"], exposed["Exploited"], exposed["HighestCvss"]) == ("vm2", "yes", 9.8)
-    assert sorted(json.loads(exposed["Cves"])) == ["CVE-2026-2", "CVE-2026-3"]
+    assert sorted(json.loads(exposed["Cves"])) == ["CVE-2026-0002", "CVE-2026-0003"]
 
 
 @EVERY_RANGE
