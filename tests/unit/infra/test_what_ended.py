@@ -75,9 +75,11 @@ SAID = [  # of which record, what, gone when, written when, open since when
 
 
 CVES = [
-    {"id": "/providers/x/cve-2026-0001", "name": "cve-2026-0001", "properties": {"cveId": "CVE-2026-0001", "status": "Reject"}},
+    {"id": "/providers/x/cve-2026-0001", "name": "cve-2026-0001", "properties": {
+        "cveId": "CVE-2026-0001", "status": "Reject"}},
     {"id": "/providers/x/cve-2026-0002", "name": "cve-2026-0002", "properties": {
-        "cveId": "CVE-2026-0002", "severity": "Critical", "cvss": {"4.0": None, "3.0": {"base": 9.8}, "2.0": {"base": 7}},
+        "cveId": "CVE-2026-0002", "severity": "Critical",
+        "cvss": {"4.0": None, "3.0": {"base": 9.8}, "2.0": {"base": 7}},
         "exploitabilityDetails": {"IsInExploitKit": True, "IsVerified": False, "IsPubliclyDisclosed": True,
                                   "Epss": {"Score": 0.5, "Percentile": 0.9}}}},
 ]  # fmt: skip
