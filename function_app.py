@@ -72,6 +72,22 @@ async def send_news(timer: func.TimerRequest) -> None:
     await services().timer_succeeded("send_news")
 
 
+@app.function_name("close_gone")
+@app.timer_trigger("timer", schedule="%GONE_SCHEDULE%", use_monitor=True)
+async def close_gone(timer: func.TimerRequest) -> None:
+    """Say which records ended: what the tables hold as open and Resource Graph no longer has."""
+    await services().in_time(services().close_gone())
+    await services().timer_succeeded("close_gone")
+
+
+@app.function_name("refresh_cves")
+@app.timer_trigger("timer", schedule="%CVES_SCHEDULE%", use_monitor=True)
+async def refresh_cves(timer: func.TimerRequest) -> None:
+    """Read the details of the CVEs that open rows name."""
+    await services().in_time(services().read_cves())
+    await services().timer_succeeded("refresh_cves")
+
+
 @app.function_name("run_job")
 @app.queue_trigger("message", queue_name="%JOBS_QUEUE%", connection="AzureWebJobsStorage")
 async def run_job(message: func.QueueMessage) -> None:

@@ -35,6 +35,8 @@ type FunctionGroup =
   | 'function:reconcile_exports'
   | 'function:check_freshness'
   | 'function:send_news'
+  | 'function:close_gone'
+  | 'function:refresh_cves'
   | 'function:run_job'
 
 @export()

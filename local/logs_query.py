@@ -1,13 +1,19 @@
 """The Log Analytics query API over the local workspace, in KQL, and a control route for SQL.
 
-KQL is translated by duckdb-kql; what it cannot translate is refused with 400, as a wrong query is.
+KQL is translated by duckdb-kql; what it cannot translate is refused with 400, as a wrong query is.  An answer of too
+many rows or bytes comes as a part, with 200 and an error beside it.  Sources:
+learn.microsoft.com/azure/azure-monitor/service-limits (query API), /azure/azure-monitor/logs/api/response-format (the
+error of a part), github.com/Azure/azure-sdk-for-python/issues/25137 (one that a user received).
 """
 
 from __future__ import annotations
 
 import json
+import math
+import time
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +44,21 @@ KQL_TYPES = {
 }
 
 
+MAX_ROWS = 500_000
+MAX_BYTES = 104_857_600
+REQUESTS, WINDOW_SECONDS = 200, 30.0
+_TOO_LARGE = "E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003"
+
+
+@dataclass
+class Limits:
+    """What one answer may hold, and how many requests one caller may make in a window."""
+
+    rows: int = MAX_ROWS
+    size: int = MAX_BYTES
+    requests: int = REQUESTS
+
+
 class LogsQuery(Emulator):
     """The query endpoint, over TLS; `readers` are the object ids that may read the workspace."""
 
@@ -55,6 +76,8 @@ class LogsQuery(Emulator):
         self.readers = set(readers)
         self._tokens = tokens
         self._tenant_id = tenant_id
+        self.limits = Limits()
+        self._windows: dict[str, tuple[float, int]] = {}
         self.app.router.add_post("/v1/workspaces/{workspace}/query", self._query)
         self.app.router.add_post(CONTROL + "/sql", self._control_sql)
 
@@ -69,12 +92,28 @@ class LogsQuery(Emulator):
         if claims.tenant_id != self._tenant_id or claims.object_id not in self.readers:
             message = "The provided credentials have insufficient access to perform the requested operation"
             return _error(403, "InsufficientAccessError", message)
+        wait = self._take(claims.object_id)
+        if wait:
+            refused = _error(429, "ThrottledError", "The rate of requests is exceeded")
+            refused.headers["Retry-After"] = str(wait)
+            return refused
         try:
             asked = await request.json()
             query, timespan = str(asked["query"]), _interval(asked.get("timespan"))
         except (ValueError, KeyError, TypeError) as error:
             return _bad_request("InvalidRequest", f"The request is not understood: {error}")
         return await self._run(query, timespan)
+
+    def _take(self, caller: str) -> int:
+        """Count one request of a caller; seconds to wait where there were too many in this window, else 0."""
+        now = time.monotonic()
+        began, used = self._windows.get(caller, (now, 0))
+        if now - began >= WINDOW_SECONDS:
+            began, used = now, 0
+        if used >= self.limits.requests:
+            return math.ceil(began + WINDOW_SECONDS - now)
+        self._windows[caller] = (began, used + 1)
+        return 0
 
     async def _run(self, query: str, timespan: tuple[datetime | None, datetime | None]) -> web.Response:
         from duckdb_kql import KqlError, KqlSyntaxError
@@ -85,7 +124,7 @@ class LogsQuery(Emulator):
             return _bad_request("SyntaxError", str(error))
         except (KqlError, duckdb.Error) as error:
             return _bad_request("SemanticError", str(error))
-        return web.json_response({"tables": [_table(result)]})
+        return web.json_response(_answer(_table(result), self.limits))
 
     async def _control_sql(self, request: web.Request) -> web.Response:
         try:
@@ -93,6 +132,28 @@ class LogsQuery(Emulator):
         except duckdb.Error as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response(result._asdict(), dumps=lambda value: json.dumps(value, default=str))
+
+
+def _answer(table: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    """The whole answer, or as much of it as the limits let through with the error that says so."""
+    rows, size = table["rows"], 0
+    if len(rows) <= limits.rows and len(json.dumps(rows)) <= limits.size:
+        return {"tables": [table]}
+    for count, row in enumerate(rows):
+        size += len(json.dumps(row))
+        if count == limits.rows or size > limits.size:
+            what = f"{limits.rows} records" if count == limits.rows else f"{limits.size} bytes"
+            said = f"The results of this query exceed the set limit of {what}, so not all records were returned"
+            inner = {"code": "-2133196797", "message": f"{said} ({_TOO_LARGE}).", "severity": 2}
+            detail = {
+                "code": "EngineError",
+                "message": "Something went wrong processing your query on the server.",
+                "innererror": {**inner, "severityName": "Error"},
+            }
+            message = "There were some errors when processing your query."
+            error = {"code": "PartialError", "message": message, "details": [detail]}
+            return {"tables": [{**table, "rows": rows[:count]}], "error": error}
+    return {"tables": [table]}
 
 
 def _table(result: Result) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from shared.settings import Settings, declarations
 
 FORWARD_HUB = "defender-forward"
 # Stored functions that duckdb-kql translates; the others use what it lacks, such as ingestion_time().
-TRANSLATED = ("_Distinct", "_Current", "_Latest", "_All", "_Delta")
+TRANSLATED = ("_Distinct", "_Current", "_Latest", "_All", "_Delta", "_Open", "_Ended", "_Cves")
 
 
 def stored_functions() -> list[str]:

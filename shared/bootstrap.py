@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from shared.exports.store import ExportStore
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
+    from shared.lifecycle.cve_refresh import CveRefresh
+    from shared.lifecycle.gone_check import GoneCheck
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
@@ -253,6 +255,58 @@ class Services:
         )
 
     @cached_property
+    def gone(self) -> GoneCheck:
+        """The comparison of what the tables hold as open with what is there now.
+
+        Raises:
+            shared.settings.SettingsError: there is no workspace to ask, or none to write to.
+        """
+        from shared.azure.resource_graph import Graph
+        from shared.azure.role_permissions import OwnPermissions
+        from shared.lifecycle.gone_check import GoneCheck
+        from shared.lifecycle.open_in_tables import OpenInTables
+        from shared.lifecycle.present_ids import PresentIds
+        from shared.settings import SettingsError
+
+        settings, rows = self.settings, self._rows
+        if not settings.workspace_id or rows is None:
+            raise SettingsError("close_gone needs WORKSPACE_ID, and an endpoint and rule to write to")
+        return GoneCheck(
+            OpenInTables(self.clients.logs_query, settings.workspace_id),
+            PresentIds(Graph(self.clients), OwnPermissions(self.clients)),
+            self.clients.blobs.get_container_client(settings.reports_container),
+            rows,
+            instance_id=settings.instance_id,
+            every=timedelta(hours=settings.gone_interval_hours),
+            most_percent=settings.gone_max_percent,
+            seconds=settings.function_timeout.total_seconds() * 0.4,
+        )
+
+    @cached_property
+    def cves(self) -> CveRefresh:
+        """Details of the CVEs that open rows name.
+
+        Raises:
+            shared.settings.SettingsError: there is no workspace to ask, or none to write to.
+        """
+        from shared.azure.resource_graph import Graph
+        from shared.lifecycle.cve_refresh import CveRefresh
+        from shared.settings import SettingsError
+
+        settings, rows = self.settings, self._rows
+        if not settings.workspace_id or rows is None:
+            raise SettingsError("refresh_cves needs WORKSPACE_ID, and an endpoint and rule to write to")
+        return CveRefresh(
+            self.clients.logs_query,
+            settings.workspace_id,
+            Graph(self.clients),
+            self.clients.blobs.get_container_client(settings.reports_container),
+            rows,
+            instance_id=settings.instance_id,
+            seconds=settings.function_timeout.total_seconds() * 0.4,
+        )
+
+    @cached_property
     def trends(self) -> TrendQueries:
         """Arrivals and scores over time, from the workspace."""
         from shared.watch.trends import TrendQueries
@@ -274,6 +328,7 @@ class Services:
             discard=self.discard,
             deliver=self._deliver_present,
             deadline=self._job_deadline,
+            gone=lambda: self.gone,
         )
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
@@ -292,6 +347,20 @@ class Services:
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
         return await self.freshness.run(tenant, datetime.now(UTC))
+
+    async def close_gone(self) -> None:
+        """What the timer does: one tick of the comparison, where it is switched on."""
+        from datetime import UTC
+
+        if self.settings.close_gone:
+            await self.gone.tick(datetime.now(UTC))
+
+    async def read_cves(self) -> None:
+        """What the timer does: one tick of the refresh, where it is switched on."""
+        from datetime import UTC
+
+        if self.settings.refresh_cves:
+            await self.cves.tick(datetime.now(UTC))
 
     async def timer_succeeded(self, name: str) -> None:
         """Note it, so that a timer that stops is noticed; work that was done does not fail for a note."""

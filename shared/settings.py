@@ -400,6 +400,45 @@ class Settings:
         "Service level: percent of the events of a day that are to be on time.",
         read.percent(50, 99.99),
     )
+    close_gone: bool = _watch(
+        "CLOSE_GONE",
+        "false",
+        "Whether close_gone compares what the tables hold as open with Resource Graph, and says what ended.",
+        read.flag,
+    )
+    gone_schedule: str = _watch(
+        "GONE_SCHEDULE",
+        "0 50 * * * *",
+        "NCRONTAB schedule (UTC) of close_gone, which goes on with a pass or begins one that is due.",
+        read.schedule,
+        unreadable=AS_WRITTEN,
+    )
+    gone_interval_hours: int = _watch(
+        "GONE_INTERVAL_HOURS",
+        "12",
+        "Hours from the beginning of one pass of close_gone to that of the next; a record ends after two.",
+        read.integer(2, 168),
+    )
+    gone_max_percent: int = _watch(
+        "GONE_MAX_PERCENT",
+        "20",
+        "Guard: where more of a kind's open records than this would end in one pass, none of them does.",
+        read.integer(0, 100),
+    )
+    refresh_cves: bool = _watch(
+        "REFRESH_CVES",
+        "false",
+        "Whether refresh_cves reads the details of the CVEs that open rows name, once a day; needs Security Reader on "
+        "the root management group.",
+        read.flag,
+    )
+    cves_schedule: str = _watch(
+        "CVES_SCHEDULE",
+        "0 35 * * * *",
+        "NCRONTAB schedule (UTC) of refresh_cves, which goes on with a refresh or begins one that is due.",
+        read.schedule,
+        unreadable=AS_WRITTEN,
+    )
     raw_column: str = _enrich(
         "RAW_COLUMN",
         "rest",

@@ -66,6 +66,8 @@ def timer_seconds(size: Size) -> dict[str, tuple[float, float]]:
         "retry_dead_letters": (288 * DAYS, 1),
         "check_freshness": (24 * DAYS, 5 + size.subscriptions / 50),
         "send_news": (288 * DAYS, 1),
+        "close_gone": (24 * DAYS, 1),
+        "refresh_cves": (24 * DAYS, 1),
     }
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from shared.enrich import record_functions
 from shared.enrich.tables import OWN_TABLES, RECORD_TABLES, TABLES, Table, stream_declarations, table_schema
 from shared.settings import declarations
-from tools.kql import record_functions
 from tools.kql.binder import Function
 from tools.sentinel import generated as sentinel_files
 from tools.workbook import queries as panel_queries

@@ -70,6 +70,44 @@ TABS: dict[str, tuple[Panel, ...]] = {
             100,
         ),
     ),
+    "Open and fixed": (
+        Panel(
+            "Open now by severity",
+            "barchart",
+            f"""DefenderRecords_Open()
+{_MINE}
+| summarize Open = count() by Severity = iff(isempty(RecommendationSeverity), 'not given', RecommendationSeverity)
+| order by Open desc""",
+        ),
+        Panel(
+            "Fixed by week",
+            "timechart",
+            f"""DefenderRecords_Ended()
+{_MINE}
+| where EndedAs != 'Retired' and EndedTime {{TimeRange}}
+| summarize Fixed = count() by Week = bin(EndedTime, 7d)
+| order by Week asc""",
+        ),
+        Panel(
+            "Days to fix by severity",
+            "table",
+            f"""DefenderRecords_Ended()
+{_MINE}
+| where EndedAs != 'Retired' and EndedTime {{TimeRange}}
+| summarize Fixed = count(), MeanDays = round(avg(DaysOpen), 1), MedianDays = round(percentile(DaysOpen, 50), 1)
+    by Severity = iff(isempty(RecommendationSeverity), 'not given', RecommendationSeverity)
+| order by Fixed desc""",
+        ),
+        Panel(
+            "What one update would close",
+            "table",
+            f"""DefenderRecords_Open()
+{_MINE}
+| where RecordKind == 'Assessment' and isnotempty(SoftwareName) and isnotempty(FixedVersion)
+| summarize Closes = count(), Resources = dcount(coalesce(EntityId, ResourceId)) by SoftwareName, FixedVersion
+| top 50 by Closes desc""",
+        ),
+    ),
     "Alerts": (
         Panel(
             "Alerts by day and severity",

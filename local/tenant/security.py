@@ -85,6 +85,16 @@ class SecurityData:
         self._made[(self._tenant.subscription(subscription_id).id, kind.lower())] = []
         self._tenant.resources.version += 1
 
+    def take_away(self, subscription_id: str, *record_ids: str) -> None:
+        """Take away some of a subscription's records, by their ids in any casing."""
+        subscription = self._tenant.subscription(subscription_id)
+        gone = {each.lower() for each in record_ids}
+        for kind in self.kinds:
+            self._made[(subscription.id, kind)] = [
+                each for each in self(subscription, kind) if each["id"].lower() not in gone
+            ]
+        self._tenant.resources.version += 1
+
     def _targets(self, subscription: Subscription) -> list[str]:
         kinds = ("Microsoft.Compute/virtualMachines", "Microsoft.Storage/storageAccounts", "Microsoft.Sql/servers")
         return [document["id"] for kind in kinds for document in self._tenant.resources_of(subscription.id, kind)] or [

@@ -95,6 +95,7 @@ class Tenant:
         self.roles: dict[str, RoleDefinition] = {}
         self.assignments: list[RoleAssignment] = []
         self.principals: dict[str, Principal] = {}
+        self.cve_details: list[Document] = []
         self.security_records: Callable[[Subscription, str], Iterable[Document]] = lambda _subscription, _kind: ()
         self.security_kinds: tuple[str, ...] = ()
         self._index: dict[str, dict[str, dict[str, None]]] = {}

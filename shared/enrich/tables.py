@@ -344,9 +344,9 @@ ApprovedTime      datetime  + When it was approved.
 
 _HEALTH = _columns("""
 TimeGenerated     datetime  When it was checked.
-CheckName         string    freshness, stored (rows uploaded against rows in the table), or service level.
+CheckName         string    freshness, stored (rows uploaded against rows in the table), service level, or gone.
 InstanceId        string    The deployment.
-Verdict           string    fresh, silent, quiet, not observable; stored, missing; or met, missed.
+Verdict           string    fresh, silent, quiet, not observable; stored, missing; met, missed; compared, held back ...
 Reason            string    The likely reason, in a sentence.
 SourceTenantId    string    The subscription's tenant.
 SubscriptionId    string    The subscription, for freshness.
@@ -385,6 +385,46 @@ Release           string    Release of the app that wrote the row.
 Details           dynamic   Arguments of a job or a run, why an export was deleted, which letters were shown.
 """)
 
+_GONE = _columns("""
+TimeGenerated   datetime  When it was concluded.
+Action          string    Missing (one complete answer did not have it), Gone, Retired (not fixed), or Back.
+RecordId        string    The record, as in the table of its kind.
+RecordKind      string    Assessment, SubAssessment or AttackPath.
+SubscriptionId  string    The record's subscription.
+FirstSeen       datetime  Since when it had been open.
+LastSeen        datetime  When its newest row reached the hub.
+GoneTime        datetime  When Resource Graph first did not have it; empty where it is back.
+DaysOpen        real      Days from FirstSeen to GoneTime, where it ended.
+Reason          string    Why it is concluded, in a sentence.
+InstanceId      string    The deployment.
+Release         string    Release of the app that wrote the row.
+""")
+
+_CVES = _columns("""
+TimeGenerated        datetime  When it was read.
+CveId                string    The CVE, as rows name it, in capital letters.
+RenamedTo            string    The id that Microsoft's record has, where it is another.
+Severity             string    Severity, as given.
+Status               string    Status, as given: Reject for one that was withdrawn.
+IsWithdrawn          boolean   Whether it was withdrawn.
+Cvss2                real      Base score of CVSS 2.
+Cvss3                real      Base score of CVSS 3.
+Cvss4                real      Base score of CVSS 4.
+CvssScore            real      The highest of them.
+Cvss                 dynamic   CVSS data as given, with its vectors.
+EpssScore            real      Probability that it is exploited within 30 days, from 0 to 1 (EPSS).
+EpssPercentile       real      Share of CVEs with at most that score, from 0 to 1.
+IsInExploitKit       boolean   Whether an exploit kit has it; null where that is not known.
+IsExploitVerified    boolean   Whether an exploit was verified; null where that is not known.
+IsPubliclyDisclosed  boolean   Whether an exploit is public; null where that is not known.
+ExploitUris          dynamic   Addresses of exploits.
+PublishedTime        datetime  When it was published.
+ModifiedTime         datetime  When it was last changed.
+Weaknesses           dynamic   CWE ids.
+InstanceId           string    The deployment.
+Release              string    Release of the app that wrote the row.
+""")
+
 TABLES: tuple[Table, ...] = (
     Table("DefenderAlerts_CL", SPINE + _ALERT, "Alert", "Security alerts."),
     Table("DefenderAssessments_CL", SPINE + _ASSESSMENT, "Assessment", "Recommendations per resource."),
@@ -402,6 +442,8 @@ TABLES: tuple[Table, ...] = (
     Table("DefenderExportRuns_CL", _RUNS, "Run", "One row per reconcile run."),
     Table("DefenderExportHealth_CL", _HEALTH, "Health", "Verdicts on the flow of data."),
     Table("DefenderExportAudit_CL", _AUDIT, "Audit", "One row per deed of a person."),
+    Table("DefenderCves_CL", _CVES, "Cve", "Details of the CVEs that open records name."),
+    Table("DefenderGone_CL", _GONE, "Gone", "Records that Resource Graph no longer has: what ended, and when."),
 )
 RECORD_TABLES = tuple(table for table in TABLES if table.holds_records)
 OWN_TABLES = tuple(table for table in TABLES if not table.holds_records)

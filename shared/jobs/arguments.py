@@ -101,6 +101,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "discard": {"name": _one(LETTERS_NAME, "the name of dead letters, as they are listed")},
     "accept": {},
     "claim": {"formerInstance": _one(_NAME, "an instance's id")},
+    "gone": {"maxChangePercent": LIMITS["maxChangePercent"]},
 }
 REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",), "discard": ("name",)}
 

@@ -10,6 +10,7 @@ from shared.audit.deed import ACCEPT, CANCEL, CLAIM, LIFT, Deed, Origin, digest
 from shared.jobs.arguments import LIMITS
 from shared.jobs.model import Job
 
+_GUARDED: Final = frozenset({"reconcile", "gone"})
 _LIFTING: Final = frozenset({*LIMITS, "causes"})
 _WHOLE: Final = MappingProxyType({"accept": ACCEPT, "claim": CLAIM})
 
@@ -17,7 +18,7 @@ _WHOLE: Final = MappingProxyType({"accept": ACCEPT, "claim": CLAIM})
 def deed_of(job: Job) -> Deed | None:
     """The deed of starting a job; None where that lifts no guard."""
     lifted: Mapping[str, Any] = {name: value for name, value in job.arguments.items() if name in _LIFTING}
-    kind = LIFT if job.kind == "reconcile" and lifted else _WHOLE.get(job.kind)
+    kind = LIFT if job.kind in _GUARDED and lifted else _WHOLE.get(job.kind)
     if kind is None:
         return None
     marks, details = {"job": job.id}, {"job": job.id, **job.arguments}

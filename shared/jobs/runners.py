@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from shared.watch.present_records import Gaps, PresentRecords, Tally
 if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
+    from shared.lifecycle.gone_check import GoneCheck
     from shared.reconcile.report.run_report import Report
     from shared.reconcile.run import Reconciler, Request
     from shared.tenant_state import TenantStateReader
@@ -57,6 +58,7 @@ class Runners:
         discard: Callable[[str, str, str], Awaitable[None]],
         deliver: Deliver,
         deadline: Callable[[], Deadline],
+        gone: Callable[[], GoneCheck],
     ) -> None:
         self._reconciler = reconciler
         self._exports = exports
@@ -66,6 +68,7 @@ class Runners:
         self._discard = discard
         self._deliver = deliver
         self._deadline = deadline
+        self._gone = gone
 
     def by_kind(self) -> dict[str, Runner]:
         """Every runner by the kind of job it carries out."""
@@ -78,6 +81,7 @@ class Runners:
             "discard": self.discard,
             "accept": self.accept,
             "claim": self.claim,
+            "gone": self.gone,
         }
 
     async def plan(self, job: Job, progress: Progress) -> Mapping[str, Any]:
@@ -161,6 +165,30 @@ class Runners:
             progress.say(f"{records:,} records sent; {walk.left} of {len(subscriptions)} subscriptions to go")
             progress.checkpoint({**walk.cursor, "records": records})
         return {"subscriptions": len(subscriptions), "records": records, "reasons": walk.reasons}
+
+    async def gone(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Compare what the tables hold as open with Resource Graph now; goes on where it stopped.
+
+        Raises:
+            UnfinishedError: the time is used up.
+        """
+        from shared.lifecycle.open_in_tables import UnknownError
+        from shared.settings import SettingsError
+        from shared.stored_format import KeptAsIs
+
+        progress.say("comparing")
+        now = datetime.now(UTC)
+        try:
+            check = self._gone()
+            under_way = await check.tick(now) if job.cursor else None
+            state = under_way or await check.begin(now, job.arguments.get("maxChangePercent"))
+        except (UnknownError, SettingsError, KeptAsIs) as refusal:
+            raise JobRefusedError(str(refusal)) from None
+        progress.say(f"{state.seen:,} records compared; {len(state.left)} slices to go")
+        if state.ended is None:
+            progress.checkpoint({"began": state.began.isoformat()})
+            raise UnfinishedError
+        return state.told()
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""

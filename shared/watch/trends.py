@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shared.azure.log_analytics import whole_answer
+
 if TYPE_CHECKING:
     from azure.monitor.query.aio import LogsQueryClient
 
@@ -140,17 +142,9 @@ class TrendQueries:
         )
 
     async def _ask(self, query: str, since: datetime, until: datetime, **more: int) -> Sequence[Mapping[str, Any]]:
-        from azure.core.exceptions import HttpResponseError
-        from azure.monitor.query import LogsQueryResult
-
         text = query.format(since=since.isoformat(), until=until.isoformat(), **more)
-        answer = await self._client.query_workspace(
-            self._workspace_id, text, timespan=(since - _EARLIER, until + _LATER), server_timeout=_PATIENCE_SECONDS
-        )
-        if not isinstance(answer, LogsQueryResult):
-            raise HttpResponseError("Log Analytics gave only a part of the answer")
-        table = answer.tables[0]
-        return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        timespan = (since - _EARLIER, until + _LATER)
+        return await whole_answer(self._client, self._workspace_id, text, timespan, seconds=_PATIENCE_SECONDS)
 
 
 def _number(value: Any) -> float | None:

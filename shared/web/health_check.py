@@ -48,16 +48,17 @@ class NotWell(Exception):  # noqa: N818 - says what is the case
 
 async def ready(call: Call) -> func.HttpResponse:
     """Ask everything the app depends on; 503 when anything does not answer, with the reason for each."""
-    results, others = await asyncio.gather(
+    results, others, cves = await asyncio.gather(
         asyncio.gather(*(_check(name, probe, call.services) for name, probe in CHECKS.items())),
         _other_releases(call.services),
+        unseen_cves(call.services),
     )
     well = all(ok for _, ok, _ in results)
     document = {
         "ready": well,
         "release": __version__,
         "checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in results],
-        "warnings": others,
+        "warnings": [*others, *cves],
     }
     return serialization.answer(document, status=200 if well else 503)
 
@@ -202,9 +203,22 @@ async def _stored_by_control(services: Services) -> list[str]:
             said.append(f"report {report['runId']}: {report['reason']}")
     baseline = await services.reconciler.last_run.baseline()
     said += [baseline.trouble] if baseline.trouble else []
+    said += await _stored_pass(services)
     latest = await services.freshness.latest()
     said += [str(reason) for reason in latest["reasons"] if "kept freshness answer" in reason] if latest else []
     return said
+
+
+async def _stored_pass(services: Services) -> list[str]:
+    from shared.settings import SettingsError
+    from shared.stored_format import KeptAsIs
+
+    try:
+        if services.settings.close_gone:
+            await services.gone.latest()
+    except (KeptAsIs, SettingsError) as refusal:
+        return [str(refusal)]
+    return []
 
 
 def _first(problem: Problem) -> str:
@@ -263,6 +277,24 @@ async def _other_releases(services: Services) -> list[str]:
     return (
         [f"another release was at work in the last hour ({', '.join(others)}), this is {__version__}"] if others else []
     )
+
+
+async def unseen_cves(services: Services) -> list[str]:
+    """That not one CVE's details could be seen, with the role that shows them; said once, by the refresh itself."""
+    from azure.core.exceptions import AzureError
+
+    from shared.stored_format import KeptAsIs
+
+    if not services.settings.refresh_cves:
+        return []
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            latest = await services.cves.latest()
+    except KeptAsIs as kept:
+        return [str(kept)]
+    except (AzureError, SettingsError, TimeoutError):
+        return []  # the checks say what does not answer
+    return [latest.warning] if latest is not None and latest.warning else []
 
 
 async def _newest_of_the_tenant(reports: Reports, now: datetime) -> dict[str, Any] | None:

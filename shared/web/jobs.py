@@ -38,7 +38,7 @@ async def start_job(call: Call) -> func.HttpResponse:
     except ValueError as error:
         raise ApiError(BAD_REQUEST, str(error)) from None
     call.deed["kind"] = kind
-    if kind == "reconcile" and LIMITS.keys() & arguments.keys():
+    if kind in {"reconcile", "gone"} and LIMITS.keys() & arguments.keys():
         authorise(call.request.headers, call.services.settings.auth_mode, APPROVE)
     wait = request_parameters.wait_seconds(call.request)
     key = request_parameters.idempotency_key(call.request)

@@ -182,6 +182,13 @@ class ClaimRequest(_Body):
     former_instance: _Name = Field("", description="Also those of this former INSTANCE_ID.")
 
 
+class GoneRequest(_Body):
+    """Compare what the tables hold as open with Resource Graph now, and say what ended."""
+
+    kind: Literal["gone"]
+    max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of GONE_MAX_PERCENT.")
+
+
 _AnyRequest = (
     PlanRequest
     | ReconcileRequest
@@ -191,6 +198,7 @@ _AnyRequest = (
     | DiscardRequest
     | AcceptRequest
     | ClaimRequest
+    | GoneRequest
 )
 
 

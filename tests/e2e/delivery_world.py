@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_EVENTS = 250
 """Events of an invocation: few enough that most end between two kills, whatever the weather."""
 LISTENING = {"enrich_records", "retry_dead_letters"}
-OTHERS = {"reconcile_exports", "check_freshness", "run_job"}
+OTHERS = {"reconcile_exports", "check_freshness", "close_gone", "refresh_cves", "run_job"}
 HUB = "defender-export"
 
 

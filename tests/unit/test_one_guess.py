@@ -52,6 +52,8 @@ ANSWERS = {
     "choosing the fast or the tolerant decoder": ["enrich/records/reader_selection.py"],
     "gzip and exact batching": ["enrich/delivery/packing.py"],
     "where credentials are made": ["azure/credentials.py"],
+    "a finding that vanished ends after two answers without it": ["lifecycle/conclusions.py"],
+    "too much of a kind would be closed at once": ["lifecycle/closing_guard.py"],
     "order of a reconcile run": ["reconcile/run.py"],
     "deep health check": ["web/health_check.py"],
 }

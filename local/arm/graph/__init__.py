@@ -69,7 +69,8 @@ class ResourceGraph:
         except QueryError as error:
             raise _parser_failure(error) from error
         subscriptions, cut = self._scope(call, body)
-        rows = self.alter(self._rows(call, query, text, subscriptions))
+        whole = not body.get("subscriptions")
+        rows = self.alter(self._rows(call, query, text, subscriptions, whole=whole))
         start = max(skip, _offset(options.get("$skipToken"), text))
         page = rows[start : start + top]
         more = start + top < len(rows)
@@ -92,9 +93,11 @@ class ResourceGraph:
         headers["x-ms-tenant-subscription-limit-hit"] = "true" if cut else "false"
         return Reply(200, raw, headers)
 
-    def _rows(self, call: Call, query: Query, text: str, subscriptions: list[Subscription]) -> list[Row]:
+    def _rows(
+        self, call: Call, query: Query, text: str, subscriptions: list[Subscription], *, whole: bool
+    ) -> list[Row]:
         tenant, caller, lag = self._tenant, call.caller.object_id, call.arm.graph_lag
-        seen = (text, caller, tuple(one.id for one in subscriptions), tenant.version)
+        seen = (text, caller, tuple(one.id for one in subscriptions), tenant.version, whole, len(tenant.cve_details))
         if self._answer[0] == seen and not lag:
             return self._answer[1]
         roles = Roles(tenant, caller)
@@ -102,6 +105,8 @@ class ResourceGraph:
         def table(name: str, types: frozenset[str] | None) -> list[Row]:
             # Only an order by unique keys makes pages stable: rows come in another order each time.
             rows = list(self._tables.rows(name, types, subscriptions, roles, lag))
+            if whole and name == "securityresources":
+                rows += self._tables.cves(types, roles)
             turn = self._chance.randrange(len(rows)) if rows else 0
             return rows[turn:] + rows[:turn]
 

@@ -14,6 +14,7 @@ from local.tenant.state import Document
 
 SUBSCRIPTIONS = "microsoft.resources/subscriptions"
 GROUPS = "microsoft.resources/subscriptions/resourcegroups"
+CVE_DETAILS = "microsoft.security/cvedetails"
 MANAGEMENT_GROUPS = "microsoft.management/managementgroups"
 _STORED_GROUPS = "microsoft.resources/resourcegroups"
 # What ARM keeps as child resources or settings is no row of its own.
@@ -45,6 +46,11 @@ class Roles:
             self._above[group] = tuple(role for scope in scopes for role in self._at.get(scope, ()))
         own = self._at.get(subscription.scope.lower())
         return (*self._above[group], *own) if own else self._above[group]
+
+    def reads_above(self, tenant_id: str, kind: str) -> bool:
+        """Whether the principal may read a type at the tenant's root management group, or above it."""
+        scopes = ("", "/", ids.management_group_id(tenant_id).lower())
+        return any(role.permits(f"{kind}/read") for scope in scopes for role in self._at.get(scope, ()))
 
     def reads(self, subscription: Subscription, kind: str, row_id: str | None = None) -> bool:
         """Whether the principal may read a type in a subscription, or one row of it by a deeper role."""
@@ -87,6 +93,13 @@ class Tables:
         if table == "resources":
             return self._resources(types, subscriptions, roles, past)
         return self._containers(types, subscriptions, roles, past)
+
+    def cves(self, types: frozenset[str] | None, roles: Roles) -> Iterator[Row]:
+        """Details of CVEs, which are there at the scope of the tenant or a management group alone."""
+        if (types is None or CVE_DETAILS in types) and roles.reads_above(self._tenant.home, CVE_DETAILS):
+            yield from (
+                {**_blank(each["id"], each["name"], CVE_DETAILS, ""), **each} for each in self._tenant.cve_details
+            )
 
     def _resources(
         self,

@@ -232,6 +232,7 @@ class TestRuns:
                 discard=other,
                 deliver=other,
                 deadline=other,
+                gone=other,
             )
             work = JobWorker(store, {"reconcile": runners.reconcile}, retention=timedelta(days=90))
             job = await store.submit("reconcile", {}, "test", now=datetime.now(UTC))

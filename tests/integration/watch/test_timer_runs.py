@@ -16,7 +16,7 @@ from shared.settings import Settings
 from shared.watch.timer_runs import stopped
 from shared.web.health_check import CHECKS, NotWell
 
-TIMERS = ("check_freshness", "reconcile_exports", "retry_dead_letters", "send_news")
+TIMERS = ("check_freshness", "close_gone", "refresh_cves", "reconcile_exports", "retry_dead_letters", "send_news")
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 

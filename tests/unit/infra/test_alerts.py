@@ -110,7 +110,10 @@ def timers(minutes: float = 5, without: str = "") -> list[Row]:
     """Each timer's request, as the host writes it."""
     return [
         request(minutes, name)
-        for name in ("reconcile_exports", "retry_dead_letters", "check_freshness", "send_news")
+        for name in (
+            *("reconcile_exports", "retry_dead_letters", "check_freshness", "send_news"),
+            *("close_gone", "refresh_cves"),
+        )
         if name != without
     ]
 

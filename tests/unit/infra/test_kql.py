@@ -4,11 +4,14 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from shared.enrich.context import resource_context
+from shared.lifecycle import cve_details, open_queries, present_ids
+from shared.lifecycle.slices import Slice
 from shared.reconcile.discover import inventory
 from shared.watch import present_records, stored_rows, trends
 from tools import infra
@@ -18,6 +21,7 @@ from tools.workbook import workbook as posture_workbook
 
 pytestmark = pytest.mark.slow
 
+PART = Slice(("0a1b2c3d-0000-4000-8000-000000000001",), 1, "a")
 GRAPH_TEXTS = {
     "shared/reconcile/discover/inventory.py": {
         "subscriptions": inventory.SUBSCRIPTIONS,
@@ -31,6 +35,8 @@ GRAPH_TEXTS = {
         "present records": present_records.query(present_records.TYPE_OF_KIND),
         "plans that are off": present_records._PLANS_OFF,
     },
+    "shared/lifecycle/cve_details.py": {"details of some": cve_details.query(["CVE-2026-1234"])},
+    "shared/lifecycle/present_ids.py": {"ids of a part": present_ids.query(PART)},
 }
 """The app's own Resource Graph queries, by module."""
 
@@ -62,6 +68,13 @@ def shipped() -> Iterator[Text]:
     window = {"since": bounds["start"], "until": bounds["end"], "minutes": 1}
     yield Text("shared/watch/trends.py: arrivals", "workspace", trends.ARRIVALS.format(**window))
     yield Text("shared/watch/trends.py: scores", "workspace", trends.SCORES.format(**window))
+    for kind in open_queries.WATCHED:
+        now = datetime(2026, 11, 21, tzinfo=UTC)
+        for what, kql in (
+            ("counting", open_queries.counting(kind, now)),
+            ("listing", open_queries.listing(kind, PART, now)),
+        ):
+            yield Text(f"shared/lifecycle/open_queries.py: {what} {kind.name}", "workspace", kql)
     for query in infra.library():
         yield Text(f"queries/{query.name}", "workspace", query.text)
     for query in infra.alerts():

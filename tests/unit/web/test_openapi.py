@@ -141,6 +141,7 @@ def test_job_requests_are_described_as_they_are_read() -> None:
             response_models.DiscardRequest,
             response_models.AcceptRequest,
             response_models.ClaimRequest,
+            response_models.GoneRequest,
         )
     }
     assert described == {kind: set(arguments) for kind, arguments in ARGUMENTS.items()}

@@ -37,8 +37,8 @@ def distinct(table: str) -> str:
     return "\n| ".join(steps)
 
 
-def current(table: str) -> str:
-    """The newest row per record, deleted ones left out.
+def current(table: str, *narrowed: str) -> str:
+    """The newest row per record, deleted ones left out; `narrowed` are steps that come before everything else.
 
     A delete hides what was enqueued before it, and what came after it but tells an older state.  Rows that were
     enqueued at one moment go by their number in the partition.
@@ -47,6 +47,7 @@ def current(table: str) -> str:
         (
             f"let Rows = {table}",
             "| where TimeGenerated > ago(lookback)",
+            *(f"| {step}" for step in narrowed),
             f"| extend OrderTime = {in_order()};",
             "let Gone = Rows",
             "| where Action == 'Delete'",

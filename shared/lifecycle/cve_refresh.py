@@ -1,0 +1,172 @@
+"""Reads, once a day, the details of the CVEs that open rows name, a few at a time, and writes them to their table."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared import stored_format
+from shared.clock import Clock, Deadline
+from shared.enrich import record_functions
+from shared.lifecycle.cve_details import CVES_TABLE, ROLE, cve_row, query
+from shared.lifecycle.open_in_tables import all_rows
+
+if TYPE_CHECKING:
+    from azure.monitor.query.aio import LogsQueryClient
+    from azure.storage.blob.aio import ContainerClient
+
+    from shared.azure.resource_graph import Graph
+
+log = logging.getLogger(__name__)
+
+KIND = "cve refresh"
+LATEST = "gone/cves.json"
+EVERY = timedelta(hours=24)
+IDS_A_QUERY = 200
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
+_TABLES = ("DefenderAssessments_CL", "DefenderSubAssessments_CL")
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """One refresh: up to which CVE it is done, of how many details were asked and found, and why some are missing."""
+
+    began: datetime
+    after: str = ""
+    asked: int = 0
+    found: int = 0
+    reason: str = ""
+    ended: datetime | None = None
+
+    @property
+    def warning(self) -> str:
+        """What people are told, once, where not one CVE could be seen; empty where there is nothing to say."""
+        if self.ended is None or self.found or not self.asked:
+            return ""
+        return (
+            f"of {self.asked:,} CVEs that open rows name, Resource Graph shows this app no details, so that whether "
+            f"they are exploited is not known: grant its identity {ROLE}"
+        )
+
+
+def named_query(table: str, now: datetime) -> str:
+    """The CVE ids that open rows of a table name."""
+    oldest = f"datetime({(now - timedelta(days=730)).isoformat()})"
+    rows = record_functions.current(table).replace("ago(lookback)", oldest)
+    return f"""{rows}
+| where RecommendationState =~ 'Unhealthy'
+| mv-expand CveId = CveIds to typeof(string)
+| where CveId matches regex '^CVE-[0-9]+-[0-9]+$'
+| distinct CveId"""
+
+
+class CveRefresh:
+    """Asks the workspace for ids, Resource Graph for details at the tenant's scope, and sends rows."""
+
+    def __init__(
+        self,
+        client: LogsQueryClient,
+        workspace_id: str,
+        graph: Graph,
+        kept: ContainerClient,
+        rows: Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]],
+        *,
+        instance_id: str,
+        seconds: float,
+    ) -> None:
+        self._client = client
+        self._workspace_id = workspace_id
+        self._graph = graph
+        self._kept = kept
+        self._rows = rows
+        self._instance_id = instance_id
+        self._seconds = seconds
+
+    async def tick(self, now: datetime) -> Refresh | None:
+        """Go on with the refresh under way, or begin one that is due; None where there is nothing to do yet.
+
+        Raises:
+            shared.lifecycle.open_in_tables.UnknownError: which CVEs open rows name is not known.
+            shared.stored_format.KeptAsIs: a newer release's refresh is under way.
+        """
+        deadline = Clock().deadline(self._seconds)
+        state = await self.latest()
+        if state is not None and state.ended is not None:
+            if now - state.began < EVERY:
+                return None
+            state = None
+        state = state or Refresh(now)
+        ids = await self._named(now, state.after, deadline)
+        for start in range(0, len(ids), IDS_A_QUERY):
+            if deadline.left <= 0:
+                break
+            batch = ids[start : start + IDS_A_QUERY]
+            answer = await self._graph.query(query(batch), deadline=deadline)
+            rows = [cve_row(each, self._instance_id, now) for each in answer.rows]
+            if rows:
+                await self._rows(CVES_TABLE, rows)
+            reason = state.reason or "; ".join(answer.reasons)
+            asked, found = state.asked + len(batch), state.found + len(rows)
+            state = replace(state, after=batch[-1], asked=asked, found=found, reason=reason)
+            await self._keep(state)
+        if not ids or state.after == ids[-1]:
+            state = replace(state, ended=now)
+            await self._keep(state)
+            log.info("details of %d of %d CVEs: %s", state.found, state.asked, state.warning or state.reason)
+        return state
+
+    async def latest(self) -> Refresh | None:
+        """The refresh that is under way or ended last; None before the first.
+
+        Raises:
+            shared.stored_format.KeptAsIs: it can't be read.
+        """
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            download = await self._kept.download_blob(LATEST)
+        except ResourceNotFoundError:
+            return None
+        return loaded(await download.readall())
+
+    async def _keep(self, state: Refresh) -> None:
+        await self._kept.upload_blob(LATEST, dumped(state), overwrite=True)
+
+    async def _named(self, now: datetime, after: str, deadline: Deadline) -> list[str]:
+        found: set[str] = set()
+        for table in _TABLES:
+            rows = await all_rows(self._client, self._workspace_id, named_query(table, now), deadline)
+            found.update(str(row["CveId"]) for row in rows)
+        return sorted(each for each in found if _CVE.fullmatch(each) and each > after)
+
+
+def dumped(state: Refresh) -> str:
+    """A refresh as it is stored."""
+    own = {"after": state.after, "asked": state.asked, "found": state.found, "reason": state.reason}
+    moments = {"began": state.began.isoformat(), "ended": state.ended.isoformat() if state.ended else None}
+    return json.dumps({**stored_format.stamp(KIND), **moments, **own})
+
+
+def loaded(data: bytes) -> Refresh:
+    """A refresh from what was stored.
+
+    Raises:
+        shared.stored_format.KeptAsIs: a newer release stored it, or it can't be read.
+    """
+    document = stored_format.read_object(KIND, data)
+    try:
+        return Refresh(
+            datetime.fromisoformat(document["began"]),
+            str(document["after"]),
+            int(document["asked"]),
+            int(document["found"]),
+            str(document["reason"]),
+            datetime.fromisoformat(document["ended"]) if document["ended"] else None,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise stored_format.KeptAsIs(f"this {KIND} can't be read: remove it, and a new one begins") from None
