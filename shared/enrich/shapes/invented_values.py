@@ -215,7 +215,7 @@ class Invention:
         return f"2001:db8::{self._place('address', text):x}"
 
     def _hash(self, text: str) -> str:
-        invented = f"{self._place('hash', text):0{len(text)}x}"
+        invented = f"f{self._place('hash', text):0{len(text) - 1}x}"  # with a letter, or it would be a number
         return invented.upper() if text.isupper() else invented
 
     def _path(self, text: str) -> str:

@@ -225,6 +225,12 @@ def test_a_hostile_record_is_no_trouble(hostile: Callable[[], Any]) -> None:
     assert found.shape == digest_of_bytes(json.dumps(record).encode())
 
 
+@pytest.mark.parametrize("text", ["deadbeefcafe" * 3 + "dead", "DEADBEEFCAFE0123DEADBEEFCAFE0123"])
+def test_a_hash_becomes_another_and_no_number(text: str) -> None:
+    invented = Invention().text(text)
+    assert (len(invented), invented.isupper(), invented.isdecimal()) == (len(text), text.isupper(), False)
+
+
 def test_lists_keep_an_element_of_each_form_and_few_that_are_alike() -> None:
     found = shape({"type": "x", "own": [{"name": f"Contoso {at}"} for at in range(500)] + [7, "x", None]})
     assert len(next(value for value in found.record.values() if isinstance(value, list))) == 3 + 3
