@@ -117,7 +117,7 @@ async def where_they_are(services: Services, azure: LocalAzure, sent: set[str], 
     dead_letters = services.pipeline.dead_letters
     async for found in dead_letters.find():
         rows = [letter.row for letter in await dead_letters.read(found.name) if letter.target == "workspace"]
-        kept |= {json.loads(row).get("RecommendationId") for row in rows if row}
+        kept |= {json.loads(bytes(row)).get("RecommendationId") for row in rows if bytes(row)}
     if ended != "done":
         return HUB
     assert sent <= stored | kept, "a batch that ended well is accounted for to the last row"
