@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import DeadLetter
 
 _HEAD = ("name", "records", "replays", "due", "state")
+_GONE = "{} is not there, or is being replayed: `dead-letters list` shows what is kept"
 _LEFT = ("remaining", "parked", "skipped", "unreadable", "refused")
 
 
@@ -146,7 +147,13 @@ def _replay_job(arguments: argparse.Namespace) -> dict[str, Any]:
 async def _show_letters(arguments: argparse.Namespace, services: Services) -> int:
     import msgspec
 
-    for letter in await services.pipeline.dead_letters.read(_blob(arguments.name)):
+    from shared.azure.blob_container import ChangedError
+
+    try:
+        letters = await services.pipeline.dead_letters.read(_blob(arguments.name))
+    except ChangedError:
+        return failed(_GONE.format(arguments.name))
+    for letter in letters:
         print(msgspec.json.encode(letter).decode())
     return DONE
 
@@ -166,7 +173,12 @@ async def _discard(arguments: argparse.Namespace, services: Services) -> int:
     name = _blob(arguments.name)
     if not _sure(name, arguments):
         return NOT_WELL
-    await services.pipeline.dead_letters.discard(name)
+    from shared.azure.blob_container import ChangedError
+
+    try:
+        await services.pipeline.dead_letters.discard(name)
+    except ChangedError:
+        return failed(_GONE.format(name))
     print(f"{name}: deleted")
     return DONE
 

@@ -18,7 +18,7 @@ from shared.cli.app_context import add_target
 from shared.cli.argument_parser import moment, one_of
 from shared.cli.command_services import ApiCommand, add_scope, caller_name, failed, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
-from shared.cli.time_limit import WHETHER_TAKEN, go_on_by, goes_on, got_on
+from shared.cli.time_limit import WHETHER_TAKEN, following, go_on_by, got_on
 from shared.exports.event_sources import KINDS
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ async def _follow(job_id: str, services: Services, *, as_json: bool) -> int:
     """Say what the job does until it is done."""
     said = ""
     while not (job := await services.jobs.settled(job_id, datetime.now(UTC))).final:
-        go_on_by(goes_on(job_id))
+        following(job_id)
         told = job.progress or job.state
         if told != said and not as_json:
             print(f"  {told}", flush=True)
