@@ -117,8 +117,6 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     assert (await run("freshness", "--as-of", later, "--check"))[0] == 1
     assert (await run("plan", "--subscription", name))[0] == 0
 
-
-async def test_dead_letters_that_are_not_there_are_said_to_be_gone(run: Run) -> None:
     name = "2026-11-20/no-output-hub/hub/x-1-42491bf7e6e46627a824.ndjson.gz"
     for command in (["show", name], ["discard", name, "--yes"]):
         told = f"error: {name} is not there, or is being replayed: `dead-letters list` shows what is kept\n"
