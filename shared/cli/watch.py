@@ -215,7 +215,7 @@ async def _follow(job_id: str, services: Services, *, as_json: bool) -> int:
         told = job.progress or job.state
         if told != said and not as_json:
             print(f"  {told}", flush=True)
-        if told != said:
+        if said and told != said:
             got_on()
         said = told
         await asyncio.sleep(_POLL_SECONDS)
