@@ -104,7 +104,7 @@ async def test_every_invocation_ends_in_time_whatever_a_service_does(  # noqa: P
     place = await where_they_are(with_all, azure, {f"a{number}" for number in sent}, took["enrich_records"][1])
     states = {kind: (await with_all.jobs.get(job.id))[0].state for kind, job in jobs.items()}
     await with_all.close()
-    assert place == ROWS[service][mode]
+    assert place in ROWS[service][mode]
     unended = {kind for kind, state in states.items() if state in {"queued", "running"}}
     again = {kind for kind in jobs if took[f"run_job {kind}"][1] != "done"}
     assert unended <= again | {"backfill", "plan"}, (states, took)  # these two may go on in a message of their own
