@@ -154,3 +154,23 @@ TITLES = {
     "table": "table", "queue": "queue", "blob": "blob", "graph": "Resource Graph and Resource Manager",
     "output_hub": "output hub", "identity": "identity", "ingestion": "ingestion", "logs_query": "Log Analytics",
 }  # fmt: skip
+
+NEEDS = {
+    "table": ("jobs list", "jobs show", "backfill", "dead-letters replay"),
+    "queue": ("backfill --detach", "dead-letters replay"),
+    "blob": ("",),
+    "graph": ("plan", "apply", "claim", "coverage", "freshness --now", "preview", "import"),
+    "identity": ("",),
+    "ingestion": (),
+    "logs_query": (),
+}
+"""How direct commands begin that can't do their work without a service; all of them where it is empty."""
+
+
+def needs_table() -> str:
+    """The same as docs/guarantees.md has it."""
+    lines = ["| Service | Direct commands that end with an error |", "| --- | --- |"]
+    for service, commands in NEEDS.items():
+        told = ", ".join(f"`{command}`" if command else "all" for command in commands) or "none"
+        lines.append(f"| {TITLES[service]} | {told} |")
+    return "\n".join(lines)
