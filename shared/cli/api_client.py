@@ -14,7 +14,7 @@ from shared.azure.asked import SIGN_IN, asking
 from shared.azure.http_transport import transport
 from shared.cli.app_context import AppContext
 from shared.cli.exit_codes import UsageError
-from shared.cli.time_limit import WHETHER_TAKEN, go_on_by, goes_on
+from shared.cli.time_limit import WHETHER_TAKEN, following, go_on_by
 from shared.fail_points import touching
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class ApiClient:
     async def finished(self, job: Mapping[str, Any], told: Callable[[str], None]) -> dict[str, Any]:
         """The job once it has ended; what it says of its progress goes to `told`."""
         found = dict(job)
-        go_on_by(goes_on(found["id"]))
+        following(found["id"])
         while found["state"] not in _ENDED and not found.get("trouble"):
             told(str(found["progress"] or found["state"]))
             found = await self.document("GET", f"jobs/{found['id']}", (200, 202), params={"wait": _WAIT_SECONDS})

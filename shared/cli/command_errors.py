@@ -42,7 +42,9 @@ def sentence(error: BaseException | str) -> str:
         return _one_line(f"{error.filename}: {_OS[error.errno]}")
     if isinstance(error, RecursionError):
         return "the file is nested too deeply to be read"
-    told = _azure(error)
+    from shared.azure.blob_container import StoreError
+
+    told = _azure(error.__cause__ or error) if isinstance(error, StoreError) else _azure(error)
     return _one_line(told or str(getattr(error, "message", None) or error) or type(error).__name__)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import DeadLetter
 
 _HEAD = ("name", "records", "replays", "due", "state")
+_GONE = "{} is not there, or is being replayed: `dead-letters list` shows what is kept"
 _LEFT = ("remaining", "parked", "skipped", "unreadable", "refused")
 
 
@@ -148,10 +149,14 @@ def _replay_job(arguments: argparse.Namespace) -> dict[str, Any]:
 async def _show_letters(arguments: argparse.Namespace, services: Services) -> int:
     import msgspec
 
+    from shared.azure.blob_container import ChangedError
     from shared.cli.command_services import person
     from shared.enrich.dead_letters.letter_deeds import look
 
-    letters = await services.pipeline.dead_letters.read(_blob(arguments.name))
+    try:
+        letters = await services.pipeline.dead_letters.read(_blob(arguments.name))
+    except ChangedError:
+        return failed(_GONE.format(arguments.name))
     await look(services.trail, arguments.name, await person(services), 0, len(letters))
     for letter in letters:
         print(msgspec.json.encode(letter).decode())
@@ -175,7 +180,12 @@ async def _discard(arguments: argparse.Namespace, services: Services) -> int:
     name = _blob(arguments.name)
     if not _sure(name, arguments):
         return NOT_WELL
-    await services.discard(name, await person(services))
+    from shared.azure.blob_container import ChangedError
+
+    try:
+        await services.discard(name, await person(services))
+    except ChangedError:
+        return failed(_GONE.format(name))
     print(f"{name}: deleted")
     return DONE
 

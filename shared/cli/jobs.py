@@ -18,7 +18,7 @@ from shared.cli.exit_codes import DONE, NOT_WELL
 from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
-from shared.cli.time_limit import go_on_by, goes_on
+from shared.cli.time_limit import following
 from shared.clock import utc_text
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def _show_job(arguments: argparse.Namespace, services: Services) -> int:
 
     tell = progress()
     while not (job := await services.jobs.settled(arguments.id, datetime.now(UTC))).final and arguments.wait:
-        go_on_by(goes_on(arguments.id))
+        following(arguments.id)
         tell(job.progress or job.state)
         await asyncio.sleep(1)
     document = {

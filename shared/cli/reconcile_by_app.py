@@ -85,7 +85,7 @@ def progress() -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         nonlocal said
-        if text != said:
+        if said and text != said:
             got_on()
         if text != said and sys.stderr.isatty():
             print(f"  {text}", file=sys.stderr, flush=True)

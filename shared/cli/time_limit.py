@@ -29,11 +29,6 @@ _AGAIN = "nothing is undone by that, and the same command again does what is lef
 _LOOK = "look at the network, the service's firewall and its state"
 
 
-def goes_on(job_id: str) -> str:
-    """How to follow a job that the app works on, whatever becomes of this command."""
-    return f"the app works on job {job_id} all the same: `jobs show {job_id} --wait` follows it"
-
-
 def add_timeout(parser: argparse.ArgumentParser) -> None:
     """Add the option that limits a command."""
     parser.add_argument(
@@ -72,10 +67,18 @@ def go_on_by(how: str) -> None:
         limit.go_on = how
 
 
+def following(job_id: str) -> None:
+    """From now on the command waits for a job, on which the app works all the same."""
+    if limit := _limit.get():
+        limit.waits_for = f"job {job_id} said nothing new"
+        limit.go_on = f"the app works on job {job_id} all the same: `jobs show {job_id} --wait` follows it"
+
+
 @dataclass
 class _Limit:
     seconds: float
     go_on: str = ""
+    waits_for: str = ""
     timeouts: list[asyncio.Timeout] = field(default_factory=list)
 
     def renew(self) -> None:
@@ -121,8 +124,9 @@ async def _limited(work: Coroutine[Any, Any, T], limit: _Limit) -> T:
 
 
 def _out_of_time(asked: Asked, limit: _Limit) -> str:
-    who = "; ".join(asked.troubles()) or asked.slowest() or "nothing outside was asked"
-    return f"not done within {limit.seconds:g} s (--timeout): {who}: {_LOOK}; {limit.go_on or _AGAIN}"
+    who = "; ".join(asked.troubles()) or ("" if limit.waits_for else asked.slowest())
+    why = f"{who}: {_LOOK}" if who else limit.waits_for or "nothing outside was asked"
+    return f"not done within {limit.seconds:g} s (--timeout): {why}; {limit.go_on or _AGAIN}"
 
 
 def _without_token(error: Exception) -> bool:

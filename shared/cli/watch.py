@@ -18,7 +18,7 @@ from shared.cli.app_context import add_target
 from shared.cli.argument_parser import moment, one_of
 from shared.cli.command_services import ApiCommand, add_scope, caller_name, failed, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
-from shared.cli.time_limit import WHETHER_TAKEN, go_on_by, goes_on, got_on
+from shared.cli.time_limit import WHETHER_TAKEN, following, go_on_by, got_on
 from shared.clock import utc_text
 from shared.exports.event_sources import KINDS
 
@@ -215,11 +215,11 @@ async def _follow(job_id: str, services: Services, *, as_json: bool) -> int:
     """Say what the job does until it is done."""
     said = ""
     while not (job := await services.jobs.settled(job_id, datetime.now(UTC))).final:
-        go_on_by(goes_on(job_id))
+        following(job_id)
         told = job.progress or job.state
         if told != said and not as_json:
             print(f"  {told}", flush=True)
-        if told != said:
+        if said and told != said:
             got_on()
         said = told
         await asyncio.sleep(_POLL_SECONDS)

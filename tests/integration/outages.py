@@ -127,24 +127,24 @@ SERVICES = {
 }
 
 WORKSPACE, LETTERS, HUB = "in the workspace", "in dead letters", "in the hub: the batch comes again"
-ROWS = {
-    "table": dict.fromkeys(MODES, WORKSPACE),
-    "queue": dict.fromkeys(MODES, WORKSPACE),
-    "blob": dict.fromkeys(MODES, WORKSPACE),
-    "graph": dict.fromkeys(MODES, WORKSPACE),
-    "output_hub": dict.fromkeys(MODES[:3], WORKSPACE),
-    "identity": {"silent": HUB, "refuses": HUB, "slow": HUB, "a day's pause": HUB},
-    "ingestion": dict.fromkeys(MODES, LETTERS),
-    "logs_query": dict.fromkeys(MODES, WORKSPACE),
+ROWS: dict[str, dict[str, tuple[str, ...]]] = {
+    "table": dict.fromkeys(MODES, (WORKSPACE,)),
+    "queue": dict.fromkeys(MODES, (WORKSPACE,)),
+    "blob": dict.fromkeys(MODES, (WORKSPACE, HUB)),  # the hub where the workspace or the output hub did not take all
+    "graph": dict.fromkeys(MODES, (WORKSPACE,)),
+    "output_hub": dict.fromkeys(MODES[:3], (WORKSPACE,)),
+    "identity": dict.fromkeys(MODES, (HUB,)) | {"slow": (LETTERS, HUB)},
+    "ingestion": dict.fromkeys(MODES, (LETTERS,)),
+    "logs_query": dict.fromkeys(MODES, (WORKSPACE,)),
 }
-"""Where the rows of a batch are after one invocation, while a service is in trouble."""
+"""Where the rows of a batch can be after one invocation, while a service is in trouble."""
 
 
 def rows_table() -> str:
     """The same as docs/guarantees.md has it; a hub can't ask for a pause by an answer of HTTP."""
     lines = [f"| Service | {' | '.join(MODES)} |", f"| --- |{' --- |' * len(MODES)}"]
     lines += [
-        f"| {TITLES[service]} | {' | '.join(places.get(mode, '') for mode in MODES)} |"
+        f"| {TITLES[service]} | {' | '.join(', or '.join(places.get(mode, ())) for mode in MODES)} |"
         for service, places in ROWS.items()
     ]
     return "\n".join(lines)
@@ -154,3 +154,23 @@ TITLES = {
     "table": "table", "queue": "queue", "blob": "blob", "graph": "Resource Graph and Resource Manager",
     "output_hub": "output hub", "identity": "identity", "ingestion": "ingestion", "logs_query": "Log Analytics",
 }  # fmt: skip
+
+NEEDS = {
+    "table": ("jobs list", "jobs show", "backfill", "dead-letters replay"),
+    "queue": ("backfill --detach", "dead-letters replay"),
+    "blob": ("",),
+    "graph": ("plan", "apply", "claim", "coverage", "freshness --now", "preview", "import"),
+    "identity": ("",),
+    "ingestion": (),
+    "logs_query": (),
+}
+"""How direct commands begin that can't do their work without a service; all of them where it is empty."""
+
+
+def needs_table() -> str:
+    """The same as docs/guarantees.md has it."""
+    lines = ["| Service | Direct commands that end with an error |", "| --- | --- |"]
+    for service, commands in NEEDS.items():
+        told = ", ".join(f"`{command}`" if command else "all" for command in commands) or "none"
+        lines.append(f"| {TITLES[service]} | {told} |")
+    return "\n".join(lines)

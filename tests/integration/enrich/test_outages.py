@@ -104,7 +104,7 @@ async def test_every_invocation_ends_in_time_whatever_a_service_does(  # noqa: P
     place = await where_they_are(with_all, azure, {f"a{number}" for number in sent}, took["enrich_records"][1])
     states = {kind: (await with_all.jobs.get(job.id))[0].state for kind, job in jobs.items()}
     await with_all.close()
-    assert place == ROWS[service][mode]
+    assert place in ROWS[service][mode]
     unended = {kind for kind, state in states.items() if state in {"queued", "running"}}
     again = {kind for kind in jobs if took[f"run_job {kind}"][1] != "done"}
     assert unended <= again | {"backfill", "plan"}, (states, took)  # these two may go on in a message of their own
@@ -117,7 +117,7 @@ async def where_they_are(services: Services, azure: LocalAzure, sent: set[str], 
     dead_letters = services.pipeline.dead_letters
     async for found in dead_letters.find():
         rows = [letter.row for letter in await dead_letters.read(found.name) if letter.target == "workspace"]
-        kept |= {json.loads(row).get("RecommendationId") for row in rows if row}
+        kept |= {json.loads(bytes(row)).get("RecommendationId") for row in rows if bytes(row)}
     if ended != "done":
         return HUB
     assert sent <= stored | kept, "a batch that ended well is accounted for to the last row"

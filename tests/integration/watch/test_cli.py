@@ -118,3 +118,11 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     assert (await run("freshness", "--check"))[0] == 0, "nobody is silent"
     assert (await run("freshness", "--as-of", later, "--check"))[0] == 1
     assert (await run("plan", "--subscription", name))[0] == 0
+    await letters_are_gone(run)
+
+
+async def letters_are_gone(run: Run) -> None:
+    name = "2026-11-20/no-output-hub/hub/x-1-42491bf7e6e46627a824.ndjson.gz"
+    for command in (["show", name], ["discard", name, "--yes"]):
+        told = f"error: {name} is not there, or is being replayed: `dead-letters list` shows what is kept\n"
+        assert await run("dead-letters", *command) == (1, "", told)

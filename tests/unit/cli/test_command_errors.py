@@ -7,6 +7,7 @@ import logging
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
+from shared.azure.blob_container import StoreError
 from shared.cli.command_errors import sentence
 from shared.cli.command_runner import carry_out
 
@@ -34,6 +35,13 @@ def test_a_wrong_secret_is_named_by_its_code_without_trace_ids() -> None:
 def test_no_network_names_the_host() -> None:
     error = ServiceRequestError("Cannot connect to host contoso.blob.core.windows.net:443 ssl:default [Name not known]")
     assert sentence(error).startswith("contoso.blob.core.windows.net:443 can't be reached: look at the network")
+
+
+def test_an_error_of_the_store_is_told_by_what_caused_it() -> None:
+    error = StoreError("ServiceRequestError")
+    error.__cause__ = ServiceRequestError("Cannot connect to host contoso.blob.core.windows.net:443 ssl:default [x]")
+    assert sentence(error).startswith("contoso.blob.core.windows.net:443 can't be reached: look at the network")
+    assert sentence(StoreError("refused: BlobArchived")) == "refused: BlobArchived"
 
 
 @pytest.mark.parametrize(

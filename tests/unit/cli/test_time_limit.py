@@ -15,15 +15,16 @@ from shared.azure.asked import SIGN_IN, asking
 from shared.cli import command_parser, main, time_limit
 from shared.cli.exit_codes import OutOfTimeError, UnansweredError, UsageError
 from shared.cli.questions import answer
-from shared.cli.time_limit import go_on_by, got_on, run_limited
+from shared.cli.time_limit import following, go_on_by, got_on, run_limited
 
 
 def limited(seconds: int | None = 1) -> argparse.Namespace:
     return argparse.Namespace(timeout=seconds)
 
 
-async def hangs(go_on: str = "") -> None:
-    go_on_by(go_on)
+async def hangs(job_id: str = "") -> None:
+    if job_id:
+        following(job_id)
     with asking("Blob Storage", "https://a.blob.core.windows.net/c"):
         await asyncio.sleep(60)
 
@@ -39,7 +40,19 @@ def test_what_hangs_is_cut_off_and_named_with_how_to_go_on() -> None:
         "does what is left"
     )
     with pytest.raises(OutOfTimeError, match=r"job 7 all the same: `jobs show 7 --wait` follows it$"):
-        run_limited(hangs(time_limit.goes_on("7")), limited())
+        run_limited(hangs("7"), limited())
+
+
+async def follows(job_id: str) -> None:
+    following(job_id)
+    with asking("the app", "https://app.example"):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(60)
+
+
+def test_a_job_that_says_nothing_new_is_named_rather_than_a_service_that_answers() -> None:
+    with pytest.raises(OutOfTimeError, match=r"\(--timeout\): job 7 said nothing new; the app works on job 7 all the"):
+        run_limited(follows("7"), limited())
 
 
 async def gets_on() -> int:
