@@ -10,8 +10,8 @@ from shared.shown_text import printable
 from shared.watch.evidence.csv_form import NOTHING
 
 STYLE: Final = """
-body { font: 11pt/1.4 system-ui, sans-serif; font-variant-ligatures: none; color: #111; background: #fff; margin: 2rem auto; max-width: 70rem;
-  padding: 0 1rem; }
+body { font: 11pt/1.4 system-ui, sans-serif; font-variant-ligatures: none; color: #111; background: #fff;
+  margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; font-size: 9pt; margin: .5rem 0 1rem; }
 th, td { border: 1px solid #767676; padding: .25rem .4rem; text-align: left; vertical-align: top;
