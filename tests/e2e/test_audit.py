@@ -175,7 +175,8 @@ class World:
             self.job(kind="claim")
         else:
             self.run(["claim", "--yes"], channel, kill=False)
-        self.done["ClaimAutomations", self.newest(channel), "", ""] += 1
+        # There is nothing to take over, so a terminal takes nothing over: that is no deed, as a job is one.
+        self.done["ClaimAutomations", self.newest(channel), "", ""] += channel != "direct"
 
     def accept(self, caller: Caller | None = None) -> None:
         channel = self.channel(caller)

@@ -14,6 +14,8 @@ from shared.enrich.tables import BY_NAME
 from shared.exports.noted_writes import was_done
 from shared.jobs.job_deeds import deed_of, origin_of
 from shared.jobs.model import Job
+from shared.reconcile.report.run_deeds import lifting_deed
+from shared.reconcile.report.run_report import Caller, Report
 from shared.stored_format import KeptAsIs
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -100,3 +102,27 @@ def test_a_job_is_a_deed_where_it_lifts_a_guard(kind: str, arguments: dict[str, 
 
 def test_a_job_of_an_earlier_release_does_not_say_from_where_it_was_asked_for() -> None:
     assert origin_of(JOB) == Origin("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "asked", "expected"),
+    [
+        ("cli", {}, None),
+        ("cli", {"subscriptions": ["a"], "managementGroups": ["b"], "exports": ["c"]}, None),
+        ("cli", {"accept_fewer": False, "causes": [], "claim": False}, None),
+        ("cli", {"max_deletes": 0}, "LiftGuard"),
+        ("cli", {"max_change_percent": 100, "subscriptions": ["a"]}, "LiftGuard"),
+        ("cli", {"causes": ["release"]}, "LiftGuard"),
+        ("cli", {"claim": True, "formerInstance": "old"}, "ClaimAutomations"),
+        ("job", {"claim": True}, None),  # noted with the job
+        ("timer", {"max_deletes": 5}, None),  # of a plan that was approved: noted with the approval
+    ],
+)
+def test_a_run_of_a_terminal_is_a_deed_where_it_lifts_a_guard(
+    trigger: str, asked: dict[str, Any], expected: str | None
+) -> None:
+    report = Report("20261127T120000000000Z-0", "prod", Caller(trigger, "cli me"), "apply", NOW, NOW, asked=asked)
+    found = lifting_deed(report)
+    assert (found.deed if found else None) == expected
+    if found:
+        assert (found.actor, found.target, found.outcome) == ("cli:me", f"run {report.run_id}", DONE)
