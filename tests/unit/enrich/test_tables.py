@@ -9,6 +9,8 @@ import pytest
 
 from shared.enrich.tables import (
     BY_KIND,
+    OWN_TABLES,
+    RECORD_TABLES,
     RESERVED_COLUMNS,
     SPINE,
     TABLES,
@@ -31,8 +33,9 @@ RECORD_KINDS = [
 ]
 
 
-def test_one_data_collection_rule_takes_all_streams() -> None:
+def test_two_data_collection_rules_take_all_streams() -> None:
     assert len(TABLES) == 12
+    assert max(len(RECORD_TABLES), len(OWN_TABLES)) <= 10
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -16,10 +16,16 @@ from shared.enrich.records.parser import Parser
 from shared.lifecycle.cve_details import CVES_TABLE, cve_row
 from shared.lifecycle.gone_rows import GONE_TABLE, gone_rows
 from shared.lifecycle.model import Action, Conclusion, KnownRecord
-from tests.unit.infra.test_history import EVERY_RANGE, SUB, ago, insert, portal, records, shown, stamp
+from tests.unit.infra.test_history import RANGES, SUB, ago, insert, portal, records, shown, stamp
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
+# Each query sets its own time (test_history), so that one range stands for all; the others are asked in soak.
+EVERY_RANGE = pytest.mark.parametrize(
+    "range_",
+    [pytest.param(each, marks=() if name == "24 hours" else pytest.mark.soak) for name, each in RANGES.items()],
+    ids=RANGES,
+)
 MACHINES = f"/subscriptions/{SUB}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines"
 
 
