@@ -383,6 +383,7 @@ async def test_a_failure_says_what_to_do_and_trying_again_mends_it(look: Visit, 
     await expect(page.locator("#matrix-failure")).to_contain_text(words)
     await expect(page.locator("#runs")).to_contain_text(words)
     await expect(page.locator("#tile-exported")).to_contain_text("not known")
+    await expect(page.locator("main")).not_to_contain_text("Loading…")
     assert refused == {*EMPTY} - {"coverage"}  # only a subscription's panel asks for its coverage
     assert len(look.complaints) >= len(refused - {"ready"})  # the browser itself reports each refusal
     look.complaints.clear()
