@@ -150,6 +150,7 @@ async def scene(
         "AUTH_MODE": "entra",
         "WEBSITE_AUTH_ENABLED": "true",
         "RECONCILE_MODE": "plan",
+        "RECONCILE_SCHEDULE": "0 0 3 1 1 *",  # no run but those that the scene is told to make
         "EVENT_HUB_RESOURCE_ID": destinations(tenant).event_hub,
         **settings,
     }

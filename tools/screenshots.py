@@ -16,7 +16,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from local.app import App
 from local.tenant import synthetic_tenant
@@ -25,7 +25,7 @@ from shared.web.authorization import APPROVE, READ, RECORDS, WRITE
 from tools.scene import Scene, principal, scene
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
-EVENTS = 4_000
+EVENTS, FEW_EVENTS = 4_000, 400
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 WIDE, PHONE, PAPER = (1440, 1000), (390, 844), (1000, 1400)
 MANY = 1_000
@@ -94,19 +94,21 @@ async def shoot(browser: Browser, app: App, shot: Shot, folder: Path) -> None:
         await page.emulate_media(media="print")
         await page.evaluate("dispatchEvent(new Event('beforeprint'))")
     await page.wait_for_timeout(500)
-    await page.screenshot(path=folder / f"{shot.name}.png", full_page=not shot.part)
+    await page.screenshot(
+        path=folder / f"{shot.name}.png", full_page=not (shot.part or shot.paper), timeout=PATIENCE_MS
+    )
     await context.close()
 
 
 async def _arrived(page: Page) -> None:
-    await page.wait_for_function("!document.querySelector('main')?.innerText.includes('Loading…')", timeout=PATIENCE_MS)
-    await page.wait_for_function("!document.getElementById('refresh').hasAttribute('aria-busy')", timeout=PATIENCE_MS)
+    await expect(page.locator("main")).not_to_contain_text("Loading…", timeout=PATIENCE_MS)
+    await expect(page.locator("#refresh")).not_to_have_attribute("aria-busy", "true", timeout=PATIENCE_MS)
 
 
-async def prepare(running: Scene, only: Collection[str] = ()) -> None:
+async def prepare(running: Scene, events: int, only: Collection[str] = ()) -> None:
     """Give the page something to show."""
     await running.apply(only)
-    await running.send(EVENTS)
+    await running.send(events)
     await running.drift()
     await running.check()
     await live_through_a_day(running)
@@ -116,7 +118,7 @@ async def pictures(browser: Browser) -> None:
     """Those of the documentation."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     async with scene() as running:
-        await prepare(running)
+        await prepare(running, EVENTS)
         rows = (await running.ask("GET", "/api/status"))["value"]
         drifted = next(row["subscriptionId"] for row in rows if "drifted" in row["states"].values())
         one = Shot("operations-subscription", part="#drawer h3", hash=f"#state=drifted&sub={drifted}")
@@ -130,7 +132,7 @@ async def states(browser: Browser, folder: Path, subscriptions: int) -> None:
     many = subscriptions > MANY
     tenant = synthetic_tenant(0, subscriptions, resources=0 if many else 4)
     async with scene(None, None, tenant) as running:
-        await prepare(running, ONE_EXPORT if many else ())
+        await prepare(running, FEW_EVENTS, ONE_EXPORT if many else ())
         for shot in LOOKS:
             await shoot(browser, running.app, _named(shot, f"{subscriptions}-{shot.name}"), folder)
         if many:

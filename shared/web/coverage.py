@@ -151,9 +151,7 @@ async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, A
         {
             **_who(each, known[each.subscription_id.lower()], owner_tags),
             "exports": sorted({one.export for one in _exporters(each) if one.owner == "ours"}),
-            "destinations": sorted(
-                {to.resource_id for one in _exporters(each) for to in one.destinations if to.resource_id}
-            ),
+            "destinations": _destinations(each),
             "states": status.states,
             "notes": status.notes,
             "verdicts": status.verdicts,
@@ -172,6 +170,12 @@ def _who(coverage: SubscriptionCoverage, subscription: Subscription, owner_tags:
         "takesWrites": subscription.writable,
         "owner": first_tag(owner_tags, [subscription.tags]),
     }
+
+
+def _destinations(coverage: SubscriptionCoverage) -> list[str]:
+    """Where its automations send, each once, however its id is spelt."""
+    spelt = {to.resource_id.lower(): to.resource_id for one in _exporters(coverage) for to in one.destinations}
+    return sorted(place for place in spelt.values() if place)
 
 
 def _exporters(coverage: SubscriptionCoverage) -> Iterable[Exporter]:

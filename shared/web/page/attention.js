@@ -37,7 +37,7 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
   }
   const last = coverage?.run;
   if (last && last.outcome !== "Succeeded") {
-    found.push({ state: last.outcome === "Partial" ? "drifted" : "blocked", word: last.outcome.toLowerCase(), what: `The run ${ago(last.ended)}: ${last.reason}`,
+    found.push({ state: last.outcome === "Partial" ? "drifted" : "blocked", word: last.outcome.toLowerCase(), what: `The run ${ago(last.ended)}: ${sentence(last.reason)}`,
       next: last.guards?.length ? "If the change is meant, let it through once: a reconcile with raised limits." : "Open the run: each change that failed has its reason.", run: last.runId });
   }
   const parked = letters?.rows.filter((letter) => letter.parked).reduce((sum, letter) => sum + letter.records, 0);

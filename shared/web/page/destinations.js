@@ -17,9 +17,10 @@ export function shortName(id) {
 export function destinations({ rows, destinations: known = [] }) {
   const found = new Map();
   const at = (id) => found.get(id.toLowerCase()) ?? found.set(id.toLowerCase(), { id, subscriptions: 0, state: "", reasons: [], exports: [] }).get(id.toLowerCase());
-  for (const row of rows) for (const id of new Set(row.destinations)) at(id).subscriptions += 1;
+  for (const row of rows) for (const id of new Set((row.destinations ?? []).map((each) => each.toLowerCase()))) at(id).subscriptions += 1;
   for (const each of known) {
     const place = at(each.id);
+    place.id = each.id; // as it is spelt there
     if (!place.state || rank(each.state) < rank(place.state)) place.state = each.state;
     place.exports.push(...each.exports);
     place.reasons.push(...each.reasons.filter((reason) => !place.reasons.includes(reason)));

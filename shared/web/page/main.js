@@ -85,6 +85,7 @@ function draw(name) {
   for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "coverage"], ["tile-needed", "coverage"]]) {
     if (failures[section] && !data[section]) fill(byId(tile), el("p", { class: "tile-big" }, mark("blocked", "not known")), el("p", { class: "tile-small" }, failures[section].title));
   }
+  if (name === "coverage" && failure && !data.coverage) fill(byId("destinations"), el("p", { class: "empty" }, `Not known: ${failure.title}.`));
   if (name === "coverage") follow();
 }
 

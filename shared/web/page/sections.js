@@ -45,8 +45,8 @@ function tile(id, ready, say) {
 
 // What leads on from a finding: rows of the matrix, a run, a part of the page, or the portal.
 export function attention(found, { filter, openRun, go }) {
-  const shown = everything ? found : found.slice(0, SHOWN_FINDINGS);
-  fill(byId("attention-list"), shown.length ? [] : el("li", { class: "empty" }, "Nothing of what has arrived."), shown.map((each) => el("li", {},
+  const kept = everything ? found.length : SHOWN_FINDINGS; // the others are there on paper
+  fill(byId("attention-list"), found.length ? [] : el("li", { class: "empty" }, "Nothing of what has arrived."), found.map((each, at) => el("li", { class: at < kept ? "" : "on-paper" },
     mark(each.state, each.word),
     el("div", { class: "finding" }, el("p", {}, each.what), el("p", { class: "next" }, each.next)),
     each.show ? el("button", { type: "button", onclick: () => filter(each.show), "aria-label": `Show ${each.word} subscriptions` }, "Show")

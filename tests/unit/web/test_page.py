@@ -1,5 +1,6 @@
 import pytest
 
+from shared.web.health_check import CHECKS
 from shared.web.html_pages import page as html_page
 from tools import page
 
@@ -22,3 +23,8 @@ def test_the_policy_names_the_one_script_and_the_one_style_by_their_hashes(name:
     assert built.text.count("<script>") == built.text.count("<style>") == 1
     assert built.policy.count("'sha256-") == 2
     assert "unsafe" not in built.policy
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_ready_checks_has_a_name_and_advice_on_the_page(check: str) -> None:
+    assert f"  {check}: {{ title: " in (page.SOURCE / "words.js").read_text()
