@@ -225,9 +225,9 @@ def hub_connection(value: str) -> str:
 def storage_connection(value: str) -> str:
     """A connection string of a storage account."""
     parts = connection_parts(value)
-    local = parts.get("usedevelopmentstorage", "").lower() == "true"
+    flag_alone = [said.lower() for said in parts.values()] == ["true"]  # how an emulator's account is named
     signed = "sharedaccesssignature" in parts and any(name.endswith("endpoint") for name in parts)
-    if value and not (local or signed or {"accountname", "accountkey"} <= parts.keys()):
+    if value and not (flag_alone or signed or {"accountname", "accountkey"} <= parts.keys()):
         raise ValueError("must be a connection string: AccountName=...;AccountKey=...")
     return value
 

@@ -25,6 +25,7 @@ TERMINAL = {
     "DEFENDER_EXPORT_RESOURCE",
     "DEFENDER_EXPORT_KEY",
     "DEFENDER_EXPORT_DEBUG",
+    "DEFENDER_EXPORT_TIMEOUT",
     "NO_COLOR",
     "TERM",
 }
@@ -33,8 +34,11 @@ TERMINAL = {
 def constants(path: Path) -> Iterator[tuple[str, str]]:
     """The string constants of a module, by name."""
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield from ((target.id, node.value.value) for target in node.targets if isinstance(target, ast.Name))
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Constant):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if isinstance(value := node.value.value, str):
+            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))
 
 
 CONSTANTS = {name: value for path in APP_FILES for name, value in constants(path)}
