@@ -62,8 +62,10 @@ BOUNDED = {
     ("reconcile/report/report_store.py", "asyncio.to_thread(as_far_as_readable, run_id, data)"): OWN,
     (
         "reconcile/report/report_store.py",
-        "asyncio.to_thread(lambda: {run_id: _of_line(run_id, line) "
-        "for run_id in run_ids if (line := lines.get(run_id))})",
+        (
+            "asyncio.to_thread(lambda: {run_id: _of_line(run_id, line) "
+            "for run_id in run_ids if (line := lines.get(run_id))})"
+        ),
     ): OWN,
     ("reconcile/run.py", "asyncio.shield(self._finish(run))"): "whoever cuts the run off waits for its report briefly",
     ("reconcile/destinations/registration.py", "async with turns"): CALLER,
