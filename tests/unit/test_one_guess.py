@@ -60,7 +60,7 @@ ANSWERS = {
 
 
 def test_there_is_a_file_for_each_question() -> None:
-    assert len(ANSWERS) == 43
+    assert len(ANSWERS) == 45
 
 
 @pytest.mark.parametrize("question", ANSWERS)

@@ -73,7 +73,7 @@ def test_the_numbers_of_the_formula_are_those_of_the_deployment() -> None:
         if one["name"].endswith("/appsettings")
     }
     assert schedules == {"0 */15 * * * *": "0 */5 * * * *"}
-    assert pytest.approx(HOURS / 24 * (96 + 288 + 24 + 24 + 24)) == runs
+    assert pytest.approx(HOURS / 24 * (96 + 2 * 288 + 24 + 24 + 24)) == runs
 
 
 def test_every_letter_of_the_formula_is_explained() -> None:
