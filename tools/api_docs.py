@@ -82,22 +82,23 @@ def _example(operation: dict[str, Any]) -> Iterator[str]:
 
 def calls(method: str, path: str, operation: dict[str, Any]) -> dict[str, str]:
     """The operation in three languages; what is in capitals there are variables of the environment."""
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    content = operation.get("requestBody", {}).get("content", {})
+    kind = "application/json" if "application/json" in content or not content else next(iter(content))
+    body = content.get(kind, {})
     sent = body.get("example") or next((each["value"] for each in body.get("examples", {}).values()), None)
     verb = method.upper()
-    text = json.dumps(sent)
+    text = sent if isinstance(sent, str) else json.dumps(sent)
     address = {language: _address(path, language) for language in ("sh", "powershell", "python")}
     return {
         "sh": f'curl -sS -X {verb} "$APP{address["sh"]}" -H "x-functions-key: $KEY"'
-        + (f" \\\n  -H 'content-type: application/json' -d '{text}'" if sent else ""),
+        + (f" \\\n  -H 'content-type: {kind}' --data-binary '{text}'" if sent else ""),
         "powershell": f'Invoke-RestMethod -Method {verb} "$env:APP{address["powershell"]}"'
-        ' -Headers @{ "x-functions-key" = $env:KEY }'
-        + (f" `\n  -ContentType application/json -Body '{text}'" if sent else ""),
+        ' -Headers @{ "x-functions-key" = $env:KEY }' + (f" `\n  -ContentType {kind} -Body '{text}'" if sent else ""),
         "python": "import os, requests\n\n"
         f"answer = requests.{method}(\n"
         f"    f\"{{os.environ['APP']}}{address['python']}\",\n"
         '    headers={"x-functions-key": os.environ["KEY"]'
-        + (', "content-type": "application/json"' if sent else "")
+        + (f', "content-type": "{kind}"' if sent else "")
         + "},\n"
         + (f"    data={text!r},\n" if sent else "")
         + "    timeout=240,\n)\nanswer.raise_for_status()\nprint(answer.text)",

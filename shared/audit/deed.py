@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from shared import __version__, stored_format
+from shared.clock import utc_moment, utc_text
 
 AUDIT_TABLE: Final = "DefenderExportAudit_CL"
 KIND: Final = "audit note"
@@ -88,7 +89,7 @@ class Deed:
         """The deed as it is noted."""
         texts = {name: getattr(self, name) for name in _TEXTS}
         about = {"marks": dict(self.marks), "details": dict(self.details)}
-        return {**stored_format.stamp(KIND), "at": self.at.isoformat(), **texts, **about}
+        return {**stored_format.stamp(KIND), "at": utc_text(self.at), **texts, **about}
 
     def as_row(self, instance_id: str, sent: datetime) -> dict[str, Any]:
         """Its row of DefenderExportAudit_CL."""
@@ -127,7 +128,7 @@ def read_deed(data: bytes) -> Deed:
     if not all(isinstance(each, dict) for each in about.values()):
         raise stored_format.KeptAsIs("this audit note holds no marks: nothing is done with it")
     try:
-        moment = datetime.fromisoformat(str(at)).astimezone(UTC)
+        moment = utc_moment(str(at))
     except ValueError:
         raise stored_format.KeptAsIs("this audit note names no time: nothing is done with it") from None
     return Deed(at=moment, **texts, **about)

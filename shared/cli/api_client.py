@@ -144,7 +144,12 @@ class ApiClient:
     async def start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The job that the app now has for what is asked of it, queued or already at an end."""
         go_on_by(WHETHER_TAKEN)
-        job: dict[str, Any] = await self.document("POST", "jobs", (200, 202), json=asked)
+        try:
+            job: dict[str, Any] = await self.document("POST", "jobs", (200, 202), json=asked)
+        except ApiFailure as failure:
+            if failure.status is not None and failure.status < 500:  # noqa: PLR2004 - HTTP: it was refused
+                go_on_by("")
+            raise
         return job
 
     async def finished(self, job: Mapping[str, Any], told: Callable[[str], None]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
-from shared.clock import Clock, Deadline
+from shared.clock import Clock, Deadline, utc_moment, utc_text
 from shared.enrich import record_functions
 from shared.lifecycle.cve_details import CVES_TABLE, ROLE, cve_row, query
 from shared.lifecycle.open_in_tables import all_rows
@@ -148,7 +148,7 @@ class CveRefresh:
 def dumped(state: Refresh) -> str:
     """A refresh as it is stored."""
     own = {"after": state.after, "asked": state.asked, "found": state.found, "reason": state.reason}
-    moments = {"began": state.began.isoformat(), "ended": state.ended.isoformat() if state.ended else None}
+    moments = {"began": utc_text(state.began), "ended": utc_text(state.ended) if state.ended else None}
     return json.dumps({**stored_format.stamp(KIND), **moments, **own})
 
 
@@ -161,12 +161,12 @@ def loaded(data: bytes) -> Refresh:
     document = stored_format.read_object(KIND, data)
     try:
         return Refresh(
-            datetime.fromisoformat(document["began"]),
+            utc_moment(document["began"]),
             str(document["after"]),
             int(document["asked"]),
             int(document["found"]),
             str(document["reason"]),
-            datetime.fromisoformat(document["ended"]) if document["ended"] else None,
+            utc_moment(document["ended"]) if document["ended"] else None,
         )
     except (KeyError, TypeError, ValueError):
         raise stored_format.KeptAsIs(f"this {KIND} can't be read: remove it, and a new one begins") from None

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from shared import stored_format
+from shared.clock import utc_moment, utc_text
 from shared.lifecycle.model import Action, Conclusion
 from shared.lifecycle.slices import Slice, as_lists, from_lists
 
@@ -52,8 +53,8 @@ class Pass:
     def told(self) -> dict[str, Any]:
         """What people see of it."""
         return {
-            "began": self.began.isoformat(),
-            "ended": self.ended.isoformat() if self.ended else None,
+            "began": utc_text(self.began),
+            "ended": utc_text(self.ended) if self.ended else None,
             "slicesLeft": len(self.left),
             "recordsCompared": self.seen,
             "slicesLeftOut": self.left_out,
@@ -79,7 +80,7 @@ def loaded(data: bytes) -> Pass:
     document = stored_format.read_object(KIND, data)
     try:
         return Pass(
-            datetime.fromisoformat(document["began"]),
+            utc_moment(document["began"]),
             tuple(from_lists(document["left"])),
             _texts(document["kinds"]),
             {(kind, Action(action)): why for kind, action, why in document["held"]},
@@ -87,7 +88,7 @@ def loaded(data: bytes) -> Pass:
             int(document["recordsCompared"]),
             int(document["slicesLeftOut"]),
             _texts(document["reasons"]),
-            datetime.fromisoformat(document["ended"]) if document["ended"] else None,
+            utc_moment(document["ended"]) if document["ended"] else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise stored_format.KeptAsIs(f"this {KIND} can't be read: remove it, and a new one begins") from None

@@ -98,7 +98,7 @@ USUAL = (
     Case("get_evidence", 404, query="managementGroup=none"),
     Case("get_evidence", 406, headers=accept("image/png")),
     Case("get_evidence", 422, to="full"),
-    Case("get_evidence", 429, to="full", query="maxAge=0", times=31),
+    Case("get_evidence", 429, to="full", query="maxAge=0", times=100),
     Case("get_requirements", 404, to="mangled"),
     Case("get_requirements", 200, YAML, after=REQUIRED),
     REQUIRED,
@@ -140,8 +140,8 @@ USUAL = (
         after=Case("start_job", 202, headers={"idempotency_key": KEY}),
     ),
     Case("start_job", 429, to="full"),
-    Case("get_coverage", 429, to="full", query="maxAge=0", times=31),
-    Case("get_status", 429, to="full", query="maxAge=0", times=31),
+    Case("get_coverage", 429, to="full", query="maxAge=0", times=100),
+    Case("get_status", 429, to="full", query="maxAge=0", times=100),
     Case("get_job", 200),
     Case("get_job", 404, id="none"),
     Case("cancel_job", 200, id="queued_job"),
@@ -253,7 +253,11 @@ class Document:
         elif body is None and case.operation == "approve_plan":
             body = {"runId": ids["approve_plan"]}
         address = f"{path}?{case.query.format(**ids)}"
-        return [to.call(method, address, body, **case.headers) for _ in range(case.times)][-1]
+        for _ in range(case.times):
+            answer = to.call(method, address, body, **case.headers)
+            if answer.status == case.status:
+                break
+        return answer
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from shared import __version__
+from shared.clock import utc_text
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import Live, SubscriptionCoverage
 from shared.watch.requirement_checks import GrantedException, Requirement, Verdict, judge
@@ -103,8 +104,8 @@ def evidence(basis: Basis, required: Required, made: Made) -> dict[str, Any]:
         for number, (subscription, covered) in enumerate(zip(basis.subscriptions, basis.coverage, strict=True))
     ]
     return {
-        "generated": made.at.isoformat(),
-        "taken": basis.taken.isoformat(),
+        "generated": utc_text(made.at),
+        "taken": utc_text(basis.taken),
         "by": made.by,
         "instance": made.instance_id,
         "tenant": made.tenant_id,
