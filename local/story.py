@@ -27,6 +27,7 @@ from local.records import KINDS, Generator, generate
 from local.stack import FORWARD_HUB, LocalAzure
 from local.tenant import destinations, synthetic_tenant
 from shared.enrich.ocsf.attribute_mapping import PROFILES, VERSION
+from shared.enrich.tables import RECORD_TABLES
 
 EVENTS = 5_000
 SPILLED = 200
@@ -268,7 +269,7 @@ class Story:
 
     @property
     def _record_tables(self) -> list[str]:
-        return [table for table in self.azure.workspace.tables if not table.startswith("DefenderExport")]
+        return [table.name for table in RECORD_TABLES]
 
     async def _tables(self) -> None:
         print(f"    {'table':34} {'rows':>6} {'distinct':>9}")

@@ -100,7 +100,7 @@ def calls(method: str, path: str, operation: dict[str, Any]) -> dict[str, str]:
         '    headers={"x-functions-key": os.environ["KEY"]'
         + (f', "content-type": "{kind}"' if sent else "")
         + "},\n"
-        + (f"    data={text!r},\n" if sent else "")
+        + (f"    data={text!r},\n" if sent and '"' in text else f"    data={json.dumps(text)},\n" if sent else "")
         + "    timeout=240,\n)\nanswer.raise_for_status()\nprint(answer.text)",
     }
 

@@ -99,8 +99,8 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
         "continuation": "",
-        "generated": "2026-11-22T18:00:00+00:00",
-        "taken": "2026-11-22T17:59:40+00:00",
+        "generated": "2026-11-22T18:00:00Z",
+        "taken": "2026-11-22T17:59:40Z",
         "by": "entra:6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
         "instance": "prod",
         "tenant": "22222222-2222-4222-8222-222222222222",

@@ -376,7 +376,7 @@ class TestReads:
         matrix = api.call("GET", "/api/status?limit=2").json()["value"]
         assert set(matrix[0]) == {
             "subscriptionId", "subscription", "tenantId", "managementGroups", "subscriptionState", "owner",
-            "exports", "destinations", "states", "notes", "verdicts",
+            "exports", "destinations", "takesWrites", "states", "notes", "verdicts",
         }  # fmt: skip
         lines = api.call("GET", "/api/coverage", accept="text/csv").text.splitlines()
         assert lines[0].startswith("subscriptionId,subscription,tenantId,eventSource,automation")
