@@ -11,7 +11,7 @@ export async function contents(name) {
     value.map((letter) => el("details", { class: "kind", open: value.length === 1 },
       el("summary", {}, el("span", { class: "kind-name" }, letter.record || letter.table || letter.place), ` ${letter.reason}${letter.code ? `, ${letter.code}` : ""}`),
       el("p", {}, letter.message || "The service gave no reason."),
-      el("p", { class: "aside" }, `Arrived ${moment(letter.enqueued)}, failed ${moment(letter.failed)}; sent ${plural(letter.tries, "time")}.`),
+      el("p", { class: "aside" }, `Arrived ${moment(letter.enqueued)}, failed ${moment(letter.failed)}; sent ${plural(letter.tries ?? 0, "time")}.`),
       el("pre", { class: "record", tabindex: 0 }, letter.row ? JSON.stringify(letter.row, null, 1) : bytes(letter.event)))),
   ];
 }
