@@ -126,6 +126,10 @@ def _parse(parser: Parser, events: Sequence[Event], now: datetime, work: Work) -
     work.unplaced = _unplaced(work.parsed.rows)
 
 
+_MOST_TOLD_APART = 65_536
+"""Bytes of a record whose shape is worked out on the way: one of a megabyte may take seconds of processor."""
+
+
 def _unplaced(rows: Sequence[Row]) -> Counter[str]:
     """Records of no known kind by shape; whatever happens here, they go on."""
     others = [row.whole for row in rows if row.kind == OTHER.name]
@@ -134,7 +138,7 @@ def _unplaced(rows: Sequence[Row]) -> Counter[str]:
     try:
         from shared.enrich.shapes.shape_digest import digest_of_bytes  # where none comes, nothing of it is loaded
 
-        return Counter(map(digest_of_bytes, others))
+        return Counter(digest_of_bytes(one) if len(one) <= _MOST_TOLD_APART else "large" for one in others)
     except Exception as error:  # noqa: BLE001 # a count never blocks delivery
         logger.warning("records of no known kind go on without a shape: %s", type(error).__name__)
         return Counter(unknown=len(others))

@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -261,6 +262,16 @@ async def test_records_of_no_known_kind_are_counted_by_the_shape_that_the_comman
     (found,) = shapes_of([Met(each.body) for each in events[:3]]).found.values()
     assert work.unplaced == {found.shape: 3}
     assert (await Preparer(Parser, None).prepare([event(GOLDENS[0].record)], NOW)).unplaced == {}
+
+
+async def test_the_shape_of_a_large_record_is_not_worked_out_on_the_way() -> None:
+    """40,000 names take seconds of processor, and the batch would wait for them."""
+    large = unheard_of(1) | {f"name-{number}": number for number in range(40_000)}
+    began = time.process_time()
+    work = await Preparer(Parser, None).prepare([event(large)] * 3, NOW)
+    assert work.unplaced == {"large": 3}
+    assert len(work.parsed.rows) == 3
+    assert time.process_time() - began < 4
 
 
 async def test_whatever_happens_while_they_are_counted_they_are_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
