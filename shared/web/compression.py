@@ -6,7 +6,6 @@ No answer holds a secret, so that its length tells nothing of one (breachattack.
 from __future__ import annotations
 
 import asyncio
-import gzip
 from typing import TYPE_CHECKING
 
 from shared.web.request_parameters import weights
@@ -23,6 +22,8 @@ async def compressed(request: func.HttpRequest, response: func.HttpResponse) -> 
     content: bytes = response.get_body()
     if len(content) < _WORTH_IT_BYTES or "ETag" in response.headers or not _takes_gzip(request):
         return response
+    import gzip  # of large answers alone: not at start-up
+
     import azure.functions as func
 
     return func.HttpResponse(
