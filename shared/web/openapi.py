@@ -18,7 +18,7 @@ from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
 from shared.web.authorization import OF_PERSONS
-from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, REQUIREMENTS_YAML, example, problem_example
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, REQUIREMENTS, example, problem_example
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
@@ -135,7 +135,8 @@ _SHAPES = {
         gives=(*_TABLE, "text/html"), returns=("Complete",),
     ),
     "get_requirements": _Shape(
-        "Read the file of requirements and exceptions", {200: ""}, (problems.NOT_FOUND,), gives=("application/yaml",)
+        "Read the file of requirements and exceptions", {200: "RequirementsFile"}, (problems.NOT_FOUND,),
+        gives=("application/yaml",),
     ),
     "put_requirements": _Shape(
         "Store the file of requirements and exceptions", {204: ""},
@@ -254,7 +255,8 @@ def document() -> dict[str, Any]:
     """The whole document, as every deployment serves it."""
     from shared.exports.model import ExportConfig
 
-    schemas = schemas_of(response_models.BODIES) | schemas_of([ExportConfig], nulls=False)
+    files = (ExportConfig, response_models.RequirementsFile)  # in which nothing may be null
+    schemas = schemas_of(response_models.BODIES) | schemas_of(files, nulls=False)
     paths: dict[str, Any] = {"/api/health": {"get": _health()}}
     for operation in OPERATIONS.values():
         paths.setdefault(f"/api/{operation.path}", {})[operation.method.lower()] = _operation(operation)
@@ -408,8 +410,8 @@ def _request_body(takes: str) -> dict[str, Any]:
         schema = {"$ref": REF.format(model="ApprovalRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
     if takes == "requirements":
-        text = {"schema": {"type": "string"}, "example": REQUIREMENTS_YAML}
-        return {"required": True, "content": {"application/yaml": text}}
+        file = {"schema": {"$ref": REF.format(model="RequirementsFile")}, "example": REQUIREMENTS}
+        return {"required": True, "content": {"application/yaml": file}}
     schema = {"$ref": REF.format(model="ExportConfig")}
     export = EXAMPLES["ExportConfig"]
     return {

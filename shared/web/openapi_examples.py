@@ -21,16 +21,25 @@ destination:
     resourceId: {_NAMESPACE}/eventhubs/defender-export
     trustedService: true
 """
-REQUIREMENTS_YAML = """version: 1
-requirements:
-  - {name: severe-recommendations, kind: Assessments, records: [{properties.metadata.severity: High}]}
-exceptions:
-  - requirement: cis-8.1.5.2
-    subscriptions: [11111111-1111-4111-8111-111111111111]
-    owner: Payments team
-    reason: The subscription is moved to another tenant in spring
-    until: 2027-03-31
-"""
+REQUIREMENTS: dict[str, Any] = {
+    "version": 1,
+    "requirements": [
+        {
+            "name": "severe-recommendations",
+            "kind": "Assessments",
+            "records": [{"properties.metadata.severity": "High"}],
+        }
+    ],
+    "exceptions": [
+        {
+            "requirement": "cis-8.1.5.2",
+            "subscriptions": ["11111111-1111-4111-8111-111111111111"],
+            "owner": "Payments team",
+            "reason": "The subscription is moved to another tenant in spring",
+            "until": "2027-03-31",
+        }
+    ],
+}
 _EXPORT = {
     "version": 1,
     "name": "soc-alerts",
@@ -71,6 +80,7 @@ JOBS: tuple[dict[str, Any], ...] = (
 )
 APPROVAL: dict[str, Any] = {"runId": "20261122T180000000000Z-0e79bf84"}
 EXAMPLES: dict[str, Any] = {
+    "RequirementsFile": REQUIREMENTS,
     "ApprovalBody": {
         **APPROVAL,
         "fingerprint": "4f" * 32,

@@ -436,6 +436,35 @@ class Evidence(_Body):
     limits: list[str]
 
 
+class RequirementInFile(_Body):
+    """One requirement of one's own."""
+
+    name: str
+    kind: str
+    description: str | None = None
+    records: list[dict[str, Any]] | None = None
+    destination: str | None = None
+
+
+class ExceptionInFile(_Body):
+    """Subscriptions that may miss a requirement until the end of a day."""
+
+    requirement: str
+    subscriptions: list[str] | None = None
+    management_groups: list[str] | None = None
+    owner: str
+    reason: str
+    until: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+class RequirementsFile(_Body):
+    """The file of requirements and exceptions; it names one of either at least."""
+
+    version: Literal[1]
+    requirements: Annotated[list[RequirementInFile], Field(min_length=1)] | None = None
+    exceptions: Annotated[list[ExceptionInFile], Field(min_length=1)] | None = None
+
+
 class StatusRow(_Body):
     """One subscription in the operations matrix: a state in one word per kind, and what needs a person."""
 

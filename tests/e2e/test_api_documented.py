@@ -1,6 +1,7 @@
 """Each answer that the OpenAPI document names, over HTTP: one request for every one of them, and none left out."""
 
 import hashlib
+import json
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ from pydantic.alias_generators import to_snake
 from shared.bootstrap import Services
 from shared.jobs.store import MAX_OPEN
 from shared.watch.stored_requirements import BLOB
-from shared.web.openapi_examples import EXPORT_YAML, REQUIREMENTS_YAML
+from shared.web.openapi_examples import EXPORT_YAML, REQUIREMENTS
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
@@ -30,7 +31,7 @@ KEY = "documented"
 BODIES: dict[str, str | dict[str, Any]] = {
     "put_export": EXPORT_YAML,
     "validate_export": EXPORT_YAML,
-    "put_requirements": REQUIREMENTS_YAML,
+    "put_requirements": json.dumps(REQUIREMENTS),
     "plan_changes": {"output": "markdown"},
     "import_live": {"adopt": True},
     "start_job": {"kind": "replay"},

@@ -1,5 +1,6 @@
 """An answer in time, or none: every route while what it depends on refuses, throttles, hangs or drops connections."""
 
+import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.jobs.model import new_id
-from shared.web.openapi_examples import REQUIREMENTS_YAML
+from shared.web.openapi_examples import REQUIREMENTS
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
@@ -32,7 +33,7 @@ BODIES: dict[str, Any] = {
     "validate_export": "version: 1\n",
     "plan_changes": {"output": "markdown"},
     "import_live": {"adopt": True},
-    "put_requirements": REQUIREMENTS_YAML,
+    "put_requirements": json.dumps(REQUIREMENTS),
     "start_job": {"kind": "replay"},
     "approve_plan": {"runId": IDS["get_run"]},
 }
