@@ -134,7 +134,8 @@ ROWS: dict[str, dict[str, tuple[str, ...]]] = {
     "graph": dict.fromkeys(MODES, (WORKSPACE,)),
     "output_hub": dict.fromkeys(MODES[:3], (WORKSPACE,)),
     "identity": dict.fromkeys(MODES, (HUB,)) | {"slow": (LETTERS, HUB)},
-    "ingestion": dict.fromkeys(MODES, (LETTERS,)),
+    # What was taken after the patience is in both, and counts once by its key.
+    "ingestion": dict.fromkeys(MODES, (LETTERS,)) | {"slow": (LETTERS, WORKSPACE)},
     "logs_query": dict.fromkeys(MODES, (WORKSPACE,)),
 }
 """Where the rows of a batch can be after one invocation, while a service is in trouble."""
