@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +15,17 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 
 from local.app import ROOT, App
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import Tenant
 from local.tenant.destinations import destinations
+from shared.azure.blob_container import ChangedError
 from shared.bootstrap import Services
 from shared.settings import Settings
+from shared.watch.stored_requirements import BLOB
 from tests.e2e.dead_letters import keep, undeliverable
 
 PATIENCE_SECONDS = 120
@@ -193,8 +196,26 @@ class Api(Caller, AbstractContextManager["Api"]):
         return job.id
 
     def discard(self, name: str) -> None:
-        """Remove a dead letter, which other tests don't look for."""
-        self._with_services(lambda services: services.pipeline.dead_letters.discard(name))
+        """Remove a dead letter, which other tests don't look for, once no retry has it."""
+
+        async def discard(services: Services) -> None:
+            for _ in range(PATIENCE_SECONDS):
+                with suppress(ChangedError):
+                    await services.pipeline.dead_letters.discard(name)
+                    return
+                await asyncio.sleep(0.5)
+            raise TimeoutError(name)
+
+        self._with_services(discard)
+
+    def without_requirements(self) -> None:
+        """Remove the file of requirements, which no other test looks for."""
+
+        async def remove(services: Services) -> None:
+            await services.clients.blobs.get_blob_client(services.settings.exports_container, BLOB).delete_blob()
+
+        with suppress(ResourceNotFoundError):
+            self._with_services(remove)
 
     def crowded(self, name: str, jobs: int) -> dict[str, str]:
         """Settings of a table and a queue of this name, with as many jobs in them, which nobody works on."""

@@ -28,6 +28,12 @@ class AheadStore(JobStore):
     async def now(self) -> datetime:
         return await super().now() + self.ahead
 
+    async def save(self, job: Job, etag: str) -> str:
+        """As ever; after it the clock is right again, since what was written bears the storage's own time."""
+        saved = await super().save(job, etag)
+        self.ahead = timedelta()
+        return saved
+
 
 @asynccontextmanager
 async def open_store(connection: str) -> AsyncIterator[AheadStore]:

@@ -283,12 +283,7 @@ def ids(api: Api) -> Iterator[dict[str, str]]:
     }
     yield found
     api.discard(letter)
-    api._with_services(without_requirements)
-
-
-async def without_requirements(services: Services) -> None:
-    """Remove the file of requirements, which no other test looks for."""
-    await services.clients.blobs.get_blob_client(services.settings.exports_container, BLOB).delete_blob()
+    api.without_requirements()
 
 
 def run_to_approve(api: Api, export: str) -> str:

@@ -55,6 +55,7 @@ def test_every_operation_keeps_to_the_document(api: Api, tmp_path: Path) -> None
     probe(api, tmp_path, "examples,fuzzing", examples=6)
     assert sum(status in PAST_PRECONDITIONS for status in puts(api)[before:]) >= SHARE_OF_PUTS * len(puts(api)[before:])
     api.call("DELETE", "/api/exports/kept")
+    api.without_requirements()
 
 
 VALUES = (
@@ -140,3 +141,4 @@ def test_every_operation_keeps_to_the_document_at_length(api: Api, tmp_path: Pat
     keep(api)
     probe(api, tmp_path, "examples,coverage,fuzzing,stateful", examples=100)
     api.call("DELETE", "/api/exports/kept")
+    api.without_requirements()

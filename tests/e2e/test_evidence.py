@@ -19,7 +19,6 @@ from shared.web.evidence import POLICY
 from tests.e2e.api import Api
 from tests.e2e.browser import CHROMIUM, launch
 from tests.e2e.shell import Shell
-from tests.e2e.test_api_documented import without_requirements
 from tests.unit.watch.test_evidence import Cells, report
 
 REQUIREMENTS = """version: 1
@@ -40,7 +39,7 @@ def shell(api: Api, tmp_path: Path) -> Iterator[Shell]:
     shell(f"use {api.url}", DEFENDER_EXPORT_KEY=api.key)
     (tmp_path / "requirements.yaml").write_text(REQUIREMENTS.format(one=not_met(api)))
     yield shell
-    api._with_services(without_requirements)
+    api.without_requirements()
 
 
 def not_met(api: Api) -> str:
@@ -56,6 +55,7 @@ def judged(document: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 def test_an_auditor_gets_the_same_report_by_each_way_in(api: Api, shell: Shell) -> None:
+    api.without_requirements()
     shell("requirements show", 1)
     assert "there is no file of requirements" in shell.err
     assert shell("requirements put requirements.yaml") == "stored: 1 requirements, 1 exceptions\n"

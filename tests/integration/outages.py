@@ -42,6 +42,7 @@ class Door:
         """Stop, with every connection."""
         for server in self.servers:
             server.close()
+        await asyncio.sleep(0.05)  # what was accepted until now begins to be served, and so can be ended
         for task in list(self.connections):
             task.cancel()
         await asyncio.gather(*self.connections, return_exceptions=True)
