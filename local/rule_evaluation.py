@@ -27,6 +27,8 @@ _TYPES = {
 }
 _ENRICHMENT = re.compile(r"(?:security|assessment|subassessment)eventdataenrichment")
 _TOKEN = re.compile(r"""\.?(?:\[(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<place>\d+)|\*)\]|(?P<name>[^.\[\]]+))""")
+_ROOT = re.compile(r"^\$(?=[.\[]|$)")
+"""`$` is the whole record before a point or a bracket alone, as Json.NET reads it: `$type` is a member of this name."""
 _TEXT: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda found, expected: expected in found,
     "startswith": str.startswith,
@@ -106,7 +108,7 @@ def _as_type(kind: str, value: Any) -> str | Decimal | None:
 
 def _at(record: Document, path: str) -> list[Any]:
     """The scalars at a path; those of an alert's plan also where newer alerts have it."""
-    bare = path.removeprefix("$").removeprefix(".")
+    bare = _ROOT.sub("", path)
     found = [*_reached(record, _tokens(bare))]
     if not found and bare.lower() == "productcomponentname":
         found = [*_reached(record, ["ExtendedProperties", "ProductComponentName"])]
