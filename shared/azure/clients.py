@@ -89,6 +89,20 @@ class Clients:
         """
         return self._arm_client(self.credential)
 
+    def bare(self, service: str, scope: str) -> Any:
+        """A pipeline that tries nothing again, to look at each answer as it is; no token goes along without a scope."""
+        from azure.core import AsyncPipelineClient
+        from azure.core.pipeline import policies
+
+        token = [policies.AsyncBearerTokenCredentialPolicy(self.credential, scope)] if scope else []
+        return self._keep(
+            AsyncPipelineClient(
+                "",
+                policies=[policies.UserAgentPolicy(USER_AGENT), *token],
+                transport=transport(service, _QUERY_SECONDS),
+            )
+        )
+
     def _arm_client(
         self, credential: AsyncTokenCredential, auxiliary: AsyncTokenCredential | None = None
     ) -> AsyncARMPipelineClient[Any, Any]:

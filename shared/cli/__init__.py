@@ -24,6 +24,7 @@ _GROUPS = (
     "dead_letters",
     "shapes",
     "explain_code",
+    "accept",
     "doctor",
 )
 

@@ -86,7 +86,7 @@ async def open_api(context: AppContext) -> AsyncIterator[ApiClient]:
     if context.key:
         headers = {"x-functions-key": context.key}
     elif context.resource:
-        headers = {"Authorization": f"Bearer {await _token(context.resource)}"}
+        headers = {"Authorization": f"Bearer {await token_for(context.resource)}"}
     else:
         raise UsageError("give --entra with --resource, or the function key in DEFENDER_EXPORT_KEY")
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
@@ -94,7 +94,12 @@ async def open_api(context: AppContext) -> AsyncIterator[ApiClient]:
         yield ApiClient(base, web)
 
 
-async def _token(resource: str) -> str:
+async def token_for(resource: str) -> str:
+    """An Entra token of whoever is signed in, for an API (`api://<client id>`).
+
+    Raises:
+        azure.core.exceptions.ClientAuthenticationError: no identity gives one.
+    """
     from azure.identity.aio import DefaultAzureCredential
 
     async with DefaultAzureCredential(transport=transport(SIGN_IN)) as credential:

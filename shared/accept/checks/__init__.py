@@ -1,0 +1,1 @@
+"""The checks of an acceptance, by the service that they ask."""

@@ -1,0 +1,211 @@
+"""`accept`: what a real deployment shows of the checklist in docs/fidelity.md, as far as a program can look.
+
+Exit codes: 0 nothing differs, 1 something differs or could not be seen for a service's failure, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.cli.app_context import AppContext, add_target, chosen, place
+from shared.cli.argument_parser import whole_number
+from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
+from shared.cli.questions import confirmed
+from shared.cli.tables import print_table
+from shared.cli.time_limit import go_on_by, run_limited
+from shared.shown_text import printable
+
+if TYPE_CHECKING:
+    from shared.accept.findings import Acceptance
+    from shared.accept.world import World
+    from shared.bootstrap import Services
+
+_GROUP: Final = re.compile(r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[\w().-]{1,90}", re.IGNORECASE)
+_HUB: Final = re.compile(
+    _GROUP.pattern + r"/providers/Microsoft\.EventHub/namespaces/[\w-]{6,50}/eventhubs/[\w.-]{1,256}", re.IGNORECASE
+)
+_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_DEFAULT_WAIT: Final = 300
+_LONGEST_WAIT: Final = 3600
+_CLEAN: Final = "`defender-export accept --clean` removes what is left"
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("accept", help="what this deployment shows of the checklist in docs/fidelity.md")
+    parser.add_argument(
+        "--resource-group", type=_shaped(_GROUP, "a resource group"), metavar="ID", help="where automations are made"
+    )
+    parser.add_argument("--hub", type=_shaped(_HUB, "an event hub"), metavar="ID", help="else the app's own")
+    parser.add_argument("--location", default="westeurope", metavar="REGION", help="of automations; westeurope")
+    parser.add_argument(
+        "--identity", type=_shaped(_GUID, "an object"), metavar="OBJECT_ID", help="whose roles; else your own"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], type=_item, metavar="ITEM", help="look at this item alone; repeatable"
+    )
+    parser.add_argument(
+        "--wait", type=whole_number(1, _LONGEST_WAIT), default=_DEFAULT_WAIT, metavar="SECONDS",
+        help=f"for rows to be in their table; {_DEFAULT_WAIT}",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write accept.md and accept.json there")
+    parser.add_argument("--clean", action="store_true", help="only remove what earlier runs left")
+    parser.add_argument("--yes", action="store_true", help="do not ask before anything is made")
+    parser.add_argument("--json", action="store_true")
+    add_target(parser)
+    parser.set_defaults(run=lambda arguments: run_limited(_accept(arguments), arguments))
+
+
+def _shaped(pattern: re.Pattern[str], what: str) -> Any:
+    def read(text: str) -> str:
+        if not pattern.fullmatch(text) or "/../" in f"{text}/" or "/./" in f"{text}/":
+            raise argparse.ArgumentTypeError(f"{text!r} is no id of {what}")
+        return text
+
+    return read
+
+
+def _item(text: str) -> str:
+    from shared.accept.run import CHECKS
+    from shared.exports.suggestions import suggest
+
+    if text not in CHECKS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no item that a program looks at. {suggest(text, CHECKS)}".strip()
+        )
+    return text
+
+
+async def _accept(arguments: argparse.Namespace) -> int:
+    from shared.cli.direct import open_services
+
+    if not arguments.resource_group and not arguments.clean:
+        raise UsageError("--resource-group ID: a resource group in which automations may be made and deleted")
+    context = chosen(arguments)
+    async with open_services() as services:
+        world = await _world(arguments, services, context)
+        if arguments.clean:
+            return await _clean(arguments, world)
+        return await _run(arguments, world)
+
+
+async def _world(arguments: argparse.Namespace, services: Services, context: AppContext | None) -> World:
+    from shared.accept.journal import Journal
+    from shared.accept.wire import Wire
+    from shared.accept.world import Target, World
+    from shared.cli.api_client import base_address
+
+    run = secrets.token_hex(4)
+    settings = services.settings
+    app = base_address(context.url) if context else ""
+    target = Target(
+        arguments.resource_group or "",
+        arguments.hub or settings.event_hub_resource_id,
+        arguments.location,
+        arguments.identity or "",
+        app,
+        tuple((await _proof(context)).items()) if context else (),
+        arguments.wait,
+    )
+    wire = Wire(services.clients, settings, app)
+    return World(services.clients, settings, wire, Journal(_folder(), run), run, target)
+
+
+async def _proof(context: AppContext) -> Mapping[str, str]:
+    from shared.cli.api_client import token_for
+
+    if context.key:
+        return {"x-functions-key": context.key}
+    return {"Authorization": f"Bearer {await token_for(context.resource)}"} if context.resource else {}
+
+
+def _folder() -> Path:
+    """Where runs note what they make: beside what `use` keeps."""
+    return place().parent / "accept"
+
+
+async def _clean(arguments: argparse.Namespace, world: World) -> int:
+    from shared.accept.journal import journals
+    from shared.accept.run import clean, sweep
+
+    things = [thing for journal in journals(_folder()) for thing in journal.left()]
+    for thing in things:
+        print(printable(f"to be deleted: {thing.kind} {thing.place}"))
+    if arguments.resource_group:
+        print(f"to be deleted: automations with the tag of `accept` in {arguments.resource_group}")
+    elif not things:
+        print("nothing is left of an earlier run")
+        return DONE
+    if not confirmed("Delete these?", agreed=arguments.yes):
+        return NOT_WELL
+    await clean(world, _folder())
+    if arguments.resource_group:
+        await sweep(world)
+    return _told_left(world)
+
+
+async def _run(arguments: argparse.Namespace, world: World) -> int:
+    from shared.accept.findings import Acceptance
+    from shared.accept.journal import journals
+    from shared.accept.run import CHECKS, accept, clean, planned
+
+    asked = frozenset(arguments.only or CHECKS)
+    out = sys.stderr if arguments.json else sys.stdout
+    for line in planned(world, asked):
+        print(f"will make: {line}", file=out)
+    for journal in journals(_folder()):
+        for thing in journal.left():
+            print(printable(f"will delete, left by an earlier run: {thing.kind} {thing.place}"), file=out)
+    if not confirmed("Go on?", agreed=arguments.yes):
+        return NOT_WELL
+    go_on_by(_CLEAN)
+    found = Acceptance()
+    try:
+        await clean(world, _folder())
+        await accept(world, found, asked, _progress)
+    finally:
+        _show(found, arguments)
+        left = _told_left(world)
+    return left if found.well else NOT_WELL
+
+
+def _progress(item: str) -> None:
+    if sys.stderr.isatty():
+        print(f"... {item}", file=sys.stderr)
+
+
+def _told_left(world: World) -> int:
+    for thing in world.left:
+        print(printable(f"left behind: {thing}; {_CLEAN}"), file=sys.stderr)
+    return NOT_WELL if world.left else DONE
+
+
+def _show(found: Acceptance, arguments: argparse.Namespace) -> None:
+    """What may be sent on standard output and in files; what Azure said word by word on standard error."""
+    from shared.accept.report import as_markdown, document, sentence
+
+    report = document(found)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "accept.json").write_text(f"{json.dumps(report, indent=1)}\n", encoding="utf-8")
+        (arguments.out / "accept.md").write_text(as_markdown(report), encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(report, indent=1))
+        return
+    looked = [item for item in report["items"] if item["why"] != "no program can look"]
+    print_table(("item", "verdict", "why"), [(item["id"], item["verdict"], item["why"]) for item in looked])
+    for item in report["items"]:
+        for one in item["differences"]:
+            print(f"! {item['id']}: {sentence(one)}")
+    for one in report["unlisted"]:
+        print(f"! not in the checklist: {sentence(one)}")
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in report["counts"].items())
+    print(f"{counts}; {len(report['unlisted'])} differences beside the checklist")
+    print("what is left to a person: docs/accept.md, or --out")
