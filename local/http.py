@@ -12,6 +12,7 @@ from typing import Self
 from aiohttp import web
 
 from local.faults import Fault, Faults
+from local.oddities import Oddity
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CONTROL = "/_local"
@@ -38,12 +39,14 @@ class Emulator:
     """A loopback HTTP server as an async context manager.
 
     Subclasses add routes to `self.app` in their constructor.  `await` happens on the caller's loop.
+    `oddities` change answers on their way out.
     Control routes: `GET|PUT|DELETE /_local/faults`, `GET|DELETE /_local/requests`.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, port: int = 0) -> None:
         self.faults = Faults()
         self.requests: list[Recorded] = []
+        self.oddities: list[Oddity] = []
         self.app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[self._observe])
         self.app.router.add_route("*", CONTROL + "/faults", self._control_faults)
         self.app.router.add_route("*", CONTROL + "/requests", self._control_requests)
@@ -97,6 +100,8 @@ class Emulator:
         self.requests.append(recorded)
         fault = self.faults.decide(request.method, request.path)
         response = await self._answer(request, handler, fault)
+        for oddity in self.oddities:
+            response = oddity.applied(f"{request.method} {request.path}", response)
         recorded.status = response.status
         return response
 

@@ -63,6 +63,8 @@ class Ingestion(Emulator):
 
     Of the workspace's tables, those of records belong to one rule, the others to a second (`own`).  `publishers` are
     the object ids that hold Monitoring Metrics Publisher on the first; taking one away makes its requests there 403.
+    `most_unpacked` is what a compressed body may have, `refuses_undeclared` answers 400 to an undeclared column,
+    and `converts` makes a text of a number that is sent for one.
     `drop_share` of the rows is lost after the 204, and a body that contains `poison` is answered 400.  `losses` says
     what a 204 did not: it is complete after `await workspace.flush()`.  These switches are also at
     `PUT /_local/behaviour`.
@@ -87,6 +89,9 @@ class Ingestion(Emulator):
         who = set(publishers)
         self.records = written(rule_id, records, who)
         self.own = written(OWN_RULE_ID, own, who)
+        self.most_unpacked = MAX_BODY_BYTES
+        self.refuses_undeclared = False
+        self.converts = False
         self.drop_share = 0.0
         self.poison = b""
         self.stored: list[StoredBody] = []
@@ -133,7 +138,7 @@ class Ingestion(Emulator):
         try:
             wire = await self._body(request)
             rule, stream = self._admit(request)
-            raw = _unpacked(request, wire)
+            raw = _unpacked(request, wire, self.most_unpacked)
             self._pace(rule, len(raw))
             rows = self._read(stream, raw)
         except _Refused as refused:
@@ -190,10 +195,15 @@ class Ingestion(Emulator):
         if self.poison and self.poison in raw:
             raise _Refused(400, "InvalidRequestContent", "The request body has a malformed record.")
         try:
-            return stream.read(raw, self._answering)
+            losses: Losses = Counter()
+            rows = stream.read(raw, losses, converts=self.converts)
         except BodyError as error:
             message = f"The request body is not a JSON array of objects: {error}"
             raise _Refused(400, "InvalidRequestContent", message) from error
+        if self.refuses_undeclared and any(loss.reason == "undeclared" for loss in losses):
+            raise _Refused(400, "InvalidRequestContent", "The request body has a column that is not declared.")
+        self._answering += losses
+        return rows
 
     def _kept(self, stream: Stream, rows: list[Any]) -> list[Any]:
         if not self.drop_share:
@@ -215,7 +225,7 @@ class Ingestion(Emulator):
         return web.json_response([{**loss._asdict(), "count": count} for loss, count in self.losses.items()])
 
 
-def _unpacked(request: web.Request, wire: bytes) -> bytes:
+def _unpacked(request: web.Request, wire: bytes, most: int) -> bytes:
     """The raw body; at most one byte more than the limit is ever unpacked."""
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "identity":
@@ -224,10 +234,10 @@ def _unpacked(request: web.Request, wire: bytes) -> bytes:
         raise _Refused(415, "UnsupportedMediaType", f"The Content-Encoding '{encoding}' is not supported; use gzip.")
     unpacker = isal_zlib.decompressobj(31)
     try:
-        raw: bytes = unpacker.decompress(wire, MAX_BODY_BYTES + 1)
+        raw: bytes = unpacker.decompress(wire, most + 1)
     except isal_zlib.error as error:  # type: ignore[misc] # typed as a variable, is a class
         raise _Refused(400, "InvalidRequestContent", f"The body is not gzip: {error}") from error
-    if len(raw) > MAX_BODY_BYTES:
+    if len(raw) > most:
         raise _too_large(len(raw))
     if not unpacker.eof:
         raise _Refused(400, "InvalidRequestContent", "The gzip body ends too early.")

@@ -83,8 +83,10 @@ class Stream:
         self._fields = {column.name: (f"c{place}", column.type) for place, column in enumerate(table.columns)}
         self._values = {kind: msgspec.json.Decoder(type_) for kind, type_ in _JSON_TYPES.items()}
 
-    def read(self, body: bytes, losses: Losses) -> list[Any]:
+    def read(self, body: bytes, losses: Losses, *, converts: bool = False) -> list[Any]:
         """The rows of a body, one object each with a field per column; adds to `losses`.
+
+        With `converts` a number that is sent for a text becomes one.
 
         Raises:
             BodyError: not UTF-8, not JSON, or not an array of objects.
@@ -95,26 +97,27 @@ class Stream:
                 orjson.loads(body)  # half a surrogate pair inside a dynamic value, which the decoder below skips over
             return self._rows.decode(body)
         except msgspec.ValidationError:
-            return self._read_leniently(body, losses)
+            return self._read_leniently(body, losses, converts=converts)
         except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
             raise BodyError(str(error)) from error
 
-    def _read_leniently(self, body: bytes, losses: Losses) -> list[Any]:
+    def _read_leniently(self, body: bytes, losses: Losses, *, converts: bool) -> list[Any]:
         try:
             objects = _OBJECTS.decode(body)
         except msgspec.DecodeError as error:
             raise BodyError(str(error)) from error
-        return [self._row(**self._typed(values, losses)) for values in objects]
+        return [self._row(**self._typed(values, losses, converts=converts)) for values in objects]
 
-    def _typed(self, values: dict[str, msgspec.Raw], losses: Losses) -> dict[str, Any]:
+    def _typed(self, values: dict[str, msgspec.Raw], losses: Losses, *, converts: bool) -> dict[str, Any]:
         typed = {}
         for name, raw in values.items():
             if name not in self._fields:
                 losses[Loss(self.table.name, name, "reserved" if name in RESERVED_COLUMNS else "undeclared")] += 1
                 continue
             field, kind = self._fields[name]
+            quotes = b'"' if converts and kind == "string" and bytes(raw)[:1].isdigit() else b""
             try:
-                typed[field] = self._values[kind].decode(raw)
+                typed[field] = self._values[kind].decode(quotes + bytes(raw) + quotes)
             except msgspec.ValidationError:
                 typed[field] = _date(raw) if kind == "datetime" else None
                 if typed[field] is None:

@@ -39,6 +39,8 @@ class Arm(Emulator):
     a write), `graph_lag` (seconds until Resource Graph does), `recase` (reads show ids and locations in another form),
     `page_size` (of automation lists), `subscription_limit` (subscriptions that Resource Graph looks at),
     `registration_delay` (seconds),
+    `several_scopes` (the provider takes an automation with several), `renews_both_keys` (of a hub's rule, when one is
+    renewed);
     `strays` are the members of written properties that the contract does not have, which are dropped in silence.
     `continuous_export` is where simulated alerts go on to.
     `event_hub_endpoint` (what listKeys puts into connection strings; `{namespace}` is filled in).
@@ -59,6 +61,8 @@ class Arm(Emulator):
         self.throttling = True
         self.ignore_if_match = False
         self.ignore_headers = False
+        self.several_scopes = False
+        self.renews_both_keys = False
         self.strays: list[str] = []
         self.read_delay = 0.0
         self.graph_lag = 0.0

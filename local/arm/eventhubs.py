@@ -52,7 +52,10 @@ def regenerate_keys(call: Call) -> Reply:
     wanted = {"PrimaryKey": "primary", "SecondaryKey": "secondary"}.get(str(call.document().get("keyType")))
     if wanted is None:
         raise ArmError(400, "BadRequest", "keyType must be PrimaryKey or SecondaryKey.")
-    call.tenant.keys[rule["id"].lower()][wanted] = call.document().get("key") or new_key()
+    keys = call.tenant.keys[rule["id"].lower()]
+    keys[wanted] = call.document().get("key") or new_key()
+    if call.arm.renews_both_keys:
+        keys |= {other: new_key() for other in keys if other != wanted}
     return Reply(200, _access_keys(call, rule))
 
 

@@ -26,6 +26,7 @@ _WORDS: Final = frozenset(
         "missing name nextlink none notfound null object operator operationfailed partialerror preconditionfailed",
         "primaryresult properties propertyjpath propertytype provisioningstate ratelimiting real resourcenotfound",
         "resulttruncated rows rules rulesets same saspolicyname scopepath scopes semanticerror severity sources",
+        "python settings signin identity storage ingestion stored lastrun timers exports inforce freshness deadletters",
         "statistics status stored string syntaxerror systemdata tables tags taken target timespan totalrecords type",
         "unsupportedapiversion unsupportedmediatype value $skiptoken $type",
     )

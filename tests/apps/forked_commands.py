@@ -1,5 +1,6 @@
 """Commands of the command line, each in a process forked from one that has loaded all of it: quicker than a start each.
 
+A command with KILL_AT in its environment, as in "http.request:after 7", dies by SIGKILL there.
 Standard input has an array of orders, standard output gets an array of what came of them, in the same order.
 """
 
@@ -13,6 +14,8 @@ import signal
 import sys
 import time
 from typing import Any, NoReturn
+
+from tests.e2e.crashing import kill_at
 
 LOADED = (
     "aiohttp", "azure.core.pipeline.policies", "azure.data.tables.aio", "azure.identity.aio", "azure.mgmt.core",
@@ -60,6 +63,9 @@ def _carry_out(order: dict[str, Any]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, name in enumerate(("out", "err"), 1):
             os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+        if kill := order["environment"].get("KILL_AT"):
+            point, _, nth = kill.partition(" ")
+            kill_at(point, int(nth))
         code = command(shlex.split(order["command"]))
     except SystemExit as wrong:
         code = int(str(wrong.code or 0))

@@ -26,6 +26,7 @@ _DELETED = Form("the DELETE of an automation", (200,))
 _NOTHING_DELETED = Form("the DELETE of an automation that is not there", (204,))
 _MISSING = Form("the GET of an automation that is not there", (404,), code="ResourceNotFound")
 _OLD_VERSION = Form("a version that is unknown", (400,), code="InvalidApiVersionParameter")
+_WRITTEN: Final = ("tags", *(f"properties.{name}" for name in _MEMBERS["properties"]))
 _OTHER_ETAG: Final = '"00000000-0000-0000-0000-000000000000"'
 _CHANGED, _REFUSED, _OK = 412, 400, 300
 
@@ -104,7 +105,12 @@ def differing(wanted: Mapping[str, Any], place: str, read: Any) -> list[Differen
         changes = diff(Live.from_body(read), wanted)
     except ValueError:
         return [*found, Difference(what, "an automation's id", read.get("id"))]
-    return [*found, *(Difference(what, f"{one.path} as it was written", one.old) for one in changes)]
+    return [*found, *(Difference(what, f"{_member(one.path)} as written", one.old) for one in changes)]
+
+
+def _member(path: str) -> str:
+    """The member that a path is in; what follows may be a name that Azure gave."""
+    return next((name for name in _WRITTEN if path.lower().startswith(name.lower())), "every member")
 
 
 async def two_scopes(world: World) -> list[Difference]:
