@@ -46,6 +46,7 @@ class App:
         self._arguments = ["--app", str(file)]
         self._arguments += ["--host-file", str(host_file)] if host_file else []
         self._arguments += [] if timers else ["--no-timers"]
+        self._given = list(self._arguments)
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -79,6 +80,19 @@ class App:
             raise AppError(f"The app did not start: {self.log.read_text()[-2000:]}")
         ready: dict[str, Any] = json.loads(line)
         return ready
+
+    @property
+    def process(self) -> int:
+        """The id of its process; 0 before it began."""
+        return self._process.pid if self._process else 0
+
+    async def restart(self) -> None:
+        """End it as a shutdown does, and start it at the same address with the same keys."""
+        await self.__aexit__(None, None, None)
+        port = self.url.rpartition(":")[2]
+        known = ["--port", port, "--master-key", self.master_key, "--host-key", self.host_key]
+        self._arguments = [*self._given, *known]
+        await self.__aenter__()
 
     async def kill(self) -> None:
         """End it at once, as a crash does."""

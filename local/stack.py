@@ -118,6 +118,7 @@ class LocalAzure:
             if self.app:
                 self.app.settings = self.app_settings()
                 await self._running.enter_async_context(self.app)
+                self.arm.restart_app = self._restart
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -129,6 +130,11 @@ class LocalAzure:
         await self._running.aclose()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _restart(self) -> None:
+        """Begin to restart the app, as a request to Azure Resource Manager does."""
+        if self.app:
+            self._restarting = asyncio.get_running_loop().create_task(self.app.restart())
 
     async def _export(self, hub: str, body: bytes) -> None:
         """Send an exported record to the tenant's own hub; no other has a broker here."""

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from local.arm import alerts, authorization, automations, eventhubs, hierarchy, resources, workspaces
+from local.arm import alerts, authorization, automations, eventhubs, hierarchy, resources, sites, workspaces
 from local.arm.access import Access
 from local.arm.calls import ArmError, Call, Document, Operation, Operations, Reply
 from local.arm.graph import ResourceGraph
@@ -42,6 +42,7 @@ class Arm(Emulator):
     `several_scopes` (the provider takes an automation with several), `renews_both_keys` (of a hub's rule, when one is
     renewed);
     `strays` are the members of written properties that the contract does not have, which are dropped in silence.
+    `restart_app` is what a restart of any function app does.
     `continuous_export` is where simulated alerts go on to.
     `event_hub_endpoint` (what listKeys puts into connection strings; `{namespace}` is filled in).
     """
@@ -61,6 +62,7 @@ class Arm(Emulator):
         self.throttling = True
         self.ignore_if_match = False
         self.ignore_headers = False
+        self.restart_app: Callable[[], None] | None = None
         self.several_scopes = False
         self.renews_both_keys = False
         self.strays: list[str] = []
@@ -260,6 +262,7 @@ TABLES = (
     resources.OPERATIONS,
     eventhubs.OPERATIONS,
     workspaces.OPERATIONS,
+    sites.OPERATIONS,
     authorization.OPERATIONS,
 )
 

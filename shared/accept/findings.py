@@ -10,6 +10,7 @@ from typing import Any, Final
 from shared.accept.checklist import ITEMS, Item
 
 BY_HAND: Final = "no program can look"
+NOT_ASKED: Final = "it was not asked for"
 
 
 class Verdict(StrEnum):
@@ -43,7 +44,7 @@ class NotSeen(Exception):  # noqa: N818 - says what is the case
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one item; `why` says what kept the program from looking."""
+    """What came of one item; `why` says what kept the program from looking, or what of it it looked at."""
 
     item: Item
     verdict: Verdict
@@ -111,10 +112,10 @@ class Acceptance:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     unlisted: list[Difference] = field(default_factory=list)
 
-    def note(self, item: Item, differences: Sequence[Difference]) -> None:
-        """An item was looked at."""
+    def note(self, item: Item, differences: Sequence[Difference], looked: str = "") -> None:
+        """An item was looked at; `looked` says at what of it."""
         verdict = Verdict.DIFFERS if differences else Verdict.HOLDS
-        self.outcomes[item.id] = Outcome(item, verdict, tuple(differences))
+        self.outcomes[item.id] = Outcome(item, verdict, tuple(differences), looked)
 
     def leave(self, item: Item, why: str, *, trouble: bool = False) -> None:
         """An item could not be looked at."""

@@ -39,13 +39,14 @@ _OURS: Final = {
 
 @dataclass(frozen=True)
 class Target:
-    """What a run was given: a resource group, a hub, an identity, an app.  All but the group may be empty."""
+    """What a run was given: a resource group, a hub, an identity, an app; all but the group may be empty."""
 
     group: str
     hub: str = ""
     location: str = "westeurope"
     identity: str = ""
     app: str = ""
+    site: str = ""
     app_headers: tuple[tuple[str, str], ...] = ()
     wait_seconds: float = 300.0
 

@@ -31,6 +31,7 @@ _GROUP: Final = re.compile(r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[\w().-
 _HUB: Final = re.compile(
     _GROUP.pattern + r"/providers/Microsoft\.EventHub/namespaces/[\w-]{6,50}/eventhubs/[\w.-]{1,256}", re.IGNORECASE
 )
+_SITE: Final = re.compile(_GROUP.pattern + r"/providers/Microsoft\.Web/sites/[\w-]{2,60}", re.IGNORECASE)
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DEFAULT_WAIT: Final = 300
 _LONGEST_WAIT: Final = 3600
@@ -47,6 +48,9 @@ def register(commands: Any) -> None:
     parser.add_argument("--location", default="westeurope", metavar="REGION", help="of automations; westeurope")
     parser.add_argument(
         "--identity", type=_shaped(_GUID, "an object"), metavar="OBJECT_ID", help="whose roles; else your own"
+    )
+    parser.add_argument(
+        "--app-id", type=_shaped(_SITE, "a function app"), metavar="ID", help="restart this app, to see it go on"
     )
     parser.add_argument(
         "--only", action="append", default=[], type=_item, metavar="ITEM", help="look at this item alone; repeatable"
@@ -73,7 +77,7 @@ def _shaped(pattern: re.Pattern[str], what: str) -> Any:
 
 
 def _item(text: str) -> str:
-    from shared.accept.run import CHECKS
+    from shared.accept.acceptance_run import CHECKS
     from shared.exports.suggestions import suggest
 
     if text not in CHECKS:
@@ -111,6 +115,7 @@ async def _world(arguments: argparse.Namespace, services: Services, context: App
         arguments.location,
         arguments.identity or "",
         app,
+        arguments.app_id or "",
         tuple((await _proof(context)).items()) if context else (),
         arguments.wait,
     )
@@ -132,14 +137,16 @@ def _folder() -> Path:
 
 
 async def _clean(arguments: argparse.Namespace, world: World) -> int:
+    from shared.accept.acceptance_run import clean, sweep
     from shared.accept.journal import journals
-    from shared.accept.run import clean, sweep
+    from shared.accept.world import PREFIX
 
     things = [thing for journal in journals(_folder()) for thing in journal.left()]
     for thing in things:
         print(printable(f"to be deleted: {thing.kind} {thing.place}"))
     if arguments.resource_group:
-        print(f"to be deleted: automations with the tag of `accept` in {arguments.resource_group}")
+        where = f"in {arguments.resource_group}, on the hub and in the app's storage"
+        print(f"to be deleted: whatever is named {PREFIX}* {where}")
     elif not things:
         print("nothing is left of an earlier run")
         return DONE
@@ -152,9 +159,9 @@ async def _clean(arguments: argparse.Namespace, world: World) -> int:
 
 
 async def _run(arguments: argparse.Namespace, world: World) -> int:
+    from shared.accept.acceptance_run import CHECKS, accept, clean, planned
     from shared.accept.findings import Acceptance
     from shared.accept.journal import journals
-    from shared.accept.run import CHECKS, accept, clean, planned
 
     asked = frozenset(arguments.only or CHECKS)
     out = sys.stderr if arguments.json else sys.stdout
@@ -189,7 +196,8 @@ def _told_left(world: World) -> int:
 
 def _show(found: Acceptance, arguments: argparse.Namespace) -> None:
     """What may be sent on standard output and in files; what Azure said word by word on standard error."""
-    from shared.accept.report import as_markdown, document, sentence
+    from shared.accept.acceptance_report import as_markdown, document, sentence
+    from shared.accept.findings import BY_HAND, NOT_ASKED
 
     report = document(found)
     if arguments.out:
@@ -199,7 +207,7 @@ def _show(found: Acceptance, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(report, indent=1))
         return
-    looked = [item for item in report["items"] if item["why"] != "no program can look"]
+    looked = [item for item in report["items"] if item["why"] not in {BY_HAND, NOT_ASKED}]
     print_table(("item", "verdict", "why"), [(item["id"], item["verdict"], item["why"]) for item in looked])
     for item in report["items"]:
         for one in item["differences"]:

@@ -159,12 +159,12 @@ TITLES = {
 
 NEEDS = {
     "table": ("jobs list", "jobs show", "backfill", "dead-letters replay"),
-    "queue": ("backfill --detach", "dead-letters replay"),
+    "queue": ("backfill --detach", "dead-letters replay", "accept --yes"),
     "blob": ("",),
-    "graph": ("plan", "apply", "claim", "coverage", "freshness --now", "preview", "import"),
+    "graph": ("plan", "apply", "claim", "coverage", "freshness --now", "preview", "import", "accept"),
     "identity": ("",),
-    "ingestion": (),
-    "logs_query": (),
+    "ingestion": ("accept --yes",),
+    "logs_query": ("accept --yes",),
 }
 """How direct commands begin that can't do their work without a service; all of them where it is empty."""
 

@@ -47,6 +47,7 @@ COMMANDS = (
     "import --out {number}-import", "push soc.yaml", "pull {number}-pull", "claim --yes", "exports list",
     "exports get soc", "exports delete gone --yes", "exports accept --yes", "jobs list", "jobs show {job} --wait",
     "dead-letters list", "dead-letters replay", "dead-letters show {letter}", "dead-letters discard {letter} --yes",
+    "accept --yes --resource-group {group}", "accept --clean --yes --resource-group {group}",
 )  # fmt: skip
 QUICK = {
     "blob": "plan", "queue": "backfill --detach", "table": "backfill --follow {job}", "graph": "coverage",
@@ -80,6 +81,7 @@ async def deployment(
         settings = azure.app_settings() | {"EVENT_HUB_RESOURCE_ID": hub}
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
+        group = hub.partition("/providers/")[0]
         services = Services(Settings.load(settings))
         text = EXPORT.format(name="soc", hub=hub, content="recommendations: {}")
         (folder / "soc.yaml").write_text(text)
@@ -91,7 +93,7 @@ async def deployment(
         await services.pipeline.dead_letters.write([LETTER])
         (letter,) = [each.name async for each in services.pipeline.dead_letters.find()]
         await services.close()
-        yield Deployment(azure, settings, {"run": run.run_id, "job": job.id, "letter": letter}, folder)
+        yield Deployment(azure, settings, {"run": run.run_id, "job": job.id, "letter": letter, "group": group}, folder)
 
 
 LETTER = Letter(

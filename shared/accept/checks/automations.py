@@ -11,7 +11,7 @@ from shared.accept.world import AUTOMATION, AUTOMATIONS_VERSION, TAG, World
 from shared.reconcile.model import Live
 from shared.reconcile.plan.automation_diff import diff, same_location
 
-_MEMBERS: Final = {
+_MEMBERS: Final[dict[str, Any]] = {
     "id": str, "name": str, "type": str, "location": str, "tags": dict, "kind": str, "etag": str,
     "properties": {
         "description": str, "isEnabled": bool, "scopes": list, "sources": list, "actions": list, "metadata": dict,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.accept.acceptance_report import as_markdown, document
+from shared.accept.acceptance_run import CHECKS
 from shared.accept.checklist import ITEMS
 from shared.accept.checks.automations import body, differing
 from shared.accept.findings import Acceptance, Difference, Form, compared
-from shared.accept.report import as_markdown, document
-from shared.accept.run import CHECKS
 from shared.accept.world import Target, World
 
 SECRETS = (

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from shared.accept.checklist import ITEMS
 from shared.accept.checks import app, automations, graph, hubs, ingestion, roles, storage, workspace
-from shared.accept.findings import Acceptance, Difference, NotSeen
+from shared.accept.findings import NOT_ASKED, Acceptance, Difference, NotSeen
 from shared.accept.journal import Journal, journals
-from shared.accept.world import AUTOMATIONS_VERSION, PREFIX, TAG, World
+from shared.accept.world import (
+    AUTOMATION,
+    AUTOMATIONS_VERSION,
+    CONTAINER,
+    EVENT_HUBS_VERSION,
+    HUB_RULE,
+    PREFIX,
+    QUEUE,
+    TAG,
+    World,
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +30,7 @@ Check = Callable[[World], Awaitable[Sequence[Difference]]]
 ITEM_SECONDS: Final = 60.0
 """For one item; those that wait for rows have `--wait` besides."""
 _WAITING: Final = frozenset({"stored-as-sent", "ingestion-undeclared", "ingestion-types"})
+_SLOW: Final = _WAITING | {"app-restart"}
 
 
 async def canary(world: World) -> Sequence[Difference]:
@@ -59,6 +70,7 @@ CHECKS: Final[dict[str, Check]] = {
     "hub-lag": hubs.lag,
     "ready": app.ready,
     "without-proof": app.without_proof,
+    "app-restart": app.restart,
     "canary": canary,
     "graph-quota": graph.quota,
     "retry-after": pauses,
@@ -71,7 +83,7 @@ async def accept(world: World, found: Acceptance, chosen: frozenset[str], told: 
     try:
         for item in ITEMS:
             if item.id in CHECKS and item.id not in chosen:
-                found.leave(item, "it was not asked for")
+                found.leave(item, NOT_ASKED)
         by_id = {item.id: item for item in ITEMS}
         for name, check in CHECKS.items():
             if name in chosen:
@@ -89,10 +101,10 @@ async def _looked(world: World, found: Acceptance, name: str, check: Check) -> N
     from azure.core.exceptions import AzureError
 
     item = next(item for item in ITEMS if item.id == name)
-    seconds = ITEM_SECONDS + (world.target.wait_seconds if name in _WAITING else 0)
+    seconds = ITEM_SECONDS + (world.target.wait_seconds if name in _SLOW else 0)
     try:
         async with asyncio.timeout(seconds):
-            found.note(item, await check(world))
+            found.note(item, await check(world), looked(check))
     except NotSeen as why:
         found.leave(item, str(why), trouble=why.trouble)
     except TimeoutError:
@@ -103,6 +115,11 @@ async def _looked(world: World, found: Acceptance, name: str, check: Check) -> N
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # an answer is built as no check foresaw
         found.note(item, [Difference(f"an answer ({type(error).__name__})", "one that can be read")])
         log.debug("%s was not read", name, exc_info=error)
+
+
+def looked(check: Check) -> str:
+    """What of its item a check looks at, in a sentence."""
+    return f"looked at: {(check.__doc__ or '').strip().splitlines()[0]}"
 
 
 async def clean(world: World, folder: Path) -> int:
@@ -117,16 +134,34 @@ async def clean(world: World, folder: Path) -> int:
 
 
 async def sweep(world: World) -> None:
-    """Note and remove automations in the resource group that bear the tag of any run, with or without its notes."""
+    """Note and remove what bears the name of any run, with or without its notes; automations have its tag as well."""
     path: str = f"{world.target.group}/providers/Microsoft.Security/automations"
     listed = await world.arm("GET", path, AUTOMATIONS_VERSION)
     notes = Journal(world.journal.path.parent, f"sweep-{world.run}")
     for one in (listed.body or {}).get("value") or ():
         tags = {str(name).lower() for name in one.get("tags") or ()}
         if TAG in tags and str(one.get("name", "")).startswith(PREFIX):
-            notes.made("automation", f"{path}/{one['name']}")
+            notes.made(AUTOMATION, f"{path}/{one['name']}")
+    async for kind, place in _by_name(world):
+        notes.made(kind, place)
     await world.remove(notes)
     notes.close()
+
+
+async def _by_name(world: World) -> AsyncIterator[tuple[str, str]]:
+    """Queues, containers and rules of the hub."""
+    clients = world.clients
+    async for queue in clients.queues.list_queues(name_starts_with=PREFIX):
+        yield QUEUE, clients.queues.get_queue_client(queue.name).url.partition("?")[0]
+    async for container in clients.blobs.list_containers(name_starts_with=PREFIX):
+        yield CONTAINER, clients.blobs.get_container_client(container.name).url.partition("?")[0]
+    if not world.target.hub:
+        return
+    rules = f"{world.target.hub}/authorizationRules"
+    listed = await world.arm("GET", rules, EVENT_HUBS_VERSION)
+    for one in (listed.body or {}).get("value") or ():
+        if str(one.get("name", "")).startswith(PREFIX):
+            yield HUB_RULE, f"{rules}/{one['name']}"
 
 
 def planned(world: World, chosen: frozenset[str]) -> list[str]:
@@ -143,6 +178,8 @@ def planned(world: World, chosen: frozenset[str]) -> list[str]:
         "blob-conditions": f"a container {world.name} in the app's storage; deleted",
         "graph-quota": "queries of Resource Graph until it refuses: this identity's quota is used up for 5 seconds",
     }
+    if world.target.site:
+        makes["app-restart"] = f"a restart of the app {world.target.site}"
     lines = [text for name, text in makes.items() if name in chosen]
     if chosen & {"body-size", *_WAITING}:
         lines.append(
