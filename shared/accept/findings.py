@@ -57,7 +57,7 @@ class Outcome:
 class Form:
     """How an answer is built: statuses, error code, headers, and the members of its body with their types.
 
-    What a check does not ask about is compared with this all the same, so that differences nobody listed are named.
+    What a check does not ask about is compared with this all the same: so differences that are not listed are named.
     """
 
     name: str

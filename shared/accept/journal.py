@@ -15,7 +15,7 @@ from typing import IO, Any, Final, NamedTuple
 _SUFFIX: Final = ".jsonl"
 BEGUN, MADE, GONE = "begun", "made", "gone"
 APPEARING_SECONDS: Final = 60.0
-"""So long after it was asked for, a thing may come to be although nobody waited for the answer."""
+"""So long after it was asked for, a thing may come to be although its answer was not waited for."""
 
 
 class Thing(NamedTuple):

@@ -21,7 +21,16 @@ TAG: Final = "defender-export-accept"
 AUTOMATION, HUB_RULE, QUEUE, CONTAINER = "automation", "hub rule", "queue", "container"
 AUTOMATIONS_VERSION: Final = "2023-12-01-preview"
 EVENT_HUBS_VERSION: Final = "2024-01-01"
+GROUPS_VERSION: Final = "2024-11-01"
 _NOT_FOUND: Final = 404
+_FORBIDS: Final = {
+    "missingsubscriptionregistration": "the subscription has not registered Microsoft.Security",
+    "subscription not registered": "the subscription has not registered Microsoft.Security",
+    "scopelocked": "a lock forbids it",
+    "requestdisallowedbypolicy": "a policy forbids it",
+    "readonlydisabledsubscription": "the subscription is disabled",
+}
+"""Refusals that say nothing about how a service works, by code."""
 _REMOVED: Final = frozenset({200, 202, 204, 404})
 _GROUP: Final = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers"
 _HUB: Final = _GROUP + r"/Microsoft\.EventHub/namespaces/[^/]+/eventhubs/[^/]+"
@@ -85,8 +94,27 @@ class World:
         return found
 
     async def arm(self, method: str, path: str, version: str, **options: Any) -> Any:
-        """One request to Azure Resource Manager."""
-        return await self.wire.ask(ARM, method, path, params={"api-version": version}, **options)
+        """One request to Azure Resource Manager.
+
+        Raises:
+            NotSeen: it does not answer, or something in the subscription forbids the request.
+        """
+        answer = await self.wire.ask(ARM, method, path, params={"api-version": version}, **options)
+        if why := _FORBIDS.get(answer.error.lower()):
+            raise NotSeen(why)
+        return answer
+
+    async def place(self) -> str:
+        """The region of the resource group.
+
+        Raises:
+            NotSeen: Azure Resource Manager does not say.
+            FileNotFoundError: there is no such resource group.
+        """
+        answer = await self.arm("GET", self.target.group, GROUPS_VERSION)
+        if answer.status == _NOT_FOUND:
+            raise FileNotFoundError(f"there is no resource group {self.target.group}")
+        return str((answer.body or {}).get("location") or "")
 
     async def remove(self, journal: Journal) -> None:
         """Remove what a journal names; what can't be removed stays noted, and is named in `left`."""
@@ -97,7 +125,8 @@ class World:
             try:
                 was_there = await remover(thing.kind)(self, thing.place)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next one is tried too
-                self.left.append(f"{thing.kind} {thing.place} ({type(error).__name__})")
+                why = str(error) if isinstance(error, NotSeen) else type(error).__name__
+                self.left.append(f"{thing.kind} {thing.place} ({why})")
                 continue
             if was_there or thing.state != BEGUN or time.time() - thing.since > APPEARING_SECONDS:
                 journal.gone(thing.kind, thing.place)

@@ -11,6 +11,8 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,7 +47,9 @@ def register(commands: Any) -> None:
         "--resource-group", type=_shaped(_GROUP, "a resource group"), metavar="ID", help="where automations are made"
     )
     parser.add_argument("--hub", type=_shaped(_HUB, "an event hub"), metavar="ID", help="else the app's own")
-    parser.add_argument("--location", default="westeurope", metavar="REGION", help="of automations; westeurope")
+    parser.add_argument(
+        "--location", default="", metavar="REGION", help="of automations; else that of the resource group"
+    )
     parser.add_argument(
         "--identity", type=_shaped(_GUID, "an object"), metavar="OBJECT_ID", help="whose roles; else your own"
     )
@@ -112,7 +116,7 @@ async def _world(arguments: argparse.Namespace, services: Services, context: App
     target = Target(
         arguments.resource_group or "",
         arguments.hub or settings.event_hub_resource_id,
-        arguments.location,
+        arguments.location or "westeurope",
         arguments.identity or "",
         app,
         arguments.app_id or "",
@@ -160,10 +164,13 @@ async def _clean(arguments: argparse.Namespace, world: World) -> int:
 
 async def _run(arguments: argparse.Namespace, world: World) -> int:
     from shared.accept.acceptance_run import CHECKS, accept, clean, planned
-    from shared.accept.findings import Acceptance
+    from shared.accept.findings import Acceptance, NotSeen
     from shared.accept.journal import journals
 
     asked = frozenset(arguments.only or CHECKS)
+    if not arguments.location:
+        with suppress(NotSeen):  # each item says so itself
+            world.target = replace(world.target, location=await world.place() or world.target.location)
     out = sys.stderr if arguments.json else sys.stdout
     for line in planned(world, asked):
         print(f"will make: {line}", file=out)

@@ -95,7 +95,7 @@ async def open_api(context: AppContext) -> AsyncIterator[ApiClient]:
 
 
 async def token_for(resource: str) -> str:
-    """An Entra token of whoever is signed in, for an API (`api://<client id>`).
+    """An Entra token of the identity that is signed in, for an API (`api://<client id>`).
 
     Raises:
         azure.core.exceptions.ClientAuthenticationError: no identity gives one.

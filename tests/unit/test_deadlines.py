@@ -25,7 +25,18 @@ WAITS = (
 TURNS = ("asyncio.Lock", "asyncio.Semaphore", "asyncio.BoundedSemaphore", "asyncio.Condition")
 CALLER = "those who have the turns end by their own deadlines, and so does whoever waits: the way in cuts both off"
 OWN = "work of this process on bytes of bounded number, which asks nobody"
+ITEM = "each item of an acceptance has a time, and the command another"
 BOUNDED = {
+    ("accept/checks/app.py", "asyncio.sleep(_BEGUN_SECONDS)"): ITEM,
+    ("accept/checks/app.py", "asyncio.sleep(_POLL_SECONDS)"): ITEM,
+    ("accept/checks/ingestion.py", "asyncio.sleep(_PAUSE_SECONDS)"): ITEM,
+    ("accept/checks/storage.py", "asyncio.sleep(_HIDDEN_SECONDS + 0.5)"): ITEM,
+    ("accept/checks/storage.py", "made"): ITEM,
+    ("accept/checks/storage.py", "write"): ITEM,
+    (
+        "accept/wire.py",
+        "asyncio.sleep(min(capped(1.0 if asked is None else asked), _LONGEST_PAUSE))",
+    ): "ten seconds at most, and three tries",
     ("audit/trail.py", "async with gate"): CALLER,
     ("azure/quota.py", "async with self._turn"): CALLER,
     ("bootstrap.py", "asyncio.to_thread(evidence, state.basis(chosen, digest), required, made)"): OWN,
