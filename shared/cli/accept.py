@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.cli.app_context import AppContext, add_target, chosen, place
 from shared.cli.argument_parser import whole_number
-from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
+from shared.cli.exit_codes import DONE, NOT_WELL, UnansweredError, UsageError
 from shared.cli.questions import confirmed
 from shared.cli.tables import print_table
 from shared.cli.time_limit import go_on_by, run_limited
@@ -142,6 +142,7 @@ def _folder() -> Path:
 
 async def _clean(arguments: argparse.Namespace, world: World) -> int:
     from shared.accept.acceptance_run import clean, sweep
+    from shared.accept.findings import NotSeen
     from shared.accept.journal import journals
     from shared.accept.world import PREFIX
 
@@ -158,7 +159,10 @@ async def _clean(arguments: argparse.Namespace, world: World) -> int:
         return NOT_WELL
     await clean(world, _folder())
     if arguments.resource_group:
-        await sweep(world)
+        try:
+            await sweep(world)
+        except NotSeen as why:
+            raise UnansweredError(f"not everything was looked for: {why}") from why
     return _told_left(world)
 
 

@@ -24,12 +24,14 @@ def lock(azure: LocalAzure, group: str, level: str) -> None:
 
 async def test_what_may_not_be_done_is_left_to_a_person(deployment: Deployment) -> None:
     azure, subscription = deployment.azure, deployment.group.split("/")[2]
-    ways: dict[str, Callable[[], object]] = {
+
+    def unregistered() -> None:
+        azure.tenant.locks.clear()
+        azure.tenant.set_registration(subscription, "Microsoft.Security", "NotRegistered")
+
+    ways: dict[str, Callable[[], None]] = {
         "a lock forbids it": lambda: lock(azure, deployment.group, "ReadOnly"),
-        "has not registered": lambda: (
-            azure.tenant.locks.clear(),
-            azure.tenant.set_registration(subscription, "Microsoft.Security", "NotRegistered"),
-        ),
+        "has not registered": unregistered,
         "may not": azure.tenant.assignments.clear,
     }
     for why, put_in_the_way in ways.items():
