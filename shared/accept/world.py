@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.accept.findings import Difference, NotSeen
 from shared.accept.journal import APPEARING_SECONDS, BEGUN, Journal
-from shared.accept.wire import ARM, Wire
+from shared.accept.wire import ARM, Answer, Wire
 
 if TYPE_CHECKING:
     from shared.azure.clients import Clients
@@ -23,6 +23,7 @@ AUTOMATIONS_VERSION: Final = "2023-12-01-preview"
 EVENT_HUBS_VERSION: Final = "2024-01-01"
 GROUPS_VERSION: Final = "2024-11-01"
 _NOT_FOUND: Final = 404
+_REFUSALS: Final = 300
 _FORBIDS: Final = {
     "missingsubscriptionregistration": "the subscription has not registered Microsoft.Security",
     "subscription not registered": "the subscription has not registered Microsoft.Security",
@@ -102,6 +103,22 @@ class World:
         answer = await self.wire.ask(ARM, method, path, params={"api-version": version}, **options)
         if why := _FORBIDS.get(answer.error.lower()):
             raise NotSeen(why)
+        return answer
+
+    async def make(self, kind: str, place: str, asked: Awaitable[Answer]) -> Answer:
+        """What comes of a request that makes something, noted before it is sent; a refusal is noted as gone.
+
+        Raises:
+            NotSeen: as for any request.
+        """
+        self.journal.begin(kind, place)
+        try:
+            answer = await asked
+        except NotSeen as why:
+            if not why.trouble:
+                self.journal.gone(kind, place)
+            raise
+        (self.journal.made if answer.status < _REFUSALS else self.journal.gone)(kind, place)
         return answer
 
     async def place(self) -> str:

@@ -33,6 +33,7 @@ BOUNDED = {
     ("accept/checks/storage.py", "asyncio.sleep(_HIDDEN_SECONDS + 0.5)"): ITEM,
     ("accept/checks/storage.py", "made"): ITEM,
     ("accept/checks/storage.py", "write"): ITEM,
+    ("accept/world.py", "asked"): ITEM,
     (
         "accept/wire.py",
         "asyncio.sleep(min(capped(1.0 if asked is None else asked), _LONGEST_PAUSE))",

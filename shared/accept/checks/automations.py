@@ -57,13 +57,8 @@ def body(world: World, scopes: int = 1) -> dict[str, Any]:
 
 async def put(world: World, place: str, document: Mapping[str, Any], **options: Any) -> Any:
     """Create an automation, noted beforehand; one that was refused is noted as gone."""
-    world.journal.begin(AUTOMATION, place)
-    answer = await world.arm("PUT", place, AUTOMATIONS_VERSION, json=dict(document), **options)
-    if answer.status < _OK:
-        world.journal.made(AUTOMATION, place)
-    else:
-        world.journal.gone(AUTOMATION, place)
-    return answer
+    asked = world.arm("PUT", place, AUTOMATIONS_VERSION, json=dict(document), **options)
+    return await world.make(AUTOMATION, place, asked)
 
 
 async def delete(world: World, place: str) -> list[Difference]:

@@ -28,12 +28,10 @@ _HUB_SECONDS: Final = 20.0
 async def keys(world: World) -> list[Difference]:
     """A rule of the run's own on the hub, whose first key is renewed."""
     place = f"{world.hub()}/authorizationRules/{world.name}"
-    world.journal.begin(HUB_RULE, place)
-    made = await world.arm("PUT", place, EVENT_HUBS_VERSION, json={"properties": {"rights": ["Send"]}})
+    rights = {"properties": {"rights": ["Send"]}}
+    made = await world.make(HUB_RULE, place, world.arm("PUT", place, EVENT_HUBS_VERSION, json=rights))
     if made.status >= _OK:
-        world.journal.gone(HUB_RULE, place)
         return [Difference("the PUT of a rule on the hub", "taken", made.error, made.status)]
-    world.journal.made(HUB_RULE, place)
     before = await world.arm("POST", f"{place}/listKeys", EVENT_HUBS_VERSION, form=_KEYS)
     renew = {"keyType": "PrimaryKey"}
     renewed = await world.arm("POST", f"{place}/regenerateKeys", EVENT_HUBS_VERSION, json=renew, form=_KEYS)

@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 _HIDDEN_SECONDS: Final = 2
 _LEASE_SECONDS: Final = 15
 _ID_REQUIRED, _CONFLICT, _CHANGED = 412, 409, 412
-_TOUCHED: Final = frozenset({401, 403})
+_REFUSED: Final = frozenset({401, 403})
 
 
 async def queue(world: World) -> list[Difference]:
     """A message is taken, is not seen, and is seen again."""
     client = world.clients.queues.get_queue_client(world.name)
     place = client.url.partition("?")[0]
-    world.journal.begin(QUEUE, place)
-    await _allowed(client.create_queue(metadata={"accept": world.run}))
-    world.journal.made(QUEUE, place)
+    await _made(world, QUEUE, place, client.create_queue(metadata={"accept": world.run}))
     await client.send_message("accept")
     taken = [message async for message in client.receive_messages(visibility_timeout=_HIDDEN_SECONDS)]
     hidden = [message async for message in client.receive_messages(visibility_timeout=_HIDDEN_SECONDS)]
@@ -46,9 +44,7 @@ async def blobs(world: World) -> list[Difference]:
 
     container = world.clients.blobs.get_container_client(world.name)
     place = container.url.partition("?")[0]
-    world.journal.begin(CONTAINER, place)
-    await _allowed(container.create_container(metadata={"accept": world.run}))
-    world.journal.made(CONTAINER, place)
+    await _made(world, CONTAINER, place, container.create_container(metadata={"accept": world.run}))
     blob = container.get_blob_client("accept")
     await blob.upload_blob(b"1")  # without `overwrite` under If-None-Match: *
     first = (await blob.get_blob_properties()).etag
@@ -73,15 +69,19 @@ async def blobs(world: World) -> list[Difference]:
     ]
 
 
-async def _allowed(made: Awaitable[Any]) -> None:
+async def _made(world: World, kind: str, place: str, made: Awaitable[Any]) -> None:
+    """Make it, noted beforehand; where this identity may not, it is noted as gone."""
     from azure.core.exceptions import HttpResponseError
 
+    world.journal.begin(kind, place)
     try:
         await made
     except HttpResponseError as error:
-        if error.status_code in _TOUCHED:
+        if error.status_code in _REFUSED:
+            world.journal.gone(kind, place)
             raise NotSeen(f"this identity may not make it in the app's storage ({error.status_code})") from error
         raise
+    world.journal.made(kind, place)
 
 
 async def _status(write: Awaitable[Any]) -> int:

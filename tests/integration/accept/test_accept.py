@@ -12,7 +12,7 @@ from local.stack import LocalAzure
 from shared.accept.acceptance_run import CHECKS
 from tests.integration.accept.conftest import Deployment
 
-BY_APP = {"ready", "without-proof", "checkpoints", "canary"}
+BY_APP = {"ready", "without-proof", "checkpoints", "app-restart", "canary"}
 """Items that need a running app, or what is built elsewhere."""
 AUTOMATION = r"Microsoft.Security/automations/[\w-]+$"
 GRAPH = r"Microsoft.ResourceGraph/resources"

@@ -40,6 +40,7 @@ async def test_what_may_not_be_done_is_left_to_a_person(deployment: Deployment) 
         items = {item["id"]: item for item in deployment.report()["items"]}
         assert {items[name]["verdict"] for name in MAKING} == {"left to a person"}, ended.said
         assert all(why in items[name]["why"] for name in MAKING), (why, items)
+        assert "left behind" not in ended.err
         assert await deployment.leftovers() == []
 
 
