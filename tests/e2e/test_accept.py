@@ -12,17 +12,30 @@ from azure.eventhub.aio import EventHubProducerClient
 from local.certs import Certificates
 from local.records import generate
 from local.stack import LocalAzure
-from local.tenant import APP, synthetic_tenant
+from local.tenant import APP, destinations, synthetic_tenant
 from local.tenant.roles import custom_role
 from shared.accept.acceptance_run import CHECKS
 from shared.settings import Settings
+from tests.e2e.api import Api
 from tests.integration.accept.conftest import Deployment, grant
+from tests.integration.forked import run_commands
 
 LATER = {"canary"}
 """Items that no program looks at yet."""
 RESTARTER = custom_role("Who restarts", "Microsoft.Web/sites/restart/action")
 
 
+def test_what_the_app_itself_answers_holds(api: Api, tmp_path: Path) -> None:
+    group = destinations(api.azure.tenant).event_hub.partition("/providers/")[0]
+    settings = api.azure.app_settings() | {"DEFENDER_EXPORT_URL": api.url, "DEFENDER_EXPORT_KEY": api.key}
+    deployment = Deployment(api.azure, settings, tmp_path, group)
+    (ended,) = run_commands([(deployment.command("--only ready --only without-proof"), settings)], tmp_path)
+    held = {item["id"]: item for item in deployment.report()["items"] if item["verdict"] == "holds"}
+    assert "without-proof" in held, ended.said
+    assert "ready" in held or "a check of `ready`" in ended.out  # other tests of this app leave letters there
+
+
+@pytest.mark.soak
 @pytest.mark.timeout(180)
 async def test_all_holds_beside_a_running_app_that_is_restarted(
     tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch

@@ -59,7 +59,7 @@ class Deployment:
     group: str
 
     def command(self, *arguments: str) -> str:
-        return " ".join(("accept --yes --wait 15 --out report --resource-group", self.group, *arguments))
+        return " ".join(("accept --yes --wait 60 --out report --resource-group", self.group, *arguments))
 
     async def run(self, *arguments: str, **settings: str) -> Ended:
         (ended,) = await self.run_all([self.command(*arguments)], **settings)
