@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.enrich.shapes.shape_request import ShapeRequest
     from shared.enrich.shapes.shape_sources import Reading
     from shared.exports.store import ExportStore
+    from shared.jobs.canary_runner import CanaryRunner
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
     from shared.lifecycle.cve_refresh import CveRefresh
@@ -162,7 +163,23 @@ class Services:
         """Delivers events, dead letters and the app's own rows."""
         from shared.enrich.invocation.pipeline_factory import pipeline
 
-        return pipeline(self.settings, self.clients, os.environ, make_context=self._context, observer=self._note)
+        return pipeline(
+            self.settings,
+            self.clients,
+            os.environ,
+            make_context=self._context,
+            observer=self._note,
+            follower=self._follower,
+        )
+
+    @property
+    def _follower(self) -> Callable[[Sequence[Any]], Awaitable[None]] | None:
+        """Who notes what became of simulated alerts; nobody while canaries are off."""
+        if not self.settings.canary:
+            return None
+        from shared.canary.pipeline_notes import PipelineNotes
+
+        return PipelineNotes(self.clients.data_tables.get_table_client(self.settings.freshness_table)).write
 
     def _context(self) -> Context:
         from shared.azure.resource_graph import Graph
@@ -307,6 +324,13 @@ class Services:
         )
 
     @cached_property
+    def canary(self) -> CanaryRunner:
+        """Proves on demand that an alert of a subscription reaches its table."""
+        from shared.jobs.canary_factory import canary_runner
+
+        return canary_runner(self.settings, self.clients, self.tenant_state.take)
+
+    @cached_property
     def trends(self) -> TrendQueries:
         """Arrivals and scores over time, from the workspace."""
         from shared.watch.trends import TrendQueries
@@ -329,6 +353,7 @@ class Services:
             deliver=self._deliver_present,
             deadline=self._job_deadline,
             gone=lambda: self.gone,
+            canary=lambda: self.canary,
         )
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)

@@ -32,6 +32,8 @@ POINTS = (
     "hub.receive",  # its newest events, for their shapes
     "ready.endpoint",  # whether a data collection rule's address answers
     "app.request",  # what the command line asks of the app
+    "canary.ask",  # Defender for Cloud, for a simulated alert and what became of it
+    "canary.note",  # Table Storage, for what the pipeline saw of it and what it has proven
     "permissions.read",  # what the app's roles permit in a subscription
 )
 

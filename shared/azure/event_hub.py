@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.fail_points import touching
@@ -25,12 +26,13 @@ class HubUnreadableError(Exception):
 class NewestEvents:
     """The bodies that arrived, and how many events had none in bytes.
 
-    `whole` says that the hub held no other event.
+    `whole` says that the hub held no other event.  `enqueued` is when the hub took each of the bodies.
     """
 
     bodies: tuple[bytes, ...] = ()
     foreign: int = 0
     whole: bool = True
+    enqueued: tuple[datetime | None, ...] = ()
 
 
 async def partitions(hub: EventHubConsumerClient) -> dict[str, Mapping[str, Any]]:
@@ -94,9 +96,10 @@ async def _newest(
             for each in receiving:
                 each.cancel()
             await asyncio.gather(*receiving, return_exceptions=True)
-    bodies = [body for event in events if (body := _body(event)) is not None]
+    read = [(body, event.enqueued_time) for event in events if (body := _body(event)) is not None]
+    bodies = [body for body, _ in read]
     whole = not ends and all(begin == _number(about[name], "beginning") for name, begin in begins.items())
-    return NewestEvents(tuple(bodies), len(events) - len(bodies), whole)
+    return NewestEvents(tuple(bodies), len(events) - len(bodies), whole, tuple(at for _, at in read))
 
 
 def _receive(
