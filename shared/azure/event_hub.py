@@ -48,6 +48,22 @@ async def partitions(hub: EventHubConsumerClient) -> dict[str, Mapping[str, Any]
         return dict(zip(ids, about, strict=True))
 
 
+async def arrived_since(hub: EventHubConsumerClient, moment: datetime, seconds: float = HUB_SECONDS) -> bool:
+    """Whether any partition took an event since a moment, by the hub's clock.
+
+    Raises:
+        HubUnreadableError: it does not say.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            about = await partitions(hub)
+            return any(_holds(one) and one["last_enqueued_time_utc"] >= moment for one in about.values())
+    except TimeoutError:
+        raise HubUnreadableError(f"the hub said nothing within {seconds:g} seconds") from None
+    except Exception as error:  # as below
+        raise HubUnreadableError(f"the hub can't be asked: {type(error).__name__}") from error
+
+
 async def newest_events(hub: EventHubConsumerClient, most: int, seconds: float = HUB_SECONDS) -> NewestEvents:
     """The newest events, as many of each partition, without a checkpoint and without holding any partition.
 

@@ -19,8 +19,9 @@ _SKEW = timedelta(minutes=1)
 class Canary:
     """A canary of one subscription.
 
-    `alerts` are the ids that Defender for Cloud gave, `operation` where it says whether it is done, `checked` whether
-    the path was looked at, `asked` whether the alert was asked for.
+    `alerts` are the ids that Defender for Cloud gave, `older` those that its list had before, `operation` where it says
+    whether it is done, `checked` whether the path was looked at, `asked` whether the alert was asked for, `resumed`
+    whether an earlier attempt may have asked for it without keeping that.
     """
 
     subscription: str
@@ -30,7 +31,9 @@ class Canary:
     operation: str = ""
     checked: bool = False
     asked: bool = False
+    resumed: bool = False
     alerts: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     seen: tuple[Observation, ...] = ()
     """What stays true: reached and refused; what could not be looked at is asked anew each time."""
@@ -56,6 +59,7 @@ class Canary:
             "checked": self.checked,
             "asked": self.asked,
             "alerts": list(self.alerts),
+            "older": list(self.older),
             "obstacles": [[each.hop, each.reason, each.mend, each.fault] for each in self.obstacles],
             "seen": [_told(one) for one in self.seen],
         }
@@ -75,7 +79,9 @@ def from_document(subscription: str, document: Mapping[str, Any]) -> Canary:
         str(document["operation"]),
         checked=bool(document["checked"]),
         asked=bool(document["asked"]),
+        resumed=True,
         alerts=tuple(map(str, document["alerts"])),
+        older=tuple(map(str, document["older"])),
         obstacles=tuple(
             Obstacle(Hop(hop), str(reason), str(mend), fault=bool(fault))
             for hop, reason, mend, fault in document["obstacles"]

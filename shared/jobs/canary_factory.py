@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.azure.event_hub import HubUnreadableError, NewestEvents, newest_events
+from shared.azure.event_hub import HubUnreadableError, NewestEvents, arrived_since, newest_events
 from shared.azure.quota import Holders, Quota, QuotaExceededError
 from shared.azure.role_permissions import OwnPermissions
 from shared.canary.canary_history import CanaryHistory
@@ -87,8 +87,13 @@ def _keeps(settings: Settings) -> KeepsRow:
     return keeps
 
 
-async def _newest(settings: Settings, clients: Clients) -> NewestEvents:
-    """The hub's newest events; the group that enrich_records reads with is left to it."""
+async def _newest(settings: Settings, clients: Clients, since: datetime) -> NewestEvents:
+    """The hub's newest events; none where no partition took any since then, which it says without being read.
+
+    The group that enrich_records reads with is left to it.
+    """
+    if not await arrived_since(clients.input_hub, since):
+        return NewestEvents()
     group = settings.canary_consumer_group
     if group.lower() == settings.event_hub_consumer_group.lower():
         raise HubUnreadableError("CANARY_CONSUMER_GROUP is the group of enrich_records: name another")

@@ -50,7 +50,7 @@ class Ports:
     alerts: SecurityAlerts
     notes: Notes
     stored: StoredAlerts | None
-    newest_events: Callable[[], Awaitable[NewestEvents]]
+    newest_events: Callable[[datetime], Awaitable[NewestEvents]]
     spend: Callable[[str], Awaitable[None]]
 
 
@@ -82,12 +82,14 @@ class CanaryRun:
             unseen = [Unseen(Hop.SIMULATED, "Azure did not answer in time")]
         return canary, self._judged(canary, unseen)
 
-    def _judged(self, canary: Canary, unseen: Sequence[Unseen]) -> Verdict:
+    def _judged(self, canary: Canary, unseen: Sequence[Unseen | Refused]) -> Verdict:
         """What is known by now.
 
         What was found beforehand counts once all that lies before it was seen: until then it is followed all the same,
         for what arrives is proven to arrive.
         """
+        if unseen and not canary.asked and self._now() >= canary.begun + self._allowed[Hop.SIMULATED]:
+            unseen = [Refused(Hop.SIMULATED, each.reason) for each in unseen]  # nothing was asked for, and that is all
         hindering = [each for each in canary.obstacles if not each.fault]
         seen: list[Observation] = [*canary.seen, *unseen]
         now = self._now()
@@ -115,9 +117,12 @@ class CanaryRun:
         except BudgetSpentError as spent:
             mend = "Ask again later, or raise CANARY_PER_DAY or CANARY_PER_SUBSCRIPTION."
             return replace(canary, obstacles=(Obstacle(Hop.SIMULATED, str(spent), mend, fault=False),))
-        canary = await self._emitted(canary)
-        if canary.alerts:
-            return replace(canary, asked=True)
+        if canary.resumed:
+            canary = await self._emitted(canary)
+            if canary.alerts:
+                return replace(canary, asked=True)
+        else:  # an alert of another canary a moment ago proves nothing of now
+            canary = await self._before(canary)
         try:
             begun = await self._ports.alerts.simulate(canary.subscription, canary.location, canary.bundle)
         except RefusedError as refused:
@@ -159,12 +164,21 @@ class CanaryRun:
 
     async def _emitted(self, canary: Canary) -> Canary:
         listed = await self._ports.alerts.simulated(canary.subscription, canary.location, canary.since)
-        if not listed.found:
+        found = {alert: at for alert, at in listed.found.items() if alert not in canary.older}
+        if not found:
             if not listed.whole:
                 raise UnansweredError("the list of alerts is longer than is read")
             return canary
-        ids = tuple(sorted({*canary.alerts, *listed.found}))
-        return replace(canary, alerts=ids).with_seen(Reached(Hop.EMITTED, min(listed.found.values())))
+        ids = tuple(sorted({*canary.alerts, *found}))
+        return replace(canary, alerts=ids).with_seen(Reached(Hop.EMITTED, min(found.values())))
+
+    async def _before(self, canary: Canary) -> Canary:
+        """The simulated alerts that are there before this canary's; unknown where the list can't be read."""
+        try:
+            listed = await self._ports.alerts.simulated(canary.subscription, canary.location, canary.since)
+        except RefusedError:
+            return canary
+        return replace(canary, older=tuple(sorted(listed.found)))
 
     async def _noted(self, canary: Canary) -> Canary:
         from azure.core.exceptions import AzureError
@@ -174,7 +188,7 @@ class CanaryRun:
         except AzureError as error:
             raise UnansweredError(f"the pipeline's notes can't be read ({type(error).__name__})") from None
         for note in notes:
-            if not canary.alerts or note.alert in canary.alerts:
+            if _own(canary, note.alert):
                 canary = canary.with_seen(*_told(note))
         return canary
 
@@ -182,13 +196,14 @@ class CanaryRun:
         if self._ports.stored is None:
             raise UnreadableError("WORKSPACE_ID is not set, so nobody can look into the table")
         for row in await self._ports.stored(canary.subscription, canary.alerts, canary.since, self._now()):
-            hub = [Reached(Hop.HUB, row.enqueued)] if row.enqueued else []
-            canary = canary.with_seen(*hub, Reached(Hop.STORED, row.stored))
+            if _own(canary, row.alert):
+                hub = [Reached(Hop.HUB, row.enqueued)] if row.enqueued else []
+                canary = canary.with_seen(*hub, Reached(Hop.STORED, row.stored))
         return canary
 
     async def _in_hub(self, canary: Canary) -> Canary:
         """Look into the hub itself, where nothing told of the event."""
-        events = await self._ports.newest_events()
+        events = await self._ports.newest_events(canary.since)
         for body, enqueued in zip(events.bodies, events.enqueued, strict=False):
             if enqueued and enqueued >= canary.since and any(alert.encode() in body for alert in canary.alerts):
                 return canary.with_seen(Reached(Hop.HUB, enqueued))
@@ -196,6 +211,11 @@ class CanaryRun:
         if not events.whole and (oldest is None or oldest > canary.since):
             raise HubUnreadableError("the hub holds more than was looked at")
         return canary
+
+
+def _own(canary: Canary, alert: str) -> bool:
+    """Whether an alert is this canary's; where the list can't be read, each that was not there before counts."""
+    return alert in canary.alerts if canary.alerts else alert not in canary.older
 
 
 def _has(canary: Canary, hop: Hop) -> bool:

@@ -52,11 +52,7 @@ class CanaryRunner:
             raise JobRefusedError(OFF)
         run, wanted = self.run_for(job.id), str(job.arguments.get("bundle", ""))
         ended: dict[str, Any] = dict(job.cursor.get("ended") or {})
-        left = {
-            each: _restored(each, job.cursor, self.now())
-            for each in job.arguments["subscriptions"]
-            if each not in ended
-        }
+        left = {each: _restored(each, job, self.now()) for each in job.arguments["subscriptions"] if each not in ended}
 
         def checkpoint() -> None:
             progress.checkpoint({"canaries": {each: left[each].as_document() for each in left}, "ended": ended})
@@ -134,11 +130,13 @@ def told(verdict: Verdict) -> str:
     return f"{so_far}waiting for {(verdict.hop or Hop.SIMULATED).value}"
 
 
-def _restored(subscription: str, cursor: Mapping[str, Any], now: datetime) -> Canary:
-    document = (cursor.get("canaries") or {}).get(subscription)
+def _restored(subscription: str, job: Job, now: datetime) -> Canary:
+    """How far a canary is by what an earlier attempt kept; a new one where nothing was kept."""
+    new = Canary(subscription, now, resumed=job.attempt > 1)
+    document = (job.cursor.get("canaries") or {}).get(subscription)
     if not isinstance(document, Mapping):
-        return Canary(subscription, now)
+        return new
     try:
         return from_document(subscription, document)
     except (KeyError, TypeError, ValueError):
-        return Canary(subscription, now)
+        return new
