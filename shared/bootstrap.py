@@ -193,7 +193,7 @@ class Services:
 
     @property
     def _follower(self) -> Callable[[Sequence[Any]], Awaitable[None]] | None:
-        """Who notes what became of simulated alerts; nobody while canaries are off."""
+        """What notes what became of simulated alerts; none while canaries are off."""
         if not self.settings.canary:
             return None
         from shared.canary.pipeline_notes import PipelineNotes

@@ -43,7 +43,7 @@ class CanaryHistory:
             "told": json.dumps({**result, "by": by}),
             **stored_format.stamp(_KIND),
         }
-        with touching("canary.note"):
+        with touching("canary.keep"):
             await self._table.upsert_entity(entity)
 
     async def read(self, subscription: str = "") -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class CanaryHistory:
         if subscription:
             which, parameters = f"{which} and subscription eq @one", {**parameters, "one": subscription.lower()}
         found: list[dict[str, Any]] = []
-        with touching("canary.note"):
+        with touching("canary.history"):
             async for entity in self._table.query_entities(which, parameters=parameters):
                 try:
                     stored_format.admit(_KIND, entity)
@@ -70,7 +70,7 @@ class CanaryHistory:
     async def expire(self, before: datetime) -> None:
         """Remove what began before then, but for the newest of each subscription that proved its path."""
         newest: set[str] = set()
-        with touching("canary.note"):
+        with touching("canary.history-expire"):
             async for entity in self._table.query_entities(
                 "PartitionKey eq @history", parameters={"history": PARTITION}
             ):

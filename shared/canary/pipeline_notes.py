@@ -82,7 +82,7 @@ class PipelineNotes:
             }
             entity |= {"accepted": one.accepted} if one.accepted else {}
             entity |= {"forwarded": one.forwarded} if one.forwarded else {}
-            with touching("canary.note"):
+            with touching("canary.noted"):
                 await self._table.upsert_entity(entity)
 
     async def since(self, subscription: str, moment: datetime) -> list[Note]:
@@ -92,7 +92,7 @@ class PipelineNotes:
             azure.core.exceptions.AzureError: the table does not answer.
         """
         found: list[Note] = []
-        with touching("canary.note"):
+        with touching("canary.notes"):
             async for entity in self._table.query_entities(
                 "PartitionKey eq @notes and subscription eq @one",
                 parameters={"notes": PARTITION, "one": subscription.lower()},
@@ -104,7 +104,7 @@ class PipelineNotes:
 
     async def expire(self, now: datetime) -> None:
         """Remove notes that are a week old: a canary has long ended by then."""
-        with touching("canary.note"):
+        with touching("canary.notes-expire"):
             old = [
                 entity
                 async for entity in self._table.query_entities(

@@ -35,7 +35,7 @@ class UnansweredError(Exception):
 
 
 class RefusedError(Exception):
-    """Azure Resource Manager refuses for good; the message is its code."""
+    """Azure Resource Manager refuses, and will again; the message is its code."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ SIMULATED_PREFIX: Final = "SIMULATED_"
 
 def is_simulated(alert_type: object) -> bool:
     """Whether an alert of this type was simulated; case does not count, as in KQL."""
-    return isinstance(alert_type, str) and alert_type[: len(SIMULATED_PREFIX)].upper() == SIMULATED_PREFIX
+    return isinstance(alert_type, str) and alert_type[: len(SIMULATED_PREFIX)].lower() == SIMULATED_PREFIX.lower()
 
 
 RECOMMENDATION_STATUSES: Final = ("Healthy", "Unhealthy", "NotApplicable")

@@ -17,7 +17,7 @@ _NOT_FOUND: Final = 404
 async def look_at_hub(clients: Clients, provider_id: str, hub_id: str, *, trusted: bool) -> str:
     """Why nothing would get into a hub, in a sentence with what mends it; empty where nothing is known to be wrong.
 
-    `trusted` is how it is sent to: as a trusted service, or else with a key, which nobody can read from an automation.
+    `trusted` is how it is sent to: as a trusted service, or else with a key, which is not read from an automation.
     """
     from pydantic import ValidationError
 

@@ -202,7 +202,7 @@ class CanaryRun:
         return canary
 
     async def _in_hub(self, canary: Canary) -> Canary:
-        """Look into the hub itself, where nothing told of the event."""
+        """Look into the hub itself, where no note and no row says of the event."""
         events = await self._ports.newest_events(canary.since)
         for body, enqueued in zip(events.bodies, events.enqueued, strict=False):
             if enqueued and enqueued >= canary.since and any(alert.encode() in body for alert in canary.alerts):

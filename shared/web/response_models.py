@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
+from shared.canary.bundles import NAMES as BUNDLES
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", validate_by_name=True)
@@ -189,6 +191,18 @@ class GoneRequest(_Body):
     max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of GONE_MAX_PERCENT.")
 
 
+class CanaryRequest(_Body):
+    """Prove that an alert of some subscriptions reaches its table, by one that Defender for Cloud simulates."""
+
+    kind: Literal["canary"]
+    subscriptions: list[_Guid] = Field(min_length=1, max_length=10, description="Whose paths to prove, by id.")
+    bundle: str = Field(
+        "",
+        pattern=f"^({'|'.join(BUNDLES)})$",
+        description="Which alert to simulate; else the first that the filters let through.",
+    )
+
+
 _AnyRequest = (
     PlanRequest
     | ReconcileRequest
@@ -199,6 +213,7 @@ _AnyRequest = (
     | AcceptRequest
     | ClaimRequest
     | GoneRequest
+    | CanaryRequest
 )
 
 

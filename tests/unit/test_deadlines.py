@@ -28,11 +28,12 @@ OWN = "work of this process on bytes of bounded number, which asks nobody"
 BOUNDED = {
     ("audit/trail.py", "async with gate"): CALLER,
     ("azure/quota.py", "async with self._turn"): CALLER,
-    ("bootstrap.py", "asyncio.to_thread(evidence, state.basis(chosen, digest), required, made)"): OWN,
+    ("bootstrap.py", "asyncio.to_thread(evidence, state.basis(chosen, digest), required, made, proven)"): OWN,
     ("bootstrap.py", "asyncio.to_thread(shapes_of, reading.met, asked.names, asked.most)"): OWN,
     ("azure/resource_graph.py", "self._clock.sleep(min(capped(wait), max(0.0, end.left)))"): "its own end",
     ("azure/retry_backoff.py", "clock.sleep(pause)"): "not begun where it would pass the deadline; a minute at most",
     ("cli/api_client.py", "asyncio.sleep(pause)"): "ten seconds at most, and three tries",
+    ("jobs/canary_runner.py", "asyncio.sleep(LOOK_EVERY_SECONDS)"): "ten seconds, until the verdict is due",
     ("cli/jobs.py", "asyncio.sleep(1)"): "a second",
     ("cli/watch.py", "asyncio.sleep(_POLL_SECONDS)"): "a second",
     ("enrich/delivery/upload.py", "self._clock.sleep(delay)"): "not begun where it would pass the deadline",

@@ -84,7 +84,7 @@ class Summary:
         sightings.update(work.parsed.left_out)
         for row in work.parsed.rows:
             self.kinds[row.kind] += 1
-            if row.simulated:  # what was asked for is no sign of life
+            if row.simulated:  # what was asked for does not show that anything flows by itself
                 continue
             key = (row.subscription, row.kind, row.snapshot)
             seen = sightings.get(key)

@@ -1,4 +1,4 @@
-"""What became of simulated alerts in an invocation, told to whoever follows a canary (docs/canary.md)."""
+"""What became of simulated alerts in an invocation, told to what follows a canary (docs/canary.md)."""
 
 from __future__ import annotations
 

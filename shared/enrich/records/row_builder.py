@@ -69,7 +69,7 @@ class RowBuilder:
         if self._kept is not None:
             record = orjson.loads(body) if record is None else record
             if not self._kept(self._kind, said, record):
-                if simulated:  # no sign of life
+                if simulated:  # it does not show that anything flows by itself
                     return None
                 seen = (values.SubscriptionId or "", self._name, snapshot)
                 batch.left_out[seen] = max(enqueued, batch.left_out.get(seen, enqueued))
