@@ -828,6 +828,38 @@ class Readiness(_Body):
     warnings: list[str]
 
 
+class CanaryHop(_Body):
+    """One hop of a canary: when it was reached, and how long after the one before."""
+
+    hop: str
+    state: str
+    at: datetime | None
+    seconds: float | None
+    reason: str
+
+
+class CanaryResult(_Body):
+    """What a canary ended with."""
+
+    subscription: str
+    outcome: Literal["proven", "not-proven", "not-possible"]
+    hop: str
+    reason: str
+    mend: str
+    bundle: str
+    begun: datetime
+    ended: datetime
+    by: str
+    hops: list[CanaryHop]
+
+
+class CanaryList(_Body):
+    """Canaries that ended."""
+
+    value: list[CanaryResult]
+    continuation: str
+
+
 class Document(_Body):
     """This API, as OpenAPI 3.1 describes it."""
 
@@ -841,6 +873,6 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList,
-    Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, RunList, RunReport, Metrics, Health,
-    Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
+    Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, CanaryList, RunList, RunReport, Metrics,
+    Health, Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip
