@@ -223,6 +223,13 @@ async def get_freshness(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("get_freshness", req)
 
 
+@app.function_name("list_canaries")
+@app.route("canaries", methods=["GET"])
+async def list_canaries(req: func.HttpRequest) -> func.HttpResponse:
+    """List what canaries have proven."""
+    return await routing.respond("list_canaries", req)
+
+
 @app.function_name("list_runs")
 @app.route("runs", methods=["GET"])
 async def list_runs(req: func.HttpRequest) -> func.HttpResponse:

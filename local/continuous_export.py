@@ -52,7 +52,8 @@ class ContinuousExport:
     """Sends alerts that become due, as an async context manager; `send(hub, body)` puts an event into a hub.
 
     Switches that tests turn: `delay`, seconds of the tenant's clock from an alert to its export, and `paused`, as
-    when Defender for Cloud itself is behind.  `outcomes` says what became of each alert at each automation.
+    when Defender for Cloud itself is behind.  `outcomes` says what became of each alert at each automation,
+    `alerts` are those that its list shows, with subscription and location.
     """
 
     def __init__(self, tenant: Tenant, send: Send | None = None) -> None:
@@ -60,6 +61,7 @@ class ContinuousExport:
         self.delay = 0.0
         self.paused = False
         self.outcomes: list[Outcome] = []
+        self.alerts: list[tuple[str, str, Record]] = []
         self._tenant = tenant
         self._due: list[_Due] = []
         self._numbers = count()
@@ -81,6 +83,7 @@ class ContinuousExport:
         now = self._tenant.clock()
         made = [sample_alert(bundle, subscription_id, location, datetime.fromtimestamp(now, UTC)) for bundle in bundles]
         for record in made:
+            self.alerts.append((subscription_id, location, record))
             heapq.heappush(self._due, _Due(now + self.delay, next(self._numbers), record, subscription_id))
         return made
 

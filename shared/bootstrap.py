@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.enrich.shapes.shape_request import ShapeRequest
     from shared.enrich.shapes.shape_sources import Reading
     from shared.exports.store import ExportStore
+    from shared.jobs.canary_runner import CanaryRunner
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
     from shared.lifecycle.cve_refresh import CveRefresh
@@ -41,6 +42,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
 """Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
+
+
+_PROVEN_SECONDS = 10
 
 
 class OutOfTimeError(Exception):
@@ -105,13 +109,29 @@ class Services:
         from shared.watch.evidence.document import Made, evidence
 
         required, digest = await self.requirements.read()
-        key = (state.taken, state.digest, digest, frozenset(chosen))
+        proven = await self.proven()
+        key = (state.taken, state.digest, digest, frozenset(chosen), frozenset(proven.items()))
         judged = self._judged
         if judged is None or judged[0] != key:  # else a report of ten pages would be made ten times
             made = Made(datetime.now(UTC), by, self.settings.instance_id, self.settings.tenant_id)
-            judged = key, await asyncio.to_thread(evidence, state.basis(chosen, digest), required, made)
+            judged = key, await asyncio.to_thread(evidence, state.basis(chosen, digest), required, made, proven)
             self._judged = judged
         return {**judged[1], "by": by}
+
+    async def proven(self) -> Mapping[str, str]:
+        """When a canary last proved the path of each subscription's alerts; nothing while canaries are off."""
+        from azure.core.exceptions import AzureError
+
+        if not self.settings.canary:
+            return {}
+        from shared.canary.canary_history import proven
+
+        try:
+            async with asyncio.timeout(_PROVEN_SECONDS):
+                return proven(await self.canary.history.read())
+        except (AzureError, TimeoutError) as error:  # a note less, and the answer stands
+            log.warning("what canaries have proven can't be read: %s", type(error).__name__)
+            return {}
 
     async def discard(self, name: str, actor: str, job: str = "") -> None:
         """Delete one blob of dead letters, and note who did; the errors of `letter_deeds.discard`."""
@@ -162,7 +182,23 @@ class Services:
         """Delivers events, dead letters and the app's own rows."""
         from shared.enrich.invocation.pipeline_factory import pipeline
 
-        return pipeline(self.settings, self.clients, os.environ, make_context=self._context, observer=self._note)
+        return pipeline(
+            self.settings,
+            self.clients,
+            os.environ,
+            make_context=self._context,
+            observer=self._note,
+            follower=self._follower,
+        )
+
+    @property
+    def _follower(self) -> Callable[[Sequence[Any]], Awaitable[None]] | None:
+        """What notes what became of simulated alerts; none while canaries are off."""
+        if not self.settings.canary:
+            return None
+        from shared.canary.pipeline_notes import PipelineNotes
+
+        return PipelineNotes(self.clients.data_tables.get_table_client(self.settings.freshness_table)).write
 
     def _context(self) -> Context:
         from shared.azure.resource_graph import Graph
@@ -307,6 +343,13 @@ class Services:
         )
 
     @cached_property
+    def canary(self) -> CanaryRunner:
+        """Proves on demand that an alert of a subscription reaches its table."""
+        from shared.jobs.canary_factory import canary_runner
+
+        return canary_runner(self.settings, self.clients, self.tenant_state.take)
+
+    @cached_property
     def trends(self) -> TrendQueries:
         """Arrivals and scores over time, from the workspace."""
         from shared.watch.trends import TrendQueries
@@ -329,6 +372,7 @@ class Services:
             deliver=self._deliver_present,
             deadline=self._job_deadline,
             gone=lambda: self.gone,
+            canary=lambda: self.canary,
         )
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
@@ -346,7 +390,28 @@ class Services:
         tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
-        return await self.freshness.run(tenant, datetime.now(UTC))
+        found = await self.freshness.run(tenant, datetime.now(UTC))
+        if self.settings.canary and self.settings.canary_every_days:
+            await self._ask_for_canary(survey)
+        return found
+
+    async def _ask_for_canary(self, state: TenantState) -> None:
+        """Queue a canary of the subscription that is due longest, if one is; freshness does not fail for it."""
+        from azure.core.exceptions import AzureError
+
+        from shared.jobs.canary_schedule import due
+        from shared.jobs.store import TooManyJobsError
+
+        now, settings = datetime.now(UTC), self.settings
+        every = timedelta(days=settings.canary_every_days)
+        try:
+            async with asyncio.timeout(_PROVEN_SECONDS):
+                history = await self.canary.history.read()
+                if chosen := due(state.coverage, history, settings.event_hub_resource_id, every, now):
+                    arguments = {"subscriptions": [chosen]}
+                    await self.jobs.submit("canary", arguments, "timer", now=now, key=f"canary {now.date()} {chosen}")
+        except (AzureError, TimeoutError, TooManyJobsError) as error:
+            log.warning("a canary that is due could not be asked for: %s", type(error).__name__)
 
     async def close_gone(self) -> None:
         """What the timer does: one tick of the comparison, where it is switched on."""

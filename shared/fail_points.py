@@ -32,6 +32,13 @@ POINTS = (
     "hub.receive",  # its newest events, for their shapes
     "ready.endpoint",  # whether a data collection rule's address answers
     "app.request",  # what the command line asks of the app
+    "canary.ask",  # Defender for Cloud, for a simulated alert and what became of it
+    "canary.noted",  # Table Storage, for what the pipeline saw of it
+    "canary.notes",  # the same, read
+    "canary.notes-expire",
+    "canary.keep",  # Table Storage, for what a canary has proven
+    "canary.history",  # the same, read
+    "canary.history-expire",
     "permissions.read",  # what the app's roles permit in a subscription
 )
 

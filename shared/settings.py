@@ -425,6 +425,43 @@ class Settings:
         "Guard: where more of a kind's open records than this would end in one pass, none of them does.",
         read.integer(0, 100),
     )
+    canary: bool = _watch(
+        "CANARY",
+        "false",
+        "Whether a canary may be asked for: Defender for Cloud simulates an alert, which is followed to its table; "
+        "needs the right to simulate alerts.",
+        read.flag,
+    )
+    canary_minutes: int = _watch(
+        "CANARY_MINUTES",
+        "15",
+        "Minutes within which a canary has come to its table or the hop that failed is named; each hop has its share.",
+        read.integer(5, 240),
+    )
+    canary_per_day: int = _watch(
+        "CANARY_PER_DAY",
+        "10",
+        "Canaries within 24 hours, over all subscriptions; more are refused.",
+        read.integer(1, 1000),
+    )
+    canary_per_subscription: int = _watch(
+        "CANARY_PER_SUBSCRIPTION",
+        "2",
+        "Canaries within 24 hours of one subscription; more are refused.",
+        read.integer(1, 24),
+    )
+    canary_every_days: int = _watch(
+        "CANARY_EVERY_DAYS",
+        "0",
+        "Days after which check_freshness asks for a canary of a subscription that exports alerts to this hub, one of "
+        "them each time; 0 asks for none.",
+        read.integer(0, 365),
+    )
+    canary_consumer_group: str = _watch(
+        "CANARY_CONSUMER_GROUP",
+        "$Default",
+        "Consumer group with which a canary looks into the hub; another than that of enrich_records.",
+    )
     refresh_cves: bool = _watch(
         "REFRESH_CVES",
         "false",

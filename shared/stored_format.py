@@ -63,6 +63,8 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("whole record", 1, strict=False),
         StoredFormat("audit note", 1, strict=False),
         StoredFormat("quota", 1, strict=False),
+        StoredFormat("canary note", 1, strict=False),
+        StoredFormat("canary", 1, strict=False),
     )
 }
 

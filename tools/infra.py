@@ -125,21 +125,27 @@ def distinct(table: Table) -> Query:
     """The function that leaves one row per RecordKey, so that duplicates disappear whatever caused them."""
     name = table.name.removesuffix("_CL") + "_Distinct"
     said = f"{table.name} with one row per RecordKey: no duplicates."
-    return Query(name, name, said, record_functions.distinct(table.name), {"Parameters": record_functions.LOOKBACK})
+    return Query(name, name, said, record_functions.distinct(table.name), _parameters(table))
 
 
 def current(table: Table) -> Query:
     """The function that leaves the newest row per RecordId, by its own time, without deletes."""
     name = table.name.removesuffix("_CL") + "_Current"
     said = f"{table.name} with the newest row per RecordId: what holds now."
-    return Query(name, name, said, record_functions.current(table.name), {"Parameters": record_functions.LOOKBACK})
+    return Query(name, name, said, record_functions.current(table.name), _parameters(table))
+
+
+def _parameters(table: Table) -> dict[str, str]:
+    return {"Parameters": record_functions.parameters(table.name)}
 
 
 def all_records() -> Query:
     """The function that joins the tables of records; rows of each keep its columns."""
     tables = ", ".join(table.name for table in TABLES if table.holds_records)
-    text = f"union withsource = TableName {tables}"
-    return Query("DefenderRecords_All", "DefenderRecords_All", "Every row of every table of records.", text)
+    text = f"union withsource = TableName {tables}\n| {record_functions.NO_SIMULATED}"
+    said = "Every row of every table of records."
+    options = {"Parameters": record_functions.SIMULATED}
+    return Query("DefenderRecords_All", "DefenderRecords_All", said, text, options)
 
 
 def saved_functions() -> list[Query]:

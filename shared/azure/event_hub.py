@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.fail_points import touching
@@ -25,12 +26,13 @@ class HubUnreadableError(Exception):
 class NewestEvents:
     """The bodies that arrived, and how many events had none in bytes.
 
-    `whole` says that the hub held no other event.
+    `whole` says that the hub held no other event.  `enqueued` is when the hub took each of the bodies.
     """
 
     bodies: tuple[bytes, ...] = ()
     foreign: int = 0
     whole: bool = True
+    enqueued: tuple[datetime | None, ...] = ()
 
 
 async def partitions(hub: EventHubConsumerClient) -> dict[str, Mapping[str, Any]]:
@@ -44,6 +46,22 @@ async def partitions(hub: EventHubConsumerClient) -> dict[str, Mapping[str, Any]
         # Each question opens a connection of its own: one after the other, 32 partitions would take a quarter minute.
         about = await asyncio.gather(*map(hub.get_partition_properties, ids))
         return dict(zip(ids, about, strict=True))
+
+
+async def arrived_since(hub: EventHubConsumerClient, moment: datetime, seconds: float = HUB_SECONDS) -> bool:
+    """Whether any partition took an event since a moment, by the hub's clock.
+
+    Raises:
+        HubUnreadableError: it does not say.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            about = await partitions(hub)
+            return any(_holds(one) and one["last_enqueued_time_utc"] >= moment for one in about.values())
+    except TimeoutError:
+        raise HubUnreadableError(f"the hub said nothing within {seconds:g} seconds") from None
+    except Exception as error:  # as below
+        raise HubUnreadableError(f"the hub can't be asked: {type(error).__name__}") from error
 
 
 async def newest_events(hub: EventHubConsumerClient, most: int, seconds: float = HUB_SECONDS) -> NewestEvents:
@@ -94,9 +112,10 @@ async def _newest(
             for each in receiving:
                 each.cancel()
             await asyncio.gather(*receiving, return_exceptions=True)
-    bodies = [body for event in events if (body := _body(event)) is not None]
+    read = [(body, event.enqueued_time) for event in events if (body := _body(event)) is not None]
+    bodies = [body for body, _ in read]
     whole = not ends and all(begin == _number(about[name], "beginning") for name, begin in begins.items())
-    return NewestEvents(tuple(bodies), len(events) - len(bodies), whole)
+    return NewestEvents(tuple(bodies), len(events) - len(bodies), whole, tuple(at for _, at in read))
 
 
 def _receive(

@@ -49,14 +49,20 @@ BEFORE: Mapping[Hop, Hop] = MappingProxyType(
 ALLOWED: Mapping[Hop, timedelta] = MappingProxyType(
     {
         Hop.SIMULATED: timedelta(minutes=1),
-        Hop.EMITTED: timedelta(minutes=5),
-        Hop.HUB: timedelta(minutes=5),
+        Hop.EMITTED: timedelta(minutes=3),
+        Hop.HUB: timedelta(minutes=4),
         Hop.ACCEPTED: timedelta(minutes=2),
-        Hop.STORED: timedelta(minutes=10),
+        Hop.STORED: timedelta(minutes=5),
         Hop.FORWARDED: timedelta(minutes=2),
     }
 )
-"""How long each hop may take after the one before it, where nothing else is said."""
+"""How long each hop may take after the one before it, where nothing else is said: 15 minutes to the table."""
+
+
+def allowed_in(minutes: int) -> Mapping[Hop, timedelta]:
+    """How long each hop may take so that all of them to the table take so long, in the proportions of `ALLOWED`."""
+    whole = sum((ALLOWED[hop] for hop in (Hop.STORED, *all_before(Hop.STORED))), timedelta())
+    return MappingProxyType({hop: took * minutes / (whole / timedelta(minutes=1)) for hop, took in ALLOWED.items()})
 
 
 def all_before(hop: Hop) -> tuple[Hop, ...]:

@@ -103,14 +103,15 @@ def _read_requirements(arguments: argparse.Namespace) -> int:
 
 
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.watch.cis_benchmark import CIS
     from shared.watch.coverage_document import coverage_row
-    from shared.watch.requirement_checks import judge
+    from shared.watch.requirement_checks import judge, with_proof
 
     requirements = arguments.judged
     survey = await services.tenant_state.take()
     chosen = {each.id.lower() for each in survey.below(arguments.subscription, arguments.management_group)}
     covered = [each for each in survey.coverage if each.subscription_id.lower() in chosen]
-    verdicts = judge(covered, requirements)
+    verdicts = with_proof(judge(covered, requirements), await services.proven(), CIS.name)
     unmet = Counter(verdict.requirement for verdict in verdicts if not verdict.met)
     failing = {verdict.subscription_id for verdict in verdicts if not verdict.met}
     above = {each.id: list(reversed(each.ancestors)) for each in survey.subscriptions}

@@ -6,8 +6,13 @@ API call (`timespan`) is applied in addition, so callers leave it out.
 
 from __future__ import annotations
 
+from shared.enrich.tables import BY_KIND, NOT_SIMULATED
+
 LOOKBACK = "lookback: timespan = 730d"
 """The parameter that every function has; Log Analytics keeps rows for queries 730 days at most."""
+SIMULATED = "simulated: bool = false"
+"""The parameter that asks for simulated alerts too, of functions that show alerts."""
+NO_SIMULATED = f"where simulated or {NOT_SIMULATED}"
 _BEFORE = "datetime(1970-01-01)"
 """Earlier than any state: .NET's first date, which stands for no date, lies before it."""
 
@@ -21,6 +26,19 @@ def in_order(without: str = "EnqueuedTime") -> str:
     return f"iff(EventTime > EnqueuedTime + 1d or EventTime < {_BEFORE}, {without}, EventTime)"
 
 
+def parameters(table: str) -> str:
+    """The parameters of the functions over a table."""
+    return f"{LOOKBACK}, {SIMULATED}" if _shows_alerts(table) else LOOKBACK
+
+
+def _shows_alerts(table: str) -> bool:
+    return table == BY_KIND["Alert"].name
+
+
+def _without_simulated(table: str) -> list[str]:
+    return [NO_SIMULATED] if _shows_alerts(table) else []
+
+
 def distinct(table: str) -> str:
     """One row per RecordKey, and one per record and event, so that what was read by two releases counts once.
 
@@ -29,6 +47,7 @@ def distinct(table: str) -> str:
     steps = [
         table,
         "where TimeGenerated > ago(lookback)",
+        *_without_simulated(table),
         f"extend FromEvent = iff(isempty(PartitionId), RecordKey, {_EVENT})",
         "summarize arg_min(EnqueuedTime, *) by FromEvent, EventTime",
         "summarize arg_min(EnqueuedTime, *) by RecordKey",
@@ -47,7 +66,7 @@ def current(table: str, *narrowed: str) -> str:
         (
             f"let Rows = {table}",
             "| where TimeGenerated > ago(lookback)",
-            *(f"| {step}" for step in narrowed),
+            *(f"| {step}" for step in (*_without_simulated(table), *narrowed)),
             f"| extend OrderTime = {in_order()};",
             "let Gone = Rows",
             "| where Action == 'Delete'",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from shared.exports.known_values import SIMULATED_PREFIX
+
 ColumnType = Literal["string", "int", "long", "real", "boolean", "datetime", "dynamic"]
 RESERVED_COLUMNS = frozenset({"_ResourceId", "id", "_SubscriptionId", "TenantId", "Type", "UniqueId", "Title"})
 
@@ -462,6 +464,10 @@ KIND_OF_RECORD = {
     "AttackPath": "AttackPaths",
 }
 """A row's kind to the streaming event source that carries such records."""
+
+
+NOT_SIMULATED = f"AlertType !startswith '{SIMULATED_PREFIX}'"
+"""The KQL condition that leaves simulated alerts out; rows of other kinds have no such type and stay."""
 
 
 def stream_declarations(tables: Iterable[Table]) -> dict[str, dict[str, list[dict[str, str]]]]:

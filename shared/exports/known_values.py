@@ -18,6 +18,15 @@ ALERT_STATUSES: Final = ("New", "InProgress", "Resolved", "Dismissed")
 ALERT_STATUS_WORDS: Final = {"Active": "New"}
 """Resource Graph's and the API's word for a status, and the word of exported events."""
 
+SIMULATED_PREFIX: Final = "SIMULATED_"
+"""How the type of an alert begins that Defender for Cloud simulated, as captured from event hubs."""
+
+
+def is_simulated(alert_type: object) -> bool:
+    """Whether an alert of this type was simulated; case does not count, as in KQL."""
+    return isinstance(alert_type, str) and alert_type[: len(SIMULATED_PREFIX)].lower() == SIMULATED_PREFIX.lower()
+
+
 RECOMMENDATION_STATUSES: Final = ("Healthy", "Unhealthy", "NotApplicable")
 COMPLIANCE_STATES: Final = ("Passed", "Failed", "Skipped", "Unsupported", "On", "Off")
 ASSESSMENT_TYPES: Final = (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from shared.canary.bundles import NAMES as BUNDLES
 from shared.enrich.dead_letters.letter_names import LETTERS_NAME
 from shared.exports.event_sources import KINDS as RECORD_KINDS
 from shared.exports.suggestions import suggest
@@ -71,6 +72,22 @@ _GROUPS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "management g
 _EXPORTS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "export names")
 _KINDS = _list_of(lambda item: item in RECORD_KINDS, f"kinds of record ({', '.join(RECORD_KINDS)})")
 
+_MOST_CANARIES = 10
+
+
+def _few_subscriptions(value: Any) -> list[str]:
+    found: list[str] = _SUBSCRIPTIONS(value)
+    if len(found) > _MOST_CANARIES:
+        raise ValueError(f"must hold at most {_MOST_CANARIES} subscriptions")
+    return sorted({each.lower() for each in found})
+
+
+def _bundle(value: Any) -> str:
+    if value not in BUNDLES:
+        raise ValueError(f"must be one of {', '.join(BUNDLES)}")
+    return str(value)
+
+
 _CAUSES = _list_of(lambda item: item == "release", "causes that wait for being named (release)")
 
 LIMITS: Mapping[str, Callable[[Any], Any]] = {
@@ -102,8 +119,13 @@ ARGUMENTS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "accept": {},
     "claim": {"formerInstance": _one(_NAME, "an instance's id")},
     "gone": {"maxChangePercent": LIMITS["maxChangePercent"]},
+    "canary": {"subscriptions": _few_subscriptions, "bundle": _bundle},
 }
-REQUIRED: Mapping[str, tuple[str, ...]] = {"preview": ("export",), "discard": ("name",)}
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "preview": ("export",),
+    "discard": ("name",),
+    "canary": ("subscriptions",),
+}
 
 
 def read_arguments(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-KINDS = ("plan", "reconcile", "preview", "backfill", "replay", "discard", "accept", "claim", "gone")
+KINDS = ("plan", "reconcile", "preview", "backfill", "replay", "discard", "accept", "claim", "gone", "canary")
 FINAL = frozenset({"succeeded", "failed", "dead", "cancelled"})
 STATES = frozenset({"queued", "running", *FINAL})
 

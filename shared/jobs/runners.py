@@ -27,6 +27,7 @@ from shared.watch.present_records import Gaps, PresentRecords, Tally
 if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
+    from shared.jobs.canary_runner import CanaryRunner
     from shared.lifecycle.gone_check import GoneCheck
     from shared.reconcile.report.run_report import Report
     from shared.reconcile.run import Reconciler, Request
@@ -59,6 +60,7 @@ class Runners:
         deliver: Deliver,
         deadline: Callable[[], Deadline],
         gone: Callable[[], GoneCheck],
+        canary: Callable[[], CanaryRunner],
     ) -> None:
         self._reconciler = reconciler
         self._exports = exports
@@ -69,6 +71,7 @@ class Runners:
         self._deliver = deliver
         self._deadline = deadline
         self._gone = gone
+        self._canary = canary
 
     def by_kind(self) -> dict[str, Runner]:
         """Every runner by the kind of job it carries out."""
@@ -82,6 +85,7 @@ class Runners:
             "accept": self.accept,
             "claim": self.claim,
             "gone": self.gone,
+            "canary": self.canary,
         }
 
     async def plan(self, job: Job, progress: Progress) -> Mapping[str, Any]:
@@ -189,6 +193,14 @@ class Runners:
             progress.checkpoint({"began": state.began.isoformat()})
             raise UnfinishedError
         return state.told()
+
+    async def canary(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Prove that an alert of some subscriptions reaches its table.
+
+        Raises:
+            WaitingError: something may still arrive.
+        """
+        return await self._canary().job(job, progress)
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""

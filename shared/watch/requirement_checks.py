@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -81,6 +81,19 @@ class Verdict:
     met: bool
     reason: str
     note: str = ""
+
+
+def with_proof(verdicts: Iterable[Verdict], proven: Mapping[str, str], requirement: str) -> list[Verdict]:
+    """The verdicts, those on a requirement with when a simulated alert was last seen to reach its table.
+
+    `proven` says when, by the lower-case id of the subscription.  It is a note: what is met stays as it is judged.
+    """
+    found = []
+    for verdict in verdicts:
+        when = proven.get(verdict.subscription_id.lower()) if verdict.requirement == requirement else None
+        note = " ".join(filter(None, (verdict.note, f"Proven on {when}: a simulated alert reached its table.")))
+        found.append(replace(verdict, note=note) if when else verdict)
+    return found
 
 
 _PORTAL_NAMES = ("exporttoeventhub", "exporttoworkspace")

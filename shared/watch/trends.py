@@ -21,6 +21,7 @@ ARRIVALS = """
 union DefenderAlerts_CL, DefenderAssessments_CL, DefenderSubAssessments_CL, DefenderSecureScores_CL,
     DefenderSecureScoreControls_CL, DefenderRegulatoryCompliance_CL, DefenderAttackPaths_CL, DefenderOther_CL
 | where EnqueuedTime >= datetime({since}) and EnqueuedTime < datetime({until}) and Action != 'Backfill'
+| where AlertType !startswith 'SIMULATED_'
 | extend Lag = (_TimeReceived - EnqueuedTime) / 1s
 | summarize Records = count(), Lag = percentile(Lag, 95) by Time = bin(EnqueuedTime, {minutes}m), RecordKind
 | order by Time asc

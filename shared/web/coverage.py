@@ -16,7 +16,7 @@ from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import Exporter, SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
 from shared.watch.open_items import Newest, subscription_of
-from shared.watch.requirement_checks import Verdict, judge
+from shared.watch.requirement_checks import Verdict, judge, with_proof
 from shared.watch.status_matrix import BROKEN, ExportKnown, statuses
 from shared.web import csv_answers, request_parameters, serialization
 from shared.web.problems import NOT_FOUND, ApiError
@@ -106,7 +106,7 @@ async def _asked(call: Call) -> _Asked:
     state = await read_tenant(call)
     await check_scope(call, **{f"{name}s": [value] for name, value in names.items() if value})
     chosen = list(_chosen(state, **names))
-    verdicts = judge(chosen, [CIS])
+    verdicts = with_proof(judge(chosen, [CIS]), await call.services.proven(), CIS.name)
     if unmet:
         failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
         chosen = [each for each in chosen if each.subscription_id in failing]

@@ -59,6 +59,7 @@ _TAGS = {
     "coverage": ("coverage", "What each subscription exports, and its state."),
     "evidence": ("evidence", "What meets which requirement, for auditors, and what is required and excepted."),
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
+    "canaries": ("canaries", "Whether an alert of a subscription reached its table, by simulated ones."),
     "run_history": ("runs", "What the reconcile runs did."),
     "dead_letters": ("deadLetters", "Records that could not be delivered."),
     "shapes": ("shapes", "The structure of records, without what they say."),
@@ -145,6 +146,9 @@ _SHAPES = {
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: "FreshnessList"},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE,
+    ),
+    "list_canaries": _Shape(
+        "What canaries ended with, by subscription, the oldest first", {200: "CanaryList"}, (problems.NOT_FOUND,)
     ),
     "list_runs": _Shape(
         "List reconcile runs, newest first", {200: "RunList"}, (problems.NOT_ACCEPTABLE,),

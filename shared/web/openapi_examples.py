@@ -179,6 +179,31 @@ EXAMPLES: dict[str, Any] = {
     },
     "PlanQuestion": {"files": {"soc-alerts.yaml": EXPORT_YAML}, "prune": False, "output": "markdown"},
     "ImportQuestion": {"managementGroups": ["contoso-prod"], "adopt": True},
+    "CanaryList": {
+        "value": [
+            {
+                "subscription": "11111111-1111-4111-8111-111111111111",
+                "outcome": "not-proven",
+                "hop": "stored",
+                "reason": "not there within 5 min",
+                "mend": "Azure accepted the row and the table does not have it: look at `DCRLogErrors`.",
+                "bundle": "StorageAccounts",
+                "begun": "2026-11-22T18:00:00.000Z",
+                "ended": "2026-11-22T18:07:30.000Z",
+                "by": "entra:6f1c1b9e-5a2b-4c7d-9e8f-0a1b2c3d4e5f",
+                "hops": [
+                    {
+                        "hop": "accepted",
+                        "state": "reached",
+                        "at": "2026-11-22T18:02:10.000Z",
+                        "seconds": 3.2,
+                        "reason": "",
+                    }
+                ],
+            }
+        ],
+        "continuation": "",
+    },
     "ShapeList": {
         "value": [
             {

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
+from shared.canary.bundles import NAMES as BUNDLES
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", validate_by_name=True)
@@ -189,6 +191,18 @@ class GoneRequest(_Body):
     max_change_percent: int | None = Field(None, ge=0, le=100, description="In place of GONE_MAX_PERCENT.")
 
 
+class CanaryRequest(_Body):
+    """Prove that an alert of some subscriptions reaches its table, by one that Defender for Cloud simulates."""
+
+    kind: Literal["canary"]
+    subscriptions: list[_Guid] = Field(min_length=1, max_length=10, description="Whose paths to prove, by id.")
+    bundle: str = Field(
+        "",
+        pattern=f"^({'|'.join(BUNDLES)})$",
+        description="Which alert to simulate; else the first that the filters let through.",
+    )
+
+
 _AnyRequest = (
     PlanRequest
     | ReconcileRequest
@@ -199,6 +213,7 @@ _AnyRequest = (
     | AcceptRequest
     | ClaimRequest
     | GoneRequest
+    | CanaryRequest
 )
 
 
@@ -813,6 +828,38 @@ class Readiness(_Body):
     warnings: list[str]
 
 
+class CanaryHop(_Body):
+    """One hop of a canary: when it was reached, and how long after the one before."""
+
+    hop: str
+    state: str
+    at: datetime | None
+    seconds: float | None
+    reason: str
+
+
+class CanaryResult(_Body):
+    """What a canary ended with."""
+
+    subscription: str
+    outcome: Literal["proven", "not-proven", "not-possible"]
+    hop: str
+    reason: str
+    mend: str
+    bundle: str
+    begun: datetime
+    ended: datetime
+    by: str
+    hops: list[CanaryHop]
+
+
+class CanaryList(_Body):
+    """Canaries that ended."""
+
+    value: list[CanaryResult]
+    continuation: str
+
+
 class Document(_Body):
     """This API, as OpenAPI 3.1 describes it."""
 
@@ -826,6 +873,6 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList,
-    Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, RunList, RunReport, Metrics, Health,
-    Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
+    Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, CanaryList, RunList, RunReport, Metrics,
+    Health, Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip

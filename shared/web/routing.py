@@ -110,6 +110,7 @@ OPERATIONS = {
         Operation("get_requirements", "GET", "requirements", READ, "evidence"),
         Operation("put_requirements", "PUT", "requirements", WRITE, "evidence"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
+        Operation("list_canaries", "GET", "canaries", READ, "canaries", ("subscription", *PAGING)),
         Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),
         Operation("get_run", "GET", "runs/{id}", READ, "run_history"),
         Operation(

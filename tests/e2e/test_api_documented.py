@@ -93,6 +93,8 @@ USUAL = (
     Case("openapi", 200),
     Case("operations_page", 200, HTML),
     Case("get_metrics", 200),
+    Case("list_canaries", 200),
+    Case("list_canaries", 404, query="subscription=99999999-9999-4999-8999-999999999999"),
     Case("get_evidence", 200),
     Case("get_evidence", 200, CSV, headers=accept(CSV)),
     Case("get_evidence", 200, HTML, headers=accept(HTML)),

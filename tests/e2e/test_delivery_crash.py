@@ -35,6 +35,8 @@ REPLAY_POINTS = {"blob.list", "blob.get", "blob.lease", "blob.release", "blob.de
 # are no part of delivery.
 ELSEWHERE = {
     "graph.query", "permissions.read", "blob.exists", "hub.properties", "hub.receive", "ready.endpoint", "app.request",
+    "canary.ask", "canary.noted", "canary.notes", "canary.notes-expire", "canary.keep", "canary.history",
+    "canary.history-expire",
 }  # fmt: skip
 EVENTS = [(event.body.decode(), event.sequence) for event in assessments(range(COUNT), marked=BAD)]
 EVENTS.append(("not json", COUNT))

@@ -83,11 +83,13 @@ class Summary:
         sightings = self.sightings
         sightings.update(work.parsed.left_out)
         for row in work.parsed.rows:
+            self.kinds[row.kind] += 1
+            if row.simulated:  # what was asked for does not show that anything flows by itself
+                continue
             key = (row.subscription, row.kind, row.snapshot)
             seen = sightings.get(key)
             if seen is None or row.event.enqueued > seen:
                 sightings[key] = row.event.enqueued
-            self.kinds[row.kind] += 1
         self.dropped += work.parsed.dropped
         self.oversize += len(work.oversize)
         self.context += work.context

@@ -60,7 +60,11 @@ def enrich_problems(settings: Settings) -> dict[str, str]:
 def _column_problems(columns: Sequence[str]) -> str:
     needed = sorted(INDISPENSABLE & set(columns))
     unknown = [name for name in columns if not any(name in table.types for table in TABLES)]
-    said = [f"{', '.join(needed)} can't be dropped, and stays: duplicates and lag are told by it"] if needed else []
+    said = (
+        [f"{', '.join(needed)} can't be dropped, and stays: duplicates, lag and simulated alerts are told by it"]
+        if needed
+        else []
+    )
     said += [f"no table has a column {', '.join(unknown)}: names are written as docs/tables.md has them"] * bool(
         unknown
     )

@@ -37,6 +37,7 @@ from shared.enrich.delivery.upload import Deliverer
 from shared.enrich.invocation.delivery_summary import SERVICE_LEVEL, Observer, ServiceLevel, Summary
 from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.invocation.preparation import Preparer, Work
+from shared.enrich.invocation.simulated_alerts import Follower, sightings, tell
 from shared.enrich.invocation.telemetry import Telemetry
 from shared.enrich.records.model import Event, Row
 
@@ -73,6 +74,7 @@ class Pipeline:
         telemetry: Telemetry,
         forward: Forward | None = None,
         observer: Observer | None = None,
+        follower: Follower | None = None,
         level: ServiceLevel = SERVICE_LEVEL,
     ) -> None:
         self.dead_letters = dead_letters
@@ -83,6 +85,7 @@ class Pipeline:
         self._clock = clock
         self._telemetry = telemetry
         self._forward = forward
+        self._follower = follower
         self._level = level
         self._notes = FreshnessNotes(observer, clock) if observer else None
 
@@ -110,6 +113,8 @@ class Pipeline:
                 not_taken = work.letters + await self._send(work, deadline, summary)
                 if not_taken:
                     await _within(end, self.dead_letters.write(not_taken))
+                if self._follower is not None and any(row.simulated for row in work.parsed.rows):
+                    await self._follow(self._follower, work, not_taken)
                 letters += not_taken
             summary.finish(letters, clock.monotonic() - began, clock.now())
             if not counts_as_seen:
@@ -117,6 +122,10 @@ class Pipeline:
             await self._observe(summary)
         logger.log(logging.WARNING if letters else logging.INFO, "delivered %s", orjson.dumps(summary.log()).decode())
         return summary
+
+    async def _follow(self, follower: Follower, work: Work, letters: Sequence[Letter]) -> None:
+        forwards = self._forward is not None
+        await tell(follower, sightings(work.parsed.rows, letters, self._clock.now(), forwards=forwards))
 
     async def replay(self, choice: LetterFilter | None = None) -> Replay:
         """Deliver dead letters again: those that are due, unless `choice` says otherwise.

@@ -17,6 +17,7 @@ from shared.enrich.delivery.upload import Deliverer
 from shared.enrich.invocation.delivery_summary import Observer, ServiceLevel
 from shared.enrich.invocation.pipeline import Budget, Pipeline
 from shared.enrich.invocation.preparation import Context, Preparer
+from shared.enrich.invocation.simulated_alerts import Follower
 from shared.enrich.invocation.telemetry import telemetry
 from shared.settings import Settings
 
@@ -39,6 +40,7 @@ def pipeline(
     *,
     make_context: Callable[[], Context] | None = None,
     observer: Observer | None = None,
+    follower: Follower | None = None,
     clock: Clock | None = None,
 ) -> Pipeline:
     """The pipeline of one process."""
@@ -65,6 +67,7 @@ def pipeline(
         telemetry=telemetry(environment),
         forward=OutputHub(clients, clock) if settings.forward_event_hub else None,
         observer=observer,
+        follower=follower,
         level=ServiceLevel(settings.late_after, settings.on_time_percent),
     )
 

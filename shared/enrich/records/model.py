@@ -28,7 +28,8 @@ class Row(msgspec.Struct, gc=False):
     `json` is the row as a JSON object in UTF-8; the context adds its columns there.  It is encoded as soon as it is
     read, while its parts are in the processor's cache, which halves the cost.  `event` is where it came from, `whole`
     its record as sent (the event's body, or its share of it); ids are in lower case, empty where there is none.
-    `located`, `tagged` and `tenanted` say that the record itself gave Location, Tags and SourceTenantId.
+    `located`, `tagged` and `tenanted` say that the record itself gave Location, Tags and SourceTenantId, `simulated`
+    that it is an alert that nothing has caused (docs/canary.md).
     """
 
     table: str
@@ -46,6 +47,7 @@ class Row(msgspec.Struct, gc=False):
     event: Event
     whole: bytes
     tenanted: bool = True
+    simulated: bool = False
 
 
 class BadRecord(NamedTuple):

@@ -15,12 +15,13 @@ from shared.enrich.records.model import Batch, Event, Row
 from shared.enrich.records.raw_column import keeper
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.record_key import KEY_LENGTH, key_of
+from shared.exports.known_values import is_simulated
 
 RecordFilter = Callable[[Kind, bool | None, Any], bool]
 """Says whether a record is kept: its kind, whether it says that it is a snapshot's, and the parsed record."""
 
-INDISPENSABLE = frozenset({"TimeGenerated", "RecordKey", "EnqueuedTime"})
-"""Columns of every row: the workspace's own time, what tells duplicates, and what lag is measured by."""
+INDISPENSABLE = frozenset({"TimeGenerated", "RecordKey", "EnqueuedTime", "AlertType"})
+"""Columns that stay: the workspace's own time, what tells duplicates and simulated alerts, what lag is measured by."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +43,7 @@ class RowBuilder:
         self._keep_inputs = keeper(kind)
         self._key = key_of(kind)
         self._whole = whole
+        self._alerts = kind.name == "Alert"
         self._drop = [name for name in drop if name in kind.table.types and name not in INDISPENSABLE]
         self._kept = kept
 
@@ -63,9 +65,12 @@ class RowBuilder:
         record_id = values.RecordId
         if not record_id:
             record_id = values.RecordId = sha256(body).hexdigest()[:KEY_LENGTH]
+        simulated = self._alerts and is_simulated(getattr(values, "AlertType", None))
         if self._kept is not None:
             record = orjson.loads(body) if record is None else record
             if not self._kept(self._kind, said, record):
+                if simulated:  # it does not show that anything flows by itself
+                    return None
                 seen = (values.SubscriptionId or "", self._name, snapshot)
                 batch.left_out[seen] = max(enqueued, batch.left_out.get(seen, enqueued))
                 return None
@@ -101,4 +106,5 @@ class RowBuilder:
             event,
             body,
             values.SourceTenantId is not None,
+            simulated,
         )

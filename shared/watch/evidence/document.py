@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import orjson
@@ -19,7 +20,7 @@ from shared import __version__
 from shared.clock import utc_text
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import Live, SubscriptionCoverage
-from shared.watch.requirement_checks import GrantedException, Requirement, Verdict, judge
+from shared.watch.requirement_checks import GrantedException, Requirement, Verdict, judge, with_proof
 from shared.watch.requirements_file import Required
 
 MET, NOT_MET, EXCEPTED, NOT_JUDGED = "met", "not met", "excepted", "not judged"
@@ -90,13 +91,16 @@ def tenant_digest(subscriptions: Iterable[str], automations: Iterable[Live]) -> 
     return digest.hexdigest()
 
 
-def evidence(basis: Basis, required: Required, made: Made) -> dict[str, Any]:
+def evidence(
+    basis: Basis, required: Required, made: Made, proven: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """The report: about itself, a summary of each requirement, the exceptions, and in `value` a row for each verdict.
 
-    The rows are ordered by requirement, as given, then as the subscriptions are.
+    The rows are ordered by requirement, as given, then as the subscriptions are.  `proven` says when a canary last
+    proved the path of a subscription's alerts, by its lower-case id.
     """
     requirements = (CIS, *required.requirements)
-    verdicts = judge(basis.coverage, requirements)
+    verdicts = with_proof(judge(basis.coverage, requirements), proven, CIS.name)
     judging = _Judging(required.exceptions, made.at.date(), seen=not basis.unseen)
     rows = [
         _row(subscription, covered, verdicts[number * len(requirements) + place], judging)
@@ -139,7 +143,7 @@ def _row(subscription: Judged, covered: SubscriptionCoverage, verdict: Verdict, 
     word, reason, notes = MET, verdict.reason, [verdict.note]
     if not verdict.met:
         word, reason = _unmet(subscription, verdict, exception, judging)
-        notes = list(_notes(subscription, verdict.requirement, exception, judging))
+        notes = [*_notes(subscription, verdict.requirement, exception, judging), verdict.note]
     return {
         "requirement": verdict.requirement,
         "subscriptionId": covered.subscription_id,

@@ -233,6 +233,7 @@ class TestRuns:
                 deliver=other,
                 deadline=other,
                 gone=other,
+                canary=other,
             )
             work = JobWorker(store, {"reconcile": runners.reconcile}, retention=timedelta(days=90))
             job = await store.submit("reconcile", {}, "test", now=datetime.now(UTC))

@@ -240,6 +240,7 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
         deliver=services._deliver_present,
         deadline=one_page,
         gone=lambda: services.gone,
+        canary=lambda: services.canary,
     )
     worker = JobWorker(services.jobs, runners.by_kind(), retention=timedelta(days=1))
     job = await services.jobs.submit("preview", {"export": "filtered"}, "test", now=datetime.now(UTC))

@@ -142,6 +142,7 @@ def test_job_requests_are_described_as_they_are_read() -> None:
             response_models.AcceptRequest,
             response_models.ClaimRequest,
             response_models.GoneRequest,
+            response_models.CanaryRequest,
         )
     }
     assert described == {kind: set(arguments) for kind, arguments in ARGUMENTS.items()}

@@ -1,0 +1,75 @@
+"""What became of simulated alerts in an invocation, told to what follows a canary (docs/canary.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import orjson
+
+from shared.enrich.dead_letters.dead_letter_format import Letter
+from shared.enrich.records.model import Row
+
+logger = logging.getLogger("defender_export.enrich")
+
+PATIENCE_SECONDS = 5.0
+"""For which an invocation with a simulated alert waits until that is noted; there are few of them."""
+
+
+class Sighting(NamedTuple):
+    """One simulated alert: when the hub took it, and what became of its row at either place."""
+
+    alert: str
+    subscription: str
+    enqueued: datetime
+    accepted: datetime | None = None
+    refused: str = ""
+    forwarded: datetime | None = None
+    unforwarded: str = ""
+
+
+Follower = Callable[[Sequence[Sighting]], Awaitable[None]]
+
+
+def sightings(rows: Sequence[Row], letters: Sequence[Letter], now: datetime, *, forwards: bool) -> list[Sighting]:
+    """What became of the simulated alerts among some rows, by the letters for what was not taken.
+
+    Reasons are the letters' own words, which quote nothing of a record.
+    """
+    found = []
+    for row in rows:
+        if not row.simulated:
+            continue
+        own = [each for each in letters if (each.partition, each.sequence) == (row.event.partition, row.event.sequence)]
+        refused = next((each.reason for each in own if each.target != "hub"), "")
+        unforwarded = next((each.reason for each in own if each.target == "hub"), "")
+        alert = str(orjson.loads(row.json).get("SystemAlertId") or row.record_id)
+        found.append(
+            Sighting(
+                alert,
+                row.subscription,
+                row.event.enqueued,
+                None if refused else now,
+                refused,
+                now if forwards and not unforwarded and not refused_as_event(own) else None,
+                unforwarded,
+            )
+        )
+    return found
+
+
+def refused_as_event(letters: Sequence[Letter]) -> bool:
+    """Whether nothing was made of the record at all."""
+    return any(each.event is not None for each in letters)
+
+
+async def tell(follower: Follower, found: Sequence[Sighting]) -> None:
+    """Tell the follower, for five seconds at most; never raises, since delivery does not depend on it."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await follower(found)
+    except Exception as error:  # noqa: BLE001 - whatever the observer's store does, the batch goes on
+        logger.warning("simulated alerts could not be noted: %s", type(error).__name__)
