@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shared import stored_format
 from shared.clock import Clock, Deadline, utc_moment, utc_text
 from shared.enrich import record_functions
-from shared.lifecycle.cve_details import CVES_TABLE, ROLE, cve_row, query
+from shared.lifecycle.cve_details import CVES_TABLE, ROLE, cve_rows, query
 
 if TYPE_CHECKING:
     from shared.azure.resource_graph import Graph
@@ -124,11 +124,11 @@ class CveRefresh:
 
     async def _read(self, state: Refresh, batch: Sequence[str], now: datetime, deadline: Deadline) -> Refresh:
         answer = await self._graph.query(query(batch), deadline=deadline)
-        rows = [cve_row(each, self._instance_id, now) for each in answer.rows]
+        rows = [row for each in answer.rows for row in cve_rows(each, batch, self._instance_id, now)]
         if rows:
             await self._rows(CVES_TABLE, rows)
         reason = state.reason or "; ".join(answer.reasons)
-        asked, found = state.asked + len(batch), state.found + len(rows)
+        asked, found = state.asked + len(batch), state.found + len({row["CveId"] for row in rows})
         return replace(state, after=batch[-1], asked=asked, found=found, reason=reason)
 
     async def _named(self, now: datetime, after: str, deadline: Deadline) -> list[str]:
