@@ -20,7 +20,7 @@ from tests.integration.lifecycle.life import DAY, Life, Record
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOUR = 1 / 24
-ANSWERS = ("whole", "whole", "cut", "whole", "throttled a little", "a part", "whole", "throttled", "whole", "whole")
+ANSWERS = ("whole", "cut", "throttled", "whole", "a part", "throttled a little", "whole", "whole", "throttled", "whole")
 WHOLE = frozenset({"whole", "throttled a little"})
 A_PART = 14
 """Rows of an answer: enough to count what there is, and too few to list it."""
@@ -220,7 +220,7 @@ class Story:
                 each.lacking = []
             elif not each.ended and each.exported <= day - HOUR:
                 each.lacking.append(day)
-                if each.ended:
+                if len(each.lacking) >= ENDS_AFTER:
                     how = "Retired" if "/subassessments/" in name else "Gone"
                     self.ends.append((name, how, each.lacking[0] - each.counted))
                     first = max(each.vanished + HOUR, each.exported + HOUR)
