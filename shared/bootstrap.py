@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.jobs.worker import JobWorker
     from shared.lifecycle.cve_refresh import CveRefresh
     from shared.lifecycle.gone_check import GoneCheck
+    from shared.lifecycle.open_counts import OpenCounts
     from shared.lifecycle.open_in_tables import OpenInTables
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantState, TenantStateReader
@@ -285,6 +286,19 @@ class Services:
         )
 
     @cached_property
+    def open_counts(self) -> OpenCounts:
+        """How much is open and was fixed, as the page tells it.
+
+        Raises:
+            shared.settings.SettingsError: there is no workspace to ask.
+        """
+        from shared.lifecycle.kept_state import KeptState
+        from shared.lifecycle.open_counts import LATEST, OpenCounts, dumped, loaded
+
+        tables, _ = self._open_in_tables("close_gone")
+        return OpenCounts(tables, KeptState(self._reports, LATEST, dumped, loaded))
+
+    @cached_property
     def cves(self) -> CveRefresh:
         """Details of the CVEs that open rows name.
 
@@ -353,6 +367,7 @@ class Services:
 
         if self.settings.close_gone:
             await _unless_held("close_gone", self.gone.tick(datetime.now(UTC)))
+            await self.open_counts.refresh(datetime.now(UTC))
 
     async def read_cves(self) -> None:
         """What the timer does: one tick of the refresh, where it is switched on."""
