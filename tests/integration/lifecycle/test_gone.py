@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from local.tenant import APP
 from local.tenant.roles import custom_role
 from shared.bootstrap import Services
+from shared.jobs.heartbeat import Progress
+from shared.jobs.model import Job
+from shared.jobs.runners import Runners
+from shared.jobs.worker import JobRefusedError, WaitingError
 from shared.lifecycle.closing_guard import ALWAYS
 from shared.lifecycle.gone_check import LATEST
 from shared.lifecycle.gone_pass import Pass
+from shared.reconcile.apply.run_lock import LeaseHeld
 from shared.settings import Settings
 from shared.stored_format import KeptAsIs
 from shared.web.health_check import unseen_cves
@@ -173,5 +182,40 @@ async def test_details_of_cves_are_read_where_they_may_be_and_otherwise_it_is_sa
         (warning,) = await unseen_cves(services)
         assert "Security Reader" in warning
         assert await life.rows(asked) == [("CVE-2026-0001", "yes", 8.1), ("CVE-2026-0002", "not known", None)]
+    finally:
+        await services.close()
+
+
+async def test_timer_and_job_do_not_compare_at_the_same_time(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    await life.appear(0.1, *life.packages(2))
+    life.day = 1
+    monkeypatch.setenv("CLOSE_GONE", "true")
+    services = Services(Settings.load())
+    nothing: Any = None
+    job = Job("1", "gone", {}, "somebody", life.now)
+    runners = Runners(
+        reconciler=nothing, exports=nothing, tenant_state=nothing, present=nothing, replay=nothing, discard=nothing,
+        deliver=nothing, deadline=nothing, gone=life.check,
+    )  # fmt: skip
+    progress = Progress(job)
+    try:
+        async with life.check()._kept.alone():
+            with pytest.raises(LeaseHeld, match="gone/pass"):
+                await life.check().tick(life.now)
+            with pytest.raises(WaitingError):
+                await runners.gone(replace(job, created=datetime.now(UTC)), progress)
+            with pytest.raises(JobRefusedError, match="it waited for"):
+                await runners.gone(replace(job, created=datetime.now(UTC) - timedelta(hours=2)), progress)
+            await services.close_gone()  # the timer leaves it to the other, and does not fail
+            assert await life.check().latest() is None
+        both = await asyncio.gather(*(life.check().begin(life.now) for _ in range(2)), return_exceptions=True)
+        assert [type(each) for each in both].count(LeaseHeld) == 1
+        (state,) = (each for each in both if isinstance(each, Pass))
+        # A job whose pass another has ended meanwhile tells what came of it, and begins no other one.
+        told = await runners.gone(replace(job, cursor={"began": state.began.isoformat()}), progress)
+        assert told == state.told()
+        counts = await services.open_counts.latest()
+        assert counts is not None
+        assert (counts.open, counts.fixed, counts.reopened, counts.problem) == (2, 0, 0, "")
     finally:
         await services.close()
