@@ -104,7 +104,7 @@ class GoneCheck:
             return await self._go_on(await self._begun(now, percent, deadline), now, deadline, lease)
 
     async def go_on(self, now: datetime) -> Pass | None:
-        """Go on with the pass under way, whoever began it; the last one where it has ended, None where there is none.
+        """Go on with the pass under way, by timer or job; the last one where it has ended, None where there is none.
 
         Raises as `tick` does.
         """
