@@ -15,6 +15,8 @@ from shared.clock import Clock, Deadline
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from azure.storage.blob.aio import ContainerClient
+
     from shared.audit.trail import Trail, Witness
     from shared.enrich.invocation.pipeline import Pipeline
     from shared.enrich.invocation.preparation import Context
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from shared.jobs.worker import JobWorker
     from shared.lifecycle.cve_refresh import CveRefresh
     from shared.lifecycle.gone_check import GoneCheck
+    from shared.lifecycle.open_counts import OpenCounts
+    from shared.lifecycle.open_in_tables import OpenInTables
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
@@ -299,24 +303,36 @@ class Services:
         """
         from shared.azure.resource_graph import Graph
         from shared.azure.role_permissions import OwnPermissions
-        from shared.lifecycle.gone_check import GoneCheck
-        from shared.lifecycle.open_in_tables import OpenInTables
+        from shared.lifecycle.gone_check import LATEST, GoneCheck
+        from shared.lifecycle.gone_pass import dumped, loaded
+        from shared.lifecycle.kept_state import KeptState
         from shared.lifecycle.present_ids import PresentIds
-        from shared.settings import SettingsError
 
-        settings, rows = self.settings, self._rows
-        if not settings.workspace_id or rows is None:
-            raise SettingsError("close_gone needs WORKSPACE_ID, and an endpoint and rule to write to")
+        settings = self.settings
+        tables, rows = self._open_in_tables("close_gone")
         return GoneCheck(
-            OpenInTables(self.clients.logs_query, settings.workspace_id),
+            tables,
             PresentIds(Graph(self.clients), OwnPermissions(self.clients)),
-            self.clients.blobs.get_container_client(settings.reports_container),
+            KeptState(self._reports, LATEST, dumped, loaded),
             rows,
             instance_id=settings.instance_id,
             every=timedelta(hours=settings.gone_interval_hours),
             most_percent=settings.gone_max_percent,
             seconds=settings.function_timeout.total_seconds() * 0.4,
         )
+
+    @cached_property
+    def open_counts(self) -> OpenCounts:
+        """How much is open and was fixed, as the page tells it.
+
+        Raises:
+            shared.settings.SettingsError: there is no workspace to ask.
+        """
+        from shared.lifecycle.kept_state import KeptState
+        from shared.lifecycle.open_counts import LATEST, OpenCounts, dumped, loaded
+
+        tables, _ = self._open_in_tables("close_gone")
+        return OpenCounts(tables, KeptState(self._reports, LATEST, dumped, loaded))
 
     @cached_property
     def cves(self) -> CveRefresh:
@@ -326,20 +342,17 @@ class Services:
             shared.settings.SettingsError: there is no workspace to ask, or none to write to.
         """
         from shared.azure.resource_graph import Graph
-        from shared.lifecycle.cve_refresh import CveRefresh
-        from shared.settings import SettingsError
+        from shared.lifecycle.cve_refresh import LATEST, CveRefresh, dumped, loaded
+        from shared.lifecycle.kept_state import KeptState
 
-        settings, rows = self.settings, self._rows
-        if not settings.workspace_id or rows is None:
-            raise SettingsError("refresh_cves needs WORKSPACE_ID, and an endpoint and rule to write to")
+        tables, rows = self._open_in_tables("refresh_cves")
         return CveRefresh(
-            self.clients.logs_query,
-            settings.workspace_id,
+            tables,
             Graph(self.clients),
-            self.clients.blobs.get_container_client(settings.reports_container),
+            KeptState(self._reports, LATEST, dumped, loaded),
             rows,
-            instance_id=settings.instance_id,
-            seconds=settings.function_timeout.total_seconds() * 0.4,
+            instance_id=self.settings.instance_id,
+            seconds=self.settings.function_timeout.total_seconds() * 0.4,
         )
 
     @cached_property
@@ -418,14 +431,15 @@ class Services:
         from datetime import UTC
 
         if self.settings.close_gone:
-            await self.gone.tick(datetime.now(UTC))
+            await _unless_held("close_gone", self.gone.tick(datetime.now(UTC)))
+            await self.open_counts.refresh(datetime.now(UTC))
 
     async def read_cves(self) -> None:
         """What the timer does: one tick of the refresh, where it is switched on."""
         from datetime import UTC
 
         if self.settings.refresh_cves:
-            await self.cves.tick(datetime.now(UTC))
+            await _unless_held("refresh_cves", self.cves.tick(datetime.now(UTC)))
 
     async def timer_succeeded(self, name: str) -> None:
         """Note it, so that a timer that stops is noticed; work that was done does not fail for a note."""
@@ -445,6 +459,19 @@ class Services:
         settings = self.settings
         named = {"LOGS_INGESTION_ENDPOINT", "LOGS_INGESTION_OWN_ENDPOINT"} & settings.problems.keys()
         return self.pipeline.sink if settings.ingestion_endpoint or settings.own_ingestion_endpoint or named else None
+
+    @property
+    def _reports(self) -> ContainerClient:
+        return self.clients.blobs.get_container_client(self.settings.reports_container)
+
+    def _open_in_tables(self, who: str) -> tuple[OpenInTables, Callable[..., Awaitable[None]]]:
+        from shared.lifecycle.open_in_tables import OpenInTables
+        from shared.settings import SettingsError
+
+        workspace, rows = self.settings.workspace_id, self._rows
+        if not workspace or rows is None:
+            raise SettingsError(f"{who} needs WORKSPACE_ID, and an endpoint and rule to write to")
+        return OpenInTables(self.clients.logs_query, workspace), rows
 
     async def _note(
         self,
@@ -506,6 +533,16 @@ class Services:
     async def close(self) -> None:
         """Close what was opened."""
         await self.clients.close()
+
+
+async def _unless_held(who: str, tick: Awaitable[object]) -> None:
+    """One tick of a timer; where another worker is at it, that one does the work."""
+    from shared.reconcile.apply.run_lock import LeaseHeld
+
+    try:
+        await tick
+    except LeaseHeld as held:
+        log.info("%s left to another: %s", who, held)
 
 
 @cache

@@ -56,6 +56,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("last seen", 1, strict=False),
         StoredFormat("gone pass", 1, strict=False),
         StoredFormat("cve refresh", 1, strict=False),
+        StoredFormat("open counts", 1, strict=False),
         StoredFormat("writer's mark", 1, strict=False),
         StoredFormat("saved plan", 3, strict=True),
         StoredFormat("deployment", 1, strict=False),

@@ -175,8 +175,10 @@ class Runners:
 
         Raises:
             UnfinishedError: the time is used up.
+            WaitingError: the timer is at it now.
         """
         from shared.lifecycle.open_in_tables import UnknownError
+        from shared.reconcile.apply.run_lock import LeaseHeld
         from shared.settings import SettingsError
         from shared.stored_format import KeptAsIs
 
@@ -184,8 +186,10 @@ class Runners:
         now = datetime.now(UTC)
         try:
             check = self._gone()
-            under_way = await check.tick(now) if job.cursor else None
+            under_way = await check.go_on(now) if job.cursor else None
             state = under_way or await check.begin(now, job.arguments.get("maxChangePercent"))
+        except LeaseHeld as held:
+            raise _waiting(job, now, progress, str(held)) from None
         except (UnknownError, SettingsError, KeptAsIs) as refusal:
             raise JobRefusedError(str(refusal)) from None
         progress.say(f"{state.seen:,} records compared; {len(state.left)} slices to go")
@@ -309,10 +313,15 @@ def _done(report: Report, job: Job, progress: Progress) -> Mapping[str, Any]:
     """
     if not report.skipped:
         return report.as_dict()
-    if report.ended - job.created > WAITS_AT_MOST:
-        raise JobRefusedError(f"it waited for {WAITS_AT_MOST}, and {report.skipped}")
-    progress.say(f"waiting: {report.skipped}")
-    raise WaitingError
+    raise _waiting(job, report.ended, progress, report.skipped)
+
+
+def _waiting(job: Job, now: datetime, progress: Progress, why: str) -> Exception:
+    """What to raise where another has the lease: that the job waits, or that it has waited for as long as it does."""
+    if now - job.created > WAITS_AT_MOST:
+        return JobRefusedError(f"it waited for {WAITS_AT_MOST}, and {why}")
+    progress.say(f"waiting: {why}")
+    return WaitingError()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ the record.  An incomplete answer says nothing, not even of what it has.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.lifecycle.model import ENDS, Action, Conclusion, KnownRecord, PresentNow
 
@@ -18,7 +18,11 @@ APART = timedelta(hours=1)
 
 
 def conclusions(
-    records: Iterable[KnownRecord], present: PresentNow, held: Container[tuple[str, Action]] = frozenset()
+    records: Iterable[KnownRecord],
+    present: PresentNow,
+    held: Container[tuple[str, Action]] = frozenset(),
+    *,
+    began: datetime | None = None,
 ) -> Iterator[Conclusion]:
     """What follows for each record for which something does.
 
@@ -26,12 +30,13 @@ def conclusions(
         records: of the slice that was asked for, ended ones too.
         present: the answer.
         held: kinds with the end that is held back for them, by the guard.
+        began: of the pass, which ends nothing that it noted as missing itself: the guard has not counted that.
     """
     if not present.complete:
         return
     for record in records:
         there = record.record_id in present.record_ids
-        found = _back(record) if there else _absent(record, present)
+        found = _back(record) if there else _absent(record, present, began or present.asked)
         if found is not None and (found.record.kind, found.action) not in held:
             yield found
 
@@ -40,7 +45,7 @@ def _back(record: KnownRecord) -> Conclusion | None:
     return Conclusion(record, Action.BACK, None) if record.standing else None
 
 
-def _absent(record: KnownRecord, present: PresentNow) -> Conclusion | None:
+def _absent(record: KnownRecord, present: PresentNow, began: datetime) -> Conclusion | None:
     mark = record.standing
     if (record.subscription, record.kind) in present.unseen or (mark and mark.action in ENDS):
         return None
@@ -48,6 +53,6 @@ def _absent(record: KnownRecord, present: PresentNow) -> Conclusion | None:
         return None
     if mark is None:
         return Conclusion(record, Action.MISSING, present.asked)
-    if mark.written > present.asked - APART:
+    if mark.written > present.asked - APART or mark.written >= began:
         return None
     return Conclusion(record, Action.RETIRED if record.retired_model else Action.GONE, mark.since)

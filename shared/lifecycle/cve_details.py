@@ -6,7 +6,7 @@ names subscriptions has no rows, and neither has one of who may not read it ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from shared.enrich.records.derived.cves import CVE, score
 from shared.enrich.records.json_values import first_text, listed, mapping
 from shared.enrich.records.tolerant_reader import convert
 
+Row = Mapping[str, Any]
 CVES_TABLE = "DefenderCves_CL"
 ROLE = "Security Reader on the tenant's root management group (or one above every subscription)"
 _VERSIONS = {"2.0": "Cvss2", "3.0": "Cvss3", "4.0": "Cvss4"}
@@ -33,12 +34,19 @@ def query(ids: Iterable[str]) -> str:
     listed_ids = ", ".join(f"'{each}'" for each in named)
     return f"""securityresources
 | where type =~ 'microsoft.security/cvedetails'
-| where name in~ ({listed_ids})
+| where name in~ ({listed_ids}) or tostring(properties.cveId) in~ ({listed_ids})
 | project id, name, properties
 | order by id asc"""
 
 
-def cve_row(found: Mapping[str, Any], instance_id: str, now: datetime) -> Mapping[str, Any]:
+def cve_rows(found: Mapping[str, Any], asked: Collection[str], instance_id: str, now: datetime) -> list[Row]:
+    """A row for each id under which one CVE was asked for: its name, and the other one where it was renamed."""
+    row = cve_row(found, instance_id, now)
+    names = dict.fromkeys(each for each in (row["CveId"], row["RenamedTo"]) if each in asked)
+    return [{**row, "CveId": each, "RenamedTo": row["RenamedTo"] if each == row["CveId"] else None} for each in names]
+
+
+def cve_row(found: Mapping[str, Any], instance_id: str, now: datetime) -> Row:
     """A row of what Resource Graph has of one CVE; what it does not say is null, which is no `false`."""
     said = mapping(found.get("properties"))
     exploits = mapping(said.get("exploitabilitydetails"))

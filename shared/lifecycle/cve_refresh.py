@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 from shared import stored_format
 from shared.clock import Clock, Deadline, utc_moment, utc_text
 from shared.enrich import record_functions
-from shared.lifecycle.cve_details import CVES_TABLE, ROLE, cve_row, query
-from shared.lifecycle.open_in_tables import all_rows
+from shared.lifecycle.cve_details import CVES_TABLE, ROLE, cve_rows, query
 
 if TYPE_CHECKING:
-    from azure.monitor.query.aio import LogsQueryClient
-    from azure.storage.blob.aio import ContainerClient
-
     from shared.azure.resource_graph import Graph
+    from shared.lifecycle.kept_state import KeptState
+    from shared.lifecycle.open_in_tables import OpenInTables
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +46,8 @@ class Refresh:
         """What people are told, once, where not one CVE could be seen; empty where there is nothing to say."""
         if self.ended is None or self.found or not self.asked:
             return ""
+        if self.reason:
+            return f"of {self.asked:,} CVEs that open rows name, no details could be read: {self.reason}"
         return (
             f"of {self.asked:,} CVEs that open rows name, Resource Graph shows this app no details, so that whether "
             f"they are exploited is not known: grant its identity {ROLE}"
@@ -70,17 +70,15 @@ class CveRefresh:
 
     def __init__(
         self,
-        client: LogsQueryClient,
-        workspace_id: str,
+        tables: OpenInTables,
         graph: Graph,
-        kept: ContainerClient,
+        kept: KeptState[Refresh],
         rows: Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]],
         *,
         instance_id: str,
         seconds: float,
     ) -> None:
-        self._client = client
-        self._workspace_id = workspace_id
+        self._tables = tables
         self._graph = graph
         self._kept = kept
         self._rows = rows
@@ -92,33 +90,29 @@ class CveRefresh:
 
         Raises:
             shared.lifecycle.open_in_tables.UnknownError: which CVEs open rows name is not known.
+            shared.reconcile.apply.run_lock.LeaseHeld: another worker refreshes now.
             shared.stored_format.KeptAsIs: a newer release's refresh is under way.
         """
         deadline = Clock().deadline(self._seconds)
-        state = await self.latest()
-        if state is not None and state.ended is not None:
-            if now - state.began < EVERY:
-                return None
-            state = None
-        state = state or Refresh(now)
-        ids = await self._named(now, state.after, deadline)
-        for start in range(0, len(ids), IDS_A_QUERY):
-            if deadline.left <= 0:
-                break
-            batch = ids[start : start + IDS_A_QUERY]
-            answer = await self._graph.query(query(batch), deadline=deadline)
-            rows = [cve_row(each, self._instance_id, now) for each in answer.rows]
-            if rows:
-                await self._rows(CVES_TABLE, rows)
-            reason = state.reason or "; ".join(answer.reasons)
-            asked, found = state.asked + len(batch), state.found + len(rows)
-            state = replace(state, after=batch[-1], asked=asked, found=found, reason=reason)
-            await self._keep(state)
-        if not ids or state.after == ids[-1]:
-            state = replace(state, ended=now)
-            await self._keep(state)
-            log.info("details of %d of %d CVEs: %s", state.found, state.asked, state.warning or state.reason)
-        return state
+        if _waits(await self.latest(), now):
+            return None
+        async with self._kept.alone() as lease:
+            state = await self.latest()  # by now another may have gone on with it
+            if _waits(state, now):
+                return state
+            if state is None or state.ended is not None:
+                state = Refresh(now)
+            ids = await self._named(now, state.after, deadline)
+            for start in range(0, len(ids), IDS_A_QUERY):
+                if deadline.left <= 0 or not lease.valid():
+                    break
+                state = await self._read(state, ids[start : start + IDS_A_QUERY], now, deadline)
+                await self._kept.keep(state)
+            if not ids or state.after == ids[-1]:
+                state = replace(state, ended=now)
+                await self._kept.keep(state)
+                log.info("details of %d of %d CVEs: %s", state.found, state.asked, state.warning or state.reason)
+            return state
 
     async def latest(self) -> Refresh | None:
         """The refresh that is under way or ended last; None before the first.
@@ -126,23 +120,27 @@ class CveRefresh:
         Raises:
             shared.stored_format.KeptAsIs: it can't be read.
         """
-        from azure.core.exceptions import ResourceNotFoundError
+        return await self._kept.latest()
 
-        try:
-            download = await self._kept.download_blob(LATEST)
-        except ResourceNotFoundError:
-            return None
-        return loaded(await download.readall())
-
-    async def _keep(self, state: Refresh) -> None:
-        await self._kept.upload_blob(LATEST, dumped(state), overwrite=True)
+    async def _read(self, state: Refresh, batch: Sequence[str], now: datetime, deadline: Deadline) -> Refresh:
+        answer = await self._graph.query(query(batch), deadline=deadline)
+        rows = [row for each in answer.rows for row in cve_rows(each, batch, self._instance_id, now)]
+        if rows:
+            await self._rows(CVES_TABLE, rows)
+        reason = state.reason or "; ".join(answer.reasons)
+        asked, found = state.asked + len(batch), state.found + len({row["CveId"] for row in rows})
+        return replace(state, after=batch[-1], asked=asked, found=found, reason=reason)
 
     async def _named(self, now: datetime, after: str, deadline: Deadline) -> list[str]:
         found: set[str] = set()
         for table in _TABLES:
-            rows = await all_rows(self._client, self._workspace_id, named_query(table, now), deadline)
+            rows = await self._tables.ask(named_query(table, now), deadline)
             found.update(str(row["CveId"]) for row in rows)
         return sorted(each for each in found if _CVE.fullmatch(each) and each > after)
+
+
+def _waits(state: Refresh | None, now: datetime) -> bool:
+    return state is not None and state.ended is not None and now - state.began < EVERY
 
 
 def dumped(state: Refresh) -> str:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from shared.clock import Clock, Deadline
 from shared.lifecycle.closing_guard import held_back
 from shared.lifecycle.conclusions import conclusions
-from shared.lifecycle.gone_pass import Pass, dumped, loaded
+from shared.lifecycle.gone_pass import Pass
 from shared.lifecycle.gone_rows import GONE_TABLE, PASSES_TABLE, gone_rows, pass_row
+from shared.lifecycle.kept_state import KeptState
 from shared.lifecycle.model import Action, Conclusion
 from shared.lifecycle.open_in_tables import LEAST_SECONDS, OpenInTables, UnknownError
 from shared.lifecycle.present_ids import PresentIds
 from shared.lifecycle.slices import Slice, slices, smaller
 
 if TYPE_CHECKING:
-    from azure.storage.blob.aio import ContainerClient
+    from shared.reconcile.apply.run_lock import RunLease
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class GoneCheck:
     Args:
         tables: what is open by the tables.
         present: what is there now.
-        kept: the container where a pass is kept.
+        kept: where a pass is kept.
         rows: where rows of the app's own tables go.
         instance_id: of this deployment.
         every: a pass begins so long after the one before it.
@@ -56,7 +57,7 @@ class GoneCheck:
         self,
         tables: OpenInTables,
         present: PresentIds,
-        kept: ContainerClient,
+        kept: KeptState[Pass],
         rows: RowSink,
         *,
         instance_id: str,
@@ -78,21 +79,39 @@ class GoneCheck:
 
         Raises:
             shared.lifecycle.open_in_tables.UnknownError: what there is to compare could not be counted.
+            shared.reconcile.apply.run_lock.LeaseHeld: another worker compares now.
             shared.stored_format.KeptAsIs: a newer release's pass is under way.
         """
         deadline = self._deadline()
         state = await self.latest()
-        if state is not None and state.ended is not None:
-            if now - state.began < self._every:
-                return None
-            state = None
-        return await self._go_on(state or await self._begun(now, self._most_percent, deadline), now, deadline)
+        if state is not None and state.ended is not None and now - state.began < self._every:
+            return None
+        async with self._kept.alone() as lease:
+            state = await self.latest()  # by now another may have gone on with it
+            if state is None or (state.ended is not None and now - state.began >= self._every):
+                state = await self._begun(now, self._most_percent, deadline)
+            return await self._go_on(state, now, deadline, lease)
 
     async def begin(self, now: datetime, most_percent: float | None = None) -> Pass:
-        """Begin a pass in place of any other, with another limit of the guard where one is given."""
+        """Begin a pass in place of any other, with another limit of the guard where one is given.
+
+        Raises as `tick` does.
+        """
         deadline = self._deadline()
         percent = self._most_percent if most_percent is None else most_percent
-        return await self._go_on(await self._begun(now, percent, deadline), now, deadline)
+        async with self._kept.alone() as lease:
+            await self.latest()  # a newer release's pass is not replaced
+            return await self._go_on(await self._begun(now, percent, deadline), now, deadline, lease)
+
+    async def go_on(self, now: datetime) -> Pass | None:
+        """Go on with the pass under way, by timer or job; the last one where it has ended, None where there is none.
+
+        Raises as `tick` does.
+        """
+        deadline = self._deadline()
+        async with self._kept.alone() as lease:
+            state = await self.latest()
+            return None if state is None else await self._go_on(state, now, deadline, lease)
 
     async def latest(self) -> Pass | None:
         """The pass that is under way or ended last; None before the first.
@@ -100,13 +119,7 @@ class GoneCheck:
         Raises:
             shared.stored_format.KeptAsIs: it can't be read.
         """
-        from azure.core.exceptions import ResourceNotFoundError
-
-        try:
-            download = await self._kept.download_blob(LATEST)
-        except ResourceNotFoundError:
-            return None
-        return loaded(await download.readall())
+        return await self._kept.latest()
 
     def _deadline(self) -> Deadline:
         return Clock().deadline(self._seconds)
@@ -117,18 +130,18 @@ class GoneCheck:
         state = Pass(now, tuple(slices(survey.records)), survey.kinds, held)
         for why in state.held.values():
             log.warning("%s", why)
-        await self._keep(state)
+        await self._kept.keep(state)
         return state
 
-    async def _go_on(self, state: Pass, now: datetime, deadline: Deadline) -> Pass:
+    async def _go_on(self, state: Pass, now: datetime, deadline: Deadline, lease: RunLease) -> Pass:
         first = True
-        while state.left and deadline.left >= LEAST_SECONDS:
+        while state.left and deadline.left >= LEAST_SECONDS and lease.valid():
             part = state.left[0]
             compared = await self._compare(part, state, now, deadline)
             if not compared.complete and deadline.left < LEAST_SECONDS:
                 if first:  # it does not fit into a tick
                     state = replace(state, left=(*smaller(part), *state.left[1:]))
-                    await self._keep(state)
+                    await self._kept.keep(state)
                 break
             await self._send(compared.found, now)
             if compared.complete:
@@ -136,12 +149,12 @@ class GoneCheck:
             else:
                 log.warning("nothing is concluded for a slice: %s", "; ".join(compared.reasons))
                 state = state.without_next(compared.reasons)
-            await self._keep(state)
+            await self._kept.keep(state)
             first = False
         if not state.left and state.ended is None:
             state = replace(state, ended=now)
             await self._rows(PASSES_TABLE, [pass_row(state.told(), self._instance_id, now)])
-            await self._keep(state)
+            await self._kept.keep(state)
             log.info("compared what is open with Resource Graph: %s", state.told())
         return state
 
@@ -151,11 +164,12 @@ class GoneCheck:
         except UnknownError as unknown:
             return _Compared(0, [], [str(unknown)], complete=False)
         present = await self._present.read(part, now, deadline)
-        found = list(conclusions(records, present, state.held))
+        found = list(conclusions(records, present, state.held, began=state.began))
         places = {(each.record.subscription, each.record.kind) for each in found if each.action is not Action.BACK}
         unseen = await self._present.unseen(places, deadline)
         if unseen:
-            found = list(conclusions(records, replace(present, unseen=frozenset(unseen)), state.held))
+            seen = replace(present, unseen=frozenset(unseen))
+            found = list(conclusions(records, seen, state.held, began=state.began))
         reasons = [*present.reasons, *unseen.values()]
         return _Compared(len(records), found, reasons, complete=present.complete)
 
@@ -163,6 +177,3 @@ class GoneCheck:
         """Write the rows before the slice is done with: what is cut off between is written again."""
         for start in range(0, len(found), ROWS_A_SEND):
             await self._rows(GONE_TABLE, gone_rows(found[start : start + ROWS_A_SEND], self._instance_id, now))
-
-    async def _keep(self, state: Pass) -> None:
-        await self._kept.upload_blob(LATEST, dumped(state), overwrite=True)

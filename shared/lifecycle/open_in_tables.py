@@ -61,7 +61,7 @@ class OpenInTables:
         records: Counter[str] = Counter()
         totals: dict[tuple[str, bool], list[int]] = {}
         for kind in WATCHED:
-            for row in await self._ask(counting(kind, now), deadline):
+            for row in await self.ask(counting(kind, now), deadline):
                 if not _GUID.fullmatch(str(row["SubscriptionId"])):
                     continue  # a record of no subscription, which nothing can be asked about
                 records[str(row["SubscriptionId"])] += int(row["Records"])
@@ -78,10 +78,15 @@ class OpenInTables:
         """
         found = []
         for kind in (each for each in WATCHED if each.name in kinds):
-            found += [_record(kind, row) for row in await self._ask(listing(kind, part, now), deadline)]
+            found += [_record(kind, row) for row in await self.ask(listing(kind, part, now), deadline)]
         return found
 
-    async def _ask(self, query: str, deadline: Deadline) -> Sequence[Mapping[str, Any]]:
+    async def ask(self, query: str, deadline: Deadline) -> Sequence[Mapping[str, Any]]:
+        """Every row of a query's answer.
+
+        Raises:
+            UnknownError: there is none, or only a part of it.
+        """
         self.requests += 1
         return await all_rows(self._client, self._workspace_id, query, deadline)
 

@@ -91,8 +91,14 @@ def listing(kind: WatchedKind, part: Slice, now: datetime) -> str:
     | where isnull(EndedTime) or EnqueuedTime > EndedTime
     | summarize FirstRow = min(EnqueuedTime) by RecordId) on RecordId
 | join kind=leftouter EndedBefore on RecordId
+| join kind=leftouter (Marks
+    | where Action == 'Back'
+    | join kind=inner EndedBefore on RecordId
+    | where TimeGenerated > EndedTime
+    | summarize Returned = min(TimeGenerated) by RecordId) on RecordId
 | extend OfItself = Since > {_EARLIEST} and Since < LastSeen + 1d and (isnull(EndedTime) or Since > EndedTime)
-| extend FirstSeen = iff(isnotnull(Since) and OfItself, Since, coalesce(FirstRow, LastSeen))
+| extend Again = iff(isnull(FirstRow) or Returned < FirstRow, Returned, FirstRow)
+| extend FirstSeen = iff(isnotnull(Since) and OfItself, Since, coalesce(Again, LastSeen))
 | project RecordId, SubscriptionId, FirstSeen, LastSeen, RetiredModel, Mark, MarkSince, MarkWritten"""
 
 

@@ -788,6 +788,20 @@ class SecureScoreDay(_Body):
     subscriptions: int
 
 
+class OpenRecords(_Body):
+    """What is open and what was fixed, counted once an hour; `problem` says in a sentence why nothing is."""
+
+    counted: datetime | None
+    problem: str
+    open: int | None
+    fixed_in_seven_days: int | None
+    reopened: int | None
+    oldest: datetime | None
+    exploitable_and_exposed: int | None
+    exposed_and_not_known: int | None
+    cves: str
+
+
 class Metrics(_Body):
     """Series with one value for each of `times`; `problem` says in a sentence why they are empty."""
 
@@ -800,6 +814,7 @@ class Metrics(_Body):
     records_per_minute: dict[str, list[float]]
     lag_seconds: list[float | None]
     secure_score: list[SecureScoreDay]
+    open_records: OpenRecords | None = None
 
 
 class Health(_Body):

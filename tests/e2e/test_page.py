@@ -393,6 +393,31 @@ async def test_a_failure_says_what_to_do_and_trying_again_mends_it(look: Visit, 
     await expect(page.locator("#matrix-failure")).to_be_empty()
 
 
+COUNTED = {
+    "counted": "2026-01-02T00:00:00Z", "problem": "", "open": 1234, "fixedInSevenDays": 56, "reopened": 7,
+    "oldest": "2025-06-01T00:00:00Z", "exploitableAndExposed": 3, "exposedAndNotKnown": 2, "cves": "",
+}  # fmt: skip
+UNSEEN = {**COUNTED, "exploitableAndExposed": 0, "cves": "grant its identity Security Reader"}
+
+
+async def test_what_is_open_has_a_tile_where_it_is_counted(look: Visit) -> None:
+    page = await look.open()
+    await expect(page.locator("#tile-flowing")).not_to_contain_text("Loading…")
+    await expect(page.locator("#tile-open-place")).to_be_hidden()
+    for counted, said in (
+        (
+            COUNTED,
+            ["1,234 open", "56 fixed in seven days, 7 reopened", "3 exploitable and exposed", "2 exposed"],
+        ),
+        (UNSEEN, ["exploitable and exposed: not known", "Grant its identity Security Reader."]),
+        ({**COUNTED, "problem": "no workspace"}, ["not known", "No workspace."]),
+    ):
+        await look.pretend({"metrics": {**EMPTY["metrics"], "openRecords": counted}})
+        await page.click("#refresh")
+        for each in said:
+            await expect(page.locator("#tile-open")).to_contain_text(each)
+
+
 async def test_one_part_that_fails_leaves_the_others_alone(look: Visit) -> None:
     await look.pretend({"metrics": {"title": "It failed", "detail": "Later."}}, status=503)
     page = await look.open()

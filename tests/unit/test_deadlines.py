@@ -69,6 +69,7 @@ BOUNDED = {
     ("reconcile/apply/executor.py", "self._pause(pause)"): "seconds that constants name, a few times",
     ("reconcile/apply/run_lock.py", "asyncio.sleep(self._renew_every)"): "ten seconds, in a task of the run's own",
     ("reconcile/apply/run_lock.py", "self._renewal"): "it is cancelled",
+    ("bootstrap.py", "tick"): "a tick of a timer has a deadline of its own, and `in_time` around it",
     ("reconcile/arm/arm_client.py", "answer"): "a call of this client, which has the run's deadline",
     ("reconcile/arm/token_buckets.py", "self._clock.sleep(wait)"): "as many turns as there are workers",
     ("reconcile/report/report_store.py", "async with self._turn"): CALLER,

@@ -33,11 +33,11 @@ class LeaseHeld(Exception):  # noqa: N818 - says what is the case
     A lease without end is none that a run takes: it has to be broken by hand, with the command `broken_by`.
     """
 
-    def __init__(self, holder: Mapping[str, str], *, broken_by: str = "") -> None:
+    def __init__(self, holder: Mapping[str, str], *, blob: str = LEASE_BLOB, broken_by: str = "") -> None:
         self.holder = dict(holder)
         who = ", ".join(f"{name} {value}" for name, value in sorted(self.holder.items())) or "somebody unnamed"
         endless = (
-            f"the blob {LEASE_BLOB} has a lease without end, which no run takes: break it with {broken_by} "
+            f"the blob {blob} has a lease without end, which no run takes: break it with {broken_by} "
             f"(last written by: {who})"
         )
         super().__init__(endless if broken_by else f"another run is writing: {who}")
@@ -49,7 +49,7 @@ def _break(blob: BlobClient) -> str:
 
 
 class RunLease:
-    """The lease as an async context manager; `holder` is plain ASCII text by name, kept as the blob's metadata.
+    """The lease as an async context manager; `holder` is plain ASCII text by name, kept as the metadata of `blob`.
 
     Raises:
         LeaseHeld: on entering, when another run has it.
@@ -63,8 +63,10 @@ class RunLease:
         seconds: int = LEASE_SECONDS,
         renew_every: float = RENEW_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
+        blob: str = LEASE_BLOB,
     ) -> None:
         self._container = container
+        self._blob = blob
         self._holder = holder
         self._monotonic = monotonic
         self._seconds = seconds
@@ -80,7 +82,7 @@ class RunLease:
     async def __aenter__(self) -> Self:
         from azure.core.exceptions import HttpResponseError
 
-        blob = self._container.get_blob_client(LEASE_BLOB)
+        blob = self._container.get_blob_client(self._blob)
         try:
             await blob.upload_blob(b"", overwrite=False)
         except HttpResponseError as error:
@@ -95,7 +97,7 @@ class RunLease:
                 raise
             about = await blob.get_blob_properties()
             endless = about.lease.duration == "infinite"
-            raise LeaseHeld(about.metadata or {}, broken_by=_break(blob) if endless else "") from error
+            raise LeaseHeld(about.metadata or {}, blob=self._blob, broken_by=_break(blob) if endless else "") from error
         self._until = asked + self._seconds
         try:
             await blob.set_blob_metadata(dict(self._holder), lease=self._lease)

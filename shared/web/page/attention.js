@@ -92,7 +92,7 @@ function faults(checks) {
   });
 }
 
-function sentence(text) {
+export function sentence(text) {
   const cut = text.length > 160 ? `${text.slice(0, 157)}...` : text;
   return `${cut.charAt(0).toUpperCase()}${cut.slice(1)}${/[.!?]$/.test(cut) ? "" : "."}`;
 }

@@ -1,4 +1,5 @@
 // The parts beside the matrix: tiles, what needs a person, runs, dead letters, jobs, and the stream.
+import { sentence } from "./attention.js";
 import { byId, el, fill, mark } from "./dom.js";
 import { Plot } from "./plots.js";
 import { JOB_STATES, KINDS, LETTERS, OUTCOMES, RECORD_KINDS, STATES, ago, duration, inForce, moment, number, planned, plural } from "./words.js";
@@ -33,8 +34,20 @@ export function tiles({ coverage, metrics, letters, freshness, ready }, found) {
     const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
     return [OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()} ${ago(run.ended)}: ${planned(run)}${inForce(run) ? `; in force ${inForce(run)}` : ""}`];
   });
+  byId("tile-open-place").hidden = !metrics?.openRecords; // null while nothing counts them
+  tile("tile-open", metrics?.openRecords, () => openRecords(metrics.openRecords));
   tile("tile-needed", coverage && letters && freshness && ready, () =>
     found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"] : ["exported", "nothing", "All is as declared, and nothing waits."]);
+}
+
+// What is not known of CVEs is said as that, never as "none".
+function openRecords(found) {
+  if (found.problem) return ["quiet", "not known", sentence(found.problem)];
+  const oldest = found.oldest ? `, the oldest since ${moment(found.oldest)}` : "";
+  const exploitable = found.cves && !found.exploitableAndExposed ? "exploitable and exposed: not known" : `${number(found.exploitableAndExposed)} exploitable and exposed`;
+  const perhaps = found.exposedAndNotKnown ? `, ${number(found.exposedAndNotKnown)} exposed of which it is not known` : "";
+  return [found.exploitableAndExposed ? "silent" : found.open ? "drifted" : "exported", `${number(found.open)} open`,
+    `${number(found.fixedInSevenDays)} fixed in seven days, ${number(found.reopened)} reopened${oldest}; ${exploitable}${perhaps}. ${found.cves ? `${sentence(found.cves)} ` : ""}Counted ${ago(found.counted)}.`];
 }
 
 function tile(id, ready, say) {

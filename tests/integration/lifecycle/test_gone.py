@@ -3,260 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-import hashlib
 import json
-import os
-import random
-import re
-import sys
-import uuid
-from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from local.arm import TABLES
-from local.arm.calls import Call, Operations, Reply
-from local.arm.graph import ResourceGraph
-from local.certs import Certificates
-from local.stack import LocalAzure
-from local.tenant import APP, synthetic_tenant
+from local.tenant import APP
 from local.tenant.roles import custom_role
-from local.tenant.security import ASSESSMENTS, ATTACK_PATHS, SUB_ASSESSMENTS, SecurityData
-from shared.azure.resource_graph import Graph
-from shared.azure.role_permissions import OwnPermissions
 from shared.bootstrap import Services
-from shared.enrich.records.model import Event
+from shared.jobs.heartbeat import Progress
+from shared.jobs.model import Job
+from shared.jobs.runners import Runners
+from shared.jobs.worker import JobRefusedError, WaitingError
 from shared.lifecycle.closing_guard import ALWAYS
-from shared.lifecycle.gone_check import LATEST, GoneCheck
+from shared.lifecycle.gone_check import LATEST
 from shared.lifecycle.gone_pass import Pass
-from shared.lifecycle.open_in_tables import OpenInTables
-from shared.lifecycle.present_ids import PresentIds
+from shared.reconcile.apply.run_lock import LeaseHeld
 from shared.settings import Settings
 from shared.stored_format import KeptAsIs
-from shared.watch.present_records import as_exported
 from shared.web.health_check import unseen_cves
+from tests.integration.lifecycle.life import Life
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-DAY = timedelta(days=1)
-HALF = 0.5
-Record = dict[str, Any]
-
-
-WORKER = """
-import asyncio
-from datetime import UTC, datetime
-from shared.bootstrap import services
-
-async def work():
-    check, ticks = services().gone, 1
-    state = await check.begin(datetime.now(UTC))
-    while state.ended is None:
-        state, ticks = await check.tick(datetime.now(UTC)) or state, ticks + 1
-    requests = check._tables.requests, check._present.graph.requests
-    await services().close()
-    return state, ticks, requests
-
-state, ticks, requests = asyncio.run(work())
-(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:"))
-print(state.seen, state.concluded.get("Missing", 0), state.left_out, ticks, *requests, peak)
-"""
-
-
-class ManyIds(ResourceGraph):
-    """Resource Graph with as many records of one subscription as are asked for, but for every thousandth."""
-
-    def __init__(self, azure: LocalAzure, records: int) -> None:
-        super().__init__(azure.tenant, azure.arm.now)
-        self.parts: dict[str, list[str]] = {}
-        for number in range(records):
-            if number % 1_000:
-                name = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
-                self.parts.setdefault(name[:2], []).append(name)
-
-    def query(self, call: Call) -> Reply:
-        body = call.document()
-        if "attackPathId" not in str(body.get("query")):
-            return super().query(call)
-        asked = re.search(r"== '([0-9a-f]*)'", body["query"])
-        assert asked is not None
-        names = self.parts.get(asked[1], [])
-        options = body["options"]
-        start = int(options.get("$skipToken") or 0)
-        page = names[start : start + options["$top"]]
-        rows = [{"id": f"/s/{name}", "name": name, "type": ASSESSMENTS, "own": "", "other": ""} for name in page]
-        answer = {"totalRecords": len(names), "data": rows}
-        if start + len(page) < len(names):
-            answer["$skipToken"] = str(start + len(page))
-        return Reply(200, json.dumps(answer).encode(), {})
-
-
-class Life:
-    """A tenant's records: what is there, what was exported, and the time, in days after the start."""
-
-    def __init__(self, azure: LocalAzure, services: Services) -> None:
-        self.azure = azure
-        self.services = services
-        assert isinstance(azure.tenant.security_records, SecurityData)
-        self.security = azure.tenant.security_records
-        self.start = datetime.now(UTC)
-        self.day = 0.0
-        self.there: dict[str, Record] = {}
-        mine = [one for one in azure.tenant.subscriptions.values() if one.tenant_id == azure.tenant.home]
-        self.subscriptions = sorted(one.id for one in mine if one.state == "Enabled")
-        for one in mine:
-            for kind in (ASSESSMENTS, SUB_ASSESSMENTS, ATTACK_PATHS):
-                self.security.remove(one.id, kind)
-        azure.ingestion._now = lambda: self.now
-
-    @property
-    def now(self) -> datetime:
-        return self.start + self.day * DAY
-
-    def check(self, *, seconds: float = 60, percent: float = 20) -> GoneCheck:
-        clients, settings = self.services.clients, self.services.settings
-        return GoneCheck(
-            OpenInTables(clients.logs_query, settings.workspace_id),
-            PresentIds(Graph(clients), OwnPermissions(clients)),
-            clients.blobs.get_container_client(settings.reports_container),
-            self.services.pipeline.sink,
-            instance_id="local",
-            every=timedelta(hours=12),
-            most_percent=percent,
-            seconds=seconds,
-        )
-
-    async def compare(self, day: float, **how: Any) -> Pass:
-        """A whole pass on a day."""
-        self.day = day
-        check = self.check(**how)
-        state = await check.begin(self.now)
-        while state.ended is None:
-            state = await check.tick(self.now) or state
-        return state
-
-    async def appear(self, day: float, *rows: Record, exported: bool = True) -> None:
-        """Records come to be, in Resource Graph and as exported events."""
-        self.day = day
-        for row in rows:
-            self.security.add(row["subscriptionId"], row)
-            self.there[row["id"].lower()] = row
-        if exported:
-            await self.export(day, rows)
-
-    async def export(self, day: float, rows: Iterable[Record]) -> None:
-        self.day = day
-        mark = {"securityEventDataEnrichment": {"action": "Insert", "isSnapshot": False}}
-        events = [
-            Event(json.dumps({**as_exported(row), **mark}).encode(), self.now, "0", int(day * 1000) + index)
-            for index, row in enumerate(rows)
-        ]
-        await self.services.pipeline.run(events)
-
-    def vanish(self, rows: Iterable[Record]) -> None:
-        for row in list(rows):
-            self.security.take_away(row["subscriptionId"], row["id"])
-            self.there.pop(row["id"].lower(), None)
-
-    def package(self, subscription: str, day: float, machine: str = "vm1") -> Record:
-        """A package to update, as of a day; `machine` names where."""
-        since = (self.start + day * DAY).isoformat()
-        own = uuid.uuid4()
-        target = (
-            f"/subscriptions/{subscription}/resourceGroups/RG/providers/Microsoft.Compute/virtualMachines/{machine}"
-        )
-        return row(subscription, f"{target}/providers/Microsoft.Security/assessments/{own}", ASSESSMENTS, {
-            "displayName": "Update openssl",
-            "resourceDetails": {"Source": "Azure", "Id": target, "ResourceName": machine},
-            "status": {"code": "Unhealthy", "statusChangeDate": since},
-            "metadata": {"assessmentType": "DynamicBuiltIn", "severity": "High",
-                         "recommendationCategory": "SoftwareUpdate"},
-        })  # fmt: skip
-
-    def packages(self, count: int, day: float = 0, subscription: int = 0) -> list[Record]:
-        return [self.package(self.subscriptions[subscription], day) for _ in range(count)]
-
-    def finding(self, subscription: str) -> Record:
-        parent = (
-            f"/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/old"
-            "/providers/Microsoft.Security/assessments/1195afff-c881-495e-9bc5-1486211ae03f"
-        )
-        return row(subscription, f"{parent}/subAssessments/{uuid.uuid4()}", SUB_ASSESSMENTS, {
-            "id": "CVE-2026-1", "displayName": "a finding", "status": {"code": "Unhealthy", "severity": "High"},
-            "timeGenerated": self.start.isoformat(), "resourceDetails": {"source": "Azure", "id": parent},
-        })  # fmt: skip
-
-    def path(self, subscription: str) -> Record:
-        name = str(uuid.uuid4())
-        place = f"/subscriptions/{subscription}/providers/Microsoft.Security/attackPaths/{name}"
-        return row(subscription, place, ATTACK_PATHS, {
-            "displayName": "Internet exposed VM", "attackPathID": name, "riskLevel": "High",
-        })  # fmt: skip
-
-    async def rows(self, query: str) -> list[tuple[Any, ...]]:
-        return (await self.azure.workspace.kql(query)).rows
-
-    async def open_now(self) -> set[str]:
-        found = await self.rows("DefenderRecords_Open() | project RecordId")
-        assert len(found) == len(set(found))
-        return {each for (each,) in found}
-
-    async def said(self) -> dict[str, list[str]]:
-        """What was concluded of each record, in its order."""
-        found: dict[str, list[str]] = {}
-        asked = "DefenderGone_CL | order by TimeGenerated asc | project RecordId, Action"
-        for record_id, action in await self.rows(asked):
-            found.setdefault(record_id, []).append(action)
-        return found
-
-    def ids(self, rows: Iterable[Record]) -> set[str]:
-        """The ids of records as the tables have them."""
-        return {
-            each["name"].lower() if each["type"] == ATTACK_PATHS else each["id"].lower() for each in rows
-        }  # an attack path's own id
-
-    @property
-    def truth(self) -> set[str]:
-        return self.ids(self.there.values())
-
-
-def row(subscription: str, id_: str, kind: str, properties: Record) -> Record:
-    return {
-        "id": id_, "name": id_.rsplit("/", 1)[-1], "type": kind, "tenantId": "", "kind": "", "location": "",
-        "resourceGroup": "rg", "subscriptionId": subscription, "tags": None, "properties": properties,
-    }  # fmt: skip
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_azure(
-    tmp_path_factory: pytest.TempPathFactory, local_certs: Certificates
-) -> AsyncIterator[LocalAzure]:
-    tenant = synthetic_tenant(3, 6, untidy=False)
-    parts, folder = ("azurite", "arm", "ingestion"), tmp_path_factory.mktemp("azure")
-    async with LocalAzure(folder, parts=parts, tenant=tenant, certificates=local_certs) as azure:
-        azure.arm.throttling = False  # waiting for a quota is another test's matter
-        yield azure
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def life(shared_azure: LocalAzure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
-    """A tenant without a record, its tables empty, its roles as they were."""
-    azure, assignments = shared_azure, copy.copy(shared_azure.tenant.assignments)
-    for name, value in azure.app_settings().items():
-        monkeypatch.setenv(name, value)
-    for table in azure.workspace.tables:
-        await azure.workspace.sql(f'DELETE FROM "{table}"')
-    services = Services(Settings.load())
-    yield Life(azure, services)
-    await services.close()
-    azure.tenant.assignments = assignments
-    azure.tenant.cve_details = []
-    azure.arm._operations = Operations(*TABLES, azure.arm.graph.operations)
 
 
 @pytest.mark.parametrize("whole_story", [False, pytest.param(True, marks=pytest.mark.soak)])
@@ -416,68 +186,36 @@ async def test_details_of_cves_are_read_where_they_may_be_and_otherwise_it_is_sa
         await services.close()
 
 
-@pytest.mark.parametrize("days", [pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])])
-async def test_sixty_days_of_a_tenant(life: Life, days: int) -> None:
-    """Open now is the tenant's truth two complete passes after each change, and time to fix is what happened."""
-    chance = random.Random(32)
-    fixed_on: dict[str, float] = {}
-    opened_on: dict[str, float] = {}
-    settled: set[str] = set()
-    for half in range(days * 2):
-        day = half * HALF
-        new = [life.package(chance.choice(life.subscriptions), day) for _ in range(chance.randrange(6))]
-        await life.appear(day + 0.01, *new)
-        opened_on |= {each["id"].lower(): day for each in new}
-        going = [each for each in life.there.values() if chance.random() < 0.05]
-        life.vanish(going)
-        fixed_on |= {each["id"].lower(): day + 0.01 for each in going}
-        whole = chance.random() < 0.7
-        life.azure.arm.graph.subscription_limit = 10_000 if whole else 0
-        before = await life.said()
-        done = await life.compare(day + 0.25, percent=100)
-        if not whole:
-            assert await life.said() == before, "nothing on an incomplete answer"
-        else:
-            assert done.reasons == ()
-            assert settled <= {name for name, actions in (await life.said()).items() if actions[-1] == "Gone"}
-            assert await life.open_now() - life.truth == set(fixed_on) - settled - {
-                name for name, actions in (await life.said()).items() if actions[-1] == "Gone"
-            }
-            settled = {
-                name for name, actions in (await life.said()).items() if actions[-1] in ("Gone", "Missing")
-            } & set(fixed_on)
-    life.azure.arm.graph.subscription_limit = 10_000
-    await life.compare(days, percent=100)
-    await life.compare(days + 0.5, percent=100)
-    assert await life.open_now() == life.truth
-    ended = await life.rows("DefenderRecords_Ended() | project RecordId, DaysOpen")
-    assert {name for name, _ in ended} == set(fixed_on)
-    for name, open_for in ended:
-        took = fixed_on[name] - opened_on[name]
-        assert took - 0.001 <= open_for <= took + 6, "by the first complete answer without it"
-
-
-@pytest.mark.parametrize("records", [pytest.param(1_000_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])])
-async def test_many_open_records_of_one_subscription_are_compared_in_bounded_memory(
-    life: Life, monkeypatch: pytest.MonkeyPatch, records: int
-) -> None:
-    """Within the limits of the query API and a tick's time, over as many ticks as it takes."""
-    one = life.subscriptions[0]
-    await life.azure.workspace.sql(
-        f"""INSERT INTO DefenderAssessments_CL BY NAME SELECT t AS TimeGenerated, t AS EventTime, t AS EnqueuedTime,
-        '/s/' || md5(i::VARCHAR) AS RecordId, 'Assessment' AS RecordKind, 'Insert' AS Action, '{one}' AS SubscriptionId,
-        i AS SequenceNumber, 'Unhealthy' AS RecommendationState, 'DynamicBuiltIn' AS AssessmentType,
-        t AS StatusChangeDate FROM (SELECT range AS i, now()::TIMESTAMP - INTERVAL 2 DAY AS t FROM range({records}))"""
-    )
-    life.azure.arm._operations = Operations(*TABLES, ManyIds(life.azure, records).operations)
-    life.azure.ingestion._now = lambda: datetime.now(UTC)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WORKER, cwd=Path(__file__).parents[3], env=os.environ, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    seen, missing, left_out, ticks, queries, pages, peak = map(int, out.split())
-    assert (seen, missing, left_out) == (records, records // 1_000, 0)
-    assert ticks >= 1
-    assert queries <= 3 * (ticks + 257 + ticks)
-    assert pages <= records / 1_000 + 2 * 257
-    assert peak < 300 * 1024
+async def test_timer_and_job_do_not_compare_at_the_same_time(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    await life.appear(0.1, *life.packages(2))
+    life.day = 1
+    monkeypatch.setenv("CLOSE_GONE", "true")
+    services = Services(Settings.load())
+    nothing: Any = None
+    job = Job("1", "gone", {}, "somebody", life.now)
+    runners = Runners(
+        reconciler=nothing, exports=nothing, tenant_state=nothing, present=nothing, replay=nothing, discard=nothing,
+        deliver=nothing, deadline=nothing, gone=life.check,
+    )  # fmt: skip
+    progress = Progress(job)
+    try:
+        async with life.check()._kept.alone():
+            with pytest.raises(LeaseHeld, match="gone/pass"):
+                await life.check().tick(life.now)
+            with pytest.raises(WaitingError):
+                await runners.gone(replace(job, created=datetime.now(UTC)), progress)
+            with pytest.raises(JobRefusedError, match="it waited for"):
+                await runners.gone(replace(job, created=datetime.now(UTC) - timedelta(hours=2)), progress)
+            await services.close_gone()  # the timer leaves it to the other, and does not fail
+            assert await life.check().latest() is None
+        both = await asyncio.gather(*(life.check().begin(life.now) for _ in range(2)), return_exceptions=True)
+        assert [type(each) for each in both].count(LeaseHeld) == 1
+        (state,) = (each for each in both if isinstance(each, Pass))
+        # A job whose pass another has ended meanwhile tells what came of it, and begins no other one.
+        told = await runners.gone(replace(job, cursor={"began": state.began.isoformat()}), progress)
+        assert told == state.told()
+        counts = await services.open_counts.latest()
+        assert counts is not None
+        assert (counts.open, counts.fixed, counts.reopened, counts.problem) == (2, 0, 0, "")
+    finally:
+        await services.close()

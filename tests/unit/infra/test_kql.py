@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.enrich.context import resource_context
-from shared.lifecycle import cve_details, open_queries, present_ids
+from shared.lifecycle import cve_details, open_counts, open_queries, present_ids
 from shared.lifecycle.slices import Slice
 from shared.reconcile.discover import inventory
 from shared.watch import present_records, stored_rows, trends
@@ -75,6 +75,7 @@ def shipped() -> Iterator[Text]:
             ("listing", open_queries.listing(kind, PART, now)),
         ):
             yield Text(f"shared/lifecycle/open_queries.py: {what} {kind.name}", "workspace", kql)
+    yield Text("shared/lifecycle/open_counts.py", "workspace", open_counts.QUERY)
     for query in infra.library():
         yield Text(f"queries/{query.name}", "workspace", query.text)
     for query in infra.alerts():

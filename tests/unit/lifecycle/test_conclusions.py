@@ -67,6 +67,13 @@ class TestConclusions:
         assert said(marked(Action.MISSING, APART - timedelta(seconds=1)), answered()) == []
         assert said(marked(Action.MISSING, APART), answered()) == [Action.GONE]
 
+    def test_a_pass_ends_nothing_that_it_noted_itself_before_it_was_killed(self) -> None:
+        noted = marked(Action.MISSING, timedelta(hours=3))
+        began = NOW - timedelta(hours=3)
+        assert list(conclusions([noted], answered(), began=began)) == []
+        (found,) = conclusions([noted], answered(), began=began + timedelta(seconds=1))
+        assert found.action is Action.GONE
+
     def test_resource_graph_may_not_yet_have_what_was_just_exported(self) -> None:
         assert said(replace(RECORD, last_seen=NOW - SETTLES + timedelta(seconds=1)), answered()) == []
         assert said(replace(RECORD, last_seen=NOW + timedelta(days=1)), answered()) == [], "a clock that is ahead"

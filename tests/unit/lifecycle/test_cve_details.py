@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.enrich.tables import BY_NAME
-from shared.lifecycle.cve_details import CVES_TABLE, cve_row, query
+from shared.lifecycle.cve_details import CVES_TABLE, cve_row, cve_rows, query
 from shared.lifecycle.cve_refresh import Refresh, dumped, loaded
 from shared.stored_format import KeptAsIs
 
@@ -43,6 +43,11 @@ def test_a_captured_one() -> None:
         ({"2.0": {"base": 5}, "3.0": None, "4.0": None}, (5.0, None, None, 5.0)),
         ({"2.0": {"base": 5}, "3.0": {"base": "7.5"}, "4.0": {"Base": 9.3}}, (5.0, 7.5, 9.3, 9.3)),
         ({"3.0": {"base": 99}}, (None, None, None, None)),
+        ({"3.0": {"base": 0}}, (None, 0.0, None, 0.0)),
+        ({"3.0": {"base": -0.1}, "4.0": {"base": "NaN"}, "2.0": {"base": True}}, (None, None, None, None)),
+        ({"2.0": {"base": 10}, "4.0": {"base": 6.9}}, (10.0, None, 6.9, 10.0)),
+        ({"3.0": [{"base": 9.8}], "4.0": "9.8"}, (None, None, None, None)),
+        ({"3.0": {"base": "1e1"}}, (None, 10.0, None, 10.0)),
         (None, (None, None, None, None)),
         ("none", (None, None, None, None)),
     ],
@@ -60,6 +65,36 @@ def test_missing_severity_withdrawn_and_renamed() -> None:
     assert {found[name] for name in ("IsInExploitKit", "IsExploitVerified", "IsPubliclyDisclosed", "EpssScore")} == {
         None
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "withdrawn"),
+    [("Reject", True), ("REJECTED", True), ("", False), (None, False), ("Modified", False), (["Reject"], False)],
+)
+def test_withdrawn_is_what_its_status_says(status: Any, withdrawn: bool) -> None:
+    assert row(status=status)["IsWithdrawn"] is withdrawn
+
+
+@pytest.mark.parametrize("said", [None, "", "false", 0, 1, "no", [], {}])
+def test_a_flag_that_is_no_boolean_is_not_known(said: Any) -> None:
+    found = row(exploitabilityDetails={"IsInExploitKit": said, "IsVerified": said, "IsPubliclyDisclosed": said})
+    assert {found[name] for name in ("IsInExploitKit", "IsExploitVerified", "IsPubliclyDisclosed")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        (["CVE-2024-6179"], [("CVE-2024-6179", "CVE-2025-1111")]),
+        (["CVE-2025-1111"], [("CVE-2025-1111", None)]),
+        (["CVE-2024-6179", "CVE-2025-1111"], [("CVE-2024-6179", "CVE-2025-1111"), ("CVE-2025-1111", None)]),
+        (["CVE-2020-1234"], []),
+    ],
+)
+def test_one_that_was_renamed_is_found_under_either_id(asked: list[str], names: list[tuple[str, str | None]]) -> None:
+    details = {"name": "cve-2024-6179", "properties": CAPTURED | {"cveId": "cve-2025-1111"}}
+    rows = cve_rows(details, asked, "one", NOW)
+    assert [(each["CveId"], each["RenamedTo"]) for each in rows] == names
+    assert {each["Cvss3"] for each in rows} <= {6.1}
 
 
 ANYTHING = st.recursive(
@@ -87,6 +122,9 @@ def test_a_refresh_is_stored_and_warns_once_where_nothing_was_seen() -> None:
     assert "130 CVEs" in done.warning
     assert "Security Reader" in done.warning
     assert Refresh(NOW, "", 130, 1, "", NOW).warning == ""
+    throttled = Refresh(NOW, "", 130, 0, "Resource Graph throttled this app", NOW).warning
+    assert "throttled" in throttled
+    assert "Security Reader" not in throttled, "a right that is there is not asked for"
     assert Refresh(NOW, "", 130, 0).warning == ""
     for broken in (b"{}", b"[]", b'{"format": 9}', b"\xff"):
         with pytest.raises(KeptAsIs):
