@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from shared.watch.present_records import PresentRecords
     from shared.watch.stored_requirements import StoredRequirements
     from shared.watch.timer_runs import TimerRuns
+    from shared.watch.trend_figures import Figures
+    from shared.watch.trend_rows import Standing
     from shared.watch.trends import TrendQueries
 
 log = logging.getLogger(__name__)
@@ -313,6 +316,15 @@ class Services:
 
         return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
 
+    async def figures(self, now: datetime, months: int, seconds: int = 30) -> Figures:
+        """Coverage, silent time, time to repair and secure score, by month and day; a problem where none can be had."""
+        from shared.watch.trend_figures import Figures, first_month
+
+        if not self.settings.workspace_id:
+            told = "No workspace is configured: set WORKSPACE_ID to the workspace's id."
+            return Figures(first_month(now, months), now, problem=told)
+        return await self.trends.figures(now, months, self.settings.instance_id, seconds)
+
     @cached_property
     def job_worker(self) -> JobWorker:
         """Carries out queued jobs."""
@@ -346,7 +358,23 @@ class Services:
         tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
+        tenant = replace(tenant, standings=await self._standings(survey))
         return await self.freshness.run(tenant, datetime.now(UTC))
+
+    async def _standings(self, state: TenantState) -> Sequence[Standing]:
+        """How many subscriptions meet what is required of them; none where that can't be known."""
+        from shared.exports.diagnostics import InvalidExport
+        from shared.watch.trend_rows import Standing
+
+        if state.failed:
+            return ()
+        try:
+            report = await self.evidence(state, {each.id.lower() for each in state.subscriptions}, "app")
+        except InvalidExport as invalid:
+            log.warning("who meets what is not noted: the stored requirements can't be read: %s", invalid)
+            return ()
+        complete = not state.unseen
+        return [Standing(one["name"], one["conclusion"], one["counts"], complete) for one in report["requirements"]]
 
     async def close_gone(self) -> None:
         """What the timer does: one tick of the comparison, where it is switched on."""

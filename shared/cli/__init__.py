@@ -20,6 +20,7 @@ _GROUPS = (
     "import_live",
     "watch",
     "evidence",
+    "trend",
     "jobs",
     "dead_letters",
     "shapes",

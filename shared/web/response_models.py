@@ -787,6 +787,30 @@ class Metrics(_Body):
     secure_score: list[SecureScoreDay]
 
 
+class Figure(_Body):
+    """One figure of a month or a day; without a value it is not known, which is never zero."""
+
+    period: str
+    measure: Literal["coverage", "silent time", "silent share", "time to repair", "secure score"]
+    name: str
+    value: float | None
+    over: float
+    days: int
+    unit: Literal["%", "hours"]
+    stands_on: str
+
+
+class Trend(_Body):
+    """Figures over time; `problem` says in a sentence why there are none."""
+
+    generated: datetime
+    since: datetime
+    until: datetime
+    problem: str
+    months: list[Figure]
+    days: list[Figure]
+
+
 class Health(_Body):
     """The process answers; `broken` where its packages were built for another Python, with both in `detail`."""
 
@@ -826,6 +850,6 @@ class Document(_Body):
 # What the API takes and gives at the top of a body.
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList,
-    Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, RunList, RunReport, Metrics, Health,
+    Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, RunList, RunReport, Metrics, Trend, Health,
     Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
 )  # fmt: skip
