@@ -45,6 +45,9 @@ T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
 """Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
 
+_OPTIONAL_SECONDS = 10
+"""For what an answer can do without."""
+
 
 class OutOfTimeError(Exception):
     """An invocation was cut off before the host would have killed the worker."""
@@ -56,6 +59,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._judged: tuple[object, dict[str, Any]] | None = None
+        self._shown: tuple[object, dict[str, Any]] | None = None
 
     @cached_property
     def clients(self) -> Clients:
@@ -100,11 +104,20 @@ class Services:
         return StoredRequirements(container, self.trail)
 
     async def evidence(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
-        """The report for auditors on some subscriptions, by their lower-case ids; one at hand is given again.
+        """The report for auditors on some subscriptions, by their lower-case ids, with the figures of three months.
 
         Raises:
             shared.exports.diagnostics.InvalidExport: the stored requirements can't be read.
         """
+        report = await self._verdicts(state, chosen, by)
+        key = self._judged and self._judged[0]
+        if self._shown is None or self._shown[0] != key:  # else each page would ask for them
+            told = (await self.figures(datetime.now(UTC), 3, _OPTIONAL_SECONDS, by_day=False)).document()
+            self._shown = key, {name: told[name] for name in ("problem", "since", "until", "months")}
+        return {**report, "trend": self._shown[1]}
+
+    async def _verdicts(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
+        """The report without figures; one at hand is given again."""
         from shared.watch.evidence.document import Made, evidence
 
         required, digest = await self.requirements.read()
@@ -316,14 +329,14 @@ class Services:
 
         return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
 
-    async def figures(self, now: datetime, months: int, seconds: int = 30) -> Figures:
+    async def figures(self, now: datetime, months: int, seconds: int = 30, *, by_day: bool = True) -> Figures:
         """Coverage, silent time, time to repair and secure score, by month and day; a problem where none can be had."""
         from shared.watch.trend_figures import Figures, first_month
 
         if not self.settings.workspace_id:
             told = "No workspace is configured: set WORKSPACE_ID to the workspace's id."
             return Figures(first_month(now, months), now, problem=told)
-        return await self.trends.figures(now, months, self.settings.instance_id, seconds)
+        return await self.trends.figures(now, months, self.settings.instance_id, seconds, by_day=by_day)
 
     @cached_property
     def job_worker(self) -> JobWorker:
@@ -369,7 +382,7 @@ class Services:
         if state.failed:
             return ()
         try:
-            report = await self.evidence(state, {each.id.lower() for each in state.subscriptions}, "app")
+            report = await self._verdicts(state, {each.id.lower() for each in state.subscriptions}, "app")
         except InvalidExport as invalid:
             log.warning("who meets what is not noted: the stored requirements can't be read: %s", invalid)
             return ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,13 @@ from shared.cli.command_services import failed, with_services
 from shared.cli.exit_codes import DONE
 from shared.cli.tables import print_table
 from shared.clock import utc_text
+from shared.watch.trend_figures import HEAD, line
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
     from shared.cli.api_client import ApiClient
 
 MOST_MONTHS = 24
-UNKNOWN = "not known"
 
 
 def register(commands: Any) -> None:
@@ -55,25 +55,5 @@ def _given(document: Mapping[str, Any], arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(document, indent=1))
     elif not document["problem"]:
-        show(document["days" if arguments.days else "months"])
+        print_table(HEAD, [line(each) for each in document["days" if arguments.days else "months"]])
     return failed(document["problem"]) if document["problem"] else DONE
-
-
-def show(figures: Sequence[Mapping[str, Any]]) -> None:
-    """Print figures as a table, a line each."""
-    head = ("Period", "Figure", "Value", "Known on", "Stands on")
-    print_table(head, [line(each) for each in figures])
-
-
-def line(figure: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
-    """A figure in words."""
-    known = f"{figure['days']} day{'' if figure['days'] == 1 else 's'}" if figure["days"] else ""
-    measure = f"{figure['measure']}, {figure['name']}" if figure["name"] else figure["measure"]
-    return figure["period"], measure, worded(figure), known, f"{figure['over']:g} {figure['standsOn']}" if known else ""
-
-
-def worded(figure: Mapping[str, Any]) -> str:
-    """Its value with the unit; where there is none, why."""
-    if figure["value"] is None:
-        return "none repaired" if figure["days"] else UNKNOWN
-    return f"{figure['value']:.2f} {figure['unit']}"

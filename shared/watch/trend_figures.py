@@ -100,3 +100,20 @@ def _shown(figure: Figure) -> dict[str, Any]:
     return {
         **figure._asdict(), "unit": UNITS[figure.measure], "standsOn": STANDS_ON[figure.measure],
     }  # fmt: skip
+
+
+HEAD = ("Period", "Figure", "Value", "Known on", "Stands on")
+
+
+def line(figure: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    """A figure in words, as of a table with that head."""
+    known = f"{figure['days']} day{'' if figure['days'] == 1 else 's'}" if figure["days"] else ""
+    measure = f"{figure['measure']}, {figure['name']}" if figure["name"] else figure["measure"]
+    over = f"{figure['over']:,g} {figure['standsOn']}" if known else ""
+    return figure["period"], measure, _worded(figure), known, over
+
+
+def _worded(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
+        return "none repaired" if figure["days"] else "not known"
+    return f"{figure['value']:.2f} {figure['unit']}"

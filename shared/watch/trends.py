@@ -126,8 +126,10 @@ class TrendQueries:
             [Score(row["Day"], float(row["Percentage"]), int(row["Subscriptions"])) for row in scores],
         )
 
-    async def figures(self, now: datetime, months: int, instance_id: str, seconds: int = _PATIENCE_SECONDS) -> Figures:
-        """Every figure of a deployment, by month and by day, over so many months up to `now`, the current one included.
+    async def figures(
+        self, now: datetime, months: int, instance_id: str, seconds: int = _PATIENCE_SECONDS, *, by_day: bool = True
+    ) -> Figures:
+        """Every figure of a deployment by month, and by day, over so many months up to `now`, the current one included.
 
         What is not known has no value.
         """
@@ -137,14 +139,13 @@ class TrendQueries:
         back = (now - first).days
         try:
             async with asyncio.timeout(seconds):
-                by_month, by_day = await asyncio.gather(
-                    self._figures("DefenderExportTrend_ByMonth", back, instance_id),
-                    self._figures("DefenderExportTrend_ByDay", back, instance_id),
-                )
+                names = ("DefenderExportTrend_ByMonth", "DefenderExportTrend_ByDay")[: 1 + by_day]
+                found = await asyncio.gather(*(self._figures(name, back, instance_id) for name in names))
         except (AzureError, TimeoutError) as error:
             log.warning("figures over time can't be read: %s", type(error).__name__)
             return Figures(first, now, problem=_problem(error))
-        return Figures(first, now, months_filled(by_month, first, months), days_filled(by_day, first, now))
+        days = days_filled(found[1], first, now) if by_day else ()
+        return Figures(first, now, months_filled(found[0], first, months), days)
 
     async def _figures(self, name: str, days: int, instance_id: str | None = None) -> Sequence[Mapping[str, Any]]:
         text = trend_functions.asked(name, days)

@@ -417,6 +417,28 @@ class EvidenceSources(_Body):
     requirements_sha256: str
 
 
+class Figure(_Body):
+    """One figure of a month or a day; without a value it is not known, which is never zero."""
+
+    period: str
+    measure: Literal["coverage", "silent time", "silent share", "time to repair", "secure score"]
+    name: str
+    value: float | None
+    over: float
+    days: int
+    unit: Literal["%", "hours"]
+    stands_on: str
+
+
+class EvidenceTrend(_Body):
+    """Figures of the whole deployment over three months; `problem` says in a sentence why there are none."""
+
+    problem: str
+    since: datetime
+    until: datetime
+    months: list[Figure]
+
+
 class Evidence(_Body):
     """The report for auditors, a row per requirement and subscription."""
 
@@ -433,6 +455,7 @@ class Evidence(_Body):
     sources: EvidenceSources
     requirements: list[EvidenceRequirement]
     exceptions: list[EvidenceGranted]
+    trend: EvidenceTrend
     limits: list[str]
 
 
@@ -785,19 +808,6 @@ class Metrics(_Body):
     records_per_minute: dict[str, list[float]]
     lag_seconds: list[float | None]
     secure_score: list[SecureScoreDay]
-
-
-class Figure(_Body):
-    """One figure of a month or a day; without a value it is not known, which is never zero."""
-
-    period: str
-    measure: Literal["coverage", "silent time", "silent share", "time to repair", "secure score"]
-    name: str
-    value: float | None
-    over: float
-    days: int
-    unit: Literal["%", "hours"]
-    stands_on: str
 
 
 class Trend(_Body):

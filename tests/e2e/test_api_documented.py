@@ -93,6 +93,7 @@ USUAL = (
     Case("openapi", 200),
     Case("operations_page", 200, HTML),
     Case("get_metrics", 200),
+    Case("get_trend", 200),
     Case("get_evidence", 200),
     Case("get_evidence", 200, CSV, headers=accept(CSV)),
     Case("get_evidence", 200, HTML, headers=accept(HTML)),

@@ -232,7 +232,9 @@ async def test_ninety_days_are_told_as_they_were(local_azure: LocalAzure, model:
         if whole:
             there = model.there(whole[-1])
             met = sum(model.met(name, day) for name in there)
-            assert (covered.value, covered.over) == (pytest.approx(100 * met / len(there), abs=0.0051), len(there)), text
+            assert (covered.value, covered.over) == (pytest.approx(100 * met / len(there), abs=0.0051), len(there)), (
+                text
+            )
         else:
             assert (covered.value, covered.days) == (None, 0), text
     assert [each for each in days if each.period > f"{END:%Y-%m-%d}"] == []
