@@ -45,7 +45,7 @@ T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
 """Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
 
-_OPTIONAL_SECONDS = 10
+_OPTIONAL_SECONDS = 20
 """For what an answer can do without."""
 
 

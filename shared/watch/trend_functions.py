@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from shared.enrich import record_functions
-
 LOOKBACK = "lookback: timespan = 90d"
 """The parameter of the saved functions."""
 DAYS, MONTHS = "startofday(ago({lookback}))", "startofmonth(ago({lookback}))"
@@ -14,6 +12,8 @@ DAYS, MONTHS = "startofday(ago({lookback}))", "startofmonth(ago({lookback}))"
 
 STANDS_DAYS = 9
 """A score comes weekly at the latest, in the snapshot, and stands until the next; after so many days it is unknown."""
+IN_ORDER = "iff(EventTime > EnqueuedTime + 1d or EventTime < datetime(1970-01-01), EnqueuedTime, EventTime)"
+"""A row's place among others of its record, as `shared.enrich.record_functions` has it."""
 # https://learn.microsoft.com/azure/defender-for-cloud/secure-score-security-controls: each subscription's score counts
 # by its weight, which Defender for Cloud gives it (property `weight` of Microsoft.Security/secureScores).
 SCORE = "round(100.0 * sum(CurrentScore / MaxScore * Weight) / sum(Weight), 2)"
@@ -29,7 +29,7 @@ def standing_scores(since: str) -> str:
     """For each subscription and day its newest score of those nine days, unless a newer record took it back."""
     return f"""DefenderSecureScores_CL
 | where TimeGenerated > {since} - 12d and ScoreName =~ 'ascScore'
-| extend OrderTime = {record_functions.in_order()}, Taken = coalesce(EnqueuedTime, TimeGenerated), Number = coalesce(SequenceNumber, long(-1))
+| extend OrderTime = {IN_ORDER}, Taken = coalesce(EnqueuedTime, TimeGenerated), Number = coalesce(SequenceNumber, long(-1))
 | summarize arg_max(Number, {_STANDING}) by SubscriptionId, OrderTime, Taken
 | summarize arg_max(Taken, {_STANDING}) by SubscriptionId, OrderTime
 | summarize arg_max(OrderTime, {_STANDING}) by SubscriptionId, Day = bin(OrderTime, 1d)
@@ -96,9 +96,9 @@ def by_day(since: str) -> str:
     ({coverage_by_day(since)}
     | project Period = Day, InstanceId, Measure = 'coverage', Name = Requirement, Value = Percentage, Over = toreal(Subscriptions), Days = long(1)),
     ({silence_by_day(since)}
-    | project Period = Day, InstanceId, Measure = 'silent time', Name = '', Value = SilentHours, Over = WatchedHours, Days = long(1)),
-    ({silence_by_day(since)}
-    | project Period = Day, InstanceId, Measure = 'silent share', Name = '', Value = Percentage, Over = WatchedHours, Days = long(1)),
+    | extend Each = dynamic(['silent time', 'silent share'])
+    | mv-expand Measure = Each to typeof(string)
+    | project Period = Day, InstanceId, Measure, Name = '', Value = iff(Measure == 'silent time', SilentHours, Percentage), Over = WatchedHours, Days = long(1)),
     ({score_by_day(since)}
     | project Period = Day, InstanceId = '', Measure = 'secure score', Name = '', Value = Percentage, Over = toreal(Subscriptions), Days = long(1))
 | order by Period asc, Measure asc, Name asc, InstanceId asc"""  # noqa: E501 - KQL reads best one operator a line
@@ -109,22 +109,21 @@ def by_month(since: str) -> str:
 
     `Days` says on how many days of the month the figure is known.
     """
-    silent = f"""({silence_by_day(since)}
-    | summarize SilentHours = sum(SilentHours), WatchedHours = sum(WatchedHours), Days = count() by InstanceId, Period = startofmonth(Day)"""  # noqa: E501 - KQL reads best one operator a line
     return f"""union
     ({coverage_by_day(since)}
     | summarize arg_max(Day, Percentage, Subscriptions), Days = count() by InstanceId, Requirement, Period = startofmonth(Day)
     | project Period, InstanceId, Measure = 'coverage', Name = Requirement, Value = Percentage, Over = toreal(Subscriptions), Days),
-    {silent}
-    | project Period, InstanceId, Measure = 'silent time', Name = '', Value = round(SilentHours, 2), Over = round(WatchedHours, 2), Days),
-    {silent}
-    | project Period, InstanceId, Measure = 'silent share', Name = '', Value = round(100.0 * SilentHours / WatchedHours, 2), Over = round(WatchedHours, 2), Days),
-    {silent}
+    ({silence_by_day(since)}
+    | summarize Silent = sum(SilentHours), Watched = sum(WatchedHours), Days = count() by InstanceId, Period = startofmonth(Day)
     | join kind=leftouter (
         {repairs(since)}
         | summarize Mean = avg(HoursToRepair), Repairs = count() by InstanceId, Period = startofmonth(EndedTime)
         ) on InstanceId, Period
-    | project Period, InstanceId, Measure = 'time to repair', Name = '', Value = round(Mean, 2), Over = toreal(coalesce(Repairs, 0)), Days),
+    | extend Each = dynamic(['silent time', 'silent share', 'time to repair'])
+    | mv-expand Measure = Each to typeof(string)
+    | extend Value = case(Measure == 'silent time', Silent, Measure == 'silent share', 100.0 * Silent / Watched, Mean)
+    | extend Over = iff(Measure == 'time to repair', toreal(coalesce(Repairs, 0)), Watched)
+    | project Period, InstanceId, Measure, Name = '', Value = round(Value, 2), Over = round(Over, 2), Days),
     ({score_by_day(since)}
     | summarize arg_max(Day, Percentage, Subscriptions), Days = count() by Period = startofmonth(Day)
     | project Period, InstanceId = '', Measure = 'secure score', Name = '', Value = Percentage, Over = toreal(Subscriptions), Days)

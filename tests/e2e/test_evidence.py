@@ -95,8 +95,8 @@ def test_from_an_empty_shell_an_auditor_reads_an_exception_and_a_manager_three_m
     day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
     row = (
         f"INSERT INTO DefenderSecureScores_CL BY NAME SELECT '{subscription}' AS SubscriptionId,"
-        f" 'ascScore' AS ScoreName, TIMESTAMP '{day} 06:00:00' AS TimeGenerated, TIMESTAMP '{day} 06:00:00' AS EventTime,"
-        " 33.3 AS CurrentScore, 58 AS MaxScore, 4 AS Weight"
+        f" 'ascScore' AS ScoreName, TIMESTAMP '{day} 06:00:00' AS TimeGenerated,"
+        f" TIMESTAMP '{day} 06:00:00' AS EventTime, 33.3 AS CurrentScore, 58 AS MaxScore, 4 AS Weight"
     )
     api.on_loop(lambda: api.azure.workspace.sql(row))
     shell("requirements put requirements.yaml")

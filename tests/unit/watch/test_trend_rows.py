@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
+from shared.enrich.record_functions import in_order
 from shared.watch.freshness_outcome import Outcome
 from shared.watch.freshness_verdicts import FRESH, NOT_OBSERVABLE, QUIET, SILENT, Health
 from shared.watch.health_rows import as_document, as_far_as_readable
 from shared.watch.trend_figures import days_filled, first_month, line, months_filled
+from shared.watch.trend_functions import FUNCTIONS, IN_ORDER, SCORE
 from shared.watch.trend_rows import Silences, Standing, kept, read_back, settle, trend_rows
+from tools import infra
+from tools.workbook import queries, workbook
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 DUE = NOW - timedelta(days=1)
@@ -50,7 +54,11 @@ def test_a_silence_ends_by_repair_only_where_records_came(
 def test_open_silences_are_read_back_from_the_kept_answer_and_what_is_none_is_left_out() -> None:
     document = as_document(Outcome(NOW, ()), (), kept({KEY: DUE}))
     assert read_back(document["silences"]) == {KEY: DUE}
-    odd = [{}, {"subscription_id": "a", "kind": "b", "since": 5}, {"subscription_id": "a", "kind": "b", "since": "x"}]
+    odd: list[dict[str, Any]] = [
+        {},
+        {"subscription_id": "a", "kind": "b", "since": 5},
+        {"subscription_id": "a", "kind": "b", "since": "x"},
+    ]
     assert read_back(odd) == {}
     older = {name: value for name, value in document.items() if name != "silences"}
     assert as_far_as_readable(json.dumps(older).encode())["silences"] == []
@@ -90,3 +98,17 @@ def test_what_no_row_tells_is_not_known_and_never_zero() -> None:
         "4 days",
         "0 repairs",
     )
+
+
+def test_scores_are_taken_in_the_order_of_every_function() -> None:
+    assert in_order() == IN_ORDER
+
+
+def test_no_other_text_makes_a_score_of_several_subscriptions() -> None:
+    texts = [query.text for query in (*infra.library(), *infra.saved_functions(), *infra.alerts())]
+    texts += [text for _, text in queries(workbook())]
+    for text in texts:
+        plain = " ".join(text.split())
+        assert "avg(PercentageScore" not in plain
+        assert plain.count("sum(CurrentScore") == plain.count(SCORE)
+    assert sum(SCORE in text for text in texts) >= len(FUNCTIONS) - 3
