@@ -45,8 +45,8 @@ T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
 """Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
 
-_OPTIONAL_SECONDS = 20
-"""For what an answer can do without."""
+_OPTIONAL = 0.3
+"""The share of a request's time for what its answer can do without."""
 
 
 class OutOfTimeError(Exception):
@@ -112,7 +112,8 @@ class Services:
         report = await self._verdicts(state, chosen, by)
         key = self._judged and self._judged[0]
         if self._shown is None or self._shown[0] != key:  # else each page would ask for them
-            told = (await self.figures(datetime.now(UTC), 3, _OPTIONAL_SECONDS, by_day=False)).document()
+            seconds = self.settings.request_deadline_seconds * _OPTIONAL
+            told = (await self.figures(datetime.now(UTC), 3, seconds, by_day=False)).document()
             self._shown = key, {name: told[name] for name in ("problem", "since", "until", "months")}
         return {**report, "trend": self._shown[1]}
 
@@ -329,7 +330,7 @@ class Services:
 
         return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
 
-    async def figures(self, now: datetime, months: int, seconds: int = 30, *, by_day: bool = True) -> Figures:
+    async def figures(self, now: datetime, months: int, seconds: float = 30, *, by_day: bool = True) -> Figures:
         """Coverage, silent time, time to repair and secure score, by month and day; a problem where none can be had."""
         from shared.watch.trend_figures import Figures, first_month
 

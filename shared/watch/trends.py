@@ -127,7 +127,7 @@ class TrendQueries:
         )
 
     async def figures(
-        self, now: datetime, months: int, instance_id: str, seconds: int = _PATIENCE_SECONDS, *, by_day: bool = True
+        self, now: datetime, months: int, instance_id: str, seconds: float = _PATIENCE_SECONDS, *, by_day: bool = True
     ) -> Figures:
         """Every figure of a deployment by month, and by day, over so many months up to `now`, the current one included.
 
