@@ -20,7 +20,7 @@ _GROUPS = (
     "import_live",
     "watch",
     "evidence",
-    "trend",
+    "over_time",
     "jobs",
     "dead_letters",
     "shapes",

@@ -75,7 +75,7 @@ def months_filled(rows: Iterable[Mapping[str, Any]], first: datetime, months: in
 
 
 def days_filled(rows: Iterable[Mapping[str, Any]], first: datetime, until: datetime) -> list[Figure]:
-    """Every figure of every day from the first on, but those that are told by the month alone."""
+    """Every figure of every day from the first on, but those that only a month has."""
     periods = [f"{first + timedelta(days=number):%Y-%m-%d}" for number in range((until - first).days + 1)]
     return list(_filled(rows, periods, "%Y-%m-%d", [each for each in MEASURES if each != _ONLY_BY_MONTH]))
 

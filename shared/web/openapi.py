@@ -63,7 +63,7 @@ _TAGS = {
     "dead_letters": ("deadLetters", "Records that could not be delivered."),
     "shapes": ("shapes", "The structure of records, without what they say."),
     "metrics": ("metrics", "Series over time."),
-    "trend": ("metrics", "Series over time."),
+    "over_time": ("metrics", "Series over time."),
     "operations_page": ("page", "The page that people look at."),
     "health_check": ("app", "Whether the app is alive and well, and this document."),
     "openapi": ("app", "Whether the app is alive and well, and this document."),
