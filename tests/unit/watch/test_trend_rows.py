@@ -69,6 +69,7 @@ def test_rows_count_what_is_watched_and_say_whether_all_was_read() -> None:
     assert [row["CheckName"] for row in rows] == ["coverage", "silence"]
     assert rows[0]["Details"] == {"met": 1, "notMet": 2, "excepted": 0, "notJudged": 3, "complete": False}
     assert rows[1]["Details"] == {"silent": 1, "watched": 2}
+    assert {row["Verdict"] for row in rows} == {"not met", "counted"}
 
 
 @pytest.mark.parametrize(
