@@ -265,6 +265,13 @@ async def get_shapes(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("get_shapes", req)
 
 
+@app.function_name("get_trend")
+@app.route("trend", methods=["GET"])
+async def get_trend(req: func.HttpRequest) -> func.HttpResponse:
+    """Give coverage, silent time, time to repair and secure score over months."""
+    return await routing.respond("get_trend", req)
+
+
 @app.function_name("get_metrics")
 @app.route("metrics", methods=["GET"])
 async def get_metrics(req: func.HttpRequest) -> func.HttpResponse:

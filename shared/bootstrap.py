@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from shared.watch.present_records import PresentRecords
     from shared.watch.stored_requirements import StoredRequirements
     from shared.watch.timer_runs import TimerRuns
+    from shared.watch.trend_figures import Figures
+    from shared.watch.trend_rows import Standing
     from shared.watch.trends import TrendQueries
 
 log = logging.getLogger(__name__)
@@ -47,7 +50,8 @@ T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
 """Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
 
-
+_OPTIONAL = 0.3
+"""The share of a request's time for what its answer can do without."""
 _PROVEN_SECONDS = 10
 
 
@@ -61,6 +65,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._judged: tuple[object, dict[str, Any]] | None = None
+        self._shown: tuple[object, dict[str, Any]] | None = None
 
     @cached_property
     def clients(self) -> Clients:
@@ -105,11 +110,21 @@ class Services:
         return StoredRequirements(container, self.trail)
 
     async def evidence(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
-        """The report for auditors on some subscriptions, by their lower-case ids; one at hand is given again.
+        """The report for auditors on some subscriptions, by their lower-case ids, with the figures of three months.
 
         Raises:
             shared.exports.diagnostics.InvalidExport: the stored requirements can't be read.
         """
+        report = await self._verdicts(state, chosen, by)
+        key = self._judged and self._judged[0]
+        if self._shown is None or self._shown[0] != key:  # else each page would ask for them
+            seconds = self.settings.request_deadline_seconds * _OPTIONAL
+            told = (await self.figures(datetime.now(UTC), 3, seconds, by_day=False)).document()
+            self._shown = key, {name: told[name] for name in ("problem", "since", "until", "months")}
+        return {**report, "trend": self._shown[1]}
+
+    async def _verdicts(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
+        """The report without figures; one at hand is given again."""
         from shared.watch.evidence.document import Made, evidence
 
         required, digest = await self.requirements.read()
@@ -369,6 +384,15 @@ class Services:
 
         return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
 
+    async def figures(self, now: datetime, months: int, seconds: float = 30, *, by_day: bool = True) -> Figures:
+        """Coverage, silent time, time to repair and secure score, by month and day; a problem where none can be had."""
+        from shared.watch.trend_figures import Figures, first_month
+
+        if not self.settings.workspace_id:
+            told = "No workspace is configured: set WORKSPACE_ID to the workspace's id."
+            return Figures(first_month(now, months), now, problem=told)
+        return await self.trends.figures(now, months, self.settings.instance_id, seconds, by_day=by_day)
+
     @cached_property
     def job_worker(self) -> JobWorker:
         """Carries out queued jobs."""
@@ -403,6 +427,7 @@ class Services:
         tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
+        tenant = replace(tenant, standings=await self._standings(survey))
         found = await self.freshness.run(tenant, datetime.now(UTC))
         if self.settings.canary and self.settings.canary_every_days:
             await self._ask_for_canary(survey)
@@ -425,6 +450,21 @@ class Services:
                     await self.jobs.submit("canary", arguments, "timer", now=now, key=f"canary {now.date()} {chosen}")
         except (AzureError, TimeoutError, TooManyJobsError) as error:
             log.warning("a canary that is due could not be asked for: %s", type(error).__name__)
+
+    async def _standings(self, state: TenantState) -> Sequence[Standing]:
+        """How many subscriptions meet what is required of them; none where that can't be known."""
+        from shared.exports.diagnostics import InvalidExport
+        from shared.watch.trend_rows import Standing
+
+        if state.failed:
+            return ()
+        try:
+            report = await self._verdicts(state, {each.id.lower() for each in state.subscriptions}, "app")
+        except InvalidExport as invalid:
+            log.warning("who meets what is not noted: the stored requirements can't be read: %s", invalid)
+            return ()
+        complete = not state.unseen
+        return [Standing(one["name"], one["conclusion"], one["counts"], complete) for one in report["requirements"]]
 
     async def close_gone(self) -> None:
         """What the timer does: one tick of the comparison, where it is switched on."""

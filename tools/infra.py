@@ -19,6 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 from shared.enrich import record_functions
 from shared.enrich.tables import OWN_TABLES, RECORD_TABLES, TABLES, Table, stream_declarations, table_schema
 from shared.settings import declarations
+from shared.watch import trend_functions
 from tools.kql.binder import Function
 from tools.sentinel import generated as sentinel_files
 from tools.workbook import queries as panel_queries
@@ -148,10 +149,23 @@ def all_records() -> Query:
     return Query("DefenderRecords_All", "DefenderRecords_All", said, text, options)
 
 
+def over_time() -> list[Query]:
+    """The functions of figures over time."""
+    return [
+        Query(name, name, said, trend_functions.saved(name), {"Parameters": trend_functions.LOOKBACK})
+        for name, (_, _, said) in trend_functions.FUNCTIONS.items()
+    ]
+
+
 def saved_functions() -> list[Query]:
-    """Every function that the workspace gets: two per table of records, and those of `infra/functions/`."""
+    """Every function that the workspace gets: of tables of records, of figures over time, and of `infra/functions/`."""
     generated = [make(table) for table in TABLES if table.holds_records for make in (distinct, current)]
-    return [*generated, all_records(), *(read_query(path) for path in sorted((INFRA / "functions").glob("*.kql")))]
+    return [
+        *generated,
+        all_records(),
+        *over_time(),
+        *(read_query(path) for path in sorted((INFRA / "functions").glob("*.kql"))),
+    ]
 
 
 def kql_functions() -> tuple[Function, ...]:

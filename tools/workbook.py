@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from shared.watch.trend_functions import SCORE
+
 _WORKSPACE = "microsoft.operationalinsights/workspaces"
 _MINE = "| where '*' in ({Subscription}) or SubscriptionName in ({Subscription})"
 _DAY = 86_400_000
@@ -21,13 +23,12 @@ class Panel(NamedTuple):
 TABS: dict[str, tuple[Panel, ...]] = {
     "Posture": (
         Panel(
-            "Secure score, average of subscriptions by day",
+            "Secure score by day",
             "timechart",
-            f"""DefenderSecureScores_Distinct()
+            f"""DefenderSecureScores_Standing(730d)
 {_MINE}
-| where EventTime {{TimeRange}}
-| summarize arg_max(EventTime, PercentageScore) by SubscriptionId, Day = bin(EventTime, 1d)
-| summarize Percentage = round(100.0 * avg(PercentageScore), 1) by Day
+| where Day {{TimeRange}}
+| summarize Percentage = {SCORE} by Day
 | order by Day asc""",
         ),
         Panel(
@@ -157,6 +158,35 @@ TABS: dict[str, tuple[Panel, ...]] = {
 | where State == 'Failed'
 | summarize Assessments = count(), Resources = sum(FailedResources) by ComplianceStandard, ComplianceControl
 | top 50 by Resources desc""",
+        ),
+    ),
+    "Trend": (
+        Panel(
+            "Secure score now, and of how many subscriptions",
+            "table",
+            """DefenderSecureScores_ByDay()
+| top 1 by Day desc""",
+        ),
+        Panel(
+            "Coverage by day, percent of the subscriptions judged",
+            "timechart",
+            """DefenderExportTrend_ByDay(730d)
+| where Period {TimeRange} and Measure == 'coverage'
+| project Period, Coverage = Value, Requirement = Name""",
+        ),
+        Panel(
+            "Silent share by day, percent of the hours watched",
+            "timechart",
+            """DefenderExportTrend_ByDay(730d)
+| where Period {TimeRange} and Measure == 'silent share'
+| project Period, Silent = Value, InstanceId""",
+        ),
+        Panel(
+            "Every figure by month; what is missing is not known",
+            "table",
+            """DefenderExportTrend_ByMonth(370d)
+| order by Period desc, Measure asc, Name asc""",
+            100,
         ),
     ),
     "Export health": (

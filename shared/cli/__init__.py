@@ -21,6 +21,7 @@ _GROUPS = (
     "watch",
     "evidence",
     "canary",
+    "over_time",
     "jobs",
     "dead_letters",
     "shapes",

@@ -346,7 +346,7 @@ ApprovedTime      datetime  + When it was approved.
 
 _HEALTH = _columns("""
 TimeGenerated     datetime  When it was checked.
-CheckName         string    freshness, stored (rows uploaded against rows in the table), service level, or gone.
+CheckName         string    freshness, stored, service level, gone; coverage, silence, repair (docs/trend.md).
 InstanceId        string    The deployment.
 Verdict           string    fresh, silent, quiet, not observable; stored, missing; met, missed; compared, held back ...
 Reason            string    The likely reason, in a sentence.
@@ -366,6 +366,7 @@ RowsUploaded      long      Rows that the API accepted.
 RowsStored        long      Rows in the table.
 Release           string    Release of the app that wrote the row.
 Details           dynamic   Whatever else the check found.
+Requirement       string    + The requirement, for coverage.
 """)
 
 _AUDIT = _columns("""

@@ -30,6 +30,7 @@ from shared.watch.freshness_verdicts import (
 from shared.watch.last_arrival import Key
 from shared.watch.last_seen import LastSeen
 from shared.watch.present_records import Gaps, PresentRecords, dated
+from shared.watch.trend_rows import Silences, Standing, kept, read_back, settle, trend_rows
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -52,11 +53,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tenant:
-    """What is declared and what is live; `reasons` say what may be missing."""
+    """What is declared and what is live; `reasons` say what may be missing, `standings` who meets what is required."""
 
     declared: Sequence[Declared]
     coverage: Sequence[SubscriptionCoverage]
     reasons: Sequence[str] = ()
+    standings: Sequence[Standing] = ()
 
 
 class FreshnessCheck:
@@ -93,10 +95,13 @@ class FreshnessCheck:
         day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
         stored, trouble = await self._compare(day)
         outcome = Outcome(now, outcome.health, stored, [*outcome.reasons, *trouble])
-        document = as_document(outcome, tenant.coverage)
+        silences = await self._silences(outcome, tenant)
+        document = as_document(outcome, tenant.coverage, kept(silences.open))
         # The rows first: alerts rest on them, and the answer may lie where nothing can be written anew.
         compared = comparison_rows(outcome, self._instance_id, self._on_time_percent)
-        await self._send([*health_rows(document, self._instance_id), *compared])
+        names = {each.subscription_id.lower(): each.name for each in tenant.coverage}
+        over_time = trend_rows(outcome, tenant.standings, silences, names, self._instance_id)
+        await self._send([*health_rows(document, self._instance_id), *compared, *over_time])
         await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
         for each in outcome.stored:
             if each.lost:
@@ -170,6 +175,12 @@ class FreshnessCheck:
         if gaps.said:
             log.warning("present records may be missing: %s", "; ".join(gaps.said))
         return {key: Present(*count) for key, count in counts.items() if key not in gaps.unreadable}, gaps
+
+    async def _silences(self, outcome: Outcome, tenant: Tenant) -> Silences:
+        """Who is silent since when, carried on from the check before."""
+        before = await self.latest() or {}
+        known = read_back(before.get("silences", ()))
+        return settle(known, outcome.health, outcome.checked, complete=not tenant.reasons)
 
     async def _compare(self, day: date) -> tuple[list[Compared], list[str]]:
         """What was accepted on a day beside what is stored of it; and why that is not known, where it is not."""

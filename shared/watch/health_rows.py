@@ -15,8 +15,10 @@ from shared.watch.freshness_outcome import Outcome
 HEALTH_TABLE = "DefenderExportHealth_CL"
 
 
-def as_document(outcome: Outcome, coverage: Sequence[SubscriptionCoverage]) -> dict[str, Any]:
-    """The answer of a check as the API keeps it."""
+def as_document(
+    outcome: Outcome, coverage: Sequence[SubscriptionCoverage], silences: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
+    """The answer of a check as the API keeps it; `silences` are those that have not ended."""
     known = {subscription.subscription_id.lower(): subscription for subscription in coverage}
     health = []
     for each in outcome.health:
@@ -34,12 +36,13 @@ def as_document(outcome: Outcome, coverage: Sequence[SubscriptionCoverage]) -> d
         "reasons": list(outcome.reasons),
         "health": health,
         "stored": stored,
+        "silences": list(silences),
     }
 
 
 def as_far_as_readable(data: bytes) -> dict[str, Any]:
     """A kept answer with what of it can be read; what can't is left out and named among its reasons."""
-    empty: dict[str, Any] = {"checked": None, "reasons": [], "health": [], "stored": []}
+    empty: dict[str, Any] = {"checked": None, "reasons": [], "health": [], "stored": [], "silences": []}
     try:
         document = stored_format.read_object("freshness answer", data)
     except stored_format.KeptAsIs as kept:
@@ -57,7 +60,8 @@ def as_far_as_readable(data: bytes) -> dict[str, Any]:
     head = (stored_format.FORMAT, stored_format.RELEASE)
     written: dict[str, Any] = {str(name): document[name] for name in head if name in document}
     when = checked if isinstance(checked, str) else None
-    return {**written, "checked": when, "reasons": reasons, "health": health, "stored": stored}
+    silences = [each for each in found["silences"] or () if isinstance(each, dict)]
+    return {**written, "checked": when, "reasons": reasons, "health": health, "stored": stored, "silences": silences}
 
 
 _MISSING: dict[str, Any] = {

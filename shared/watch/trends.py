@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.azure.log_analytics import whole_answer
+from shared.watch import trend_functions
+from shared.watch.trend_figures import Figures, days_filled, first_month, months_filled
 
 if TYPE_CHECKING:
     from azure.monitor.query.aio import LogsQueryClient
@@ -26,22 +28,6 @@ union DefenderAlerts_CL, DefenderAssessments_CL, DefenderSubAssessments_CL, Defe
 | summarize Records = count(), Lag = percentile(Lag, 95) by Time = bin(EnqueuedTime, {minutes}m), RecordKind
 | order by Time asc
 """
-
-# Each subscription's last score of a day stands until its next one, for nine days at most: a snapshot comes weekly.
-# The tenant's score is their average by weight, as Defender for Cloud has it.
-SCORES = """
-DefenderSecureScores_CL
-| where EventTime >= datetime({since}) and EventTime < datetime({until}) and ScoreName == 'ascScore' and MaxScore > 0
-| summarize arg_max(EventTime, CurrentScore, MaxScore, Weight) by SubscriptionId, Day = bin(EventTime, 1d)
-| extend Later = dynamic([0, 1, 2, 3, 4, 5, 6, 7, 8])
-| mv-expand Later to typeof(long)
-| extend Day = Day + Later * 1d
-| where Day < datetime({until})
-| summarize arg_max(EventTime, CurrentScore, MaxScore, Weight) by SubscriptionId, Day
-| where Weight > 0
-| summarize Percentage = 100.0 * sum(CurrentScore / MaxScore * Weight) / sum(Weight), Subscriptions = dcount(SubscriptionId) by Day
-| order by Day asc
-"""  # noqa: E501 - KQL reads best one operator a line
 
 SCORE_DAYS = 90
 # TimeGenerated may lie two days before and one after the time of arrival (Azure's window).
@@ -124,12 +110,11 @@ class TrendQueries:
         from azure.core.exceptions import AzureError
 
         empty = window(now, hours)
-        oldest = empty.until - timedelta(days=SCORE_DAYS)
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 arrivals, scores = await asyncio.gather(
                     self._ask(ARRIVALS, empty.since, empty.until, minutes=empty.minutes),
-                    self._ask(SCORES, oldest, empty.until),
+                    self._figures("DefenderSecureScores_ByDay", SCORE_DAYS),
                 )
         except (AzureError, TimeoutError) as error:
             log.warning("trends can't be read: %s", type(error).__name__)
@@ -142,10 +127,42 @@ class TrendQueries:
             [Score(row["Day"], float(row["Percentage"]), int(row["Subscriptions"])) for row in scores],
         )
 
+    async def figures(
+        self, now: datetime, months: int, instance_id: str, seconds: float = _PATIENCE_SECONDS, *, by_day: bool = True
+    ) -> Figures:
+        """Every figure of a deployment by month, and by day, over so many months up to `now`, the current one included.
+
+        What is not known has no value.
+        """
+        from azure.core.exceptions import AzureError
+
+        first = first_month(now, months)
+        back = (now - first).days
+        try:
+            async with asyncio.timeout(seconds):
+                names = ("DefenderExportTrend_ByMonth", "DefenderExportTrend_ByDay")[: 1 + by_day]
+                found = await asyncio.gather(*(self._figures(name, back, instance_id) for name in names))
+        except (AzureError, TimeoutError) as error:
+            log.warning("figures over time can't be read: %s", type(error).__name__)
+            return Figures(first, now, problem=_problem(error))
+        days = days_filled(found[1], first, now) if by_day else ()
+        return Figures(first, now, months_filled(found[0], first, months), days)
+
+    async def _figures(self, name: str, days: int, instance_id: str | None = None) -> Sequence[Mapping[str, Any]]:
+        text = trend_functions.asked(name, days)
+        if instance_id is not None:
+            text += f"\n| where InstanceId in ('', {_quoted(instance_id)})"
+        return await whole_answer(self._client, self._workspace_id, text, None, seconds=_PATIENCE_SECONDS)
+
     async def _ask(self, query: str, since: datetime, until: datetime, **more: int) -> Sequence[Mapping[str, Any]]:
         text = query.format(since=since.isoformat(), until=until.isoformat(), **more)
         timespan = (since - _EARLIER, until + _LATER)
         return await whole_answer(self._client, self._workspace_id, text, timespan, seconds=_PATIENCE_SECONDS)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _number(value: Any) -> float | None:

@@ -64,6 +64,7 @@ _TAGS = {
     "dead_letters": ("deadLetters", "Records that could not be delivered."),
     "shapes": ("shapes", "The structure of records, without what they say."),
     "metrics": ("metrics", "Series over time."),
+    "over_time": ("metrics", "Series over time."),
     "operations_page": ("page", "The page that people look at."),
     "health_check": ("app", "Whether the app is alive and well, and this document."),
     "openapi": ("app", "Whether the app is alive and well, and this document."),
@@ -164,6 +165,7 @@ _SHAPES = {
     "get_metrics": _Shape(
         "Records a minute, lag and secure score over time", {200: "Metrics"}
     ),
+    "get_trend": _Shape("Coverage, silent time, time to repair and secure score over months", {200: "Trend"}),
     "operations_page": _Shape("The page that people look at", {200: ""}, gives=("text/html",)),
     "ready": _Shape("Whether everything the app depends on answers", {200: "Readiness", _NOT_READY: "Readiness"}),
     "openapi": _Shape("This document", {200: "Document"}),
@@ -212,6 +214,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "withheld": ("Give the names too that the records do not show.", _BOOLEAN),
     "hours": ("How far back, in hours.", {"type": "integer", "minimum": 1, "maximum": 168}),
+    "months": ("How many months, the current one included.", {"type": "integer", "minimum": 1, "maximum": 24}),
     "day": ("Only this day.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
     "reason": ("Only this reason.", {"type": "string", "minLength": 1}),
     "parked": ("Only parked ones, or only those that are not.", _BOOLEAN),

@@ -79,7 +79,25 @@ JOBS: tuple[dict[str, Any], ...] = (
     {"kind": "replay", "day": "2026-11-22", "parked": True},
 )
 APPROVAL: dict[str, Any] = {"runId": "20261122T180000000000Z-0e79bf84"}
+_FIGURE = {
+    "period": "2026-11",
+    "measure": "secure score",
+    "name": "",
+    "value": 61.25,
+    "over": 38,
+    "days": 21,
+    "unit": "%",
+    "standsOn": "subscriptions",
+}
 EXAMPLES: dict[str, Any] = {
+    "Trend": {
+        "generated": "2026-11-22T18:00:00Z",
+        "since": "2026-09-01T00:00:00Z",
+        "until": "2026-11-22T18:00:00Z",
+        "problem": "",
+        "months": [_FIGURE],
+        "days": [{**_FIGURE, "period": "2026-11-22", "value": None, "over": 0, "days": 0}],
+    },
     "RequirementsFile": REQUIREMENTS,
     "ApprovalBody": {
         **APPROVAL,
@@ -149,6 +167,12 @@ EXAMPLES: dict[str, Any] = {
                 "covers": 1,
             }
         ],
+        "trend": {
+            "problem": "",
+            "since": "2026-09-01T00:00:00Z",
+            "until": "2026-11-22T18:00:00Z",
+            "months": [_FIGURE],
+        },
         "limits": ["It shows what is configured."],
     },
     "ExportConfig": _EXPORT,

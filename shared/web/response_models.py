@@ -432,6 +432,28 @@ class EvidenceSources(_Body):
     requirements_sha256: str
 
 
+class Figure(_Body):
+    """One figure of a month or a day; without a value it is not known, which is never zero."""
+
+    period: str
+    measure: Literal["coverage", "silent time", "silent share", "time to repair", "secure score"]
+    name: str
+    value: float | None
+    over: float
+    days: int
+    unit: Literal["%", "hours"]
+    stands_on: str
+
+
+class EvidenceTrend(_Body):
+    """Figures of the whole deployment over three months; `problem` says in a sentence why there are none."""
+
+    problem: str
+    since: datetime
+    until: datetime
+    months: list[Figure]
+
+
 class Evidence(_Body):
     """The report for auditors, a row per requirement and subscription."""
 
@@ -448,6 +470,7 @@ class Evidence(_Body):
     sources: EvidenceSources
     requirements: list[EvidenceRequirement]
     exceptions: list[EvidenceGranted]
+    trend: EvidenceTrend
     limits: list[str]
 
 
@@ -817,6 +840,17 @@ class Metrics(_Body):
     open_records: OpenRecords | None = None
 
 
+class Trend(_Body):
+    """Figures over time; `problem` says in a sentence why there are none."""
+
+    generated: datetime
+    since: datetime
+    until: datetime
+    problem: str
+    months: list[Figure]
+    days: list[Figure]
+
+
 class Health(_Body):
     """The process answers; `broken` where its packages were built for another Python, with both in `detail`."""
 
@@ -889,5 +923,6 @@ class Document(_Body):
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList,
     Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, CanaryList, RunList, RunReport, Metrics,
-    Health, Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion, ImportAnswer,
+    Trend, Health, Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion,
+    ImportAnswer,
 )  # fmt: skip

@@ -119,6 +119,7 @@ OPERATIONS = {
         Operation("read_dead_letter", "GET", "dead-letters/contents", RECORDS, "dead_letters", ("name", *PAGING)),
         Operation("get_shapes", "GET", "shapes", RECORDS, "shapes", _SHAPES),
         Operation("get_metrics", "GET", "metrics", READ, "metrics", ("hours",)),
+        Operation("get_trend", "GET", "trend", READ, "over_time", ("months",)),
         Operation("operations_page", "GET", "operations", READ, "operations_page"),
         Operation("ready", "GET", "ready", READ, "health_check"),
         Operation("openapi", "GET", "openapi.json", READ, "openapi"),

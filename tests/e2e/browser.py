@@ -27,6 +27,7 @@ EMPTY: dict[str, Any] = {
     "jobs": {"value": [], "continuation": ""},
     "freshness": {"value": [], "continuation": "", "checked": None},
     "exports": {"value": [], "continuation": "", "problems": [], "warnings": []},
+    "trend": {"problem": "", "months": [], "days": []},
     "metrics": {
         "since": "2026-01-01T00:00:00+00:00",
         "until": "2026-01-02T00:00:00+00:00",

@@ -95,6 +95,7 @@ USUAL = (
     Case("get_metrics", 200),
     Case("list_canaries", 200),
     Case("list_canaries", 404, query="subscription=99999999-9999-4999-8999-999999999999"),
+    Case("get_trend", 200),
     Case("get_evidence", 200),
     Case("get_evidence", 200, CSV, headers=accept(CSV)),
     Case("get_evidence", 200, HTML, headers=accept(HTML)),
@@ -187,7 +188,7 @@ REFUSED = (
 # So that a request gets as far as the fault, it bears every role.
 EVERYTHING = {"x_ms_client_principal": principal("Exports.Read", "Exports.Write", "Exports.Approve", "Records.Read")}
 # What needs no storage is unavailable only while the app can't read its settings.
-SELF_CONTAINED = ("validate_export", "get_metrics", "operations_page", "openapi")
+SELF_CONTAINED = ("validate_export", "get_metrics", "get_trend", "operations_page", "openapi")
 # What asks Azure Resource Manager alone has no answer in time while that is silent.
 TENANT_ALONE = ("import_live",)
 UNAVAILABLE = (

@@ -24,7 +24,7 @@ GRAPH = "POST .*ResourceGraph"
 # so that some of ten at once may be told to try again.
 ANSWERS_WITHOUT_STORAGE = {
     "openapi": {200}, "operations_page": {200}, "validate_export": {200}, "put_export": {422},
-    "import_live": {200, 503}, "get_metrics": {200, 503},
+    "import_live": {200, 503}, "get_metrics": {200, 503}, "get_trend": {200, 503},
 }  # fmt: skip
 JOB = new_id(datetime.now(UTC))
 IDS = {"get_job": JOB, "cancel_job": JOB, "get_run": f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-00000000"}

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from playwright.async_api import async_playwright
 from pypdf import PdfReader
 
+from shared.bootstrap import Services
 from shared.watch.evidence.html_form import html_page
 from shared.web.evidence import POLICY
 from tests.e2e.api import Api
@@ -86,6 +88,43 @@ def test_an_auditor_gets_the_same_report_by_each_way_in(api: Api, shell: Shell) 
     assert "met by 0 of 0" not in shell("coverage")
     shell("evidence --check --out report.html", 1)
     assert (shell.folder / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_from_an_empty_shell_an_auditor_reads_an_exception_and_a_manager_three_months(api: Api, shell: Shell) -> None:
+    subscription = api.subscription
+    day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    row = (
+        f"INSERT INTO DefenderSecureScores_CL BY NAME SELECT '{subscription}' AS SubscriptionId,"
+        f" 'ascScore' AS ScoreName, TIMESTAMP '{day} 06:00:00' AS TimeGenerated,"
+        f" TIMESTAMP '{day} 06:00:00' AS EventTime, 33.3 AS CurrentScore, 58 AS MaxScore, 4 AS Weight"
+    )
+    api.on_loop(lambda: api.azure.workspace.sql(row))
+    shell("requirements put requirements.yaml")
+    api._with_services(Services.check_freshness)
+    auditor = Shell(shell.folder / "auditor")
+    auditor.folder.mkdir()
+    auditor(f"use {api.url}", DEFENDER_EXPORT_KEY=api.key)
+    auditor("evidence --out report.html")
+    report = json.loads(auditor("evidence --output json"))
+    (excepted,) = (row for row in report["value"] if row["exception"])
+    assert excepted["exception"]["owner"] == "Payments"
+    assert "The subscription is moved in spring" in (auditor.folder / "report.html").read_text()
+
+    asked = auditor.json("trend")
+    assert len({each["period"] for each in asked["months"]}) == 3
+    newest = {(each["measure"], each["name"]): each for each in asked["months"] if each["period"] == f"{day[:7]}"}
+    assert (newest["secure score", ""]["value"], newest["secure score", ""]["over"]) == (57.41, 1)
+    counts = next(each["counts"] for each in report["requirements"] if each["name"] == "cis-8.1.5.2")
+    judged = counts["met"] + counts["not met"] + counts["excepted"]
+    assert newest["coverage", "cis-8.1.5.2"]["value"] == pytest.approx(100 * counts["met"] / judged, abs=0.0051)
+    assert newest["coverage", "cis-8.1.5.2"]["over"] == judged
+    assert (report["trend"]["problem"], report["trend"]["months"]) == ("", asked["months"])
+    assert "57.41 %" in auditor("trend")
+    assert "not known" in auditor("trend --months 3")
+    direct = json.loads(shell("trend --json --direct"))
+    assert direct["months"] == asked["months"]
+    for wrong in ("0", "25", "-1", "three", "1e1", "\u0663", "3.0", "''"):
+        auditor(f"trend --months {wrong}", 2)
 
 
 def test_a_browser_gets_the_page_under_a_policy_that_lets_nothing_run(api: Api) -> None:

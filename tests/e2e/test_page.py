@@ -299,6 +299,7 @@ async def test_the_stream_and_the_score_are_plotted_from_the_tables(look: Visit)
     await expect(page.locator("#plot-records .plot-said")).to_contain_text("records")
     await expect(page.locator("#plot-records .plot-legend")).to_contain_text("Alerts")
     await expect(page.locator("#plot-score .plot-said")).to_contain_text("%")
+    await expect(page.locator("#trend-months")).to_contain_text("secure score")
     painted = await page.locator("#plot-records canvas").evaluate(
         "(each) => each.getContext('2d').getImageData(0, 0, each.width, each.height).data.some((value) => value)"
     )
@@ -357,6 +358,7 @@ async def test_with_nothing_to_show_each_part_says_so_and_what_to_do(look: Visit
         "#jobs": "None yet",
         "#plot-records": "No records in this time",
         "#plot-score": "Declare an export with secureScore",
+        "#plot-coverage": "Not known: no check",
         "#attention-list": "defender-export push",
     }.items():
         await expect(page.locator(place)).to_contain_text(words)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shared.shown_text import printable
 from shared.watch.evidence.csv_form import NOTHING
+from shared.watch.trend_figures import HEAD, line
 
 STYLE: Final = """
 body { font: 11pt/1.4 system-ui, sans-serif; font-variant-ligatures: none; color: #111; background: #fff;
@@ -41,6 +42,9 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _requirement(requirement, rows)
     yield "<h2>Exceptions</h2>"
     yield _exceptions(document["exceptions"]) if document["exceptions"] else "<p>None are granted.</p>"
+    if trend := document.get("trend"):
+        yield "<h2>Over the last months, of the whole deployment</h2>"
+        yield f"<p>{_text(trend['problem'])}</p>" if trend["problem"] else _table(HEAD, map(line, trend["months"]))
     yield "<h2>What this report can't show</h2>" + _list(document["limits"])
     yield "</body></html>"
 

@@ -14,6 +14,7 @@ import { KINDS, ORDER, local, moment, number, useLocal } from "./words.js";
 const EVERY_MS = 60_000;
 const MANY = 2_000;
 const MANY_EVERY_MS = 300_000;
+const TREND_EVERY_MS = 900_000;
 const HOURS = ["1", "24", "168"];
 
 const data = {};
@@ -37,6 +38,11 @@ const SECTIONS = {
   freshness: { ask: () => all("freshness?verdict=silent") },
   exports: { ask: () => all("exports") },
   ready: { ask: () => ask("ready") },
+  // By day, so that asking each minute would tell nothing new.
+  trend: {
+    ask: async () => (data.trend && Date.now() - data.trend.read < TREND_EVERY_MS ? data.trend : { ...(await ask("trend?months=3")), read: Date.now() }),
+    place: "trend-failure",
+  },
   metrics: { ask: () => ask(`metrics?hours=${hours()}`), place: "stream-failure" },
 };
 
@@ -73,12 +79,13 @@ function draw(name) {
   const failure = failures[name];
   const { place } = SECTIONS[name];
   if (place && failure) fill(byId(place), panels.failed(failure, () => refresh(name)), data[name] ? el("p", { class: "aside" }, "Below is what was known before.") : null);
-  else if (place === "matrix-failure" || place === "stream-failure") fill(byId(place));
+  else if (place === "matrix-failure" || place === "stream-failure" || place === "trend-failure") fill(byId(place));
   if (name === "coverage" && data.coverage) showMatrix();
   if (name === "runs" && data.runs && !failure) sections.runs(data.runs, openRun);
   if (name === "letters" && data.letters && !failure) sections.letters(data.letters, MAY_READ_RECORDS ? (name) => panels.show("Dead letter", () => contents(name)) : null);
   if (name === "jobs" && data.jobs && !failure) sections.jobs(data.jobs, MAY_WRITE ? jobs.cancel : null);
   if (name === "metrics" || name === "letters") sections.stream(data);
+  if (name === "trend" && data.trend && !failure) sections.trend(data.trend);
   const found = findings(data);
   sections.tiles(data, found);
   sections.attention(found, { filter: narrow, openRun, go: (id) => { byId(id).scrollIntoView({ block: "nearest" }); byId(id).focus(); } });

@@ -169,5 +169,37 @@ function showLetters(metrics, rows) {
   });
 }
 
+// A day or month without a value is not known, which is a gap and never zero.
+export function trend(found) {
+  if (!plots.coverage) {
+    plots.coverage = new Plot(byId("plot-coverage"), "Coverage", { unit: "%", percent: true, height: 96 });
+    plots.silent = new Plot(byId("plot-silent"), "Silent share of the hours watched", { unit: "%", height: 96 });
+  }
+  showDays(plots.coverage, found, "coverage");
+  showDays(plots.silent, found, "silent share");
+  fill(byId("trend-months"), found.problem ? el("p", { class: "empty" }, found.problem) : el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Figures by month" }, el("table", { class: "list" },
+    el("thead", {}, el("tr", {}, ["Month", "Figure", "Value", "Stands on"].map((title) => el("th", { scope: "col" }, title)))),
+    el("tbody", {}, found.months.map((each) => el("tr", {},
+      el("td", {}, each.period),
+      el("td", { class: "wrap" }, each.name ? `${each.measure}, ${each.name}` : each.measure),
+      el("td", {}, each.value !== null ? `${each.value.toFixed(2)} ${each.unit}` : each.days ? "none repaired" : "not known"),
+      el("td", { class: "wrap" }, each.days ? `${number(each.over)} ${each.standsOn}, ${plural(each.days, "day")} known` : "")))))));
+}
+
+function showDays(plot, { days, problem }, measure) {
+  const mine = days.filter((each) => each.measure === measure);
+  const names = [...new Set(mine.map((each) => each.name))];
+  const periods = [...new Set(mine.map((each) => each.period))];
+  const known = mine.filter((each) => each.value !== null);
+  const series = names.map((name, colour) => ({ name: name || measure, colour, values: mine.filter((each) => each.name === name).map((each) => each.value) }))
+    .filter((one) => one.values.some((value) => value !== null)).map((one) => ({ ...one, total: one.values.findLast((value) => value !== null) }));
+  plot.show({
+    times: periods.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000),
+    series,
+    sentence: known.length ? `${known.at(-1).value.toFixed(2)} % on ${known.at(-1).period}, of ${number(known.at(-1).over)} ${known.at(-1).standsOn}` : "",
+    empty: problem || "Not known: no check has told of it in these months.",
+  });
+}
+
 export const legend = () =>
   fill(byId("legend"), Object.entries(STATES).map(([state, { means }]) => el("li", {}, mark(state), el("span", {}, ` ${means}`))));

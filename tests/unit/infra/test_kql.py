@@ -13,7 +13,7 @@ from shared.enrich.context import resource_context
 from shared.lifecycle import cve_details, open_counts, open_queries, present_ids
 from shared.lifecycle.slices import Slice
 from shared.reconcile.discover import inventory
-from shared.watch import present_records, stored_rows, trends
+from shared.watch import present_records, stored_rows, trend_functions, trends
 from tools import infra
 from tools.kql import Database, Diagnostic, Text, bind, resource_graph, workspace
 from tools.workbook import queries
@@ -67,7 +67,8 @@ def shipped() -> Iterator[Text]:
     yield Text("shared/watch/stored_rows.py", "workspace", stored_rows.QUERY.format(tables=TABLE, late=900, **bounds))
     window = {"since": bounds["start"], "until": bounds["end"], "minutes": 1}
     yield Text("shared/watch/trends.py: arrivals", "workspace", trends.ARRIVALS.format(**window))
-    yield Text("shared/watch/trends.py: scores", "workspace", trends.SCORES.format(**window))
+    for name in trend_functions.FUNCTIONS:
+        yield Text(f"shared/watch/trend_functions.py: {name}", "workspace", trend_functions.asked(name, 90))
     for kind in open_queries.WATCHED:
         now = datetime(2026, 11, 21, tzinfo=UTC)
         for what, kql in (
