@@ -1,0 +1,66 @@
+"""Work in a process of its own, of low priority and with limits; the app goes on as if it were not there."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from shared.web.problems import TOO_LARGE, ApiError
+
+Result = TypeVar("Result")
+
+_CPU_SECONDS = 20
+_SECONDS = 60
+_MEMORY_BYTES = 1 << 30
+_PRIORITY = 10
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
+_TOO_MUCH = "Its checks take more time or memory than they may: split it."
+
+
+def in_a_process(work: Callable[..., Result], *arguments: Any) -> Result:
+    """The result of a function of a module, on arguments that can be pickled; the caller's thread waits for it.
+
+    Raises:
+        ApiError: 413 when it takes more than 20 s of processor time or 1 GB.
+        TimeoutError: it took more than a minute, beside what else goes on.
+    """
+    # None of the app's settings, which hold secrets, is needed to check a file.
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", __name__]
+    try:
+        done = subprocess.run(  # noqa: S603 - the app's own interpreter, on a module of its own
+            command, input=pickle.dumps((work, arguments)), capture_output=True, timeout=_SECONDS,
+            env=environment, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    if done.returncode != 0:
+        raise ApiError(TOO_LARGE, _TOO_MUCH)
+    result: Result = pickle.loads(done.stdout)  # noqa: S301 - from the app's own child
+    return result
+
+
+def _work() -> None:
+    """What the process does: read one piece of work, and write its result."""
+    _limit()
+    work, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the app, which started this process
+    sys.stdout.buffer.write(pickle.dumps(work(*arguments)))
+
+
+def _limit() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    os.nice(_PRIORITY)
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+
+
+if __name__ == "__main__":
+    _work()
