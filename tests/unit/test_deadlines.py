@@ -69,6 +69,7 @@ BOUNDED = {
     ("reconcile/discover/inventory.py", "async with turns"): CALLER,
     ("tenant_state.py", "asyncio.shield(self._reading)"): "the reading ends after three minutes",
     ("watch/deployed_columns.py", "async with turn"): CALLER,
+    ("watch/stored_requirements.py", "asyncio.to_thread(read_requirements, text, BLOB)"): OWN,
     ("watch/last_seen.py", "async with turns"): CALLER,
     ("watch/open_items.py", "async with self._turn"): CALLER,
     ("watch/present_records.py", "async with gate"): CALLER,
