@@ -105,11 +105,12 @@ class Services:
         from shared.watch.evidence.document import Made, evidence
 
         required, digest = await self.requirements.read()
-        key = (state.taken, state.digest, digest, frozenset(chosen))
+        broken = (await self.open_items.newest(datetime.now(UTC))).broken
+        key = (state.taken, state.digest, digest, frozenset(chosen), broken)
         judged = self._judged
         if judged is None or judged[0] != key:  # else a report of ten pages would be made ten times
             made = Made(datetime.now(UTC), by, self.settings.instance_id, self.settings.tenant_id)
-            judged = key, await asyncio.to_thread(evidence, state.basis(chosen, digest), required, made)
+            judged = key, await asyncio.to_thread(evidence, state.basis(chosen, digest, broken), required, made)
             self._judged = judged
         return {**judged[1], "by": by}
 

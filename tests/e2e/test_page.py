@@ -744,6 +744,10 @@ async def test_a_hub_that_is_gone_is_one_finding_and_nothing_that_is_sent_there_
         sending = [row for row in status["value"] if exports & {*row["exports"]}]
         assert sending
         assert all("broken" in row["states"].values() for row in sending)
+        only = {row["subscriptionId"] for row in sending if [each.lower() for each in row["destinations"]] == [hub.lower()]}
+        report = await shown.ask("GET", "/api/evidence?limit=1000")
+        assert only
+        assert not [row for row in report["value"] if row["subscriptionId"] in only and row["verdict"] == "met"]
         page = await look.open()
         await expect(page.locator("#attention-list li").filter(has_text="Nothing arrives at")).to_have_count(1)
         await expect(page.locator("#destinations")).to_contain_text("broken")

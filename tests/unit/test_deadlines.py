@@ -28,7 +28,7 @@ OWN = "work of this process on bytes of bounded number, which asks nobody"
 BOUNDED = {
     ("audit/trail.py", "async with gate"): CALLER,
     ("azure/quota.py", "async with self._turn"): CALLER,
-    ("bootstrap.py", "asyncio.to_thread(evidence, state.basis(chosen, digest), required, made)"): OWN,
+    ("bootstrap.py", "asyncio.to_thread(evidence, state.basis(chosen, digest, broken), required, made)"): OWN,
     ("bootstrap.py", "asyncio.to_thread(shapes_of, reading.met, asked.names, asked.most)"): OWN,
     ("azure/resource_graph.py", "self._clock.sleep(min(capped(wait), max(0.0, end.left)))"): "its own end",
     ("azure/retry_backoff.py", "clock.sleep(pause)"): "not begun where it would pass the deadline; a minute at most",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Protocol
@@ -67,6 +67,8 @@ class Basis:
     automations: int
     digest: str
     requirements_digest: str = ""
+    broken: Collection[str] = ()
+    """The lower-case ids of destinations where nothing arrives."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def evidence(basis: Basis, required: Required, made: Made) -> dict[str, Any]:
     The rows are ordered by requirement, as given, then as the subscriptions are.
     """
     requirements = (CIS, *required.requirements)
-    verdicts = judge(basis.coverage, requirements)
+    verdicts = judge(basis.coverage, requirements, basis.broken)
     judging = _Judging(required.exceptions, made.at.date(), seen=not basis.unseen)
     rows = [
         _row(subscription, covered, verdicts[number * len(requirements) + place], judging)
