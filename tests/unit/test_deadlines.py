@@ -78,6 +78,7 @@ BOUNDED = {
     ("web/checks_apart.py", "loop.run_in_executor(_WAITING, lambda: in_a_process(work, *arguments))"): "a minute",
     ("web/compression.py", "asyncio.to_thread(gzip.compress, content, _FAST, mtime=0)"): OWN,
     ("web/evidence.py", "asyncio.to_thread(html_page, document)"): OWN,
+    ("web/health_check.py", "asyncio.shield(checking)"): "each check has its own patience",
     ("web/run_history.py", "asyncio.to_thread(_that_fit, await reports.summaries(shown))"): OWN,
     ("web/jobs.py", "asyncio.sleep(min(next(pauses, _POLL_SECONDS[-1]), left))"): "what is left of the time asked for",
 }
@@ -112,6 +113,7 @@ TASKS = {
     ("reconcile/apply/executor.py", "workers.create_task(work())"): "the run's deadline",
     ("reconcile/apply/run_lock.py", "asyncio.create_task(self._renew())"): "cancelled at the end of the run",
     ("tenant_state.py", "asyncio.create_task(self._read(forced=forced))"): "three minutes",
+    ("web/health_check.py", "asyncio.create_task(_checked(call.services))"): "each check has its own patience",
 }
 """What ends each task that runs beside what began it."""
 
