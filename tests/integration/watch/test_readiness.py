@@ -20,7 +20,8 @@ __all__ = ["here"]
 
 async def asked(services: Services) -> int:
     request = HttpRequest("GET", "/api/ready", body=b"")
-    return (await health_check.ready(Call(request, services, Actor("key", "test"), {}))).status_code
+    answer = await health_check.ready(Call(request, services, Actor("key", "test"), {}))
+    return int(answer.status_code)
 
 
 async def test_callers_at_the_same_time_share_one_look_and_a_later_one_looks_again(

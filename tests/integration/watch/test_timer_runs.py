@@ -70,5 +70,6 @@ def test_it_lasts_for_as_long_as_the_timer_stands_still(hours: float) -> None:
 
 
 def test_every_timer_of_the_app_is_here() -> None:
-    listed = [each for each in function_app.app.get_functions() if each.get_trigger().type == "timerTrigger"]
-    assert sorted(each.get_function_name() for each in listed) == sorted(TIMERS)
+    triggers = {each.get_function_name(): each.get_trigger() for each in function_app.app.get_functions()}
+    listed = {name for name, trigger in triggers.items() if trigger and trigger.type == "timerTrigger"}
+    assert listed == {*TIMERS}
