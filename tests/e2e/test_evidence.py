@@ -116,7 +116,7 @@ async def test_every_cell_is_in_the_text_of_the_printed_page() -> None:
 def test_a_file_of_requirements_is_replaced_only_where_it_is_the_one_that_was_read(api: Api, shell: Shell) -> None:
     text = (shell.folder / "requirements.yaml").read_text()
 
-    def put(**headers: str) -> Answer:
+    def put(**headers: Any) -> Answer:
         return api.call("PUT", "/api/requirements", text, **headers)
 
     assert (put(If_Match="*").status, put(If_Match='"0x1"').status) == (412, 412)
