@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import pickle
-import subprocess
+import pickle  # nosec B403 # between this app and the process it starts
+import subprocess  # nosec B404 # of the app's own interpreter
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -33,7 +33,7 @@ def in_a_process(work: Callable[..., Result], *arguments: Any) -> Result:
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
     command = [sys.executable, "-m", __name__]
     try:
-        done = subprocess.run(  # noqa: S603 - the app's own interpreter, on a module of its own
+        done = subprocess.run(  # noqa: S603  # nosec B603 # the app's own interpreter, on a module of its own
             command, input=pickle.dumps((CPU_SECONDS, work, arguments)), capture_output=True, timeout=SECONDS,
             env=environment, check=False,
         )  # fmt: skip
@@ -43,13 +43,13 @@ def in_a_process(work: Callable[..., Result], *arguments: Any) -> Result:
         return work(*arguments)
     if done.returncode != 0:
         raise ApiError(TOO_LARGE, _TOO_MUCH)
-    result: Result = pickle.loads(done.stdout)  # noqa: S301 - from the app's own child
+    result: Result = pickle.loads(done.stdout)  # noqa: S301  # nosec B301 # from the app's own child
     return result
 
 
 def _work() -> None:
     """What the process does: read one piece of work, and write its result."""
-    seconds, work, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the app, which started this process
+    seconds, work, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301  # nosec B301 # from the app, which started it
     _limit(seconds)
     sys.stdout.buffer.write(pickle.dumps(work(*arguments)))
 

@@ -13,7 +13,7 @@ from shared.watch.requirements_file import read_requirements
 from shared.watch.stored_requirements import BLOB, RequirementsChanged
 from shared.web import request_parameters, serialization
 from shared.web.checks_apart import apart
-from shared.web.exports import shown
+from shared.web.findings import shown
 from shared.web.html_pages import page_answer, source_hash
 from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 from shared.web.scope import check_scope, read_tenant

@@ -19,6 +19,7 @@ from shared.exports.yaml_writer import write
 from shared.stored_format import KeptAsIs
 from shared.web import csv_answers, request_parameters, serialization
 from shared.web.checks_apart import apart
+from shared.web.findings import shown
 from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _COLUMNS = ("name", "etag", "size", "modified")
 _JSON_ETAG = '-json"'
 _TRIES = 5
-_SHOWN = 1_000
 # Compiled bodies differ between subscriptions only in this id.
 _EXAMPLE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
@@ -255,11 +255,6 @@ def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
         bodies = [compile_automation(part, _EXAMPLE_SUBSCRIPTION, instance_id) for part in one_scope_each(config)]
         answer |= {"compiled": bodies[0], "automations": bodies}
     return answer
-
-
-def shown(findings: tuple[Diagnostic, ...]) -> list[dict[str, Any]]:
-    """Findings as the API gives them; what a file says reaches an answer in part only."""
-    return [{name: text[:_SHOWN] for name, text in finding.as_dict().items()} for finding in findings]
 
 
 def _invalid(findings: tuple[Diagnostic, ...]) -> ApiError:

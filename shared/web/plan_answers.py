@@ -20,7 +20,7 @@ from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from shared.web import serialization
 from shared.web.checks_apart import apart
-from shared.web.exports import shown
+from shared.web.findings import shown
 from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, RETRY_LATER, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
