@@ -129,11 +129,13 @@ class Services:
 
         required, digest = await self.requirements.read()
         proven = await self.proven()
-        key = (state.taken, state.digest, digest, frozenset(chosen), frozenset(proven.items()))
+        broken = (await self.open_items.newest(datetime.now(UTC))).broken
+        key = (state.taken, state.digest, digest, frozenset(chosen), broken, frozenset(proven.items()))
         judged = self._judged
         if judged is None or judged[0] != key:  # else a report of ten pages would be made ten times
             made = Made(datetime.now(UTC), by, self.settings.instance_id, self.settings.tenant_id)
-            judged = key, await asyncio.to_thread(evidence, state.basis(chosen, digest), required, made, proven)
+            basis = state.basis(chosen, digest, broken)
+            judged = key, await asyncio.to_thread(evidence, basis, required, made, proven)
             self._judged = judged
         return {**judged[1], "by": by}
 

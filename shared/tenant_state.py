@@ -67,8 +67,11 @@ class TenantState:
         """Whether everything there is was seen."""
         return not self.reasons
 
-    def basis(self, chosen: Collection[str], requirements_digest: str) -> Basis:
-        """What a report for auditors is made from; `chosen` are the lower-case ids of the subscriptions in it."""
+    def basis(self, chosen: Collection[str], requirements_digest: str, broken: Collection[str] = ()) -> Basis:
+        """What a report for auditors is made from; `chosen` are the lower-case ids of the subscriptions in it.
+
+        `broken` are the lower-case ids of destinations where nothing arrives.
+        """
         pairs = zip(self.subscriptions, self.coverage, strict=True)
         shown = [(one, covered) for one, covered in pairs if one.id.lower() in chosen]
         return Basis(
@@ -80,6 +83,7 @@ class TenantState:
             self.automations,
             self.digest,
             requirements_digest,
+            broken,
         )
 
     def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:

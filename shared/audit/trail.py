@@ -31,6 +31,7 @@ SETTLE_AFTER: Final = timedelta(minutes=15)
 """Longer than any request or command works on one deed: what is older was cut off."""
 _ROWS_AT_A_TIME: Final = 200
 _AT_A_TIME: Final = 8
+MANY_WAIT: Final = 1_000
 
 Witness = Callable[[Deed, Sequence[Deed]], Awaitable[bool | None]]
 """Whether a deed was done, by what its target shows and by other deeds on the same target; None: not known."""
@@ -141,6 +142,19 @@ class Trail:
 
         await asyncio.gather(*(move(deeds[place]) for place in accepted))
         return accepted
+
+    async def waiting(self) -> tuple[int, datetime | None]:
+        """How many deeds are not sent yet, counted as far as a thousand, and since when the oldest of them is noted."""
+        noted: list[datetime] = []
+        async for blob in self._container.list_blobs(name_starts_with=OPEN):
+            noted.append(blob.last_modified)
+            if len(noted) == MANY_WAIT:
+                break
+        return len(noted), min(noted, default=None)
+
+    async def now(self) -> datetime:
+        """The storage's time, by which deeds are noted."""
+        return await self._now(self._container)
 
     async def deeds(self, since: date = date.min, target: str = "") -> list[Deed]:
         """The deeds from that day (UTC) on that can be read, sent or not, oldest first; of one target, or of all."""

@@ -11,6 +11,7 @@ from shared.exports.evaluator import Decision, evaluate
 
 if TYPE_CHECKING:
     from shared.exports.model import ExportConfig, ExportTest
+    from shared.exports.rule_sets import Source
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,23 @@ class FileTestOutcome:
 
 def run_tests(config: ExportConfig) -> list[FileTestOutcome]:
     """Run a file's own tests: would this export send each record, and does that agree with `exported`?"""
-    return [_run_test(config, test, index) for index, test in enumerate(config.tests)]
+    sources = compile_sources(config) if config.tests else ()
+    return [_run_test(sources, test, index) for index, test in enumerate(config.tests)]
 
 
-def _run_test(config: ExportConfig, test: ExportTest, index: int) -> FileTestOutcome:
-    decision = decide(config, test.record)
+def _run_test(sources: Sequence[Source], test: ExportTest, index: int) -> FileTestOutcome:
+    decision = _decide(sources, test.record)
     label = f"tests[{index}]" + (f" {test.name}" if test.name else "")
     return FileTestOutcome(label, decision.exported == test.exported, test.exported, decision.reason)
 
 
 def decide(config: ExportConfig, record: Mapping[str, Any]) -> Decision:
     """Whether an export sends `record`, by the source that decided: the first that sends it, else the nearest."""
-    decisions = [evaluate(source, record) for source in compile_sources(config)]
+    return _decide(compile_sources(config), record)
+
+
+def _decide(sources: Sequence[Source], record: Mapping[str, Any]) -> Decision:
+    decisions = [evaluate(source, record) for source in sources]
     return (
         next((decision for decision in decisions if decision.exported), None)
         or next((decision for decision in decisions if decision.rule_set is not None), None)

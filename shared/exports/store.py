@@ -33,7 +33,7 @@ from shared.exports.export_blobs import (
 from shared.exports.last_known_good import BY, TOMBSTONE_MEMBERS, ExportsInForce, LoadedExports
 from shared.exports.noted_writes import Witnesses, accept_deed, delete_deed, put_deed
 from shared.exports.store_number import StoreNumber, about_version
-from shared.exports.validation import Checked, check_beside, check_version, failing_tests
+from shared.exports.validation import Checked, check_beside, check_new_version
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -95,7 +95,7 @@ class ExportStore:
     async def put(
         self,
         name: str,
-        text: str | bytes,
+        text: str | bytes | Checked,
         *,
         if_match: str | None = None,
         if_none_match: str | None = None,
@@ -106,6 +106,7 @@ class ExportStore:
         """Store a new version after all checks, and return its ETag; `if_none_match="*"` only creates.
 
         With `accept` it is taken on at once; else the app takes it on in its next run, after checks of its own.
+        A text that `check_new_version` checked already is checked in the set only.
         `beside` has what is put or deleted (None) in the same turn, for the check of the set.  `by` is who puts it,
         kept beside the version.
 
@@ -114,10 +115,13 @@ class ExportStore:
             ExportConflict: the stored version is not `if_match`, or exists despite `if_none_match`.
             shared.stored_format.KeptAsIs: the store's number can't be read, so that nothing may be written.
         """
-        checked = await self.check(name, text, beside or {})
+        if isinstance(text, Checked):
+            checked = await self.check_beside(name, text, beside)
+        else:
+            checked = await self.check(name, text, beside)
         if not checked.valid:
             raise InvalidExport(checked.findings)
-        data = text.encode() if isinstance(text, str) else text
+        data = checked.text.encode() if isinstance(checked.text, str) else checked.text
         before = await self._blobs.version(name)
         _refuse_if_other(name, before, if_match, if_none_match)
         number = await self._number.raised()
@@ -135,18 +139,17 @@ class ExportStore:
         self, name: str, text: str | bytes, beside: Mapping[str, ExportConfig | None] | None = None
     ) -> Checked:
         """All checks of `text` as the new version of `name`: the file, its own tests, and the set that it joins."""
-        return await self.check_beside(name, await asyncio.to_thread(check_version, name, text), beside)
+        return await self.check_beside(name, await asyncio.to_thread(check_new_version, name, text), beside)
 
     async def check_beside(
         self, name: str, checked: Checked, beside: Mapping[str, ExportConfig | None] | None = None
     ) -> Checked:
-        """A version that was checked alone, with the findings of its own tests and of the set that it joins."""
+        """A version that `check_new_version` checked, with the findings of the set that it joins."""
         if checked.config is None or not checked.valid:
             return checked
         stored = {each.name: each.config for each in (await self.load_all()).exports}
         others = {one: config for one, config in (stored | dict(beside or {})).items() if config and one != name}
-        config = checked.config
-        found = await asyncio.to_thread(lambda: [*failing_tests(config, name), *check_beside(name, config, others)])
+        found = await asyncio.to_thread(check_beside, name, checked.config, others)
         return replace(checked, findings=(*checked.findings, *found))
 
     async def delete(self, name: str, *, if_match: str | None = None, reason: str = "", by: str = "") -> None:

@@ -72,6 +72,14 @@ def check_version(name: str, text: str | bytes) -> Checked:
     return Checked(checked.source, checked.text, checked.config, (*checked.findings, finding))
 
 
+def check_new_version(name: str, text: str | bytes) -> Checked:
+    """The checks of `text` before it is stored as export `name`, its own tests among them; the set is left."""
+    checked = check_version(name, text)
+    if checked.config is None or not checked.valid:
+        return checked
+    return replace(checked, findings=tuple(limit((*checked.findings, *failing_tests(checked.config, name)), name)))
+
+
 def check_config(config: ExportConfig, source: str = "<text>", document: Document | None = None) -> list[Diagnostic]:
     """Findings on one export that follows the model, less those that the file waives.
 

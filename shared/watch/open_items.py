@@ -15,6 +15,7 @@ from typing import Any
 _SAID_NOTHING = frozenset({"Skipped", "Failed", "Running", "Unreadable"})
 _UNTOLD = _SAID_NOTHING - {"Failed"}
 _TERMINAL = "cli"
+_BROKEN = "broken"
 
 
 def says_something(report: Mapping[str, Any]) -> bool:
@@ -47,6 +48,11 @@ class Newest:
     def destinations(self) -> list[dict[str, Any]]:
         """What is known of each destination and export, by the newest run that looked at it."""
         return known_destinations(self.reports)
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """The lower-case ids of the destinations where nothing arrives."""
+        return frozenset(known["id"].lower() for known in self.destinations if known["state"] == _BROKEN)
 
 
 class OpenItems:

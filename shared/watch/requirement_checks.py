@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -104,18 +104,30 @@ _NOWHERE = {
 }
 
 
-def judge(coverage: Iterable[SubscriptionCoverage], requirements: Sequence[Requirement]) -> list[Verdict]:
-    """Each subscription against each requirement, subscription by subscription."""
+def judge(
+    coverage: Iterable[SubscriptionCoverage], requirements: Sequence[Requirement], broken: Collection[str] = ()
+) -> list[Verdict]:
+    """Each subscription against each requirement, subscription by subscription.
+
+    `broken` are the lower-case resource ids of hubs and workspaces where nothing arrives: what is sent there only
+    counts for nothing.
+    """
     # Equal sources are one object (see _Reader), and hashing one means hashing all its rules.
     memory: dict[tuple[int, str], frozenset[int]] = {}
-    return [_judge(subscription, requirement, memory) for subscription in coverage for requirement in requirements]
+    return [
+        _judge(subscription, requirement, memory, broken) for subscription in coverage for requirement in requirements
+    ]
 
 
 def _judge(
-    subscription: SubscriptionCoverage, requirement: Requirement, memory: dict[tuple[int, str], frozenset[int]]
+    subscription: SubscriptionCoverage,
+    requirement: Requirement,
+    memory: dict[tuple[int, str], frozenset[int]],
+    broken: Collection[str],
 ) -> Verdict:
     exporters = subscription.exporters.get(requirement.event_source, ())
-    live = [exporter for exporter in exporters if exporter.counts and _sends_to(exporter, requirement.destination)]
+    wanted = [exporter for exporter in exporters if exporter.counts and _sends_to(exporter, requirement.destination)]
+    live = [exporter for exporter in wanted if _sends_to(exporter, requirement.destination, broken)]
     met: set[int] = set()
     for exporter in live:
         key = (id(exporter.source), requirement.name)
@@ -125,7 +137,9 @@ def _judge(
     if len(met) == len(requirement.samples):
         notes = [requirement.note, _portal_note(live) if requirement.seen_in_portal else ""]
         return Verdict(subscription.subscription_id, requirement.name, True, "", " ".join(filter(None, notes)))
-    return Verdict(subscription.subscription_id, requirement.name, False, _why_not(exporters, live, requirement))
+    return Verdict(
+        subscription.subscription_id, requirement.name, False, _why_not(exporters, wanted, live, requirement)
+    )
 
 
 def _portal_note(exporters: Sequence[Exporter]) -> str:
@@ -139,8 +153,10 @@ def _portal_note(exporters: Sequence[Exporter]) -> str:
     )
 
 
-def _sends_to(exporter: Exporter, part: str) -> bool:
-    return not part or any(part.lower() in receiver.resource_id.lower() for receiver in exporter.receivers)
+def _sends_to(exporter: Exporter, part: str, broken: Collection[str] = ()) -> bool:
+    """Whether it sends to a receiver whose id has this part, and that is not broken."""
+    ids = [receiver.resource_id.lower() for receiver in exporter.receivers]
+    return any(part.lower() in each and each not in broken for each in ids)
 
 
 def _lets_through(source: Source, requirement: Requirement) -> frozenset[int]:
@@ -158,7 +174,9 @@ def _lets_through(source: Source, requirement: Requirement) -> frozenset[int]:
     )
 
 
-def _why_not(exporters: Sequence[Exporter], live: Sequence[Exporter], requirement: Requirement) -> str:
+def _why_not(
+    exporters: Sequence[Exporter], wanted: Sequence[Exporter], live: Sequence[Exporter], requirement: Requirement
+) -> str:
     enabled = [exporter for exporter in exporters if exporter.enabled]
     if not exporters:
         return f"no automation exports {requirement.event_source}"
@@ -172,8 +190,11 @@ def _why_not(exporters: Sequence[Exporter], live: Sequence[Exporter], requiremen
         codes = {code for exporter in enabled for code in exporter.findings}
         why = next((words for code, words in _NOWHERE.items() if code in codes), "")
         return f"it is sent to no event hub or workspace{why}"
-    if not live:
+    if not wanted:
         return f"none sends to {requirement.destination}"
+    if not live:
+        lost = sorted({receiver.resource_id for exporter in wanted for receiver in exporter.receivers})
+        return f"nothing arrives at {', '.join(lost)}: the newest run that looked found it broken"
     if all(exporter.lets_nothing_through for exporter in live):
         return f"the filters let nothing through: {'; '.join(sorted({exporter.filter for exporter in live}))}"
     return f"the filters let only some through: {'; '.join(sorted({exporter.filter for exporter in live}))}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from shared.exports.diagnostics import Diagnostic, InvalidExport
+from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, more_findings
 from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
 from shared.exports.suggestions import suggest
 from shared.exports.yaml_reader import Document, Path, Unreadable, read
@@ -24,6 +24,9 @@ _KEYS = ("version", "requirements", "exceptions")
 _REQUIREMENT_KEYS = ("name", "description", "kind", "records", "destination")
 _EXCEPTION_KEYS = ("requirement", "subscriptions", "managementGroups", "owner", "reason", "until")
 _SCALARS = (str, int, float, bool)
+MOST = {"requirements": 100, "exceptions": 2_000, "records": 100}
+"""Each subscription is judged by each of them, and a report has a row for each."""
+_SHOWN = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,19 @@ def read_requirements(text: str | bytes, source: str = "<text>") -> Required:
     reading = _Reading(document, source)
     required = reading.required()
     if reading.findings:
-        raise InvalidExport(reading.findings)
+        more = reading.left and [more_findings(reading.left, "error", source)]
+        raise InvalidExport([*reading.findings, *(more or [])])
     return required
 
 
 class _Reading:
-    """Reads a document once and collects every diagnostic."""
+    """Reads a document once and collects diagnostics, the first hundred and how many are `left`."""
 
     def __init__(self, document: Document, source: str) -> None:
         self._document = document
         self._source = source
         self.findings: list[Diagnostic] = []
+        self.left = 0
 
     def required(self) -> Required:
         content = self._mapping(self._document.content, (), _KEYS)
@@ -72,6 +77,9 @@ class _Reading:
 
     def _list(self, content: Mapping[str, Any], key: str, *, needed: bool) -> list[Any]:
         listed = content.get(key)
+        if isinstance(listed, list) and len(listed) > MOST[key]:
+            self._wrong((key,), "too-many", f"there are {len(listed):,} {key}; at most {MOST[key]:,} are read.", "")
+            return []
         if isinstance(listed, list) and listed:
             return listed
         if needed or key in content:
@@ -84,7 +92,7 @@ class _Reading:
             self._text(item, path, key) for key in ("requirement", "owner", "reason", "until")
         )
         if requirement and requirement not in names:
-            fix = suggest(requirement, names) or f"One of {', '.join(names)}."
+            fix = self._near(requirement, names)
             self._wrong((*path, "requirement"), "unknown-requirement", f"there is no requirement {requirement!r}.", fix)
         subscriptions, groups = self._ids(item, path, "subscriptions"), self._ids(item, path, "managementGroups")
         if not subscriptions and not groups:
@@ -125,13 +133,14 @@ class _Reading:
         destination = self._text(item, path, "destination", required=False)
         known = kind_of_source(kind)
         if kind and known is None:
-            fix = suggest(kind, EVENT_SOURCES) or f"One of {', '.join(EVENT_SOURCES)}."
+            fix = self._near(kind, tuple(EVENT_SOURCES))
             self._wrong((*path, "kind"), "unknown-event-source", f"{kind!r} is not an event source.", fix)
         if known is None or not name:
             return None
         records = item.get("records", [{}])
-        if not isinstance(records, list) or not records:
-            self._wrong((*path, "records"), "invalid", "'records' must be a list of at least one record.", "")
+        if not isinstance(records, list) or not 0 < len(records) <= MOST["records"]:
+            sentence = f"'records' must be a list of at least one record, and at most {MOST['records']}."
+            self._wrong((*path, "records"), "invalid", sentence, "")
             return None
         samples = tuple(self._sample(record, (*path, "records", i), known) for i, record in enumerate(records))
         return Requirement(name, kind, samples, destination, description)
@@ -146,7 +155,8 @@ class _Reading:
             field = kind.field(dotted)
             if field is None:
                 known = [each.path for each in kind.fields.values()]
-                self._wrong(path, "unknown-path", f"{kind.noun} have no {dotted!r}.", suggest(dotted, known))
+                fix = self._near(dotted, known, otherwise="")
+                self._wrong(path, "unknown-path", f"{kind.noun} have no {dotted!r}.", fix)
             elif field.values and str(value).lower() not in {each.lower() for each in field.values}:
                 allowed = ", ".join(field.values)
                 self._wrong(path, "unknown-value", f"{field.path} is never {value!r}.", f"One of {allowed}.")
@@ -159,7 +169,7 @@ class _Reading:
             return {}
         for key in value:
             if key not in keys:
-                fix = suggest(key, keys) or f"One of {', '.join(keys)}."
+                fix = self._near(key, keys)
                 self._wrong((*path, key), "unknown-key", f"{key!r} is not a key here.", fix)
         return value
 
@@ -170,9 +180,23 @@ class _Reading:
             return ""
         return value
 
+    def _near(self, value: str, known: Sequence[str], otherwise: str = "One of {}.") -> str:
+        """The nearest name, or all; of findings that are not shown, nothing: looking for it takes time."""
+        if len(self.findings) >= MAX_FINDINGS:
+            return ""
+        return suggest(value, known) or otherwise.format(", ".join(known))
+
     def _wrong(self, path: Path, code: str, sentence: str, fix: str) -> None:
+        if len(self.findings) >= MAX_FINDINGS:
+            self.left += 1
+            return
         where = f"{self._source}:{self._document.line_of(path)}: {'.'.join(map(str, path))}"
-        self.findings.append(Diagnostic(code, "error", where, sentence, fix))
+        self.findings.append(Diagnostic(code, "error", where, _cut(sentence), _cut(fix)))
+
+
+def _cut(text: str) -> str:
+    """A line of a terminal or two: a name may be as long as the file."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

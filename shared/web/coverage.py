@@ -46,6 +46,7 @@ class _Asked(NamedTuple):
     state: TenantState
     chosen: list[SubscriptionCoverage]
     verdicts: list[Verdict]
+    newest: Newest
 
     @property
     def about(self) -> dict[str, Any]:
@@ -81,8 +82,7 @@ async def get_coverage(call: Call) -> func.HttpResponse:
         for each in shown
     ]
     if call.request.params.get("subscription") and value:
-        newest = await call.services.open_items.newest(datetime.now(UTC))
-        items = newest.items(_ancestors(asked.state))
+        items = asked.newest.items(_ancestors(asked.state))
         value[0]["open"] = [one for one in items if subscription_of(one) == shown[0].subscription_id.lower()]
     return serialization.answer({**asked.about, "value": value, "continuation": token})
 
@@ -90,9 +90,9 @@ async def get_coverage(call: Call) -> func.HttpResponse:
 async def get_status(call: Call) -> func.HttpResponse:
     """The state of each subscription, one word for each kind of record, and what needs a person."""
     asked = await _asked(call)
-    newest = await call.services.open_items.newest(datetime.now(UTC))
-    rows = await _matrix(call, asked, newest)
-    about = {**asked.about, "destinations": newest.destinations} | ({"run": newest.run} if newest.run else {})
+    rows = await _matrix(call, asked, asked.newest)
+    about = {**asked.about, "destinations": asked.newest.destinations}
+    about |= {"run": asked.newest.run} if asked.newest.run else {}
     return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
 
 
@@ -106,11 +106,12 @@ async def _asked(call: Call) -> _Asked:
     state = await read_tenant(call)
     await check_scope(call, **{f"{name}s": [value] for name, value in names.items() if value})
     chosen = list(_chosen(state, **names))
-    verdicts = with_proof(judge(chosen, [CIS]), await call.services.proven(), CIS.name)
+    newest = await call.services.open_items.newest(datetime.now(UTC))
+    verdicts = with_proof(judge(chosen, [CIS], newest.broken), await call.services.proven(), CIS.name)
     if unmet:
         failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
         chosen = [each for each in chosen if each.subscription_id in failing]
-    return _Asked(state, chosen, verdicts)
+    return _Asked(state, chosen, verdicts, newest)
 
 
 def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> Iterable[SubscriptionCoverage]:

@@ -14,24 +14,23 @@ from shared.exports.export_blobs import ExportConflict, ExportNotFound, is_expor
 from shared.exports.file_tests import run_tests
 from shared.exports.store import StoredExport
 from shared.exports.suggestions import suggest
-from shared.exports.validation import Checked, check_text, check_version
+from shared.exports.validation import Checked, check_new_version, check_text
 from shared.exports.yaml_writer import write
 from shared.stored_format import KeptAsIs
 from shared.web import csv_answers, request_parameters, serialization
-from shared.web.checking_thread import apart
+from shared.web.checks_apart import apart
+from shared.web.findings import shown
 from shared.web.json_reader import UnreadableJsonError, read_json
 from shared.web.problems import BAD_REQUEST, CHANGED, CONFLICT, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
 
 if TYPE_CHECKING:
     import azure.functions as func
 
-    from shared.exports.model import ExportConfig
     from shared.web.routing import Call
 
 _COLUMNS = ("name", "etag", "size", "modified")
 _JSON_ETAG = '-json"'
 _TRIES = 5
-_SHOWN = 1_000
 # Compiled bodies differ between subscriptions only in this id.
 _EXAMPLE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
@@ -68,10 +67,10 @@ async def get_export(call: Call) -> func.HttpResponse:
         return func.HttpResponse(status_code=304, headers={**SECURITY_HEADERS, **headers})
     if kind == serialization.YAML:
         return serialization.answer(stored.text, kind=serialization.YAML, headers=headers)
-    checked = await apart(lambda: check_text(stored.text, stored.name))
-    if checked.config is None:
-        raise _invalid(checked.findings)
-    return serialization.answer(_document(checked.config), headers=headers)
+    document = await apart(len(stored.text), _as_json, stored.text, stored.name)
+    if isinstance(document, tuple):
+        raise _invalid(document)
+    return serialization.answer(document, headers=headers)
 
 
 async def put_export(call: Call) -> func.HttpResponse:
@@ -79,7 +78,9 @@ async def put_export(call: Call) -> func.HttpResponse:
     name = _writable_name(call)
     dry_run = _dry_run(call)
     condition = _condition(call)
-    checked = await call.services.exports.check_beside(name, await _checked(call, name, check_version))
+    text, is_json = _sent(call)
+    alone = await apart(len(text), _checked, check_new_version, name, text, is_json)
+    checked = await call.services.exports.check_beside(name, alone)
     if not checked.valid:
         raise _invalid(checked.findings)
     for _ in range(_TRIES):
@@ -87,13 +88,13 @@ async def put_export(call: Call) -> func.HttpResponse:
         if not condition.holds(before.etag if before else None):
             raise _changed()
         if dry_run:
-            said = await apart(lambda: _validation(checked, call.services.settings.instance_id))
+            said = await apart(len(checked.text), _validation, checked, call.services.settings.instance_id)
             stored = {"name": name, "etag": before.etag if before else "", "dryRun": True}
             return serialization.answer({**stored, **said})
         match, absent = (before.etag, None) if before else (None, "*")
         try:
             etag = await call.services.exports.put(
-                name, checked.text, if_match=match, if_none_match=absent, by=str(call.actor)
+                name, alone, if_match=match, if_none_match=absent, by=str(call.actor)
             )
         except ExportConflict:  # another write came first: what holds now is looked at again
             continue
@@ -163,8 +164,9 @@ async def _end(call: Call) -> None:
 
 async def validate_export(call: Call) -> func.HttpResponse:
     """Check an export without storing it: findings, what it sends in words, the compiled body, its own tests."""
-    checked = await _checked(call, "export", lambda name, text: check_text(text, name))
-    return serialization.answer(await apart(lambda: _validation(checked, call.services.settings.instance_id)))
+    text, is_json = _sent(call)
+    said = await apart(len(text), _validated, text, is_json, call.services.settings.instance_id)
+    return serialization.answer(said)
 
 
 def _writable_name(call: Call) -> str:
@@ -197,21 +199,30 @@ def _representation(etag: str, kind: str) -> str:
     return etag if kind == serialization.YAML else etag[:-1] + _JSON_ETAG
 
 
-async def _checked(call: Call, name: str, check: Callable[[str, bytes], Checked]) -> Checked:
-    """The checks of the body, beside the event loop and one at a time: a large file takes seconds."""
+def _sent(call: Call) -> tuple[bytes, bool]:
+    """The body, and whether it is JSON."""
     text = serialization.body(call.request, *serialization.YAML_TYPES, serialization.JSON)
-    is_json = serialization.media_type(call.request) == serialization.JSON
-    return await apart(lambda: _check_json(name, text, check) if is_json else check(name, text))
+    return text, serialization.media_type(call.request) == serialization.JSON
 
 
-def _check_json(name: str, text: bytes, check: Callable[[str, bytes], Checked]) -> Checked:
-    """JSON is read as JSON, and kept as the YAML that says the same."""
+def _checked(check: Callable[[str, bytes], Checked], name: str, text: bytes, is_json: bool) -> Checked:
+    """The checks of a body; JSON is read as JSON, and kept as the YAML that says the same."""
+    if not is_json:
+        return check(name, text)
     try:
         document = read_json(text)
     except UnreadableJsonError as error:
         fix = "Send one JSON object that follows the schema of an export."
         return Checked(name, b"", None, (Diagnostic("not-json", "error", name, f"the body {error}.", fix),))
     return check(name, write(document).encode())
+
+
+def _alone(name: str, text: bytes) -> Checked:
+    return check_text(text, name)
+
+
+def _validated(text: bytes, is_json: bool, instance_id: str) -> dict[str, Any]:
+    return _validation(_checked(_alone, "export", text, is_json), instance_id)
 
 
 async def _stored(call: Call) -> StoredExport | None:
@@ -221,8 +232,12 @@ async def _stored(call: Call) -> StoredExport | None:
         return None
 
 
-def _document(config: ExportConfig) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(config.model_dump_json(by_alias=True, exclude_unset=True))
+def _as_json(text: bytes, name: str) -> dict[str, Any] | tuple[Diagnostic, ...]:
+    """What a stored file says, or the findings that make it unreadable."""
+    checked = check_text(text, name)
+    if checked.config is None:
+        return checked.findings
+    document: dict[str, Any] = json.loads(checked.config.model_dump_json(by_alias=True, exclude_unset=True))
     return document
 
 
@@ -240,11 +255,6 @@ def _validation(checked: Checked, instance_id: str) -> dict[str, Any]:
         bodies = [compile_automation(part, _EXAMPLE_SUBSCRIPTION, instance_id) for part in one_scope_each(config)]
         answer |= {"compiled": bodies[0], "automations": bodies}
     return answer
-
-
-def shown(findings: tuple[Diagnostic, ...]) -> list[dict[str, Any]]:
-    """Findings as the API gives them; what a file says reaches an answer in part only."""
-    return [{name: text[:_SHOWN] for name, text in finding.as_dict().items()} for finding in findings]
 
 
 def _invalid(findings: tuple[Diagnostic, ...]) -> ApiError:

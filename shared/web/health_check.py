@@ -7,10 +7,13 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from shared import __version__, python_build
+from shared.audit.trail import MANY_WAIT
 from shared.clock import utc_text
 from shared.fail_points import touching
 from shared.reconcile.report.report_reader import UNREADABLE
@@ -34,6 +37,8 @@ _RUN_SLACK = timedelta(minutes=5)
 _RUNS_LOOKED_AT = 10
 _SKIPPED_IN_A_ROW = 4  # an hour of the timer
 _SHOWN = 10
+_DEEDS_WAIT = timedelta(hours=2)
+"""A timer of five minutes sends them, a quarter of an hour after they were begun at the latest."""
 _IN_WORDS = {
     "ServiceRequestError": "it can't be reached",
     "ServiceResponseError": "it broke off before it answered",
@@ -46,21 +51,35 @@ class NotWell(Exception):  # noqa: N818 - says what is the case
     """Something answers, but is not as it should be; the message says what."""
 
 
+_checking: WeakKeyDictionary[Services, asyncio.Task[dict[str, Any]]] = WeakKeyDictionary()
+
+
 async def ready(call: Call) -> func.HttpResponse:
-    """Ask everything the app depends on; 503 when anything does not answer, with the reason for each."""
-    results, others, cves = await asyncio.gather(
-        asyncio.gather(*(_check(name, probe, call.services) for name, probe in CHECKS.items())),
-        _other_releases(call.services),
-        unseen_cves(call.services),
+    """Ask everything the app depends on; 503 when anything does not answer, with the reason for each.
+
+    Callers at the same time share one look.
+    """
+    checking = _checking.get(call.services)
+    if checking is None or checking.done():
+        checking = _checking[call.services] = asyncio.create_task(_checked(call.services))
+    document = await asyncio.shield(checking)
+    return serialization.answer(document, status=200 if document["ready"] else 503)
+
+
+async def _checked(services: Services) -> dict[str, Any]:
+    results, *warnings = await asyncio.gather(
+        asyncio.gather(*(_check(name, probe, services) for name, probe in CHECKS.items())),
+        _other_releases(services),
+        unseen_cves(services),
+        waiting_deeds(services),
     )
     well = all(ok for _, ok, _ in results)
-    document = {
+    return {
         "ready": well,
         "release": __version__,
         "checks": [{"name": name, "ok": ok, "detail": detail} for name, ok, detail in results],
-        "warnings": [*others, *cves],
+        "warnings": list(chain.from_iterable(warnings)),
     }
-    return serialization.answer(document, status=200 if well else 503)
 
 
 async def _check(name: str, probe: Callable[[Services], Awaitable[str]], services: Services) -> tuple[str, bool, str]:
@@ -295,6 +314,25 @@ async def unseen_cves(services: Services) -> list[str]:
     except (AzureError, SettingsError, TimeoutError):
         return []  # the checks say what does not answer
     return [latest.warning] if latest is not None and latest.warning else []
+
+
+async def waiting_deeds(services: Services) -> list[str]:
+    """That deeds of the audit trail have waited for hours to be sent: until then its table lacks them."""
+    from azure.core.exceptions import AzureError
+
+    somewhere = services.settings.ingestion_endpoint or services.settings.own_ingestion_endpoint
+    if not somewhere or not _runs_here(CONTROL):
+        return []
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            waiting, oldest = await services.trail.waiting()
+            since = await services.trail.now() - oldest if oldest else timedelta()
+    except (AzureError, SettingsError, TimeoutError):
+        return []  # the checks say what does not answer
+    if oldest is None or since <= _DEEDS_WAIT:
+        return []
+    more = "or more " if waiting >= MANY_WAIT else ""
+    return [f"{waiting} {more}deeds wait to be sent to the audit trail's table, the oldest since {_minute(oldest)}"]
 
 
 async def _newest_of_the_tenant(reports: Reports, now: datetime) -> dict[str, Any] | None:

@@ -137,12 +137,14 @@ _SHAPES = {
         gives=(*_TABLE, "text/html"), returns=("Complete",),
     ),
     "get_requirements": _Shape(
-        "Read the file of requirements and exceptions", {200: "RequirementsFile"}, (problems.NOT_FOUND,),
-        gives=("application/yaml",),
+        "Read the file of requirements and exceptions", {200: "RequirementsFile", 304: ""},
+        (problems.NOT_FOUND, problems.CHANGED),
+        ("If-Match", "If-None-Match"), gives=("application/yaml",), returns=("ETag",),
     ),
     "put_requirements": _Shape(
         "Store the file of requirements and exceptions", {204: ""},
-        (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT), takes="requirements",
+        (problems.CHANGED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT),
+        ("If-Match", "If-None-Match"), takes="requirements", returns=("ETag",),
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: "FreshnessList"},

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.exports.diagnostics import Diagnostic, errors
+from shared.exports.diagnostics import Diagnostic, errors, limit
 from shared.exports.file_tests import run_tests
 from shared.exports.proposal import Proposal, propose
 from shared.exports.validation import Checked, check_text, check_together
@@ -19,8 +19,8 @@ from shared.reconcile.plan_output import OUTPUTS, Wish, document, formed
 from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from shared.web import serialization
-from shared.web.checking_thread import apart
-from shared.web.exports import shown
+from shared.web.checks_apart import apart
+from shared.web.findings import shown
 from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, RETRY_LATER, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
+    from shared.reconcile.report.run_report import Report
     from shared.web.routing import Call
 
 _NAMES = ("subscriptions", "managementGroups", "exports", "causes")
@@ -40,7 +41,7 @@ _MAX_FILES = 1_000
 async def plan_changes(call: Call) -> func.HttpResponse:
     """What a reconcile would change, of what is stored or as if the files of the request were; leaves no report."""
     asked = _members(call, _PLAN_MEMBERS)
-    configs = await apart(lambda: _files(asked.get("files")))
+    configs = await _files(asked["files"]) if asked.get("files") is not None else None
     if configs is None and asked.get("prune"):
         raise ApiError(BAD_REQUEST, "'prune' goes with 'files': it plans the delete of what is not among them.")
     proposals: list[Proposal] = []
@@ -71,7 +72,7 @@ async def plan_changes(call: Call) -> func.HttpResponse:
     narrowed = any(asked.get(name) for name in ("subscriptions", "managementGroups", "exports"))
     wish = Wish(asked.get("output", "text"), bool(asked.get("full")), bool(asked.get("colour")), narrowed)
     reasons = list(report.plan.reasons)
-    answer = await apart(lambda: {"plan": document(report, proposal), "shown": formed(report, proposal, wish)})
+    answer = await apart(0, _answer, report, proposal, wish)  # of what is there, not of what was sent
     return serialization.answer({**answer, "complete": not reasons, "reasons": reasons})
 
 
@@ -138,25 +139,33 @@ def _members(call: Call, known: frozenset[str]) -> Mapping[str, Any]:
     return asked
 
 
-def _files(files: Any) -> list[ExportConfig] | None:
-    """The exports that the request brings; None when it brings none.
+def _answer(report: Report, proposal: Proposal | None, wish: Wish) -> dict[str, Any]:
+    return {"plan": document(report, proposal), "shown": formed(report, proposal, wish)}
+
+
+async def _files(files: Any) -> list[ExportConfig]:
+    """The exports that the request brings.
 
     Raises:
         ApiError: 400 when the files are no texts by name, 422 when one is invalid or fails its own tests.
     """
-    if files is None:
-        return None
     right = isinstance(files, dict) and 0 < len(files) <= _MAX_FILES
     if not right or not all(isinstance(text, str) for text in files.values()):
         raise ApiError(BAD_REQUEST, f"'files' must hold 1 to {_MAX_FILES:,} texts by their names.")
+    configs, findings = await apart(sum(map(len, files.values())), _checked_files, files)
+    if errors(findings):
+        told = "Mend the findings of severity error; nothing was planned."
+        raise ApiError(INVALID_EXPORT, told, findings=shown(findings))
+    return configs
+
+
+def _checked_files(files: Mapping[str, str]) -> tuple[list[ExportConfig], tuple[Diagnostic, ...]]:
+    """The files that can be read, and what is wrong with each and with them together."""
     checked = [check_text(text.encode("utf-8", "replace"), name) for name, text in files.items()]
     findings = [finding for one in checked for finding in one.findings]
     findings += check_together([(one.source, one.config) for one in checked if one.config])
     findings += [failed for one in checked if one.config for failed in _failed_tests(one, one.config)]
-    if errors(findings):
-        told = "Mend the findings of severity error; nothing was planned."
-        raise ApiError(INVALID_EXPORT, told, findings=shown(tuple(findings)))
-    return [one.config for one in checked if one.config]
+    return [one.config for one in checked if one.config], tuple(limit(findings, "files"))
 
 
 def _failed_tests(checked: Checked, config: ExportConfig) -> list[Diagnostic]:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from pypdf import PdfReader
 from shared.bootstrap import Services
 from shared.watch.evidence.html_form import html_page
 from shared.web.evidence import POLICY
-from tests.e2e.api import Api
+from tests.e2e.api import Answer, Api
 from tests.e2e.browser import CHROMIUM, launch
 from tests.e2e.shell import Shell
 from tests.unit.watch.test_evidence import Cells, report
@@ -149,3 +150,25 @@ async def test_every_cell_is_in_the_text_of_the_printed_page() -> None:
     cells = {cell for line in Cells(text).lines for cell in line}
     assert len(cells) > 60
     assert [cell for cell in cells if re.sub(r"\s+", "", cell) not in said] == []
+
+
+def test_a_file_of_requirements_is_replaced_only_where_it_is_the_one_that_was_read(api: Api, shell: Shell) -> None:
+    text = (shell.folder / "requirements.yaml").read_text()
+
+    def put(**headers: Any) -> Answer:
+        return api.call("PUT", "/api/requirements", text, **headers)
+
+    assert (put(If_Match="*").status, put(If_Match='"0x1"').status) == (412, 412)
+    first = put(If_None_Match="*")
+    assert first.status == 204
+    read = api.call("GET", "/api/requirements")
+    assert (read.text, read.headers["etag"]) == (text, first.headers["etag"])
+    assert api.call("GET", "/api/requirements", If_None_Match=read.headers["etag"]).status == 304
+    assert put(If_None_Match="*").problem == "changed-meanwhile"
+    second = put(If_Match=read.headers["etag"])
+    assert (second.status, put(If_Match=read.headers["etag"]).status) == (204, 412)
+    assert (put().status, put(If_Match='"').status) == (204, 400)
+    with ThreadPoolExecutor(8) as pool:
+        etag = api.call("GET", "/api/requirements").headers["etag"]
+        at_once = [pool.submit(put, If_Match=etag) for _ in range(8)]
+    assert sorted(each.result().status for each in at_once) == [204, *[412] * 7]

@@ -27,6 +27,7 @@ from shared.settings import Settings
 from shared.web.authorization import APPROVE, READ, RECORDS, WRITE
 from tests.e2e.browser import CHROMIUM, EMPTY, Visit, launch, visit
 from tests.e2e.dead_letters import keep, undeliverable
+from tests.integration.watch.test_timer_runs import TIMERS
 from tools.infra import alerts
 from tools.scene import Scene, principal, scene
 
@@ -276,7 +277,7 @@ async def test_no_narrowed_run_by_anyone_changes_what_is_said_of_what_it_did_not
     assert (await told(page), await firing(shown), (await shown.ask("GET", "/api/status"))["value"]) == before
 
 
-@pytest.mark.parametrize("timer", ["reconcile_exports", "retry_dead_letters", "check_freshness", "send_news"])
+@pytest.mark.parametrize("timer", TIMERS)
 async def test_a_timer_that_stopped_four_days_ago_is_told_whatever_other_runs_there_are(
     shown: Scene, look: Visit, here: Services, timer: str
 ) -> None:
@@ -771,6 +772,12 @@ async def test_a_hub_that_is_gone_is_one_finding_and_nothing_that_is_sent_there_
         sending = [row for row in status["value"] if exports & {*row["exports"]}]
         assert sending
         assert all("broken" in row["states"].values() for row in sending)
+        only = {
+            row["subscriptionId"] for row in sending if [each.lower() for each in row["destinations"]] == [hub.lower()]
+        }
+        report = await shown.ask("GET", "/api/evidence?limit=1000")
+        assert only
+        assert not [row for row in report["value"] if row["subscriptionId"] in only and row["verdict"] == "met"]
         page = await look.open()
         await expect(page.locator("#attention-list li").filter(has_text="Nothing arrives at")).to_have_count(1)
         await expect(page.locator("#destinations")).to_contain_text("broken")

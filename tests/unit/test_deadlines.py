@@ -40,7 +40,7 @@ BOUNDED = {
     ): "ten seconds at most, and three tries",
     ("audit/trail.py", "async with gate"): CALLER,
     ("azure/quota.py", "async with self._turn"): CALLER,
-    ("bootstrap.py", "asyncio.to_thread(evidence, state.basis(chosen, digest), required, made, proven)"): OWN,
+    ("bootstrap.py", "asyncio.to_thread(evidence, basis, required, made, proven)"): OWN,
     ("bootstrap.py", "asyncio.to_thread(shapes_of, reading.met, asked.names, asked.most)"): OWN,
     ("azure/resource_graph.py", "self._clock.sleep(min(capped(wait), max(0.0, end.left)))"): "its own end",
     ("azure/retry_backoff.py", "clock.sleep(pause)"): "not begun where it would pass the deadline; a minute at most",
@@ -60,11 +60,8 @@ BOUNDED = {
     ("enrich/invocation/preparation.py", "asyncio.to_thread(step, *arguments)"): OWN,
     ("exports/last_known_good.py", "async with gate"): CALLER,
     ("exports/last_known_good.py", "asyncio.to_thread(check_version, name, data)"): OWN,
-    ("exports/store.py", "asyncio.to_thread(check_version, name, text)"): OWN,
-    (
-        "exports/store.py",
-        "asyncio.to_thread(lambda: [*failing_tests(config, name), *check_beside(name, config, others)])",
-    ): OWN,
+    ("exports/store.py", "asyncio.to_thread(check_new_version, name, text)"): OWN,
+    ("exports/store.py", "asyncio.to_thread(check_beside, name, checked.config, others)"): OWN,
     ("jobs/worker.py", "asyncio.wait([work])"): "the work is cancelled; what it cleans up ends with the invocation",
     ("reconcile/apply/executor.py", "self._pause(pause)"): "seconds that constants name, a few times",
     ("reconcile/apply/run_lock.py", "asyncio.sleep(self._renew_every)"): "ten seconds, in a task of the run's own",
@@ -86,13 +83,16 @@ BOUNDED = {
     ("reconcile/discover/inventory.py", "async with turns"): CALLER,
     ("tenant_state.py", "asyncio.shield(self._reading)"): "the reading ends after three minutes",
     ("watch/deployed_columns.py", "async with turn"): CALLER,
+    ("watch/stored_requirements.py", "asyncio.to_thread(read_requirements, text, BLOB)"): OWN,
     ("watch/last_seen.py", "async with turns"): CALLER,
     ("watch/open_items.py", "async with self._turn"): CALLER,
     ("watch/present_records.py", "async with gate"): CALLER,
     ("web/dead_letters.py", "asyncio.to_thread(_shown, letters[start:start + size])"): OWN,
-    ("web/checking_thread.py", "asyncio.get_running_loop().run_in_executor(_CHECKER, work)"): OWN,
+    ("web/checks_apart.py", "loop.run_in_executor(_CHECKER, work, *arguments)"): OWN,
+    ("web/checks_apart.py", "loop.run_in_executor(_WAITING, lambda: in_a_process(work, *arguments))"): "a minute",
     ("web/compression.py", "asyncio.to_thread(gzip.compress, content, _FAST, mtime=0)"): OWN,
     ("web/evidence.py", "asyncio.to_thread(html_page, document)"): OWN,
+    ("web/health_check.py", "asyncio.shield(checking)"): "each check has its own patience",
     ("web/run_history.py", "asyncio.to_thread(_that_fit, await reports.summaries(shown))"): OWN,
     ("web/jobs.py", "asyncio.sleep(min(next(pauses, _POLL_SECONDS[-1]), left))"): "what is left of the time asked for",
 }
@@ -127,6 +127,7 @@ TASKS = {
     ("reconcile/apply/executor.py", "workers.create_task(work())"): "the run's deadline",
     ("reconcile/apply/run_lock.py", "asyncio.create_task(self._renew())"): "cancelled at the end of the run",
     ("tenant_state.py", "asyncio.create_task(self._read(forced=forced))"): "three minutes",
+    ("web/health_check.py", "asyncio.create_task(_checked(call.services))"): "each check has its own patience",
 }
 """What ends each task that runs beside what began it."""
 

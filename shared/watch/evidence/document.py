@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
@@ -68,6 +68,8 @@ class Basis:
     automations: int
     digest: str
     requirements_digest: str = ""
+    broken: Collection[str] = ()
+    """The lower-case ids of destinations where nothing arrives."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def evidence(
     proved the path of a subscription's alerts, by its lower-case id.
     """
     requirements = (CIS, *required.requirements)
-    verdicts = with_proof(judge(basis.coverage, requirements), proven, CIS.name)
+    verdicts = with_proof(judge(basis.coverage, requirements, basis.broken), proven, CIS.name)
     judging = _Judging(required.exceptions, made.at.date(), seen=not basis.unseen)
     rows = [
         _row(subscription, covered, verdicts[number * len(requirements) + place], judging)

@@ -67,3 +67,9 @@ async def test_one_that_has_stopped_for_four_days_is_told_whatever_other_runs_th
 def test_it_lasts_for_as_long_as_the_timer_stands_still(hours: float) -> None:
     last = {"check_freshness": NOW - timedelta(hours=hours), "reconcile_exports": NOW - timedelta(hours=6)}
     assert [*stopped(last, NOW)] == ["check_freshness"]
+
+
+def test_every_timer_of_the_app_is_here() -> None:
+    triggers = {each.get_function_name(): each.get_trigger() for each in function_app.app.get_functions()}
+    listed = {name for name, trigger in triggers.items() if trigger and trigger.type == "timerTrigger"}
+    assert listed == {*TIMERS}

@@ -106,16 +106,12 @@ def problem(reason: str, subscription: str = "aaaa", status: str = "blocked") ->
     return {"id": path, "export": "soc", "status": status, "reason": reason}
 
 
+TIMERS = ("reconcile_exports", "retry_dead_letters", "check_freshness", "send_news", "close_gone", "refresh_cves")
+
+
 def timers(minutes: float = 5, without: str = "") -> list[Row]:
     """Each timer's request, as the host writes it."""
-    return [
-        request(minutes, name)
-        for name in (
-            *("reconcile_exports", "retry_dead_letters", "check_freshness", "send_news"),
-            *("close_gone", "refresh_cves"),
-        )
-        if name != without
-    ]
+    return [request(minutes, name) for name in TIMERS if name != without]
 
 
 class Case(NamedTuple):
@@ -385,7 +381,7 @@ async def test_a_stopped_timer_does_not_end_an_alert_within_a_day(name: str) -> 
     assert len(await answer(ALERTS[name], rows, NOW + timedelta(hours=40))) == 1
 
 
-@pytest.mark.parametrize("name", ["reconcile_exports", "retry_dead_letters", "check_freshness", "send_news"])
+@pytest.mark.parametrize("name", TIMERS)
 async def test_one_timer_that_has_stopped_for_four_days_fires_whatever_else_runs(name: str) -> None:
     rows = [request(5760, name), *timers(without=name), request(3, "run_job"), request(2, "get_status"), run()]
     assert [row["Function"] for row in await answer(ALERTS["timer-stopped"], rows)] == [name]

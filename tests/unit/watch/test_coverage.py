@@ -236,6 +236,20 @@ class TestRequirementsOfOnesOwn:
         assert here.met
         assert (elsewhere.met, elsewhere.reason) == (False, "none sends to /namespaces/NS/")
 
+    def test_what_is_sent_where_nothing_arrives_counts_for_nothing(self) -> None:
+        automations = [alerts(), alerts(name="two", actions=[LOG_ANALYTICS])]
+        hub, workspace = (
+            exporter.receivers[0].resource_id for each in automations for exporter in covered(each).exporters["Alerts"]
+        )
+        verdicts = [
+            judge([covered(*sent)], [CIS], {place.lower() for place in broken})[0]
+            for sent, broken in ((automations[:1], [hub]), (automations[:1], [workspace]), (automations, [hub]))
+        ]
+        assert [verdict.met for verdict in verdicts] == [False, True, True]
+        assert verdicts[0].reason == f"nothing arrives at {hub}: the newest run that looked found it broken"
+        named = Requirement("soc", "Alerts", destination="/namespaces/")
+        assert not judge([covered(*automations)], [named], {hub.lower()})[0].met
+
     def test_a_rule_on_the_type_that_every_record_meets_is_no_filter(self) -> None:
         rules = severities([("Contains", "Microsoft.Security/assessments")], path="type")
         sample = {"properties": {"metadata": {"severity": "High"}}}

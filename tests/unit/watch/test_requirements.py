@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
 
-from shared.exports.diagnostics import InvalidExport
+from shared.exports.diagnostics import MAX_FINDINGS, InvalidExport
 from shared.watch.requirement_checks import GrantedException, Requirement
 from shared.watch.requirements_file import read_requirements
+from tests.unit.exports.test_worst_files import MOST_SECONDS
 
 GOOD = """
 version: 1
@@ -89,3 +91,31 @@ def test_a_file_may_hold_exceptions_alone() -> None:
     assert found.exceptions == (
         GrantedException("cis-8.1.5.2", "Payments", "x", date(2027, 1, 31), ("a-1",), ("sandbox",)),
     )
+
+
+MANY = "version: 1\nrequirements: [{name: a, kind: Alerts}]\nexceptions:\n"
+WORST = {
+    "unknown keys": "version: 1\n" + "".join(f"k{number}: 1\n" for number in range(90_000)),
+    "names": "version: 1\nrequirements:\n" + "".join(f"- {{name: n{at}, kind: Alerts}}\n" for at in range(30_000)),
+    "exceptions": MANY + "- {requirement: b}\n" * 50_000,
+    "a long name": f"version: 1\nrequirements: [{{name: {'n' * 900_000}, kind: Alerts}}]\nexceptions:\n"
+    + "- {requirement: b, subscriptions: [x], owner: o, reason: r}\n" * 1_500,
+    "records": "version: 1\nrequirements: [{name: a, kind: Alerts, records: [" + "{a: 1}, " * 100_000 + "]}]\n",
+    "paths": "version: 1\nrequirements: [{name: a, kind: Alerts, records: [{"
+    + "".join(f"a{number}: 1, " for number in range(80_000))
+    + "}]}]\n",
+    "dots": f"version: 1\nrequirements: [{{name: a, kind: Alerts, records: [{{{'a.' * 400_000}b: 1}}]}}]\n",
+    "steps": "version: 1\nrequirements: [{name: a, kind: Alerts, records: [" + "{a: " * 35 + "1" + "}" * 35 + "]}]\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", WORST.values(), ids=WORST)
+def test_no_file_costs_more_than_it_should(text: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(InvalidExport) as refused:
+        read_requirements(text)
+    assert time.process_time() - begun < MOST_SECONDS
+    findings = refused.value.findings
+    assert len(findings) <= MAX_FINDINGS + 1
+    assert sum(len(each.sentence) + len(each.fix) for each in findings) < len(findings) * 2_100
