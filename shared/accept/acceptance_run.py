@@ -31,12 +31,14 @@ ITEM_SECONDS: Final = 60.0
 """For one item; those that wait for rows have `--wait` besides."""
 _WAITING: Final = frozenset({"stored-as-sent", "ingestion-undeclared", "ingestion-types"})
 _SLOW: Final = _WAITING | {"app-restart"}
+_CANARY_SECONDS: Final = 1_200.0
+"""For the hops of a canary, which the app ends after `CANARY_MINUTES`, fifteen if nothing else is set."""
 
 
 async def canary(world: World) -> Sequence[Difference]:
     """The one place that asks for a canary: by what `World.canary` is given."""
     if world.canary is None:
-        raise NotSeen("`accept` starts no canary")
+        raise NotSeen("it is not said which app is to ask for one: `--url`, or `use`")
     return await world.canary()
 
 
@@ -102,6 +104,7 @@ async def _looked(world: World, found: Acceptance, name: str, check: Check) -> N
 
     item = next(item for item in ITEMS if item.id == name)
     seconds = ITEM_SECONDS + (world.target.wait_seconds if name in _SLOW else 0)
+    seconds += _CANARY_SECONDS if name == "canary" else 0
     try:
         async with asyncio.timeout(seconds):
             found.note(item, await check(world), looked(check))
@@ -180,6 +183,8 @@ def planned(world: World, chosen: frozenset[str]) -> list[str]:
     }
     if world.target.site:
         makes["app-restart"] = f"a restart of the app {world.target.site}"
+    if world.canary:
+        makes["canary"] = f"a simulated alert in the subscription of {group}, if the app has CANARY on"
     lines = [text for name, text in makes.items() if name in chosen]
     if chosen & {"body-size", *_WAITING}:
         lines.append(

@@ -39,7 +39,7 @@ sovereign-cloud: In a sovereign cloud: the region has Flex Consumption, and ever
     has that cloud's suffix.
 # App
 remote-build: Remote build installs `requirements.txt` under Python 3.13, and all functions are listed.
-own-process: The app may start a process of its own (a file of over 32 KB is checked in one; where it may not, in a thread).
+own-process: The app may start a process of its own (a file of over 32 KB is checked in one; else in a thread).
 core-tools: `func start` against the local Azure, where Core Tools are installed: all functions load.
 ready: `/api/ready` is all well: storage, hub, ingestion and Resource Graph answer to the managed identity.
 separate-data-plane: With `separateDataPlane`: each app shows the other's functions as disabled

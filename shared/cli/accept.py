@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +26,7 @@ from shared.cli.time_limit import go_on_by, run_limited
 from shared.shown_text import printable
 
 if TYPE_CHECKING:
-    from shared.accept.findings import Acceptance
+    from shared.accept.findings import Acceptance, Difference
     from shared.accept.world import World
     from shared.bootstrap import Services
 
@@ -124,7 +125,32 @@ async def _world(arguments: argparse.Namespace, services: Services, context: App
         arguments.wait,
     )
     wire = Wire(services.clients, settings, app)
-    return World(services.clients, settings, wire, Journal(_folder(), run), run, target)
+    canary = partial(_canary, context, target.group) if context else None
+    return World(services.clients, settings, wire, Journal(_folder(), run), run, target, canary)
+
+
+async def _canary(context: AppContext, group: str) -> list[Difference]:
+    """A canary of the group's subscription, by the app: its own pipeline notes what it sees of the alert."""
+    from shared.accept.findings import Difference, NotSeen
+    from shared.cli.api_client import ApiFailure, open_api
+    from shared.cli.reconcile_by_app import progress
+
+    try:
+        async with open_api(context) as api:
+            job = await api.start({"kind": "canary", "subscriptions": [group.split("/")[2].lower()]})
+            ended = await api.finished(job, progress())
+    except ApiFailure as failure:
+        if failure.status is None:
+            raise NotSeen("the app did not answer", trouble=True) from failure
+        raise NotSeen(f"the app refuses to ask for one ({failure.status})") from failure
+    finally:
+        go_on_by(_CLEAN)
+    if ended["state"] != "succeeded":
+        raise NotSeen("the app asked for none: is CANARY on? `jobs list` says why")
+    (told,) = ended["result"]["value"]
+    if told["outcome"] == "not-possible":
+        raise NotSeen(f"none is possible here ({told['hop']}): `defender-export canary` says why")
+    return [] if told["outcome"] == "proven" else [Difference("a simulated alert", "seen at every hop", told["hop"])]
 
 
 async def _proof(context: AppContext) -> Mapping[str, str]:

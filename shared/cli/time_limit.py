@@ -62,9 +62,10 @@ def got_on() -> None:
 
 
 def go_on_by(how: str) -> None:
-    """Errors from now on say how to take up what is begun."""
+    """Errors from now on say how to take up what is begun; a job that was followed is so no longer."""
     if limit := _limit.get():
         limit.go_on = how
+        limit.waits_for = ""
 
 
 def following(job_id: str) -> None:
