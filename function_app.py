@@ -67,8 +67,8 @@ async def check_freshness(timer: func.TimerRequest) -> None:
 @app.function_name("send_news")
 @app.timer_trigger("timer", schedule="%NEWS_SCHEDULE%", use_monitor=True)
 async def send_news(timer: func.TimerRequest) -> None:
-    """Send what people did to its table."""
-    await services().in_time(services().send_audit())
+    """Send what people did to its table, and to people what is news."""
+    await services().in_time(services().send_news())
     await services().timer_succeeded("send_news")
 
 

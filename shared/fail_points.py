@@ -32,6 +32,7 @@ POINTS = (
     "hub.receive",  # its newest events, for their shapes
     "ready.endpoint",  # whether a data collection rule's address answers
     "app.request",  # what the command line asks of the app
+    "notify.send",  # a message to one of the receivers of notices
     "permissions.read",  # what the app's roles permit in a subscription
 )
 

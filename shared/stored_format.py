@@ -63,6 +63,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("whole record", 1, strict=False),
         StoredFormat("audit note", 1, strict=False),
         StoredFormat("quota", 1, strict=False),
+        StoredFormat("notices", 1, strict=True),
     )
 }
 

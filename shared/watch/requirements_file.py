@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from shared.exports.diagnostics import Diagnostic, InvalidExport
+from shared.exports.diagnostics import Diagnostic
+from shared.exports.document_reading import DocumentReading, read_document
 from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
 from shared.exports.suggestions import suggest
-from shared.exports.yaml_reader import Document, Path, Unreadable, read
+from shared.exports.yaml_reader import Document, Path
 from shared.watch.cis_benchmark import CIS
 from shared.watch.requirement_checks import GrantedException, Requirement
 
@@ -40,25 +41,16 @@ def read_requirements(text: str | bytes, source: str = "<text>") -> Required:
     Raises:
         InvalidExport: the file is wrong; its findings say where and what would be right.
     """
-    try:
-        document = read(text)
-    except Unreadable as error:
-        place = f"{source}:{error.line}" if error.line else source
-        raise InvalidExport([Diagnostic(error.code, "error", place, error.sentence, error.fix)]) from error
-    reading = _Reading(document, source)
-    required = reading.required()
-    if reading.findings:
-        raise InvalidExport(reading.findings)
-    return required
+
+    def interpret(document: Document) -> tuple[Required, list[Diagnostic]]:
+        reading = _Reading(document, source)
+        return reading.required(), reading.findings
+
+    return read_document(text, source, interpret)
 
 
-class _Reading:
-    """Reads a document once and collects every diagnostic."""
-
-    def __init__(self, document: Document, source: str) -> None:
-        self._document = document
-        self._source = source
-        self.findings: list[Diagnostic] = []
+class _Reading(DocumentReading):
+    """Reads requirements and exceptions."""
 
     def required(self) -> Required:
         content = self._mapping(self._document.content, (), _KEYS)
@@ -152,27 +144,6 @@ class _Reading:
                 self._wrong(path, "unknown-value", f"{field.path} is never {value!r}.", f"One of {allowed}.")
             _place(sample, dotted, value)
         return sample
-
-    def _mapping(self, value: Any, path: Path, keys: Sequence[str]) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self._wrong(path, "invalid", f"this must be a mapping of {', '.join(keys)}.", "")
-            return {}
-        for key in value:
-            if key not in keys:
-                fix = suggest(key, keys) or f"One of {', '.join(keys)}."
-                self._wrong((*path, key), "unknown-key", f"{key!r} is not a key here.", fix)
-        return value
-
-    def _text(self, item: Mapping[str, Any], path: Path, key: str, *, required: bool = True) -> str:
-        value = item.get(key, "")
-        if not isinstance(value, str) or (required and not value):
-            self._wrong((*path, key), "missing-key" if key not in item else "invalid", f"'{key}' must be text.", "")
-            return ""
-        return value
-
-    def _wrong(self, path: Path, code: str, sentence: str, fix: str) -> None:
-        where = f"{self._source}:{self._document.line_of(path)}: {'.'.join(map(str, path))}"
-        self.findings.append(Diagnostic(code, "error", where, sentence, fix))
 
 
 def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
