@@ -216,6 +216,20 @@ async def put_requirements(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("put_requirements", req)
 
 
+@app.function_name("get_notify")
+@app.route("notify", methods=["GET"])
+async def get_notify(req: func.HttpRequest) -> func.HttpResponse:
+    """Read the file of receivers and rules."""
+    return await routing.respond("get_notify", req)
+
+
+@app.function_name("put_notify")
+@app.route("notify", methods=["PUT"])
+async def put_notify(req: func.HttpRequest) -> func.HttpResponse:
+    """Store the file of receivers and rules."""
+    return await routing.respond("put_notify", req)
+
+
 @app.function_name("get_freshness")
 @app.route("freshness", methods=["GET"])
 async def get_freshness(req: func.HttpRequest) -> func.HttpResponse:

@@ -105,7 +105,7 @@ class Services:
 
     @cached_property
     def notify_rules(self) -> StoredRules:
-        """Who hears of what."""
+        """Who is informed of what."""
         from shared.notify.stored_rules import StoredRules
 
         container = self.clients.blobs.get_container_client(self.settings.exports_container)

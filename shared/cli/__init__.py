@@ -20,6 +20,7 @@ _GROUPS = (
     "import_live",
     "watch",
     "evidence",
+    "notify",
     "jobs",
     "dead_letters",
     "shapes",

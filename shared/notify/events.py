@@ -1,4 +1,4 @@
-"""What people are told of: events with a beginning and an end, from what is wrong now and what was before.  Pure."""
+"""What people are informed of: events with a beginning and an end, from what is wrong now and what was before.  Pure."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Event:
     moment: bool = False
     ended: datetime | None = None
     heard: tuple[str, ...] = ()
-    """Receivers that were told of its beginning at once, and so hear of its end."""
+    """Receivers that were informed of its beginning at once, and so are informed of its end."""
     listed: tuple[str, ...] = ()
     """Receivers whose digests have it."""
 

@@ -113,7 +113,7 @@ def placing(subscriptions: Subscriptions, owner_tags: Sequence[str]) -> Callable
             return Placed(events, known=True)
         try:
             known = {each.id.lower(): each for each in await subscriptions()}
-        except Exception as error:  # noqa: BLE001 - who can't be found out about is told of to all
+        except Exception as error:  # noqa: BLE001 - who can't be found out about is informed of to all
             log.warning("notices: management groups are not known: %s", type(error).__name__)
             return Placed(events, known=False)
         placed = all(not each.subscription or each.subscription in known for each in events)

@@ -1,4 +1,4 @@
-"""Who hears of what: `notify.yaml`, one file beside the export files (docs/notify.md).
+"""Who is informed of what: `notify.yaml`, one file beside the export files (docs/notify.md).
 
 It names receivers and rules.  A receiver's address is a secret and stands in the app setting `NOTIFY_RECEIVERS`, by the
 same name.
@@ -54,7 +54,7 @@ class Rule:
     def meets(self, event: Event, *, placed: bool = True) -> bool:
         """Whether it is for this event.
 
-        Where a subscription's groups and owner could not be read (not `placed`), they keep nobody from hearing of it.
+        Where a subscription's groups and owner could not be read (not `placed`), they exclude nobody.
         """
         if self.events and event.kind not in self.events:
             return False
@@ -81,7 +81,7 @@ class Rules:
         return any(rule.groups or rule.owners for rule in self.rules)
 
     def told(self, event: Event, when: str, *, placed: bool = True) -> tuple[str, ...]:
-        """Names of the receivers that hear of an event, each once and in the file's order."""
+        """Names of the receivers that are informed of an event, each once and in the file's order."""
         chosen = {
             name for rule in self.rules if rule.when == when and rule.meets(event, placed=placed) for name in rule.send
         }

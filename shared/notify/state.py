@@ -70,7 +70,7 @@ class State:
 
     since: datetime
     claimed: datetime | None = None
-    """Until then whoever wrote this sends."""
+    """Until then the process that wrote this sends."""
     runs: tuple[str, ...] = ()
     """Runs that were looked at, of the last day."""
     open: tuple[Event, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shared.audit.deed import NOTIFY
-from shared.exports.stored_file import StoredFile
+from shared.exports.kept_file import KeptFile
 from shared.notify.rules import Rules, read_rules
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BLOB: Final = "notify.yaml"
 
 
-class StoredRules(StoredFile):
+class StoredRules(KeptFile):
     """The file in one container."""
 
     def __init__(self, container: ContainerClient, trail: Trail) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shared.audit.deed import REQUIRE, digest
-from shared.exports.stored_file import StoredFile
+from shared.exports.kept_file import KeptFile
 from shared.watch.requirements_file import Required, read_requirements
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BLOB: Final = "requirements.yaml"
 
 
-class StoredRequirements(StoredFile):
+class StoredRequirements(KeptFile):
     """The file in one container."""
 
     def __init__(self, container: ContainerClient, trail: Trail) -> None:

@@ -40,6 +40,15 @@ REQUIREMENTS: dict[str, Any] = {
         }
     ],
 }
+NOTIFY: dict[str, Any] = {
+    "version": 1,
+    "digestAt": "07:00",
+    "receivers": [{"name": "soc-channel", "channel": "teams"}, {"name": "platform", "channel": "mail"}],
+    "rules": [
+        {"send": ["soc-channel"], "severity": "High"},
+        {"send": ["platform"], "when": "daily", "managementGroups": ["contoso-prod"]},
+    ],
+}
 _EXPORT = {
     "version": 1,
     "name": "soc-alerts",
@@ -81,6 +90,7 @@ JOBS: tuple[dict[str, Any], ...] = (
 APPROVAL: dict[str, Any] = {"runId": "20261122T180000000000Z-0e79bf84"}
 EXAMPLES: dict[str, Any] = {
     "RequirementsFile": REQUIREMENTS,
+    "NotifyFile": NOTIFY,
     "ApprovalBody": {
         **APPROVAL,
         "fingerprint": "4f" * 32,

@@ -177,7 +177,7 @@ async def test_a_kill_at_each_fail_point_repeats_at_most_one_message_a_receiver_
         assert len(begun) == 1 + touched
 
 
-async def test_dead_slow_and_refusing_receivers_delay_nobody_and_lose_nothing(world: World) -> None:
+async def test_dead_slow_and_refusing_receivers_delay_no_other_and_lose_nothing(world: World) -> None:
     world.wrong = [trouble("a"), trouble("b")]
     world.receivers.slow["teams"] = 3.0
     world.receivers.down["slack"] = 429

@@ -67,7 +67,7 @@ def test_a_stored_event_is_the_same() -> None:
     for each in (event(), event(ended=NOW, heard=("a",), groups=("g",))):
         assert read_event(json.loads(json.dumps(each.as_document()))) == each
     for wrong in ({}, {"kind": 1}, event().as_document() | {"began": "yesterday"}):
-        with pytest.raises(ValueError, match="event|isoformat"):
+        with pytest.raises(ValueError, match=r"event|isoformat"):
             read_event(wrong)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.audit.trail import Trail
 
 
-class StoredFile:
+class KeptFile:
     """A file by its name in one container; `check` raises for a text that is no such file."""
 
     def __init__(
