@@ -15,7 +15,6 @@ from aiohttp import web
 
 from local.http import Emulator
 
-
 CANARY = "hook-canary-3f9a7c51e2"
 """A part of each address that is nowhere else."""
 

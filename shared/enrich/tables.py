@@ -344,7 +344,7 @@ ApprovedTime      datetime  + When it was approved.
 
 _HEALTH = _columns("""
 TimeGenerated     datetime  When it was checked.
-CheckName         string    freshness, stored (rows uploaded against rows in the table), service level, or gone.
+CheckName         string    freshness, stored (rows uploaded against rows in the table), service level, gone, or notice.
 InstanceId        string    The deployment.
 Verdict           string    fresh, silent, quiet, not observable; stored, missing; met, missed; compared, held back ...
 Reason            string    The likely reason, in a sentence.

@@ -1,4 +1,4 @@
-"""What people are informed of: events with a beginning and an end, from what is wrong now and what was before.  Pure."""
+"""News for people: events that begin and end, from what is wrong now and what was before.  Pure."""
 
 from __future__ import annotations
 

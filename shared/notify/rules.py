@@ -54,7 +54,7 @@ class Rule:
     def meets(self, event: Event, *, placed: bool = True) -> bool:
         """Whether it is for this event.
 
-        Where a subscription's groups and owner could not be read (not `placed`), they exclude nobody.
+        Where a subscription's groups and owner could not be read (not `placed`), no rule is narrowed by them.
         """
         if self.events and event.kind not in self.events:
             return False
