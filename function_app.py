@@ -67,8 +67,8 @@ async def check_freshness(timer: func.TimerRequest) -> None:
 @app.function_name("send_news")
 @app.timer_trigger("timer", schedule="%NEWS_SCHEDULE%", use_monitor=True)
 async def send_news(timer: func.TimerRequest) -> None:
-    """Send what people did to its table."""
-    await services().in_time(services().send_audit())
+    """Send what people did to its table, and to people what is news."""
+    await services().in_time(services().send_news())
     await services().timer_succeeded("send_news")
 
 
@@ -214,6 +214,20 @@ async def get_requirements(req: func.HttpRequest) -> func.HttpResponse:
 async def put_requirements(req: func.HttpRequest) -> func.HttpResponse:
     """Store the file of requirements and exceptions."""
     return await routing.respond("put_requirements", req)
+
+
+@app.function_name("get_notify")
+@app.route("notify", methods=["GET"])
+async def get_notify(req: func.HttpRequest) -> func.HttpResponse:
+    """Read the file of receivers and rules."""
+    return await routing.respond("get_notify", req)
+
+
+@app.function_name("put_notify")
+@app.route("notify", methods=["PUT"])
+async def put_notify(req: func.HttpRequest) -> func.HttpResponse:
+    """Store the file of receivers and rules."""
+    return await routing.respond("put_notify", req)
 
 
 @app.function_name("get_freshness")

@@ -162,6 +162,9 @@ param alertEmails string[] = []
 @description('Resource ids of existing action groups that alerts go to.')
 param actionGroupIds string[] = []
 
+@description('Whether the alert rule is on that sends notices by mail, for receivers whose channel is mail. docs/notify.md')
+param mailNotices bool = false
+
 @description('Whether Microsoft Sentinel, which must be on the workspace already, gets analytics rules, hunting queries and ASIM parsers over the tables. docs/sentinel.md says what they make and what they cost.')
 param sentinel bool = false
 
@@ -771,6 +774,7 @@ module alerts 'modules/alerts.bicep' = {
     basicTables: basicTables
     emails: alertEmails
     actionGroupIds: actionGroupIds
+    mailNotices: mailNotices
   }
 }
 

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from shared.lifecycle.gone_check import GoneCheck
     from shared.lifecycle.open_counts import OpenCounts
     from shared.lifecycle.open_in_tables import OpenInTables
+    from shared.notify.http_sender import HttpSender
+    from shared.notify.notifier import Notifier
+    from shared.notify.stored_rules import StoredRules
+    from shared.reconcile.model import Subscription
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
@@ -64,6 +68,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._sender: HttpSender | None = None
         self._judged: tuple[object, dict[str, Any]] | None = None
         self._shown: tuple[object, dict[str, Any]] | None = None
 
@@ -88,7 +93,7 @@ class Services:
 
     def _witness(self, kind: str) -> Witness | None:
         """What tells whether a deed of this kind was done that was cut off."""
-        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT, REQUIRE
+        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT, NOTIFY, REQUIRE
         from shared.enrich.dead_letters.letter_deeds import DiscardWitness
 
         if kind == DISCARD:
@@ -97,6 +102,8 @@ class Services:
             return self.reconciler.approval_witness
         if kind == REQUIRE:
             return self.requirements.witness
+        if kind == NOTIFY:
+            return self.notify_rules.witness
         if kind in {LIFT, CLAIM}:
             return self.jobs.witness
         return self.exports.witness(kind) or self.jobs.witness
@@ -108,6 +115,64 @@ class Services:
 
         container = self.clients.blobs.get_container_client(self.settings.exports_container)
         return StoredRequirements(container, self.trail)
+
+    @cached_property
+    def notify_rules(self) -> StoredRules:
+        """Who is informed of what."""
+        from shared.notify.stored_rules import StoredRules
+
+        container = self.clients.blobs.get_container_client(self.settings.exports_container)
+        return StoredRules(container, self.trail)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Tells people what is news."""
+        from shared.notify.http_sender import HttpSender
+        from shared.notify.looking import Looking, Sources, placing
+        from shared.notify.notifier import Deployment, Looks, Notifier
+
+        settings, reports = self.settings, self.reconciler.reports
+        host = os.environ.get("WEBSITE_HOSTNAME", "")
+        sources = Sources(
+            freshness=self.freshness.latest,
+            newest=self.open_items.newest,
+            summaries=reports.newest,
+            report=reports.read,
+            dead_letters=self.pipeline.dead_letters.kept,
+            timers=self.timer_runs.read,
+            requirements=self.requirements.read,
+        )
+        self._sender = HttpSender(settings.notify_receivers)
+        return Notifier(
+            self.clients.blobs.get_container_client(settings.reports_container),
+            Looks(Looking(sources).observe, placing(self._subscriptions, settings.owner_tags)),
+            self._sender,
+            self.pipeline.offer if self._rows is not None else None,
+            Deployment(settings.instance_id, f"https://{host}/api/operations" if host else ""),
+            clock=Clock(),
+            receiver_seconds=min(60.0, settings.function_timeout.total_seconds() * 0.1),
+        )
+
+    async def _subscriptions(self) -> Sequence[Subscription]:
+        state = await self.tenant_state.take()
+        if state.failed:
+            raise ValueError("the tenant could not be read")
+        return state.subscriptions
+
+    async def send_news(self) -> None:
+        """What the timer does: send the audit trail, and whatever came of it, the notices."""
+        try:
+            await self.send_audit()
+        finally:
+            await self.send_notices()
+
+    async def send_notices(self) -> None:
+        """Tell people what is news, where that is switched on and there are rules."""
+        if not self.settings.send_notices:
+            return
+        rules = await self.notify_rules.read()
+        if rules.receivers:
+            await self.notifier.look(rules)
 
     async def evidence(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
         """The report for auditors on some subscriptions, by their lower-case ids, with the figures of three months.
@@ -574,6 +639,8 @@ class Services:
 
     async def close(self) -> None:
         """Close what was opened."""
+        if self._sender is not None:
+            await self._sender.close()
         await self.clients.close()
 
 

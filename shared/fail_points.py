@@ -39,6 +39,7 @@ POINTS = (
     "canary.keep",  # Table Storage, for what a canary has proven
     "canary.history",  # the same, read
     "canary.history-expire",
+    "notify.send",  # a message to one of the receivers of notices
     "permissions.read",  # what the app's roles permit in a subscription
 )
 

@@ -129,6 +129,19 @@ def address(value: str) -> str:
     return value if not value or _is_address(value) else _refuse("must be an https address with a host, without quotes")
 
 
+def receivers(value: str) -> dict[str, str]:
+    """Addresses by name, as a JSON object; each over HTTPS."""
+    try:
+        given = json.loads(value) if value else {}
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise ValueError("must be a JSON object of addresses by name")  # noqa: TRY004 - as every setting
+    if not all(isinstance(each, str) and each.startswith("https://") and _is_address(each) for each in given.values()):
+        raise ValueError("must be addresses that begin with https://, by name")
+    return given
+
+
 def rule_endpoint(value: str) -> str:
     """The address of a data collection rule or endpoint: a host, without the path of an upload."""
     if value and not (_is_address(value) and urlsplit(value).path in {"", "/"}):

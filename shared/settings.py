@@ -375,9 +375,23 @@ class Settings:
     news_schedule: str = _watch(
         "NEWS_SCHEDULE",
         "0 */5 * * * *",
-        "NCRONTAB schedule (UTC) of send_news, which sends the audit trail.",
+        "NCRONTAB schedule (UTC) of send_news, which sends the audit trail and, where they are on, notices.",
         read.schedule,
         unreadable=AS_WRITTEN,
+    )
+    send_notices: bool = _watch(
+        "SEND_NOTICES",
+        "false",
+        "Whether send_news also tells people what is wrong and what is well again, by the rules of notify.yaml.",
+        read.flag,
+    )
+    notify_receivers: Mapping[str, str] = _watch(
+        "NOTIFY_RECEIVERS",
+        "",
+        "Addresses of the receivers that notify.yaml names, as a JSON object by name; use a Key Vault reference.",
+        read.receivers,
+        secret=True,
+        unreadable="nothing is sent to an address; what is news waits",
     )
     freshness_interval: timedelta = _watch(
         "FRESHNESS_INTERVAL_SECONDS",

@@ -66,6 +66,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("quota", 1, strict=False),
         StoredFormat("canary note", 1, strict=False),
         StoredFormat("canary", 1, strict=False),
+        StoredFormat("notices", 1, strict=True),
     )
 }
 

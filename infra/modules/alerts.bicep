@@ -38,6 +38,9 @@ param emails string[]
 @description('Existing action groups to tell.')
 param actionGroupIds string[]
 
+@description('Whether the rule that sends notices by mail is on.')
+param mailNotices bool
+
 var definitions = loadJsonContent('../generated/alerts.json')
 var rules = filter(definitions.alerts, item => empty(intersection(item.reads, basicTables)))
 
@@ -77,7 +80,7 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       displayName: 'Defender Export (${environmentName}): ${item.title}'
       description: item.description
       severity: item.severity
-      enabled: true
+      enabled: item.name != 'notice' || mailNotices
       evaluationFrequency: item.every
       windowSize: item.window
       scopes: [

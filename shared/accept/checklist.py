@@ -89,6 +89,8 @@ throttling: Throttling answers 429 with `Retry-After`, and lag falls again by it
 billing: What a million rows are billed (query *Volume by table*) against the formula of
     [operate.md](operate.md#what-it-costs).
 # Watch
+notices: A notice in Teams, in Slack and by mail, with `*`, `<`, `&` and Markdown of a link in an exception's
+  reason: it reads as it was written.
 alert-rules: Each alert rule, once by hand: disable an export (silent, after nine days), take the right on the
     rule away (dead letters), change an export three times a day (repaired again and again), and so on.
 workbook: The workbook's four tabs show data; every function and query of the library runs.

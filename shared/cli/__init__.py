@@ -22,6 +22,7 @@ _GROUPS = (
     "evidence",
     "canary",
     "over_time",
+    "notify",
     "jobs",
     "dead_letters",
     "shapes",

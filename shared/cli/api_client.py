@@ -190,6 +190,15 @@ class ApiClient:
         """Store a file of requirements."""
         await self._ask("PUT", "requirements", {204}, headers={"Content-Type": "application/yaml"}, data=text)
 
+    async def notify_rules(self) -> bytes | None:
+        """The stored file of receivers and rules; None where there is none."""
+        answer = await self._ask("GET", "notify", {200, 404}, headers={"Accept": "application/yaml"})
+        return None if answer.status == 404 else answer.body  # noqa: PLR2004 - HTTP
+
+    async def put_notify_rules(self, text: bytes) -> None:
+        """Store a file of receivers and rules."""
+        await self._ask("PUT", "notify", {204}, headers={"Content-Type": "application/yaml"}, data=text)
+
     async def release(self) -> str:
         """See `PushTarget`."""
         answer = await self._ask("GET", "health", {200})

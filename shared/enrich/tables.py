@@ -346,7 +346,7 @@ ApprovedTime      datetime  + When it was approved.
 
 _HEALTH = _columns("""
 TimeGenerated     datetime  When it was checked.
-CheckName         string    freshness, stored, service level, gone; coverage, silence, repair (docs/trend.md).
+CheckName         string    freshness, stored, service level, gone, notice; coverage, silence, repair (docs/trend.md).
 InstanceId        string    The deployment.
 Verdict           string    fresh, silent, quiet, not observable; stored, missing; met, missed; compared, held back ...
 Reason            string    The likely reason, in a sentence.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from shared.exports.diagnostics import MAX_FINDINGS, Diagnostic, InvalidExport, more_findings
+from shared.exports.diagnostics import Diagnostic
+from shared.exports.document_reading import DocumentReading, read_document
 from shared.exports.event_sources import EVENT_SOURCES, Kind, kind_of_source
-from shared.exports.suggestions import suggest
-from shared.exports.yaml_reader import Document, Path, Unreadable, read
+from shared.exports.yaml_reader import Document, Path
 from shared.watch.cis_benchmark import CIS
 from shared.watch.requirement_checks import GrantedException, Requirement
 
@@ -26,7 +26,6 @@ _EXCEPTION_KEYS = ("requirement", "subscriptions", "managementGroups", "owner", 
 _SCALARS = (str, int, float, bool)
 MOST = {"requirements": 100, "exceptions": 2_000, "records": 100}
 """Each subscription is judged by each of them, and a report has a row for each."""
-_SHOWN = 1_000
 
 
 @dataclass(frozen=True)
@@ -43,27 +42,16 @@ def read_requirements(text: str | bytes, source: str = "<text>") -> Required:
     Raises:
         InvalidExport: the file is wrong; its findings say where and what would be right.
     """
-    try:
-        document = read(text)
-    except Unreadable as error:
-        place = f"{source}:{error.line}" if error.line else source
-        raise InvalidExport([Diagnostic(error.code, "error", place, error.sentence, error.fix)]) from error
-    reading = _Reading(document, source)
-    required = reading.required()
-    if reading.findings:
-        more = reading.left and [more_findings(reading.left, "error", source)]
-        raise InvalidExport([*reading.findings, *(more or [])])
-    return required
+
+    def interpret(document: Document) -> tuple[Required, list[Diagnostic]]:
+        reading = _Reading(document, source)
+        return reading.required(), reading.findings
+
+    return read_document(text, source, interpret)
 
 
-class _Reading:
-    """Reads a document once and collects diagnostics, the first hundred and how many are `left`."""
-
-    def __init__(self, document: Document, source: str) -> None:
-        self._document = document
-        self._source = source
-        self.findings: list[Diagnostic] = []
-        self.left = 0
+class _Reading(DocumentReading):
+    """Reads requirements and exceptions."""
 
     def required(self) -> Required:
         content = self._mapping(self._document.content, (), _KEYS)
@@ -162,41 +150,6 @@ class _Reading:
                 self._wrong(path, "unknown-value", f"{field.path} is never {value!r}.", f"One of {allowed}.")
             _place(sample, dotted, value)
         return sample
-
-    def _mapping(self, value: Any, path: Path, keys: Sequence[str]) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self._wrong(path, "invalid", f"this must be a mapping of {', '.join(keys)}.", "")
-            return {}
-        for key in value:
-            if key not in keys:
-                fix = self._near(key, keys)
-                self._wrong((*path, key), "unknown-key", f"{key!r} is not a key here.", fix)
-        return value
-
-    def _text(self, item: Mapping[str, Any], path: Path, key: str, *, required: bool = True) -> str:
-        value = item.get(key, "")
-        if not isinstance(value, str) or (required and not value):
-            self._wrong((*path, key), "missing-key" if key not in item else "invalid", f"'{key}' must be text.", "")
-            return ""
-        return value
-
-    def _near(self, value: str, known: Sequence[str], otherwise: str = "One of {}.") -> str:
-        """The nearest name, or all; of findings that are not shown, nothing: looking for it takes time."""
-        if len(self.findings) >= MAX_FINDINGS:
-            return ""
-        return suggest(value, known) or otherwise.format(", ".join(known))
-
-    def _wrong(self, path: Path, code: str, sentence: str, fix: str) -> None:
-        if len(self.findings) >= MAX_FINDINGS:
-            self.left += 1
-            return
-        where = f"{self._source}:{self._document.line_of(path)}: {'.'.join(map(str, path))}"
-        self.findings.append(Diagnostic(code, "error", where, _cut(sentence), _cut(fix)))
-
-
-def _cut(text: str) -> str:
-    """A line of a terminal or two: a name may be as long as the file."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _flat(record: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import Diagnostic, InvalidExport
+from shared.exports.kept_file import FileChanged
 from shared.exports.scope_findings import UnknownName
 from shared.watch.evidence.csv_form import csv_table
 from shared.watch.evidence.html_form import STYLE, html_page
 from shared.watch.requirements_file import read_requirements
-from shared.watch.stored_requirements import BLOB, RequirementsChanged
+from shared.watch.stored_requirements import BLOB
 from shared.web import request_parameters, serialization
 from shared.web.checks_apart import apart
 from shared.web.findings import shown
@@ -91,7 +92,7 @@ async def put_requirements(call: Call) -> func.HttpResponse:
         raise _invalid(findings)
     try:
         etag = await call.services.requirements.put(text, str(call.actor), meant=condition.holds)
-    except RequirementsChanged:
+    except FileChanged:
         raise _changed() from None
     return func.HttpResponse(status_code=204, headers={**SECURITY_HEADERS, "ETag": etag})
 

@@ -18,7 +18,7 @@ from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import problems, response_models, serialization
 from shared.web.authorization import OF_PERSONS
-from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, REQUIREMENTS, example, problem_example
+from shared.web.openapi_examples import APPROVAL, EXAMPLES, JOBS, example, problem_example
 from shared.web.openapi_schemas import REF, schemas_of
 from shared.web.request_parameters import API_VERSIONS, ENTITY_TAGS
 from shared.web.routing import OPERATIONS, Call, Operation
@@ -58,6 +58,7 @@ _TAGS = {
     "approvals": ("approvals", "Plans that people reviewed."),
     "coverage": ("coverage", "What each subscription exports, and its state."),
     "evidence": ("evidence", "What meets which requirement, for auditors, and what is required and excepted."),
+    "notify": ("notify", "Who is informed of what."),
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
     "canaries": ("canaries", "Whether an alert of a subscription reached its table, by simulated ones."),
     "run_history": ("runs", "What the reconcile runs did."),
@@ -145,6 +146,14 @@ _SHAPES = {
         "Store the file of requirements and exceptions", {204: ""},
         (problems.CHANGED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT),
         ("If-Match", "If-None-Match"), takes="requirements", returns=("ETag",),
+    ),
+    "get_notify": _Shape(
+        "Read the file of receivers and rules", {200: "NotifyFile"}, (problems.NOT_FOUND,),
+        gives=("application/yaml",),
+    ),
+    "put_notify": _Shape(
+        "Store the file of receivers and rules", {204: ""},
+        (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT), takes="notify",
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: "FreshnessList"},
@@ -236,6 +245,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+_FILES = {"requirements": "RequirementsFile", "notify": "NotifyFile"}
 _JSON_BODIES = {"plan": "PlanQuestion", "import": "ImportQuestion"}
 _PATH_PARAMETERS = {
     "exports.name": ("The name of the export.", EXPORT_NAME),
@@ -264,7 +274,7 @@ def document() -> dict[str, Any]:
     """The whole document, as every deployment serves it."""
     from shared.exports.model import ExportConfig
 
-    files = (ExportConfig, response_models.RequirementsFile)  # in which nothing may be null
+    files = (ExportConfig, response_models.RequirementsFile, response_models.NotifyFile)  # in which nothing may be null
     schemas = schemas_of(response_models.BODIES) | schemas_of(files, nulls=False)
     paths: dict[str, Any] = {"/api/health": {"get": _health()}}
     for operation in OPERATIONS.values():
@@ -418,8 +428,8 @@ def _request_body(takes: str) -> dict[str, Any]:
     if takes == "approval":
         schema = {"$ref": REF.format(model="ApprovalRequest")}
         return {"required": True, "content": {"application/json": {"schema": schema, "example": APPROVAL}}}
-    if takes == "requirements":
-        file = {"schema": {"$ref": REF.format(model="RequirementsFile")}, "example": REQUIREMENTS}
+    if takes in _FILES:
+        file = {"schema": {"$ref": REF.format(model=_FILES[takes])}, "example": EXAMPLES[_FILES[takes]]}
         return {"required": True, "content": {"application/yaml": file}}
     schema = {"$ref": REF.format(model="ExportConfig")}
     export = EXAMPLES["ExportConfig"]

@@ -40,6 +40,15 @@ REQUIREMENTS: dict[str, Any] = {
         }
     ],
 }
+NOTIFY: dict[str, Any] = {
+    "version": 1,
+    "digestAt": "07:00",
+    "receivers": [{"name": "soc-channel", "channel": "teams"}, {"name": "platform", "channel": "mail"}],
+    "rules": [
+        {"send": ["soc-channel"], "severity": "High"},
+        {"send": ["platform"], "when": "daily", "managementGroups": ["contoso-prod"]},
+    ],
+}
 _EXPORT = {
     "version": 1,
     "name": "soc-alerts",
@@ -99,6 +108,7 @@ EXAMPLES: dict[str, Any] = {
         "days": [{**_FIGURE, "period": "2026-11-22", "value": None, "over": 0, "days": 0}],
     },
     "RequirementsFile": REQUIREMENTS,
+    "NotifyFile": NOTIFY,
     "ApprovalBody": {
         **APPROVAL,
         "fingerprint": "4f" * 32,

@@ -503,6 +503,39 @@ class RequirementsFile(_Body):
     exceptions: Annotated[list[ExceptionInFile], Field(min_length=1)] | None = None
 
 
+class ReceiverInFile(_Body):
+    """Who is told, and in which form; the address is in the app setting NOTIFY_RECEIVERS."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    channel: Literal["teams", "slack", "webhook", "mail"]
+
+
+EventName = Literal[
+    "subscription-silent", "run-failed", "guard-refused", "destination-broken", "drift-put-back",
+    "dead-letters-parked", "timer-stopped", "exception-expired",
+]  # fmt: skip
+
+
+class RuleInFile(_Body):
+    """Whom to tell of which events; what is left out narrows nothing."""
+
+    send: Annotated[list[str], Field(min_length=1)]
+    when: Literal["at-once", "daily"] | None = None
+    events: Annotated[list[EventName], Field(min_length=1)] | None = None
+    severity: Literal["Low", "Medium", "High"] | None = None
+    management_groups: Annotated[list[str], Field(min_length=1)] | None = None
+    owners: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class NotifyFile(_Body):
+    """The file of receivers and rules."""
+
+    version: Literal[1]
+    digest_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+    receivers: Annotated[list[ReceiverInFile], Field(min_length=1, max_length=50)]
+    rules: Annotated[list[RuleInFile], Field(min_length=1, max_length=200)]
+
+
 class StatusRow(_Body):
     """One subscription in the operations matrix: a state in one word per kind, and what needs a person."""
 

@@ -109,6 +109,8 @@ OPERATIONS = {
         Operation("get_evidence", "GET", "evidence", READ, "evidence", _EVIDENCE, _SHARING),
         Operation("get_requirements", "GET", "requirements", READ, "evidence"),
         Operation("put_requirements", "PUT", "requirements", WRITE, "evidence"),
+        Operation("get_notify", "GET", "notify", READ, "notify"),
+        Operation("put_notify", "PUT", "notify", WRITE, "notify"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
         Operation("list_canaries", "GET", "canaries", READ, "canaries", ("subscription", *PAGING)),
         Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),

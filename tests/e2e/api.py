@@ -217,6 +217,17 @@ class Api(Caller, AbstractContextManager["Api"]):
         with suppress(ResourceNotFoundError):
             self._with_services(remove)
 
+    def without_notify(self) -> None:
+        """Remove the file of receivers and rules, likewise."""
+        from shared.notify.stored_rules import BLOB as NOTIFY_BLOB
+
+        async def remove(services: Services) -> None:
+            blob = services.clients.blobs.get_blob_client(services.settings.exports_container, NOTIFY_BLOB)
+            await blob.delete_blob()
+
+        with suppress(ResourceNotFoundError):
+            self._with_services(remove)
+
     def crowded(self, name: str, jobs: int) -> dict[str, str]:
         """Settings of a table and a queue of this name, with as many jobs in them, which nobody works on."""
         settings = {"JOBS_TABLE": name, "JOBS_QUEUE": name}

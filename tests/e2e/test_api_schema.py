@@ -56,6 +56,7 @@ def test_every_operation_keeps_to_the_document(api: Api, tmp_path: Path) -> None
     assert sum(status in PAST_PRECONDITIONS for status in puts(api)[before:]) >= SHARE_OF_PUTS * len(puts(api)[before:])
     api.call("DELETE", "/api/exports/kept")
     api.without_requirements()
+    api.without_notify()
 
 
 VALUES = (
@@ -142,3 +143,4 @@ def test_every_operation_keeps_to_the_document_at_length(api: Api, tmp_path: Pat
     probe(api, tmp_path, "examples,coverage,fuzzing,stateful", examples=100)
     api.call("DELETE", "/api/exports/kept")
     api.without_requirements()
+    api.without_notify()

@@ -18,7 +18,7 @@ APP_FILES = [ROOT / "function_app.py", *sorted((ROOT / "shared").rglob("*.py"))]
 SAMPLE_VALUES: dict[str, str] = json.loads(SAMPLE.read_text())["Values"]
 DECLARED = {declaration.name for declaration in declarations().values()}
 # Set by the platform where it applies, and nobody's to set: read directly.
-PLATFORM_MARKERS = {"WEBSITE_AUTH_ENABLED"}
+PLATFORM_MARKERS = {"WEBSITE_AUTH_ENABLED", "WEBSITE_HOSTNAME"}
 # Read by the command line from the terminal of whoever pushes; the app never sees it.
 TERMINAL = {
     "DEFENDER_EXPORT_URL",

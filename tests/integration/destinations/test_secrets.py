@@ -7,6 +7,7 @@ import logging
 import os
 import traceback
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,6 +37,7 @@ from tests.integration.reconcile.world import export
 from tests.integration.test_identity import PRIVATE, PUBLIC
 
 ROOT = Path(__file__).resolve().parents[3]
+RECEIVER = "hook-canary-71d0c4a9e8"
 FUNCTION_KEYS = Keys("canary-master-key-5d1f", "canary-host-key-7a2c", {"start_job": "canary-function-key-93be"})
 
 
@@ -86,6 +88,7 @@ def given_secrets(azure: LocalAzure, environment: Mapping[str, str]) -> dict[str
         "master key": FUNCTION_KEYS.master,
         "host key": FUNCTION_KEYS.host,
         "function key": FUNCTION_KEYS.functions["start_job"],
+        "receiver's address": RECEIVER,
     }
 
 
@@ -178,6 +181,10 @@ async def everything(azure: LocalAzure, folder: Path, witness: Witness, secrets:
     await command(witness, "status", "--json")
     await command(witness, "import", "--adopt", "--out", str(folder / "imported"))
     azure.ingestion.publishers.clear()
+    rules = "version: 1\nreceivers: [{name: soc, channel: slack}]\nrules: [{send: [soc]}]\n"
+    (folder / "notify.yaml").write_text(rules)
+    assert await command(witness, "notify", "put", str(folder / "notify.yaml")) == 0
+    await inform()
     await over_the_host(azure, witness)
     await asyncio.to_thread(read_files, folder, witness)
 
@@ -186,6 +193,16 @@ def read_files(folder: Path, witness: Witness) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             witness.saw("files", path.read_bytes())
+
+
+async def inform() -> None:
+    """A look of the timer that informs people, at an address that does not answer."""
+    services = Services(Settings.load())
+    try:
+        await services.timer_runs.note("check_freshness", datetime.now(UTC) - timedelta(hours=7))
+        await services.send_notices()
+    finally:
+        await services.close()
 
 
 async def over_the_host(azure: LocalAzure, witness: Witness) -> None:
@@ -236,6 +253,8 @@ async def test_no_secret_is_found_in_anything_that_a_run_produces(
         "FORWARD_EVENT_HUB": FORWARD_HUB,
         "CROSS_TENANT_CERTIFICATE": PRIVATE,
         "RECONCILE_MODE": "plan",
+        "SEND_NOTICES": "true",
+        "NOTIFY_RECEIVERS": json.dumps({"soc": f"https://127.0.0.1:9/{RECEIVER}"}),
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -258,6 +277,7 @@ async def test_no_secret_is_found_in_anything_that_a_run_produces(
     expected = {"logs", "stdout and stderr", "files", "blobs in run-reports", "automations and their tags", "settings"}
     assert expected | {"blobs in dead-letters", "HTTP answers", "invocations"} <= set(witness.texts)
     assert len(caplog.records) > 100
+    assert "notices for soc wait" in caplog.text
     assert witness.leaks(secrets) == []
     assert witness.leaks({"control": "defender-export-name"}) != []  # what is there is found
     witness.saw("a leak", f"x {azure.cross_tenant_secret} x")

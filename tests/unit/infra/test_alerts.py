@@ -242,6 +242,16 @@ CASES: dict[str, Case] = {
         ],
         [metric("late", 70, Sum=150.0), metric("late_allowed", 70, Sum=10.0), metric("late_allowed", 5, Sum=4.0)],
     ),
+    "notice": Case(
+        [
+            health(5, CheckName="notice", Verdict="began", Reason="x", Details={"id": "1", "receiver": "boss"}),
+            health(4, CheckName="notice", Verdict="ended", Reason="x", Details={"id": "1", "receiver": "boss"}),
+            health(3, CheckName="notice", Verdict="digest", Reason="y", Details={"id": "2", "receiver": "boss"}),
+        ],
+        3,
+        [health(), health(5, CheckName="notice", Verdict="began", InstanceId="other", Details={})],
+        [health(70, CheckName="notice", Verdict="began", Details={})],
+    ),
     "silent-export": Case(
         [
             health(5, Verdict="silent", RecordKind="Alerts", SubscriptionName="one", Reason="x"),

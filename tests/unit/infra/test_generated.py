@@ -47,7 +47,7 @@ def test_two_functions_a_table_of_records() -> None:
 
 
 def test_alert_rules_are_what_azure_monitor_takes() -> None:
-    minutes = {"PT15M": 15, "PT30M": 30, "PT1H": 60, "PT6H": 360, "P1D": 1440, "P2D": 2880}
+    minutes = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT6H": 360, "P1D": 1440, "P2D": 2880}
     alerts = load("alerts.json")["alerts"]
     assert len({alert["name"] for alert in alerts}) == len(alerts)
     for alert in alerts:
