@@ -83,6 +83,7 @@ BOUNDED = {
     ("reconcile/discover/inventory.py", "async with turns"): CALLER,
     ("tenant_state.py", "asyncio.shield(self._reading)"): "the reading ends after three minutes",
     ("watch/deployed_columns.py", "async with turn"): CALLER,
+    ("exports/kept_file.py", "asyncio.to_thread(self._check, text, self._blob)"): OWN,
     ("watch/stored_requirements.py", "asyncio.to_thread(read_requirements, text, BLOB)"): OWN,
     ("watch/last_seen.py", "async with turns"): CALLER,
     ("watch/open_items.py", "async with self._turn"): CALLER,
@@ -103,6 +104,10 @@ TASKS = {
         "asyncio.ensure_future(_receive(hub, name, begin, arrived))",
     ): "cancelled when the reading ends, which has a limit",
     ("bootstrap.py", "asyncio.ensure_future(work)"): "the invocation itself, which `in_time` cuts off",
+    (
+        "notify/notifier.py",
+        "group.create_task(self._send_to(channel, waiting, standing, sent, standings))",
+    ): "the group ends with the look, and each receiver has its own seconds",
     (
         "enrich/context/resource_context.py",
         "asyncio.get_running_loop().create_task(self._fly(query, keys))",
