@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.accept.checklist import ITEMS
-from shared.accept.checks import app, automations, graph, hubs, ingestion, roles, storage, workspace
+from shared.accept.checks import app, automations, granted_actions, graph, hubs, ingestion, storage, workspace
 from shared.accept.findings import NOT_ASKED, Acceptance, Difference, NotSeen
 from shared.accept.journal import Journal, journals
 from shared.accept.world import (
@@ -50,7 +50,7 @@ async def pauses(world: World) -> Sequence[Difference]:
 
 
 CHECKS: Final[dict[str, Check]] = {
-    "roles": roles.roles,
+    "roles": granted_actions.roles,
     "arm-refusals": automations.refusals,
     "read-back": automations.read_back,
     "two-scopes": automations.two_scopes,

@@ -124,7 +124,7 @@ repeated-header: A header or query parameter that is sent twice reaches the app 
     commas; gzip comes as it was asked for; `%0A` in a path is 404.
 checkpoints: The trigger keeps a checkpoint for each partition of the hub, and none lies beyond its end.
 hub-lag: Fewer than 10,000 events of the hub wait to be read.
-app-restart: After `az functionapp restart` the checkpoints go on from where they were, and the next events
+app-restart: After a restart the checkpoints go on from where they were, and the next events
     arrive once.
 canary: A simulated alert passes every hop from Defender for Cloud to its table.
 bundles: A simulated alert of each bundle: how many events come, of which type and severity, and after how many

@@ -108,7 +108,7 @@ def trend_rows(
     watched = sum(found.values()) - found[NOT_OBSERVABLE]
     yield head | {
         "CheckName": "silence",
-        "Verdict": "counted",  # not silent: whoever looks for subscriptions that are would find the row
+        "Verdict": "counted",  # not silent: a query for silent subscriptions must not find this row
         "Details": {"silent": found[SILENT], "watched": watched},
     }
     for repair in silences.repaired:

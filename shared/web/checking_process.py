@@ -29,7 +29,7 @@ def in_a_process(work: Callable[..., Result], *arguments: Any) -> Result:
         TimeoutError: it took more than a minute, beside what else goes on.
     """
     # None of the app's settings, which hold secrets, is needed to check a file.
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
     command = [sys.executable, "-m", __name__]
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.accept.checks import graph as accept_graph
 from shared.enrich.context import resource_context
 from shared.lifecycle import cve_details, open_counts, open_queries, present_ids
 from shared.lifecycle.slices import Slice
@@ -35,6 +36,7 @@ GRAPH_TEXTS = {
         "present records": present_records.query(present_records.TYPE_OF_KIND),
         "plans that are off": present_records._PLANS_OFF,
     },
+    "shared/accept/checks/graph.py": {"a page": accept_graph._QUERY},
     "shared/lifecycle/cve_details.py": {"details of some": cve_details.query(["CVE-2026-1234"])},
     "shared/lifecycle/present_ids.py": {"ids of a part": present_ids.query(PART)},
 }
