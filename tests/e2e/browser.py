@@ -25,6 +25,7 @@ EMPTY: dict[str, Any] = {
     "runs": {"value": [], "continuation": ""},
     "dead-letters": {"value": [], "continuation": ""},
     "jobs": {"value": [], "continuation": ""},
+    "canaries": {"value": [], "continuation": ""},
     "freshness": {"value": [], "continuation": "", "checked": None},
     "exports": {"value": [], "continuation": "", "problems": [], "warnings": []},
     "trend": {"problem": "", "months": [], "days": []},

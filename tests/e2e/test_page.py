@@ -218,6 +218,42 @@ async def test_a_drift_is_told_in_words_with_what_to_do_next(shown: Scene, look:
     await expect(page.locator("#attention-list")).to_contain_text("not as the export file declares it")
 
 
+def canary(subscription_id: str, **more: Any) -> dict[str, Any]:
+    hops = [
+        {"hop": "hub", "state": "reached", "at": "2026-11-20T10:00:05Z", "seconds": 5.0, "reason": ""},
+        {"hop": "stored", "state": "lost", "at": None, "seconds": None, "reason": ""},
+    ]
+    return {
+        "subscription": subscription_id, "outcome": "proven", "hop": "", "reason": "", "mend": "",
+        "bundle": "StorageAccounts", "begun": "2026-11-20T10:00:00Z", "ended": "2026-11-20T10:02:00Z", "by": "timer",
+        "hops": hops,
+    } | more  # fmt: skip
+
+
+async def test_the_newest_simulated_alert_of_a_subscription_is_told_hop_by_hop(shown: Scene, look: Visit) -> None:
+    one = min(shown.azure.tenant.subscriptions.values(), key=lambda each: each.id).id
+    lost = canary(
+        one, outcome="not-proven", hop="stored", reason="no row in 5 minutes", mend="Look at DCRLogErrors.",
+        begun="2026-11-21T10:00:00Z",
+    )  # fmt: skip
+    await look.pretend({"canaries": {"value": [lost, canary(one)], "continuation": ""}})
+    drawer = (await look.open(f"#sub={one}")).locator("#drawer")
+    await expect(drawer).to_contain_text("not proven")
+    for said in ("at stored: no row in 5 minutes", "hub 5 s", "Look at DCRLogErrors."):
+        await expect(drawer).to_contain_text(said)
+
+
+async def test_an_alert_is_simulated_after_a_question_and_what_came_of_it_is_told(shown: Scene, look: Visit) -> None:
+    one = min(shown.azure.tenant.subscriptions.values(), key=lambda each: each.id)
+    page = await look.open(f"#sub={one.id}")
+    await page.get_by_role("button", name="Prove this subscription").click()
+    await expect(page.locator("#confirm-text")).to_contain_text("simulate an alert")
+    await page.click("#confirm-ok")
+    await expect(page.locator("#job-status")).to_contain_text("Prove failed", timeout=60_000)
+    await expect(page.locator("#job-status")).to_contain_text("CANARY")
+    assert (await shown.ask("GET", "/api/jobs"))["value"][0]["kind"] == "canary"
+
+
 async def firing(shown: Scene) -> dict[str, list[dict[str, Any]]]:
     """What the alert rules on runs find now, without what tells one run from another."""
     now = datetime.now(UTC)
@@ -387,7 +423,7 @@ async def test_a_failure_says_what_to_do_and_trying_again_mends_it(look: Visit, 
     await expect(page.locator("#runs")).to_contain_text(words)
     await expect(page.locator("#tile-exported")).to_contain_text("not known")
     await expect(page.locator("main")).not_to_contain_text("Loading…")
-    assert refused == {*EMPTY} - {"coverage"}  # only a subscription's panel asks for its coverage
+    assert refused == {*EMPTY} - {"coverage", "canaries"}  # only a subscription's panel asks for these
     assert len(look.complaints) >= len(refused - {"ready"})  # the browser itself reports each refusal
     look.complaints.clear()
     await page.unroute_all()

@@ -1,5 +1,6 @@
 // Starting work and following it to its end.  Only offered where the caller has the role for it.
 import { ask } from "./api.js";
+import { told } from "./canaries.js";
 import { byId, el, fill } from "./dom.js";
 import { moment, plural, planned } from "./words.js";
 
@@ -8,6 +9,7 @@ export const KINDS = {
   reconcile: { title: "Reconcile", does: "Makes the live automations equal to the export files, within the guards." },
   lift: { title: "Let through", does: "Makes the live automations equal to the export files with the guards raised for this one run. The settings stay as they are.", hidden: true },
   cancel: { title: "Cancel the job", does: "Ends it now, or within half a minute where it runs.", hidden: true },
+  canary: { title: "Prove", does: "Asks Defender for Cloud to simulate an alert of this subscription, which is seen there too, and follows it to its table for fifteen minutes unless CANARY_MINUTES says otherwise.", hidden: true },
   replay: { title: "Replay", does: "Sends every dead letter again now, parked ones too. A replay is idempotent." },
 };
 const dialog = byId("confirm");
@@ -87,7 +89,7 @@ async function count(kind, scope) {
 }
 
 export const buttons = (row) =>
-  el("p", { class: "actions" }, ["plan", "reconcile"].map((kind) => el("button", { type: "button", onclick: () => confirm(kind, row) }, `${KINDS[kind].title} this subscription`)));
+  el("p", { class: "actions" }, ["plan", "reconcile", "canary"].map((kind) => el("button", { type: "button", onclick: () => confirm(kind, row) }, `${KINDS[kind].title} this subscription`)));
 
 function say(text, bad = false) {
   const status = byId("job-status");
@@ -115,6 +117,7 @@ async function start({ kind, scope, limits }) {
 function outcome(title, kind, job) {
   if (job.state === "cancelled") return [`${title}: ${job.error}`, true];
   if (job.state !== "succeeded") return [`${title} failed: ${job.error || "see the app's log"}`, true];
+  if (kind === "canary") return [job.result.value.map(told).join(" "), job.result.value.some((each) => each.outcome !== "proven")];
   if (kind !== "replay") return [`${title} finished: ${planned(job.result)} of ${plural(job.result.subscriptions, "subscription")}${job.result.reason ? `. ${job.result.reason}` : ""}`];
   return [`${title} finished.`];
 }

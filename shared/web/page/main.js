@@ -86,6 +86,7 @@ function draw(name) {
   if (name === "jobs" && data.jobs && !failure) sections.jobs(data.jobs, MAY_WRITE ? jobs.cancel : null);
   if (name === "metrics" || name === "letters") sections.stream(data);
   if (name === "trend" && data.trend && !failure) sections.trend(data.trend);
+  if (name === "trend" && failure && !data.trend) fill(byId("trend-months"));
   const found = findings(data);
   sections.tiles(data, found);
   sections.attention(found, { filter: narrow, openRun, go: (id) => { byId(id).scrollIntoView({ block: "nearest" }); byId(id).focus(); } });

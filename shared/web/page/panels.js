@@ -1,5 +1,6 @@
 // The drawer: one subscription, or one run, in full.
-import { MAY_APPROVE, MAY_WRITE, ask, inPortal, signIn } from "./api.js";
+import { MAY_APPROVE, MAY_WRITE, all, ask, inPortal, signIn } from "./api.js";
+import { proof } from "./canaries.js";
 import { shortName } from "./destinations.js";
 import { byId, el, fill, mark } from "./dom.js";
 import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, inForce, kindName, moment, planned, plural } from "./words.js";
@@ -49,11 +50,14 @@ export async function subscription(row, kind, act) {
     const id = encodeURIComponent(row.subscriptionId);
     const [coverage, freshness] = await Promise.all([ask(`coverage?subscription=${id}`), ask(`freshness?subscription=${id}`)]);
     if (mine !== ticket) return;
-    fill(byId("drawer-body"), about(row), act ? act(row) : null, drift(coverage.value[0]?.open ?? []), el("h3", {}, "Kinds of record"),
+    const proven = el("div", {});
+    fill(byId("drawer-body"), about(row), act ? act(row) : null, proven, drift(coverage.value[0]?.open ?? []), el("h3", {}, "Kinds of record"),
       KINDS.map(([name]) => kindSection(name, row, coverage.value[0], freshness.value.find((each) => each.kind === name), name === kind)),
       verdicts(coverage.value[0]));
     const wanted = kind && byId("drawer-body").querySelector(`[data-section="${CSS.escape(kind)}"]`);
     if (wanted) wanted.scrollIntoView({ block: "nearest" });
+    const canaries = await all(`canaries?subscription=${id}`).catch((failure) => ({ failure }));
+    if (mine === ticket) fill(proven, proof(canaries));
   } catch (failure) {
     if (mine === ticket) fill(byId("drawer-body"), about(row), failed(failure, retry));
   }
