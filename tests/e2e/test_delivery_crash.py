@@ -36,7 +36,7 @@ REPLAY_POINTS = {"blob.list", "blob.get", "blob.lease", "blob.release", "blob.de
 ELSEWHERE = {
     "graph.query", "permissions.read", "blob.exists", "hub.properties", "hub.receive", "ready.endpoint", "app.request",
     "canary.ask", "canary.noted", "canary.notes", "canary.notes-expire", "canary.keep", "canary.history",
-    "canary.history-expire",
+    "canary.history-expire", "notify.send",
 }  # fmt: skip
 EVENTS = [(event.body.decode(), event.sequence) for event in assessments(range(COUNT), marked=BAD)]
 EVENTS.append(("not json", COUNT))

@@ -99,6 +99,7 @@ def test_from_an_empty_shell_an_auditor_reads_an_exception_and_a_manager_three_m
         f" 'ascScore' AS ScoreName, TIMESTAMP '{day} 06:00:00' AS TimeGenerated,"
         f" TIMESTAMP '{day} 06:00:00' AS EventTime, 33.3 AS CurrentScore, 58 AS MaxScore, 4 AS Weight"
     )
+    api.on_loop(lambda: api.azure.workspace.sql("DELETE FROM DefenderSecureScores_CL"))  # of tests before this one
     api.on_loop(lambda: api.azure.workspace.sql(row))
     shell("requirements put requirements.yaml")
     api._with_services(Services.check_freshness)

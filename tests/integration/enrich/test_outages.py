@@ -152,7 +152,7 @@ async def timed(services: Services, name: str, work: Callable[[], Awaitable[obje
 
 
 RATES = [
-    pytest.param("table", "silent", (10, 14)),
+    pytest.param("table", "silent", (10, 22)),
     *(pytest.param(*each, (10, 70), marks=pytest.mark.soak) for each in ALL if each[0] in OPTIONAL),
 ]
 
@@ -176,16 +176,19 @@ async def test_rows_go_on_at_four_fifths_of_the_rate_without_what_is_optional(  
             monkeypatch.setenv(name, value)
         apps = {"well": Services(Settings.load(settings)), "without": Services(Settings.load(changed))}
         spent: dict[str, float] = defaultdict(float)
-        sent = 0
+        sent = rounds = 0
         begun = time.monotonic()
         while (since := time.monotonic() - begun) < window[1]:
-            for name, app in apps.items():
+            # In the order of Thue and Morse: what takes the local workspace long every so many uploads would meet the
+            # same app each time if they simply took turns.
+            for name in sorted(apps, reverse=rounds.bit_count() % 2 == 1):
                 started = time.monotonic()
-                summary = await app.pipeline.run(assessments(range(sent, sent + 200)))
+                summary = await apps[name].pipeline.run(assessments(range(sent, sent + 200)))
                 assert sum(summary.accepted.values()) == 200
                 if since > window[0]:
                     spent[name] += time.monotonic() - started
                 sent += 200
+            rounds += 1
         for app in apps.values():
             await app.close()
     LOG.info("%s %s: %s over %d rows", service, mode, dict(spent), sent)
