@@ -21,6 +21,10 @@ class FileChanged(RuntimeError):  # noqa: N818 - names the state of the store
     """The stored file is not the version that was meant."""
 
 
+class FileBusy(RuntimeError):  # noqa: N818 - names the state of the store
+    """Others put the file all the time; nothing was stored."""
+
+
 class KeptFile:
     """A file by its name in one container; `check` raises for a text that is no such file."""
 
@@ -32,6 +36,7 @@ class KeptFile:
         self._blob = blob
         self._deed = deed
         self._check = check
+        self._turn = asyncio.Lock()
 
     async def stored(self) -> tuple[bytes, str] | None:
         """The file as it was put, and its quoted ETag; None where there is none."""
@@ -50,28 +55,34 @@ class KeptFile:
         stored = await self.stored()
         return stored[0] if stored else None
 
-    async def put(self, text: bytes, by: str, *, meant: Callable[[str | None], bool] = lambda _: True) -> str:
+    async def put(
+        self, text: bytes, by: str, *, meant: Callable[[str | None], bool] = lambda _: True, checked: bool = False
+    ) -> str:
         """Store a file in place of the one that is there, of which the account keeps versions; gives its ETag.
 
-        `meant` tells by the ETag of the file that is there (None: there is none) whether that may be replaced.
+        `meant` tells by the ETag of the file that is there (None: there is none) whether that may be replaced;
+        `checked` says that the caller has checked the text.
 
         Raises:
             shared.exports.diagnostics.InvalidExport: it is wrong; its findings say where.
-            FileChanged: another file is there than was meant, or others are put all the time.
+            FileChanged: another file is there than was meant.
+            FileBusy: other instances put one each time that this one tried.
             azure.core.exceptions.AzureError: it is not stored, or can't be noted, and so is not stored.
         """
-        await asyncio.to_thread(self._check, text, self._blob)
-        for _ in range(_TRIES):
-            before, etag = await self.stored() or (None, None)
-            if not meant(etag):
-                break
-            deed = Deed.now(self._deed, self._blob, by, before=digest(before), after=digest(text))
-            try:
-                async with self._trail.doing(deed, (FileChanged,)):
-                    return await self._replace(text, etag)
-            except FileChanged:  # another one was put meanwhile: it is asked again whether that is meant
-                continue
-        raise FileChanged(f"{self._blob} has changed since it was read")
+        if not checked:
+            await asyncio.to_thread(self._check, text, self._blob)
+        async with self._turn:
+            for _ in range(_TRIES):
+                before, etag = await self.stored() or (None, None)
+                if not meant(etag):
+                    raise FileChanged(f"{self._blob} has changed since it was read")
+                deed = Deed.now(self._deed, self._blob, by, before=digest(before), after=digest(text))
+                try:
+                    async with self._trail.doing(deed, (FileChanged,)):
+                        return await self._replace(text, etag)
+                except FileChanged:  # another one was put meanwhile: it is asked again whether that is meant
+                    continue
+        raise FileBusy(f"Others store {self._blob} all the time: read it, and put yours again.")
 
     async def _replace(self, text: bytes, etag: str | None) -> str:
         from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError

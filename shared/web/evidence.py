@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import Diagnostic, InvalidExport
-from shared.exports.kept_file import FileChanged
+from shared.exports.kept_file import FileBusy, FileChanged
 from shared.exports.scope_findings import UnknownName
 from shared.watch.evidence.csv_form import csv_table
 from shared.watch.evidence.html_form import STYLE, html_page
@@ -14,9 +14,9 @@ from shared.watch.requirements_file import read_requirements
 from shared.watch.stored_requirements import BLOB
 from shared.web import request_parameters, serialization
 from shared.web.checks_apart import apart
-from shared.web.findings import shown
+from shared.web.findings import found_by, shown
 from shared.web.html_pages import page_answer, source_hash
-from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, ApiError
+from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, UNAVAILABLE, ApiError
 from shared.web.scope import check_scope, read_tenant
 
 if TYPE_CHECKING:
@@ -88,21 +88,15 @@ async def put_requirements(call: Call) -> func.HttpResponse:
 
     text = serialization.body(call.request, *serialization.YAML_TYPES)
     condition = request_parameters.condition(call.request)
-    if findings := await apart(len(text), _findings, text):
+    if findings := await apart(len(text), found_by, read_requirements, text, BLOB):
         raise _invalid(findings)
     try:
-        etag = await call.services.requirements.put(text, str(call.actor), meant=condition.holds)
+        etag = await call.services.requirements.put(text, str(call.actor), meant=condition.holds, checked=True)
     except FileChanged:
         raise _changed() from None
+    except FileBusy as busy:
+        raise ApiError(UNAVAILABLE, str(busy)) from None
     return func.HttpResponse(status_code=204, headers={**SECURITY_HEADERS, "ETag": etag})
-
-
-def _findings(text: bytes) -> tuple[Diagnostic, ...]:
-    try:
-        read_requirements(text, BLOB)
-    except InvalidExport as invalid:
-        return invalid.findings
-    return ()
 
 
 def _changed() -> ApiError:

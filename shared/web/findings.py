@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from shared.exports.diagnostics import Diagnostic
+from shared.exports.diagnostics import Diagnostic, InvalidExport
 
 _SHOWN = 1_000
+
+
+def found_by(check: Callable[[bytes, str], object], text: bytes, name: str) -> tuple[Diagnostic, ...]:
+    """What a check that raises says of a file."""
+    try:
+        check(text, name)
+    except InvalidExport as invalid:
+        return invalid.findings
+    return ()
 
 
 def shown(findings: Iterable[Diagnostic]) -> list[dict[str, Any]]:

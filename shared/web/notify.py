@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.exports.diagnostics import InvalidExport
-from shared.exports.kept_file import FileChanged
+from shared.exports.kept_file import FileBusy
+from shared.notify.rules import read_rules
+from shared.notify.stored_rules import BLOB
 from shared.web import serialization
+from shared.web.checks_apart import apart
+from shared.web.findings import found_by, shown
 from shared.web.problems import INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
@@ -28,12 +31,11 @@ async def put_notify(call: Call) -> func.HttpResponse:
     import azure.functions as func
 
     text = serialization.body(call.request, *serialization.YAML_TYPES)
-    try:
-        await call.services.notify_rules.put(text, str(call.actor))
-    except InvalidExport as invalid:
-        findings = [finding.as_dict() for finding in invalid.findings]
+    if findings := await apart(len(text), found_by, read_rules, text, BLOB):
         told = "Mend the findings in notify.yaml and put it again."
-        raise ApiError(INVALID_EXPORT, told, findings=findings) from None
-    except FileChanged:
-        raise ApiError(UNAVAILABLE, "Others store this file all the time: read it, and put yours again.") from None
+        raise ApiError(INVALID_EXPORT, told, findings=shown(findings))
+    try:
+        await call.services.notify_rules.put(text, str(call.actor), checked=True)
+    except FileBusy as busy:
+        raise ApiError(UNAVAILABLE, str(busy)) from None
     return func.HttpResponse(status_code=204, headers=SECURITY_HEADERS)

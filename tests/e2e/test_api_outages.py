@@ -9,7 +9,7 @@ import pytest
 
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
-from tests.e2e.test_api_in_time import DEADLINE_SECONDS, GROUPS, PATIENCE_SECONDS, asked
+from tests.e2e.test_api_in_time import BODIES, DEADLINE_SECONDS, GROUPS, PATIENCE_SECONDS, asked
 from tests.integration.outages import behind_doors
 
 pytestmark = pytest.mark.timeout(600)
@@ -29,6 +29,8 @@ QUERIES = {"delete_export": "?dryRun=true"}
 def sound(api: Api) -> Iterator[Mapping[str, Answer]]:
     """What each route answers while all is well, with something in every list."""
     api.put("kept")
+    for name in ("requirements", "notify"):  # which callers put while a service that they do not need is away
+        assert api.call("PUT", f"/api/{name}", BODIES[f"put_{name}"]).status == 204
     api.job(kind="plan", exports=["kept"])
     letter, _ = api.dead_letter()
     entra = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "true"}
@@ -36,6 +38,8 @@ def sound(api: Api) -> Iterator[Mapping[str, Answer]]:
         yield dict(asked(app, [(each, QUERIES.get(each, "")) for each in OPERATIONS]))
     api.discard(letter)
     api.call("DELETE", "/api/exports/kept")
+    api.without_requirements()
+    api.without_notify()
 
 
 @contextmanager

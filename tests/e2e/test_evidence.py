@@ -173,3 +173,6 @@ def test_a_file_of_requirements_is_replaced_only_where_it_is_the_one_that_was_re
         etag = api.call("GET", "/api/requirements").headers["etag"]
         at_once = [pool.submit(put, If_Match=etag) for _ in range(8)]
     assert sorted(each.result().status for each in at_once) == [204, *[412] * 7]
+    with ThreadPoolExecutor(12) as pool:  # who names no version is not told that it is another
+        at_once = [pool.submit(put) for _ in range(12)]
+    assert {each.result().status for each in at_once} == {204}

@@ -83,6 +83,7 @@ BOUNDED = {
     ("reconcile/discover/inventory.py", "async with turns"): CALLER,
     ("tenant_state.py", "asyncio.shield(self._reading)"): "the reading ends after three minutes",
     ("watch/deployed_columns.py", "async with turn"): CALLER,
+    ("exports/kept_file.py", "async with self._turn"): CALLER,
     ("exports/kept_file.py", "asyncio.to_thread(self._check, text, self._blob)"): OWN,
     ("watch/stored_requirements.py", "asyncio.to_thread(read_requirements, text, BLOB)"): OWN,
     ("watch/last_seen.py", "async with turns"): CALLER,
