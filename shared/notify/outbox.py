@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -49,8 +49,21 @@ def _with_digests(state: State, news: Iterable[Event], rules: Rules, now: dateti
         still = tuple(each for each in lasting if receiver in each.listed)
         digests[receiver] = Digest(last)
         if fresh or still:
+            waiting = list(_overtaken(waiting, receiver))
             waiting.append(Waiting(receiver, digest_id(receiver, last), DIGEST, fresh, still, last))
     return replace(state, waiting=tuple(waiting), digests=digests)
+
+
+def _overtaken(waiting: Iterable[Waiting], receiver: str) -> Iterator[Waiting]:
+    """What waits once a receiver's next digest is due: it says anew what is open, so earlier ones keep news alone.
+
+    A receiver that takes nothing for a month has then no more waiting than what began and ended meanwhile.
+    """
+    for each in waiting:
+        if each.receiver != receiver or each.phase != DIGEST:
+            yield each
+        elif each.events:
+            yield replace(each, still=())
 
 
 def _last_due(at: str, now: datetime) -> str:

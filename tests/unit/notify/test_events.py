@@ -1,6 +1,7 @@
 """Which events begin, last and end, for whom, and in which words."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -201,6 +202,18 @@ def test_a_digest_comes_once_a_day_with_what_is_new_and_what_lasts() -> None:
     state = after(replace(state, waiting=()), now=NOW + 67 * HOUR)
     assert [(each.events[0].phase, each.still) for each in state.waiting] == [("ended", ())]
     assert after(replace(state, waiting=()), now=NOW + 91 * HOUR).waiting == ()
+
+
+def test_of_a_receiver_that_takes_nothing_only_news_piles_up() -> None:
+    silences = [replace(SILENT, subject=f"s{number} Alerts") for number in range(50)]
+    state = State(NOW)
+    for day in range(30):
+        state = after(state, *silences, now=NOW + day * 24 * HOUR)
+        state = replace(state, waiting=tuple(each for each in state.waiting if each.receiver == "boss"))
+    assert [(len(each.events), len(each.still)) for each in state.waiting] == [(50, 0), (0, 50)]
+    over = after(state, now=NOW + 30 * 24 * HOUR)
+    told = [event for each in over.waiting if each.receiver == "boss" for event in each.events]
+    assert Counter(each.phase for each in told) == {"began": 50, "ended": 50}  # nothing of what happened is left out
 
 
 def test_who_heard_of_the_beginning_hears_of_the_end_and_who_is_no_receiver_hears_nothing() -> None:
