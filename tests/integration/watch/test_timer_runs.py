@@ -15,6 +15,7 @@ from shared.bootstrap import Services, services
 from shared.settings import Settings
 from shared.watch.timer_runs import stopped
 from shared.web.health_check import CHECKS, NotWell
+from tests.app_functions import app_functions
 
 TIMERS = ("check_freshness", "close_gone", "refresh_cves", "reconcile_exports", "retry_dead_letters", "send_news")
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -70,6 +71,6 @@ def test_it_lasts_for_as_long_as_the_timer_stands_still(hours: float) -> None:
 
 
 def test_every_timer_of_the_app_is_here() -> None:
-    triggers = {each.get_function_name(): each.get_trigger() for each in function_app.app.get_functions()}
+    triggers = {each.get_function_name(): each.get_trigger() for each in app_functions()}
     listed = {name for name, trigger in triggers.items() if trigger and trigger.type == "timerTrigger"}
     assert listed == {*TIMERS}

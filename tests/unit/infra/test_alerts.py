@@ -12,6 +12,7 @@ import pytest
 from local.streams import ARROW_TYPES
 from local.workspace import Workspace
 from shared.enrich.tables import TABLES, Column, ColumnType, Table
+from tests.app_functions import app_functions
 from tools.infra import DATA_FUNCTIONS, SHARED_FUNCTIONS, Query, alerts, function_names, saved_functions, switched_off
 from tools.kql import workspace
 
@@ -430,7 +431,5 @@ class TestSwitchedOff:
             )
 
     def test_the_names_are_those_of_the_app(self) -> None:
-        from function_app import app
-
-        assert sorted(function_names()) == sorted(str(function.get_function_name()) for function in app.get_functions())
+        assert sorted(function_names()) == sorted(str(function.get_function_name()) for function in app_functions())
         assert {*DATA_FUNCTIONS, *SHARED_FUNCTIONS} <= set(function_names())
