@@ -160,17 +160,18 @@ async def _places(arguments: argparse.Namespace, services: Services) -> set[str]
 
 
 async def _preview(arguments: argparse.Namespace, services: Services) -> int:
-    from shared.exports.compiler import compile_sources
     from shared.exports.model import parse_export
-    from shared.jobs.runners import preview, stored_sources
+    from shared.jobs.export_choice import ExportChoice
+    from shared.jobs.runners import preview, stored_choice
 
     file = _file(arguments.export)
     if file is not None:
-        sources = compile_sources(parse_export(file, arguments.export))
+        export = ExportChoice.of(parse_export(file, arguments.export))
     else:
-        sources = await stored_sources(services.exports, arguments.export)
-    subscriptions = await _subscriptions(arguments, services)
-    result = await preview(services.present, sources, subscriptions)
+        export = await stored_choice(services.exports, arguments.export)
+    state = await services.tenant_state.take()
+    chosen = export.of_those(state, arguments.subscription, arguments.management_group)
+    result = await preview(services.present, export, chosen)
     if arguments.json:
         print(json.dumps(result, indent=1))
         return 0

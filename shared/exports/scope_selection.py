@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from shared.exports.event_sources import member
 
 if TYPE_CHECKING:
     from shared.exports.model import Scope
+
+_IN_GROUP: Final = re.compile(r"/subscriptions/[^/]+/resourceGroups/([^/]+)(?:/|$)", re.IGNORECASE)
 
 
 class SelectableSubscription(Protocol):
@@ -45,6 +50,18 @@ def judged(scope: Scope, subscription: SelectableSubscription, *, placed: bool) 
     if placed or not depends_on_groups(scope):
         return True
     return not scope.exclude.management_groups and subscription.id.lower() in map(str.lower, scope.subscriptions)
+
+
+def in_resource_groups(groups: Collection[str], record: Mapping[str, Any]) -> bool:
+    """Whether a scope of these resource groups holds a record, whatever the subscription; none of them: any record.
+
+    What lies in no resource group, as a score or an attack path, is in none of them.
+    """
+    if not groups:
+        return True
+    wanted = {group.lower() for group in groups}
+    found = (_IN_GROUP.match(str(member(record, name) or "")) for name in ("id", "AzureResourceId"))
+    return any(each[1].lower() in wanted for each in found if each)
 
 
 def _below(groups: Iterable[str], subscription: SelectableSubscription) -> bool:

@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from shared.clock import Deadline
-from shared.exports.compiler import compile_sources
-from shared.exports.evaluator import accepts
-from shared.exports.event_sources import KINDS, SNAPSHOT
+from shared.exports.event_sources import KINDS
 from shared.exports.explain import explain
 from shared.exports.export_blobs import ExportNotFound
-from shared.exports.rule_sets import Source
 from shared.exports.scope_findings import UnknownName
+from shared.jobs.export_choice import ExportChoice, Subscriptions, all_of
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
 from shared.jobs.present_walk import PresentWalk
@@ -128,12 +125,12 @@ class Runners:
         Raises:
             UnfinishedError: the time is used up.
         """
-        sources = await self._sources(str(job.arguments["export"]))
-        subscriptions = await self._subscriptions(job)
-        tally, of = _tally(sources), _digest(sources)
+        export = await stored_choice(self._exports, str(job.arguments["export"]))
+        subscriptions, reasons = await self._subscriptions(job, export)
+        tally, of = _tally(export), export.digest
         cursor = job.cursor if job.cursor.get("of") == of else {}  # an export that was changed is counted anew
         _restore(tally, cursor)
-        walk = PresentWalk(self._present, _kinds(sources), subscriptions, cursor)
+        walk = PresentWalk(self._present, export.kinds, subscriptions, cursor)
         deadline = self._deadline()
         pages = 0
         async for page in walk.pages():
@@ -146,7 +143,8 @@ class Runners:
                 progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
             if ended:
                 raise UnfinishedError
-        return {"export": job.arguments["export"], **_told(tally, len(subscriptions), walk.reasons)}
+        told = _told(tally, len(subscriptions), [*reasons, *walk.reasons])
+        return {"export": job.arguments["export"], **told}
 
     async def backfill(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Send the present records through the pipeline, some subscriptions at a time; goes on where it stopped.
@@ -155,20 +153,20 @@ class Runners:
             UnfinishedError: the time is used up.
         """
         name = job.arguments.get("export")
-        sources = await self._sources(str(name)) if name else ()
-        kinds = list(job.arguments.get("kinds") or (_kinds(sources) if sources else KINDS))
-        subscriptions = await self._subscriptions(job)
+        export = await stored_choice(self._exports, str(name)) if name else None
+        kinds = list(job.arguments.get("kinds") or (export.kinds if export else KINDS))
+        subscriptions, reasons = await self._subscriptions(job, export)
         records = job.cursor.get("records", 0)
         walk = PresentWalk(self._present, kinds, subscriptions, job.cursor)
         deadline = self._deadline()
         async for page in walk.pages():
             if deadline.left <= 0:
                 raise UnfinishedError
-            chosen = [found.record for found in page if not sources or _sends(sources, found.record)]
+            chosen = [found.record for found in page if export is None or export.sends(found.record)]
             records += await self._deliver(chosen, job.created, deadline)
             progress.say(f"{records:,} records sent; {walk.left} of {len(subscriptions)} subscriptions to go")
             progress.checkpoint({**walk.cursor, "records": records})
-        return {"subscriptions": len(subscriptions), "records": records, "reasons": walk.reasons}
+        return {"subscriptions": len(subscriptions), "records": records, "reasons": [*reasons, *walk.reasons]}
 
     async def gone(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Compare what the tables hold as open with Resource Graph now; goes on where it stopped.
@@ -231,18 +229,15 @@ class Runners:
             raise JobRefusedError(f"{name} is not discarded ({refusal}); see which dead letters are kept now") from None
         return {"name": name}
 
-    async def _sources(self, name: str) -> tuple[Source, ...]:
-        return await stored_sources(self._exports, name)
-
-    async def _subscriptions(self, job: Job) -> list[str]:
-        survey = await self._surveyor.take()
+    async def _subscriptions(self, job: Job, export: ExportChoice | None) -> Subscriptions:
+        state = await self._surveyor.take()
+        asked = (job.arguments.get("subscriptions", ()), job.arguments.get("managementGroups", ()))
         with _refusing_unknown():
-            chosen = survey.below(job.arguments.get("subscriptions", ()), job.arguments.get("managementGroups", ()))
-        return sorted(subscription.id.lower() for subscription in chosen)
+            return export.of_those(state, *asked) if export else all_of(state, *asked)
 
 
-async def stored_sources(exports: ExportStore, name: str) -> tuple[Source, ...]:
-    """The sources of a stored export.
+async def stored_choice(exports: ExportStore, name: str) -> ExportChoice:
+    """What a stored export chooses.
 
     Raises:
         JobRefusedError: there is none of this name.
@@ -253,23 +248,19 @@ async def stored_sources(exports: ExportStore, name: str) -> tuple[Source, ...]:
         stored = await exports.get(name)
     except ExportNotFound:
         raise JobRefusedError(f"there is no export named {name}; put it first") from None
-    return compile_sources(parse_export(stored.text, name))
+    return ExportChoice.of(parse_export(stored.text, name))
 
 
-async def preview(present: PresentRecords, sources: Sequence[Source], subscriptions: Sequence[str]) -> dict[str, Any]:
+async def preview(present: PresentRecords, export: ExportChoice, chosen: Subscriptions) -> dict[str, Any]:
     """How many present records each rule set would send, and how many records would be sent at all."""
-    tally, gaps = _tally(sources), Gaps()
-    async for found in present.read(_kinds(sources), subscriptions, gaps):
+    tally, gaps = _tally(export), Gaps()
+    async for found in present.read(export.kinds, chosen.ids, gaps):
         tally.add(found.kind, found.record)
-    return _told(tally, len(subscriptions), gaps.said)
+    return _told(tally, len(chosen.ids), [*chosen.reasons, *gaps.said])
 
 
-def _tally(sources: Sequence[Source]) -> Tally:
-    return Tally(sources, [explain(source) for source in sources])
-
-
-def _digest(sources: Sequence[Source]) -> str:
-    return sha256(repr(sources).encode()).hexdigest()[:16]
+def _tally(export: ExportChoice) -> Tally:
+    return Tally(export.sources, [explain(source) for source in export.sources], export.holds)
 
 
 def _told(tally: Tally, subscriptions: int, reasons: Sequence[str]) -> dict[str, Any]:
@@ -366,11 +357,3 @@ def _watched(request: Request, progress: Progress) -> Request:
         progress.say(f"{written:,} of {max(of, written):,} written")
 
     return replace(request, planned=planned, progress=step)
-
-
-def _kinds(sources: Sequence[Source]) -> list[str]:
-    return sorted({source.event_source.removesuffix(SNAPSHOT) for source in sources})
-
-
-def _sends(sources: Sequence[Source], record: Mapping[str, Any]) -> bool:
-    return any(accepts(source, record) for source in sources)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -258,11 +258,18 @@ class Count:
 class Tally:
     """How many records each rule set of some sources would send; a record counts once for each that does.
 
-    `described` has one phrase per source.  A source without rule sets has one line, with no rule set's number.  Present
-    records belong to no snapshot, so a rule set that a source and its snapshot share is asked once.
+    `described` has one phrase per source; what `holds` denies is read and sent by none.  A source without rule sets has
+    one line, with no rule set's number.  Present records belong to no snapshot, so a rule set that a source and its
+    snapshot share is asked once.
     """
 
-    def __init__(self, sources: Sequence[Source], described: Sequence[str]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        described: Sequence[str],
+        holds: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> None:
+        self._holds = holds
         self.records = 0
         self.sent = 0
         self.counts: list[Count] = []
@@ -278,6 +285,8 @@ class Tally:
     def add(self, kind: str, record: Mapping[str, Any]) -> None:
         """Count one more record."""
         self.records += 1
+        if not self._holds(record):
+            return
         sending = [lines for source, lines in self._asked.get(kind, {}).values() if accepts(source, record)]
         self.sent += bool(sending)
         for lines in sending:

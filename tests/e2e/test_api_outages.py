@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 
+from shared.jobs.model import FINAL
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_in_time import BODIES, DEADLINE_SECONDS, GROUPS, PATIENCE_SECONDS, asked
@@ -67,6 +68,8 @@ def holds_up(app: Caller, operations: list[tuple[str, str]], sound: Mapping[str,
             assert (answer.problem, answer.headers["retry-after"]) == ("unavailable", "10"), told
         elif answer.status == 429 and operation == "start_job":
             assert answer.problem == "too-many-requests"
+        elif operation == "start_job" and answer.status == 200:
+            assert answer.json()["state"] in FINAL, told  # it ended while its caller waited
         elif operation != "ready":
             assert answer.status == sound[operation].status, told
             assert not lacking(answer, sound[operation]), told

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
+import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from local.arm.calls import Operations
 from local.certs import Certificates
 from local.stack import LocalAzure
 from local.tenant import destinations, synthetic_tenant
+from local.tenant.state import Subscription
 from shared.azure.resource_graph import Graph
 from shared.azure.role_permissions import OwnPermissions
 from shared.bootstrap import Services
 from shared.clock import Clock, Deadline
 from shared.jobs.model import STALE_AFTER, Job
-from shared.jobs.runners import Runners, preview, stored_sources
+from shared.jobs.runners import Runners, preview, stored_choice
 from shared.jobs.worker import JobWorker
 from shared.settings import Settings
 from shared.watch.present_records import Gaps, PresentRecords
@@ -67,6 +69,16 @@ export:
     ids: [f97aa83c-9b63-4f9a-99f6-b22c4398f936, 1c5de8e1-f68d-6a17-e0d2-ec259c42768c]
     findings: {{severities: [Low]}}
   attackPaths: {{riskLevels: [Critical, High]}}
+destination:
+  eventHub: {{resourceId: {hub}, trustedService: true}}
+"""
+
+ALL_RECOMMENDATIONS = """
+version: 1
+name: scope-{number}
+scope: {scope}
+automation: {{location: westeurope}}
+export: {{recommendations: true}}
 destination:
   eventHub: {{resourceId: {hub}, trustedService: true}}
 """
@@ -168,15 +180,15 @@ async def test_a_backfill_killed_twice_ends_complete_and_gives_each_record_one_k
 async def test_previews_counts_equal_what_a_filtered_backfill_sends(azure: LocalAzure, services: Services) -> None:
     hub = destinations(azure.tenant).event_hub
     await services.exports.put("filtered", FILTERED.format(hub=hub).encode())
-    sources = await stored_sources(services.exports, "filtered")
-    everyone = sorted(one.id.lower() for one in (await services.tenant_state.take()).subscriptions)
-    told = await preview(services.present, sources, everyone)
+    export = await stored_choice(services.exports, "filtered")
+    everyone = export.of_those(await services.tenant_state.take(), (), ())
+    told = await preview(services.present, export, everyone)
     assert 0 < told["sent"] < told["records"]
 
     job = await submitted(services, export="filtered")
     await services.job_worker.run(job.id)
     done = await services.jobs.settled(job.id, datetime.now(UTC))
-    assert done.result == {"subscriptions": len(everyone), "records": told["sent"], "reasons": []}
+    assert done.result == {"subscriptions": len(everyone.ids), "records": told["sent"], "reasons": []}
 
     by_kind: dict[str, int] = {}
     for line in told["counts"]:  # no two rule sets of this export let the same record through
@@ -192,6 +204,71 @@ async def test_previews_counts_equal_what_a_filtered_backfill_sends(azure: Local
         }.items()
     }
     assert sent == {kind: (count, count) for kind, count in by_kind.items()}
+
+
+@dataclass(frozen=True)
+class InScope:
+    """A scope, and which subscriptions and records of the tenant are its own, said apart from the app."""
+
+    scope: Mapping[str, Any]
+    subscriptions: Callable[[Subscription], bool]
+    record: Callable[[Mapping[str, Any]], bool] = lambda _: True
+
+
+def in_group(record: Mapping[str, Any], group: str) -> bool:
+    return f"/resourcegroups/{group}/" in f"{record['id']}/".lower()
+
+
+async def test_what_is_previewed_and_sent_is_of_the_exports_scope(azure: LocalAzure, services: Services) -> None:
+    """The subscriptions, groups, tags, exclusions and resource groups that its file names, and no others."""
+    security: Any = azure.tenant.security_records
+    everyone = [one for one in azure.tenant.subscriptions.values() if one.tenant_id == azure.tenant.home]
+    first, second, third = everyone[:3]
+    azure.tenant.change_subscription(first.id, tags={"team": "Payments", "defender": "on"})
+    azure.tenant.change_subscription(second.id, tags={"team": "payments"})
+    places = (record["id"].lower().split("/") for one in everyone for record in security(one, ASSESSMENTS))
+    group = next(each[4] for each in places if "resourcegroups" in each)
+    other = "rg-nothing-here"
+    in_contoso = {"managementGroups": ["contoso"]}
+    cases = [
+        InScope({"subscriptions": [first.id.upper()]}, lambda one: one.id == first.id),
+        InScope({**in_contoso, "tags": {"Team": "PAYMENTS"}}, lambda one: one.id in {first.id, second.id}),
+        InScope(
+            {**in_contoso, "tags": {"team": "payments"}, "exclude": {"tags": {"defender": "on"}}},
+            lambda one: one.id == second.id,
+        ),
+        InScope({**in_contoso, "exclude": {"subscriptions": [third.id]}}, lambda one: one.id != third.id),
+        InScope({**in_contoso, "resourceGroups": [group.upper()]}, lambda _: True, lambda each: in_group(each, group)),
+        InScope({**in_contoso, "resourceGroups": [other]}, lambda _: True, lambda each: in_group(each, other)),
+    ]
+    hub = destinations(azure.tenant).event_hub
+    for number, case in enumerate(cases):
+        text = ALL_RECOMMENDATIONS.format(number=number, scope=json.dumps(case.scope), hub=hub)
+        await services.exports.put(f"scope-{number}", text.encode())
+        covered = [one for one in everyone if case.subscriptions(one)]
+        own = [record for one in covered for record in security(one, ASSESSMENTS) if case.record(record)]
+        read = sum(len(security(one, ASSESSMENTS)) for one in covered)
+        export = await stored_choice(services.exports, f"scope-{number}")
+        told = await preview(services.present, export, export.of_those(await services.tenant_state.take(), (), ()))
+        assert (told["subscriptions"], told["sent"], told["records"]) == (len(covered), len(own), read), case.scope
+        before = azure.ingestion.rows
+        job = await submitted(services, export=f"scope-{number}")
+        await services.job_worker.run(job.id)
+        done = await services.jobs.settled(job.id, datetime.now(UTC))
+        assert done.result == {"subscriptions": len(covered), "records": len(own), "reasons": []}, case.scope
+        assert azure.ingestion.rows - before == len(own)
+    assert await aside(services, "scope-0", second.id) == (0, ["the scope of scope-0 covers none of 1 subscriptions"])
+    both = await aside(services, "scope-0", first.id, second.id)
+    assert both == (1, ["the scope of scope-0 leaves out 1 of those asked for"])
+
+
+async def aside(services: Services, export: str, *asked: str) -> tuple[int, list[str]]:
+    """Of how many of the subscriptions asked for an export would be sent again, and what is said of the others."""
+    job = await submitted(services, export=export, subscriptions=list(asked))
+    await services.job_worker.run(job.id)
+    done = await services.jobs.settled(job.id, datetime.now(UTC))
+    assert done.result is not None
+    return done.result["subscriptions"], done.result["reasons"]
 
 
 async def test_a_backfill_goes_on_after_the_record_where_it_stopped_and_from_the_start_when_that_is_gone(
@@ -219,10 +296,11 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
     fill(azure, 5_000)
     hub = destinations(azure.tenant).event_hub
     await services.exports.put("filtered", FILTERED.format(hub=hub).encode())
-    everyone = sorted(one.id.lower() for one in (await services.tenant_state.take()).subscriptions)
+    export = await stored_choice(services.exports, "filtered")
+    everyone = export.of_those(await services.tenant_state.take(), (), ())
     graph = Graph(services.clients)
     present = PresentRecords(graph, OwnPermissions(services.clients))
-    told = await preview(present, await stored_sources(services.exports, "filtered"), everyone)
+    told = await preview(present, export, everyone)
     graph.requests = 0
 
     def one_page() -> Deadline:
@@ -277,10 +355,11 @@ async def test_one_subscription_of_many_records_is_sent_and_counted_in_bounded_m
     query = "SELECT count(DISTINCT RecordKey), count(DISTINCT RecordId) FROM DefenderAssessments_CL"
     assert (await azure.workspace.sql(query)).rows == [(records, records)]
 
-    await services.exports.put("filtered", FILTERED.format(hub=destinations(azure.tenant).event_hub).encode())
+    alone = FILTERED.replace("managementGroups: [contoso]", f"subscriptions: [{one}]")
+    await services.exports.put("filtered", alone.format(hub=destinations(azure.tenant).event_hub).encode())
     job = await services.jobs.submit("preview", {"export": "filtered"}, "test", now=datetime.now(UTC))
     while not (done := await services.jobs.settled(job.id, datetime.now(UTC))).final:
         assert await worker(job, peaks=peaks) == 0
     assert done.result is not None
-    assert done.result["records"] >= records
+    assert done.result["records"] == records
     assert 0 < max(peaks) < 300 * 1024

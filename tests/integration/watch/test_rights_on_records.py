@@ -19,7 +19,8 @@ from local.tenant import APP, destinations, synthetic_tenant
 from local.tenant.roles import custom_role
 from local.tenant.state import Tenant
 from shared.bootstrap import Services
-from shared.jobs.runners import preview, stored_sources
+from shared.jobs.export_choice import Subscriptions
+from shared.jobs.runners import preview, stored_choice
 from shared.settings import Settings
 from shared.watch.present_records import OPERATION_OF_KIND, Gaps
 from tools.roles import custom_actions
@@ -172,8 +173,9 @@ async def test_backfill_and_preview_give_the_reason_to_who_asked(granted: Grante
     services, hub = granted.services, destinations(granted.tenant).event_hub
     await services.exports.put("everything", EVERYTHING.format(hub=hub))
     granted.only(*without("SubAssessments"))
-    sources = await stored_sources(services.exports, "everything")
-    assert (await preview(services.present, sources, granted.subscriptions))["reasons"] == [sentence("SubAssessments")]
+    export = await stored_choice(services.exports, "everything")
+    everyone = Subscriptions(list(granted.subscriptions), [])
+    assert (await preview(services.present, export, everyone))["reasons"] == [sentence("SubAssessments")]
     for kind, arguments in (
         ("preview", {"export": "everything"}),
         ("backfill", {"kinds": ["SubAssessments", "SecureScores"]}),
