@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from shared.exports.model import ExportConfig, Scope
     from shared.tenant_state import TenantState
 
+NAMES_SAID = 5
+"""Names of a scope that select nothing: as many sentences as the state of a job has room for."""
+
 
 class Subscriptions(NamedTuple):
     """Lower-case ids in order, and why there may be more, or are none."""
@@ -85,7 +88,9 @@ class ExportChoice:
             *map(known.unknown_subscription, self.scope.subscriptions),
             *map(known.unknown_management_group, self.scope.management_groups),
         ]
-        return [f"scope of {self.name}: {sentence}" for sentence in sentences if sentence]
+        said = [f"scope of {self.name}: {sentence}" for sentence in sentences if sentence]
+        more = [f"scope of {self.name}: {len(said) - NAMES_SAID} more names select nothing"]
+        return said if len(said) <= NAMES_SAID else said[:NAMES_SAID] + more
 
 
 def all_of(state: TenantState, asked: Collection[str], groups: Collection[str]) -> Subscriptions:

@@ -17,7 +17,7 @@ from shared.exports.scope_findings import UnknownName
 from shared.jobs.export_choice import ExportChoice, Subscriptions, all_of
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
-from shared.jobs.present_walk import PresentWalk
+from shared.jobs.present_walk import REASONS_KEPT, PresentWalk
 from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError, WaitingError
 from shared.watch.present_records import Gaps, PresentRecords, Tally
 
@@ -143,7 +143,7 @@ class Runners:
                 progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
             if ended:
                 raise UnfinishedError
-        told = _told(tally, len(subscriptions), [*reasons, *walk.reasons])
+        told = _told(tally, len(subscriptions), [*reasons, *walk.reasons][:REASONS_KEPT])
         return {"export": job.arguments["export"], **told}
 
     async def backfill(self, job: Job, progress: Progress) -> Mapping[str, Any]:
@@ -166,7 +166,8 @@ class Runners:
             records += await self._deliver(chosen, job.created, deadline)
             progress.say(f"{records:,} records sent; {walk.left} of {len(subscriptions)} subscriptions to go")
             progress.checkpoint({**walk.cursor, "records": records})
-        return {"subscriptions": len(subscriptions), "records": records, "reasons": [*reasons, *walk.reasons]}
+        reasons = [*reasons, *walk.reasons][:REASONS_KEPT]
+        return {"subscriptions": len(subscriptions), "records": records, "reasons": reasons}
 
     async def gone(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Compare what the tables hold as open with Resource Graph now; goes on where it stopped.

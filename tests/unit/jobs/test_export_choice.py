@@ -95,3 +95,10 @@ def test_the_digest_tells_scopes_and_filters_apart() -> None:
     scopes = ("{managementGroups: [a]}", "{managementGroups: [b]}", "{managementGroups: [a], resourceGroups: [c]}")
     assert len({choice(scope).digest for scope in scopes}) == len(scopes)
     assert choice(scopes[0]).digest == choice(scopes[0]).digest
+
+
+def test_a_scope_of_many_names_that_select_nothing_is_told_in_few_sentences() -> None:
+    names = ", ".join(f"{number:08}-0000-4000-8000-000000000000" for number in range(900))
+    _, reasons = choice(f"{{subscriptions: [{names}]}}").of_those(TENANT, (), ())
+    assert len(reasons) == 7
+    assert "895 more names" in reasons[-2]
