@@ -22,6 +22,7 @@ _HUB_ID = re.compile(
 _SCHEDULE_PART = re.compile(r"[0-9*/,a-zA-Z?-]+")
 _SCHEDULE_BOUNDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Of second, minute, hour, day, month and day of the week; source: Azure Functions, NCRONTAB expressions."""
+_TAG_VALUE_LENGTH = 256  # source: Azure Resource Manager, limits of tags
 _NOT_IN_PLACES = set("\"'<>{}\\")
 
 
@@ -37,6 +38,12 @@ def unusable(value: str) -> str:
 def text(value: str) -> str:
     """The value as it is."""
     return value
+
+
+def tag_value(value: str) -> str:
+    """Text that a tag of Azure takes (256 characters), without what nobody can see in it."""
+    fits = len(value) <= _TAG_VALUE_LENGTH and value.isprintable()
+    return value if fits else _refuse(f"must have at most {_TAG_VALUE_LENGTH} visible characters")
 
 
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:

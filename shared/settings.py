@@ -90,6 +90,7 @@ class Settings:
         "INSTANCE_ID",
         "default",
         "Names this deployment in the ownership tags; two apps in one tenant need two names.",
+        read.tag_value,
         unreadable=NO_RUN,
     )
     cloud: str = _identity_and_cloud(

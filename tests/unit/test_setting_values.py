@@ -262,3 +262,13 @@ def test_what_contradicts_another_setting_is_named(env: dict[str, str], named: s
 def test_no_run_may_take_longer_than_its_function(asked: str) -> None:
     settings = Settings.load({"FUNCTION_TIMEOUT_SECONDS": "30", "APPLY_BUDGET_SECONDS": asked})
     assert settings.run_budget.total_seconds() < 30 * LONGEST_RUN
+
+
+@pytest.mark.parametrize("value", ["x" * 257, "two\nlines", "a\u200bb", "tab\there"])
+def test_an_instance_fits_the_value_of_a_tag(value: str) -> None:
+    assert "INSTANCE_ID" in problems(INSTANCE_ID=value)
+
+
+@pytest.mark.parametrize("value", ["x" * 256, "soc prod", "Überwachung", "soc/prod"])
+def test_whatever_a_tag_takes_names_an_instance(value: str) -> None:
+    assert problems(INSTANCE_ID=value) == {}
