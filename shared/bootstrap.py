@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shared.audit.trail import Trail, Witness
     from shared.enrich.invocation.pipeline import Pipeline
     from shared.enrich.invocation.preparation import Context
+    from shared.enrich.records.model import Parsed
+    from shared.enrich.records.parser import Parser
     from shared.enrich.shapes.record_shapes import Shapes
     from shared.enrich.shapes.shape_request import ShapeRequest
     from shared.enrich.shapes.shape_sources import Reading
@@ -477,6 +479,7 @@ class Services:
             deadline=self._job_deadline,
             gone=lambda: self.gone,
             canary=lambda: self.canary,
+            to_rows=self.to_rows,
         )
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
@@ -605,6 +608,18 @@ class Services:
             return StoredDay()
         tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
         return await StoredRows(self.clients.logs_query, settings.workspace_id, tables, settings.late_after)(day)
+
+    def to_rows(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> Parsed:
+        """Present records as rows, with the filters and columns of the settings."""
+        from shared.jobs.backfill_events import as_events
+
+        return self._row_parser.parse(as_events(records, enqueued), enqueued)
+
+    @cached_property
+    def _row_parser(self) -> Parser:
+        from shared.enrich.invocation.parser_factory import parser
+
+        return parser(self.settings)
 
     async def _deliver_present(self, records: Sequence[Mapping[str, Any]], enqueued: datetime, before: Deadline) -> int:
         from shared.jobs.backfill_events import as_events

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Commands = Any  # argparse has no public name for what add_subparsers returns
 _POLL_SECONDS = 1.0
+_HIGHEST_PRICE = 1_000
 
 
 def register(commands: Commands) -> None:
@@ -61,6 +62,7 @@ def register(commands: Commands) -> None:
     preview = commands.add_parser("preview", help="how many present records an export would send")
     preview.add_argument("export", metavar="FILE|NAME", help="an export file, or the name of a stored export")
     add_scope(preview)
+    preview.add_argument("--price", type=_price, metavar="PER_GB", help="what a GB costs where the tables are")
     preview.add_argument("--json", action="store_true")
     add_target(preview)
     preview.set_defaults(run=with_services(_preview, _by_app("preview")))
@@ -171,12 +173,21 @@ async def _preview(arguments: argparse.Namespace, services: Services) -> int:
         export = await stored_choice(services.exports, arguments.export)
     state = await services.tenant_state.take()
     chosen = export.of_those(state, arguments.subscription, arguments.management_group)
-    result = await preview(services.present, export, chosen)
-    if arguments.json:
-        print(json.dumps(result, indent=1))
-        return 0
-    watch_tables.show_preview(result)
+    watch_tables.show_preview(
+        await preview(services.present, export, chosen, services.to_rows), arguments.price, as_json=arguments.json
+    )
     return 0
+
+
+def _price(text: str) -> float:
+    """Of a GB; argparse says what is wrong."""
+    try:
+        price = float(text)
+    except ValueError:
+        price = -1
+    if not 0 < price < _HIGHEST_PRICE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no price of a GB, such as 2.50")
+    return price
 
 
 def _file(path: str) -> bytes | None:

@@ -77,10 +77,7 @@ async def preview(arguments: argparse.Namespace, api: ApiClient) -> int:
         raise UsageError("a file is previewed by `preview --direct FILE`; through the app, a stored export by its name")
     job = {"kind": "preview", "export": arguments.export, **await _scope(arguments, api)}
     result = (await _done(job, api))["result"]
-    if arguments.json:
-        print(json.dumps(result, indent=1))
-    else:
-        watch_tables.show_preview(result)
+    watch_tables.show_preview(result, arguments.price, as_json=arguments.json)
     return DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,8 +92,12 @@ def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, An
             print(f"  {each['table']}, {each['day']}: p50 {delay['p50']:g} s, p99 {delay['p99']:g} s, {late}")
 
 
-def show_preview(result: Mapping[str, Any]) -> None:
-    """Print how many records each rule set would send."""
+def show_preview(result: Mapping[str, Any], price: float | None, *, as_json: bool) -> None:
+    """Print how many records each rule set would send, what rows those bring, and what they cost by a price of a GB."""
+    volume = [_with_cost(each, price) for each in result.get("volume", ())]
+    if as_json:
+        print(json.dumps({**result, "volume": volume}, indent=1))
+        return
     warn(result["reasons"])
     print_table(
         ("event source", "rule set", "records", "filter"),
@@ -113,6 +118,44 @@ def show_preview(result: Mapping[str, Any]) -> None:
     print(
         f"{result['sent']:,} of {result['records']:,} records of {result['subscriptions']} subscriptions would be sent"
     )
+    if volume:
+        _show_volume(volume)
+
+
+def _with_cost(volume: Mapping[str, Any], price: float | None) -> dict[str, Any]:
+    if price is None:
+        return dict(volume)
+    size = volume["gigabytesAMonth"]
+    return {**volume, "costAMonth": None if size is None else round(size * price, 2)}
+
+
+def _show_volume(volume: Sequence[Mapping[str, Any]]) -> None:
+    """What comes a month, at the least; a question mark where nothing tells."""
+    columns = {
+        "kind": "kind",
+        "present": "present",
+        "sent": "sent",
+        "changedInThirtyDays": "changed in 30 days",
+        "rowsAMonth": "rows a month",
+        "bytesARow": "bytes a row",
+        "gigabytesAMonth": "GB a month",
+    }
+    if "costAMonth" in volume[0]:
+        columns["costAMonth"] = "cost a month"
+    print()
+    print_table(tuple(columns.values()), [tuple(_figure(each[name]) for name in columns) for each in volume])
+    known = {name: [each[name] for each in volume if each[name] is not None] for name in columns}
+    told = f"At least {sum(known['rowsAMonth']):,} rows and {sum(known['gigabytesAMonth']):.3g} GB a month"
+    if "costAMonth" in columns:
+        told += f", {sum(known['costAMonth']):,.2f} for their ingestion"
+    unknown = [each["kind"] for each in volume if each["rowsAMonth"] is None or each["gigabytesAMonth"] is None]
+    print(told + (f"; not known of {', '.join(unknown)}" if unknown else ""))
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "?"
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
 def wanted(

@@ -48,6 +48,11 @@ class ExportChoice:
         return sorted({source.event_source.removesuffix(SNAPSHOT) for source in self.sources})
 
     @property
+    def event_sources(self) -> list[str]:
+        """The names of its sources."""
+        return [source.event_source for source in self.sources]
+
+    @property
     def digest(self) -> str:
         """Differs where anything differs that decides what is sent."""
         return sha256(repr((self.scope, self.sources)).encode()).hexdigest()[:16]

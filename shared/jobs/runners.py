@@ -18,6 +18,7 @@ from shared.jobs.export_choice import ExportChoice, Subscriptions, all_of
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
 from shared.jobs.present_walk import REASONS_KEPT, PresentWalk
+from shared.jobs.volume import ToRows, Volumes
 from shared.jobs.worker import JobRefusedError, Runner, UnfinishedError, WaitingError
 from shared.watch.present_records import Gaps, PresentRecords, Tally
 
@@ -58,6 +59,7 @@ class Runners:
         deadline: Callable[[], Deadline],
         gone: Callable[[], GoneCheck],
         canary: Callable[[], CanaryRunner],
+        to_rows: ToRows,
     ) -> None:
         self._reconciler = reconciler
         self._exports = exports
@@ -69,6 +71,7 @@ class Runners:
         self._deadline = deadline
         self._gone = gone
         self._canary = canary
+        self._to_rows = to_rows
 
     def by_kind(self) -> dict[str, Runner]:
         """Every runner by the kind of job it carries out."""
@@ -128,22 +131,26 @@ class Runners:
         export = await stored_choice(self._exports, str(job.arguments["export"]))
         subscriptions, reasons = await self._subscriptions(job, export)
         tally, of = _tally(export), export.digest
+        volumes = Volumes(export.event_sources, self._to_rows, job.created)
         cursor = job.cursor if job.cursor.get("of") == of else {}  # an export that was changed is counted anew
-        _restore(tally, cursor)
+        cursor = cursor if "volumes" in cursor else {}  # one of a release that did not count them
+        if cursor:
+            _restore(tally, cursor)
+            volumes.restore(cursor["volumes"])
         walk = PresentWalk(self._present, export.kinds, subscriptions, cursor)
         deadline = self._deadline()
         pages = 0
         async for page in walk.pages():
             for found in page:
-                tally.add(found.kind, found.record)
+                volumes.add(found.kind, found.record, tally.add(found.kind, found.record))
             pages += 1
             progress.say(f"{tally.records:,} records read; {walk.left} of {len(subscriptions)} subscriptions to go")
             ended = deadline.left <= 0
             if ended or pages % PAGES_A_CHECKPOINT == 0:
-                progress.checkpoint({**walk.cursor, **_kept(tally), "of": of})
+                progress.checkpoint({**walk.cursor, **_kept(tally), "volumes": volumes.kept, "of": of})
             if ended:
                 raise UnfinishedError
-        told = _told(tally, len(subscriptions), [*reasons, *walk.reasons][:REASONS_KEPT])
+        told = _told(tally, volumes, len(subscriptions), [*reasons, *walk.reasons][:REASONS_KEPT])
         return {"export": job.arguments["export"], **told}
 
     async def backfill(self, job: Job, progress: Progress) -> Mapping[str, Any]:
@@ -252,19 +259,22 @@ async def stored_choice(exports: ExportStore, name: str) -> ExportChoice:
     return ExportChoice.of(parse_export(stored.text, name))
 
 
-async def preview(present: PresentRecords, export: ExportChoice, chosen: Subscriptions) -> dict[str, Any]:
-    """How many present records each rule set would send, and how many records would be sent at all."""
+async def preview(
+    present: PresentRecords, export: ExportChoice, chosen: Subscriptions, to_rows: ToRows
+) -> dict[str, Any]:
+    """How many present records each rule set would send, how many would be sent at all, and what rows they bring."""
     tally, gaps = _tally(export), Gaps()
+    volumes = Volumes(export.event_sources, to_rows, datetime.now(UTC))
     async for found in present.read(export.kinds, chosen.ids, gaps):
-        tally.add(found.kind, found.record)
-    return _told(tally, len(chosen.ids), [*chosen.reasons, *gaps.said])
+        volumes.add(found.kind, found.record, tally.add(found.kind, found.record))
+    return _told(tally, volumes, len(chosen.ids), [*chosen.reasons, *gaps.said])
 
 
 def _tally(export: ExportChoice) -> Tally:
     return Tally(export.sources, [explain(source) for source in export.sources], export.holds)
 
 
-def _told(tally: Tally, subscriptions: int, reasons: Sequence[str]) -> dict[str, Any]:
+def _told(tally: Tally, volumes: Volumes, subscriptions: int, reasons: Sequence[str]) -> dict[str, Any]:
     from pydantic.alias_generators import to_camel
 
     return {
@@ -273,6 +283,7 @@ def _told(tally: Tally, subscriptions: int, reasons: Sequence[str]) -> dict[str,
         "sent": tally.sent,
         "reasons": list(reasons),
         "counts": [{to_camel(name): value for name, value in asdict(line).items()} for line in tally.counts],
+        "volume": volumes.told(complete=not reasons),
     }
 
 

@@ -238,6 +238,13 @@ def dated(kind: str, record: Mapping[str, Any]) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
+class Sent(NamedTuple):
+    """Whether a record is sent when it changes, and with each snapshot."""
+
+    streamed: bool = False
+    in_snapshot: bool = False
+
+
 @dataclass
 class Count:
     """How many present records one rule set of one source lets through, with a few of their ids."""
@@ -282,16 +289,18 @@ class Tally:
                 of_kind.setdefault(only.rule_sets, (only, []))[1].append(line)
                 self.counts.append(line)
 
-    def add(self, kind: str, record: Mapping[str, Any]) -> None:
-        """Count one more record."""
+    def add(self, kind: str, record: Mapping[str, Any]) -> Sent:
+        """Count one more record, and tell how it is sent."""
         self.records += 1
         if not self._holds(record):
-            return
-        sending = [lines for source, lines in self._asked.get(kind, {}).values() if accepts(source, record)]
+            return Sent()
+        asked = self._asked.get(kind, {}).values()
+        sending = [line for source, lines in asked if accepts(source, record) for line in lines]
         self.sent += bool(sending)
-        for lines in sending:
-            for line in lines:
-                line.add(record)
+        for line in sending:
+            line.add(record)
+        in_snapshot = sum(line.event_source.endswith(SNAPSHOT) for line in sending)
+        return Sent(streamed=in_snapshot < len(sending), in_snapshot=in_snapshot > 0)
 
 
 def _lines(source: Source) -> range:

@@ -195,7 +195,7 @@ async def test_timer_and_job_do_not_compare_at_the_same_time(life: Life, monkeyp
     job = Job("1", "gone", {}, "somebody", life.now)
     runners = Runners(
         reconciler=nothing, exports=nothing, tenant_state=nothing, present=nothing, replay=nothing, discard=nothing,
-        deliver=nothing, deadline=nothing, canary=nothing, gone=life.check,
+        deliver=nothing, deadline=nothing, canary=nothing, to_rows=nothing, gone=life.check,
     )  # fmt: skip
     progress = Progress(job)
     try:

@@ -234,6 +234,7 @@ class TestRuns:
                 deadline=other,
                 gone=other,
                 canary=other,
+                to_rows=other,
             )
             work = JobWorker(store, {"reconcile": runners.reconcile}, retention=timedelta(days=90))
             job = await store.submit("reconcile", {}, "test", now=datetime.now(UTC))

@@ -182,7 +182,7 @@ async def test_previews_counts_equal_what_a_filtered_backfill_sends(azure: Local
     await services.exports.put("filtered", FILTERED.format(hub=hub).encode())
     export = await stored_choice(services.exports, "filtered")
     everyone = export.of_those(await services.tenant_state.take(), (), ())
-    told = await preview(services.present, export, everyone)
+    told = await preview(services.present, export, everyone, services.to_rows)
     assert 0 < told["sent"] < told["records"]
 
     job = await submitted(services, export="filtered")
@@ -249,7 +249,9 @@ async def test_what_is_previewed_and_sent_is_of_the_exports_scope(azure: LocalAz
         own = [record for one in covered for record in security(one, ASSESSMENTS) if case.record(record)]
         read = sum(len(security(one, ASSESSMENTS)) for one in covered)
         export = await stored_choice(services.exports, f"scope-{number}")
-        told = await preview(services.present, export, export.of_those(await services.tenant_state.take(), (), ()))
+        told = await preview(
+            services.present, export, export.of_those(await services.tenant_state.take(), (), ()), services.to_rows
+        )
         assert (told["subscriptions"], told["sent"], told["records"]) == (len(covered), len(own), read), case.scope
         before = azure.ingestion.rows
         job = await submitted(services, export=f"scope-{number}")
@@ -300,7 +302,7 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
     everyone = export.of_those(await services.tenant_state.take(), (), ())
     graph = Graph(services.clients)
     present = PresentRecords(graph, OwnPermissions(services.clients))
-    told = await preview(present, export, everyone)
+    told = await preview(present, export, everyone, services.to_rows)
     graph.requests = 0
 
     def one_page() -> Deadline:
@@ -319,6 +321,7 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
         deadline=one_page,
         gone=lambda: services.gone,
         canary=lambda: services.canary,
+        to_rows=services.to_rows,
     )
     worker = JobWorker(services.jobs, runners.by_kind(), retention=timedelta(days=1))
     job = await services.jobs.submit("preview", {"export": "filtered"}, "test", now=datetime.now(UTC))

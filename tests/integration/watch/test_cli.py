@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,10 +96,10 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     previewed = json.loads((await run("preview", "soc.yaml", "--json"))[1])
     assert json.loads((await run("preview", "soc", "--json"))[1]) == previewed
     assert previewed["sent"] > 0
-    code, out, _ = await run("preview", "soc.yaml")
-    assert out.endswith(f"records of {here} subscriptions would be sent\n")
-    code, _, err = await run("preview", "nothing")
-    assert (code, err) == (1, "error: there is no export named nothing; put it first\n")
+    out = (await run("preview", "soc.yaml"))[1]
+    await volume_is_told(run, previewed["volume"], out.splitlines()[-1])
+    assert f"records of {here} subscriptions would be sent\n" in out
+    assert (await run("preview", "nothing"))[::2] == (1, "error: there is no export named nothing; put it first\n")
 
     code, out, _ = await run("backfill", "--export", "soc", "--detach", "--json")
     job = json.loads(out)["job"]
@@ -119,6 +120,19 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     assert (await run("freshness", "--as-of", later, "--check"))[0] == 1
     assert (await run("plan", "--subscription", name))[0] == 0
     await letters_are_gone(run)
+
+
+async def volume_is_told(run: Run, volume: list[dict[str, Any]], last: str) -> None:
+    rows = sum(each["rowsAMonth"] for each in volume)
+    size = sum(each["gigabytesAMonth"] for each in volume)
+    assert rows > 0
+    assert last == f"At least {rows:,} rows and {size:.3g} GB a month"
+    priced = json.loads((await run("preview", "soc", "--price", "25000e-2", "--json"))[1])["volume"]
+    costs = [each.pop("costAMonth") for each in priced]
+    assert priced == volume
+    assert costs == [round(each["gigabytesAMonth"] * 250, 2) for each in volume]
+    out = (await run("preview", "soc", "--price", "250"))[1]
+    assert out.splitlines()[-1] == f"{last}, {sum(costs):,.2f} for their ingestion"
 
 
 async def letters_are_gone(run: Run) -> None:

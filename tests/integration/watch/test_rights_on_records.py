@@ -175,7 +175,9 @@ async def test_backfill_and_preview_give_the_reason_to_who_asked(granted: Grante
     granted.only(*without("SubAssessments"))
     export = await stored_choice(services.exports, "everything")
     everyone = Subscriptions(list(granted.subscriptions), [])
-    assert (await preview(services.present, export, everyone))["reasons"] == [sentence("SubAssessments")]
+    assert (await preview(services.present, export, everyone, services.to_rows))["reasons"] == [
+        sentence("SubAssessments")
+    ]
     for kind, arguments in (
         ("preview", {"export": "everything"}),
         ("backfill", {"kinds": ["SubAssessments", "SecureScores"]}),
