@@ -41,7 +41,7 @@ def text(value: str) -> str:
 
 
 def tag_value(value: str) -> str:
-    """Text that a tag of Azure takes (256 characters), without what nobody can see in it."""
+    """Text that a tag of Azure takes (256 characters), all of it visible."""
     fits = len(value) <= _TAG_VALUE_LENGTH and value.isprintable()
     return value if fits else _refuse(f"must have at most {_TAG_VALUE_LENGTH} visible characters")
 
