@@ -27,6 +27,9 @@ param allowEventHubKeys bool = false
 @description('Whether exports go to workspaces (destination.logAnalyticsWorkspace): Defender for Cloud checks these rights of whoever writes such an export.')
 param allowWorkspaces bool = false
 
+@description('Whether the app may ask Defender for Cloud for a simulated alert, which a canary follows (CANARY).')
+param allowCanaries bool = false
+
 @description('Whether the app may read every resource, to add tags, owners and names to rows. Without it those columns stay empty.')
 param allowContext bool = true
 
@@ -75,6 +78,10 @@ var workspaceActions = [
   'Microsoft.OperationsManagement/solutions/*'
 ]
 
+var canaryActions = [
+  'Microsoft.Security/locations/alerts/simulate/action'
+]
+
 var readers = empty(dataPrincipalId)
   ? [
       principalId
@@ -103,7 +110,8 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           allowWrites && allowResourceGroups ? resourceGroupActions : [],
           allowRegistration ? registrationActions : [],
           allowEventHubKeys ? keyActions : [],
-          allowWorkspaces ? workspaceActions : []
+          allowWorkspaces ? workspaceActions : [],
+          allowCanaries ? canaryActions : []
         )
         notActions: []
         dataActions: []

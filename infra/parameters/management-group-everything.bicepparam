@@ -8,3 +8,4 @@ param dataPrincipalId = '88888888-8888-8888-8888-888888888888' // output dataPri
 param allowRegistration = true
 param allowEventHubKeys = true
 param allowWorkspaces = true
+param allowCanaries = true
