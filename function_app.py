@@ -216,6 +216,20 @@ async def put_requirements(req: func.HttpRequest) -> func.HttpResponse:
     return await routing.respond("put_requirements", req)
 
 
+@app.function_name("get_mutes")
+@app.route("mutes", methods=["GET"])
+async def get_mutes(req: func.HttpRequest) -> func.HttpResponse:
+    """Read the file of mutes."""
+    return await routing.respond("get_mutes", req)
+
+
+@app.function_name("put_mutes")
+@app.route("mutes", methods=["PUT"])
+async def put_mutes(req: func.HttpRequest) -> func.HttpResponse:
+    """Store the file of mutes."""
+    return await routing.respond("put_mutes", req)
+
+
 @app.function_name("get_notify")
 @app.route("notify", methods=["GET"])
 async def get_notify(req: func.HttpRequest) -> func.HttpResponse:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from shared.lifecycle.gone_check import GoneCheck
     from shared.lifecycle.open_counts import OpenCounts
     from shared.lifecycle.open_in_tables import OpenInTables
+    from shared.muting.mutes import Mute, Muting
+    from shared.muting.mutes_file import Known
+    from shared.muting.stored_mutes import Groups, StoredMutes
     from shared.notify.http_sender import HttpSender
     from shared.notify.notifier import Notifier
     from shared.notify.stored_rules import StoredRules
@@ -95,7 +98,7 @@ class Services:
 
     def _witness(self, kind: str) -> Witness | None:
         """What tells whether a deed of this kind was done that was cut off."""
-        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT, NOTIFY, REQUIRE
+        from shared.audit.deed import APPROVE, CLAIM, DISCARD, LIFT, MUTE, NOTIFY, REQUIRE
         from shared.enrich.dead_letters.letter_deeds import DiscardWitness
 
         if kind == DISCARD:
@@ -106,6 +109,8 @@ class Services:
             return self.requirements.witness
         if kind == NOTIFY:
             return self.notify_rules.witness
+        if kind == MUTE:
+            return self.mutes.witness
         if kind in {LIFT, CLAIM}:
             return self.jobs.witness
         return self.exports.witness(kind) or self.jobs.witness
@@ -117,6 +122,51 @@ class Services:
 
         container = self.clients.blobs.get_container_client(self.settings.exports_container)
         return StoredRequirements(container, self.trail)
+
+    @cached_property
+    def mutes(self) -> StoredMutes:
+        """What raises nothing until an agreed end."""
+        from shared.muting.stored_mutes import StoredMutes
+
+        container = self.clients.blobs.get_container_client(self.settings.exports_container)
+        return StoredMutes(container, self.trail)
+
+    async def muting(self, state: TenantState | None = None) -> Muting:
+        """What is muted; with a reading of the tenant, by its management groups."""
+
+        async def groups() -> Groups:
+            subscriptions = state.subscriptions if state else await self._subscriptions()
+            return {each.id.lower(): each.ancestors for each in subscriptions}
+
+        return await self.mutes.muting(groups)
+
+    async def mute_warnings(self, mutes: Sequence[Mute]) -> list[str]:
+        """What mutes nothing, as far as what there is can be read in time."""
+        from shared.muting.mutes_file import warnings
+
+        return warnings(mutes, await self._known(mutes), datetime.now(UTC))
+
+    async def _known(self, mutes: Sequence[Mute]) -> Known:
+        from shared.muting.mutes_file import Known
+
+        found = Known()
+        try:
+            async with asyncio.timeout(self.settings.request_deadline_seconds * _OPTIONAL):
+                loaded = await self.exports.load_all()
+                places = {each.config.destination.place_id for each in loaded.exports}
+                places |= {self.settings.workspace_id, self.settings.event_hub_resource_id}
+                names = {each.name.lower() for each in loaded.exports} | {each.lower() for each in loaded.unknown}
+                destinations = frozenset(each.strip("/").lower() for each in places)
+                found = Known(frozenset(names), destinations=None if loaded.unknown else destinations)
+                if any(mute.subscription or mute.management_group for mute in mutes):
+                    state = await self.tenant_state.take()
+                    if not state.unseen and not state.failed:
+                        groups = frozenset(group for each in state.subscriptions for group in each.ancestors)
+                        subscriptions = frozenset(each.id.lower() for each in state.subscriptions)
+                        found = replace(found, subscriptions=subscriptions, management_groups=groups)
+        except Exception as error:  # noqa: BLE001 - the file is stored; what can't be read is not warned of
+            log.warning("mutes: not all of what they name could be looked up: %s", type(error).__name__)
+        return found
 
     @cached_property
     def notify_rules(self) -> StoredRules:
@@ -143,6 +193,8 @@ class Services:
             dead_letters=self.pipeline.dead_letters.kept,
             timers=self.timer_runs.read,
             requirements=self.requirements.read,
+            muting=self.muting,
+            hub_id=settings.event_hub_resource_id,
         )
         self._sender = HttpSender(settings.notify_receivers)
         return Notifier(
@@ -188,7 +240,10 @@ class Services:
             seconds = self.settings.request_deadline_seconds * _OPTIONAL
             told = (await self.figures(datetime.now(UTC), 3, seconds, by_day=False)).document()
             self._shown = key, {name: told[name] for name in ("problem", "since", "until", "months")}
-        return {**report, "trend": self._shown[1]}
+        from shared.watch.evidence.muted_months import since_of, with_mutes
+
+        whole = {**report, "trend": self._shown[1]}
+        return with_mutes(whole, await self.muting(state), since_of(whole), datetime.now(UTC))
 
     async def _verdicts(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
         """The report without figures; one at hand is given again."""
@@ -255,7 +310,9 @@ class Services:
         """Plans and applies across every subscription."""
         from shared.reconcile.run import Reconciler
 
-        return Reconciler(self.settings, self.clients, self.exports, rows=self._rows, trail=self.trail)
+        return Reconciler(
+            self.settings, self.clients, self.exports, rows=self._rows, trail=self.trail, mutes=self.mutes
+        )
 
     @cached_property
     def tenant_state(self) -> TenantStateReader:
@@ -376,6 +433,7 @@ class Services:
             instance_id=settings.instance_id,
             on_time_percent=settings.on_time_percent,
             seconds=settings.function_timeout.total_seconds() * 0.4,
+            workspace_id=settings.workspace_id,
         )
 
     @cached_property
@@ -497,7 +555,7 @@ class Services:
         tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
-        tenant = replace(tenant, standings=await self._standings(survey))
+        tenant = replace(tenant, standings=await self._standings(survey), muting=await self.muting(survey))
         found = await self.freshness.run(tenant, datetime.now(UTC))
         if self.settings.canary and self.settings.canary_every_days:
             await self._ask_for_canary(survey)

@@ -195,8 +195,10 @@ TABS: dict[str, tuple[Panel, ...]] = {
             "table",
             """DefenderExportHealth_Latest()
 | where CheckName == 'freshness'
-| summarize Fresh = countif(Verdict == 'fresh'), Silent = countif(Verdict == 'silent'),
-    Quiet = countif(Verdict == 'quiet'), NotObservable = countif(Verdict == 'not observable') by RecordKind
+| extend Muted = isnotnull(MutedUntil) and MutedUntil > now()
+| summarize Fresh = countif(Verdict == 'fresh'), Silent = countif(Verdict == 'silent' and not(Muted)),
+    SilentMuted = countif(Verdict == 'silent' and Muted), Quiet = countif(Verdict == 'quiet'),
+    NotObservable = countif(Verdict == 'not observable') by RecordKind
 | order by Silent desc""",
         ),
         Panel(
@@ -205,7 +207,7 @@ TABS: dict[str, tuple[Panel, ...]] = {
             f"""DefenderExportHealth_Latest()
 | where CheckName == 'freshness' and Verdict == 'silent'
 {_MINE}
-| project SubscriptionName, RecordKind, LastSeen, DueBy, Reason
+| project SubscriptionName, RecordKind, LastSeen, DueBy, Reason, MutedUntil
 | order by LastSeen asc""",
         ),
         Panel(
@@ -238,7 +240,7 @@ TABS: dict[str, tuple[Panel, ...]] = {
             "table",
             """DefenderExportHealth_Latest()
 | where CheckName == 'stored'
-| project WindowStart, TableName, RowsUploaded, RowsStored, Verdict, Reason
+| project WindowStart, TableName, RowsUploaded, RowsStored, Verdict, Reason, MutedUntil
 | order by WindowStart desc""",
             100,
         ),

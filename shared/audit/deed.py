@@ -21,7 +21,7 @@ PUT, DELETE, END = "PutExport", "DeleteExport", "EndExport"
 APPROVE, LIFT, ACCEPT, CLAIM = "ApprovePlan", "LiftGuard", "AcceptStore", "ClaimAutomations"
 CANCEL: Final = "CancelJob"
 LOOK, DISCARD, REQUIRE = "LookAtDeadLetter", "DiscardDeadLetter", "PutRequirements"
-NOTIFY: Final = "PutNotify"
+NOTIFY, MUTE = "PutNotify", "PutMutes"
 INTENDED, DONE, UNKNOWN = "Intended", "Done", "Unknown"
 _TEXTS = ("id", "deed", "target", "actor", "channel", "address", "agent", "before", "after", "outcome", "reason")
 

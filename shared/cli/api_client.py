@@ -190,6 +190,16 @@ class ApiClient:
         """Store a file of requirements."""
         await self._ask("PUT", "requirements", {204}, headers={"Content-Type": "application/yaml"}, data=text)
 
+    async def mutes(self) -> bytes | None:
+        """The stored file of mutes; None where there is none."""
+        answer = await self._ask("GET", "mutes", {200, 404}, headers={"Accept": "application/yaml"})
+        return None if answer.status == 404 else answer.body  # noqa: PLR2004 - HTTP
+
+    async def put_mutes(self, text: bytes) -> list[str]:
+        """Store a file of mutes; gives what is odd about it."""
+        answer = await self._ask("PUT", "mutes", {200}, headers={"Content-Type": "application/yaml"}, data=text)
+        return [str(each) for each in json.loads(answer.body)["warnings"]]
+
     async def notify_rules(self) -> bytes | None:
         """The stored file of receivers and rules; None where there is none."""
         answer = await self._ask("GET", "notify", {200, 404}, headers={"Accept": "application/yaml"})

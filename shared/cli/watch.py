@@ -105,6 +105,7 @@ def _read_requirements(arguments: argparse.Namespace) -> int:
 
 
 async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.muting.mutes import Part
     from shared.watch.cis_benchmark import CIS
     from shared.watch.coverage_document import coverage_row
     from shared.watch.requirement_checks import judge, with_proof
@@ -116,26 +117,34 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
     verdicts = with_proof(judge(covered, requirements), await services.proven(), CIS.name)
     unmet = Counter(verdict.requirement for verdict in verdicts if not verdict.met)
     failing = {verdict.subscription_id for verdict in verdicts if not verdict.met}
+    muting, now = await services.muting(survey), datetime.now(UTC)
+    muted = {each: by.as_dict() for each in failing if (by := muting.of([Part(each.lower())], now))}
     above = {each.id: list(reversed(each.ancestors)) for each in survey.subscriptions}
     count = len(requirements)
     rows = [
         coverage_row(each, above.get(each.subscription_id, ()), verdicts[index * count : (index + 1) * count])
+        | {"muted": muted.get(each.subscription_id)}
         for index, each in enumerate(covered)
         if not arguments.unmet or each.subscription_id in failing
     ]
     if arguments.json:
         about = {"generated": utc_text(survey.taken), "complete": survey.complete, "reasons": list(survey.reasons)}
+        about["muteTrouble"] = muting.trouble
         print(json.dumps({**about, "unmet": dict(unmet), "value": rows}, indent=1))
     else:
         watch_tables.warn(survey.reasons)
+        watch_tables.say(muting.trouble)
         watch_tables.show_coverage(rows, details=arguments.details)
         for requirement in requirements:
             met = len(covered) - unmet[requirement.name]
             watch_tables.show_met(requirement.name, met, len(covered), requirement.description)
-    return NOT_WELL if arguments.check and (unmet or not covered) else DONE
+        watch_tables.show_muted(len(muted))
+    return NOT_WELL if arguments.check and (failing - muted.keys() or not covered) else DONE
 
 
 async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.muting.mutes import parts_of
+
     if arguments.now or arguments.as_of:
         document = await services.check_freshness(as_of=arguments.as_of)
     else:
@@ -144,13 +153,21 @@ async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
             return failed("nothing was checked yet; `freshness --now` does it now")
         document = latest
     places = await _places(arguments, services)
-    health = watch_tables.wanted(document["health"], arguments, places)
+    muting, now = await services.muting(), arguments.as_of or datetime.now(UTC)
+    hub = services.settings.event_hub_resource_id
+    judged = [
+        {**each, "muted": by.as_dict() if by else None}
+        for each in document["health"]
+        for by in (muting.of(parts_of(each["subscription_id"], each["export"], hub), now),)
+    ]
+    document = {**document, "health": judged, "muteTrouble": muting.trouble}
+    health = watch_tables.wanted(judged, arguments, places)
     if arguments.json:
         print(json.dumps({**document, "health": health}, indent=1))
     else:
         narrowed = bool(arguments.verdict or arguments.kind or places is not None)
         watch_tables.show_freshness(document, health, everything=arguments.all or narrowed)
-    silent = any(each["verdict"] == "silent" for each in health)
+    silent = any(watch_tables.is_silent(each) for each in health)
     return NOT_WELL if arguments.check and silent else DONE
 
 

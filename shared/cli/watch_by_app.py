@@ -32,16 +32,20 @@ async def coverage(arguments: argparse.Namespace, api: ApiClient) -> int:
     ]
     unmet = Counter(verdict["requirement"] for row in rows for verdict in row["verdicts"] if not verdict["met"])
     names = list(dict.fromkeys(verdict["requirement"] for row in rows for verdict in row["verdicts"]))
+    failing = [row for row in rows if not all(each["met"] for each in row["verdicts"])]
+    raised = [row for row in failing if not row.get("muted")]
     shown = [row for row in rows if not arguments.unmet or not all(each["met"] for each in row["verdicts"])]
     if arguments.json:
         about = {name: first[name] for name in ("generated", "complete", "reasons")}
         print(json.dumps({**about, "unmet": dict(unmet), "value": shown}, indent=1))
     else:
         watch_tables.warn(first["reasons"])
+        watch_tables.say(first.get("muteTrouble", ""))
         watch_tables.show_coverage(shown, details=arguments.details)
         for name in names:
             watch_tables.show_met(name, len(rows) - unmet[name], len(rows))
-    return NOT_WELL if arguments.check and (unmet or not rows) else DONE
+        watch_tables.show_muted(len(failing) - len(raised))
+    return NOT_WELL if arguments.check and (raised or not rows) else DONE
 
 
 async def freshness(arguments: argparse.Namespace, api: ApiClient) -> int:
@@ -56,12 +60,13 @@ async def freshness(arguments: argparse.Namespace, api: ApiClient) -> int:
     everything = [_health(row, names) for row in await api.pages("freshness", limit="1000")]
     health = watch_tables.wanted(everything, arguments, chosen)
     document = {"checked": page["checked"], "reasons": page.get("reasons", []), "health": everything}
+    document["muteTrouble"] = page.get("muteTrouble", "")
     if arguments.json:
         print(json.dumps({**document, "health": health}, indent=1))
     else:
         narrowed = bool(arguments.verdict or arguments.kind or chosen is not None)
         watch_tables.show_freshness(document, health, everything=arguments.all or narrowed)
-    silent = any(each["verdict"] == "silent" for each in health)
+    silent = any(watch_tables.is_silent(each) for each in health)
     return NOT_WELL if arguments.check and silent else DONE
 
 

@@ -15,6 +15,7 @@ from shared.reconcile.plan.plan_render import WIDTH
 from shared.shown_text import printable
 
 ATTENTION = ("silent", "quiet", "not observable", "fresh")
+_MUTED = "silent, muted"
 _SHOWN_IDS = 2
 
 
@@ -25,6 +26,7 @@ def show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
         automations = {each["automation"]: each["owner"] for found in row["sources"].values() for each in found}
         owners = Counter(automations.values())
         missing = [f"{each['requirement']}: {each['reason']}" for each in row["verdicts"] if not each["met"]]
+        missing += [muted_words(row.get("muted"))] if missing and row.get("muted") else []
         lines.append((
             row["subscription"], str(owners["ours"]), str(owners["foreign"]), _kinds(row["sources"]),
             "; ".join(missing) or "met",
@@ -41,6 +43,31 @@ def show_met(requirement: str, met: int, of: int, description: str = "") -> None
     if not of:
         told = f"{requirement}: not judged, for no subscription was seen{about}"
     print("\n".join(textwrap.wrap(printable(told), WIDTH, subsequent_indent="    ", break_on_hyphens=False)))
+
+
+def say(trouble: str) -> None:
+    """Print a sentence that needs to be known, where there is one."""
+    if trouble:
+        print(printable(f"! {trouble}"))
+
+
+def show_muted(count: int) -> None:
+    """Print how many of those that miss a requirement are muted, where any is."""
+    if count:
+        whom = "subscription that misses" if count == 1 else "subscriptions that miss"
+        print(f"{count:,} {whom} a requirement muted: --check does not count that")
+
+
+def is_silent(health: Mapping[str, Any]) -> bool:
+    """Whether a verdict is to be raised: it is silent, and not muted."""
+    return health["verdict"] == "silent" and not health.get("muted")
+
+
+def muted_words(muted: Mapping[str, str] | None) -> str:
+    """By whom something is muted, until when and why; empty where it is not."""
+    if not muted:
+        return ""
+    return f"muted until {moment_text(muted['until'])} by {muted['owner']}: {muted['reason']}"
 
 
 def _kinds(sources: Mapping[str, Any]) -> str:
@@ -69,17 +96,19 @@ def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, An
     )
     lines = [
         (
-            each["name"] or each["subscription_id"], each["kind"], each["verdict"],
-            moment_text(each["since"]), moment_text(each["last_seen"]) or "never", each["reason"],
+            each["name"] or each["subscription_id"], each["kind"], _verdict(each),
+            moment_text(each["since"]), moment_text(each["last_seen"]) or "never",
+            "; ".join(filter(None, (muted_words(each.get("muted")), each["reason"]))),
         )
         for each in shown
     ]  # fmt: skip
     if lines:
         print_table(("subscription", "kind", "verdict", "since", "last seen", "reason"), lines)
+    say(document.get("muteTrouble", ""))
     for reason in document["reasons"]:
         print(f"! {reason}; what follows from it is not judged")
-    counts = Counter(each["verdict"] for each in document["health"])
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ATTENTION if counts[verdict])
+    counts = Counter(map(_verdict, document["health"]))
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (*ATTENTION, _MUTED) if counts[verdict])
     print(f"checked {moment_text(document['checked'])}: {told or 'no export sends to the hub that this app reads'}")
     for each in document.get("stored", ()):
         lost = each["uploaded"] - each["stored"]
@@ -90,6 +119,10 @@ def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, An
         if delay := each.get("delay"):
             late = f"{delay['late']:,} of {delay['events']:,} events late" if delay["late"] else "no event late"
             print(f"  {each['table']}, {each['day']}: p50 {delay['p50']:g} s, p99 {delay['p99']:g} s, {late}")
+
+
+def _verdict(health: Mapping[str, Any]) -> str:
+    return _MUTED if health["verdict"] == "silent" and health.get("muted") else str(health["verdict"])
 
 
 def show_preview(result: Mapping[str, Any], price: float | None, *, as_json: bool) -> None:

@@ -342,6 +342,7 @@ Skipped           int       + Automations in subscriptions that take no writes.
 Leaving           int       + Automations out of their export's scope, still there for the grace.
 ApprovedBy        string    + Who approved the plan that the run carried out.
 ApprovedTime      datetime  + When it was approved.
+MutedUntil        datetime  + Until when all that it updated is muted; Problems have a mutedUntil of their own.
 """)
 
 _HEALTH = _columns("""
@@ -367,6 +368,7 @@ RowsStored        long      Rows in the table.
 Release           string    Release of the app that wrote the row.
 Details           dynamic   Whatever else the check found.
 Requirement       string    + The requirement, for coverage.
+MutedUntil        datetime  + Until when it is muted, as of the check (docs/mutes.md).
 """)
 
 _AUDIT = _columns("""

@@ -621,6 +621,12 @@ class Destination(_Part):
             raise ValueError("give exactly one of eventHub and logAnalyticsWorkspace; two destinations are two files")
         return self
 
+    @property
+    def place_id(self) -> str:
+        """The resource id of the place, whatever it is."""
+        place = self.event_hub or self.log_analytics_workspace
+        return place.resource_id if place else ""
+
 
 class ExportTest(_Part):
     """One of a file's own tests: a record, and whether this export sends it."""

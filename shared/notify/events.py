@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from shared.clock import utc_moment, utc_text
+from shared.muting.mutes import Muting, Part
 
 SEVERITIES: Final = ("Low", "Medium", "High")
 BEGAN, ENDED, HAPPENED = "began", "ended", "happened"
@@ -53,6 +54,8 @@ class Condition:
     owner: str = ""
     groups: tuple[str, ...] = ()
     moment: bool = False
+    parts: tuple[Part, ...] = ()
+    """What it is about, as far as that can be muted; nothing else of it ever is."""
 
     @property
     def key(self) -> Key:
@@ -71,6 +74,16 @@ class Observed:
     unseen: frozenset[str] = frozenset()
     doubtful: frozenset[Key] = frozenset()
     well: frozenset[Key] = frozenset()
+    muted: frozenset[Key] = frozenset()
+    """What is wrong and muted: neither a beginning nor an end of it is news."""
+
+    def quieted(self, muting: Muting, now: datetime) -> Observed:
+        """Without what is muted now."""
+        muted = frozenset(each.key for each in self.conditions if muting.of(each.parts, now))
+        if not muted:
+            return self
+        left = [each for each in self.conditions if each.key not in muted]
+        return replace(self, conditions=left, doubtful=self.doubtful | muted, well=self.well - muted, muted=muted)
 
     def over(self, key: Key) -> bool:
         """Whether an event that is not among the conditions has ended for certain."""
@@ -157,6 +170,8 @@ class Followed:
     open: tuple[Event, ...]
     begun: tuple[Event, ...] = ()
     ended: tuple[Event, ...] = ()
+    muted: frozenset[Key] = frozenset()
+    """What no digest lists for now: it waits for the next after the end of its mute."""
 
 
 def follow(before: Collection[Event], observed: Observed, now: datetime) -> Followed:

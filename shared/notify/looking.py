@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.clock import utc_moment
+from shared.muting.mutes import NOTHING, Muting, Part
 from shared.notify import observed as seen
 from shared.notify.events import Event, Observed
 from shared.notify.notifier import Look, Placed
@@ -38,6 +39,8 @@ class Sources:
     dead_letters: Callable[[], Awaitable[Mapping[tuple[str, str], int]]]
     timers: Callable[[], Awaitable[Mapping[str, datetime]]]
     requirements: Callable[[], Awaitable[tuple[Required, str]]]
+    muting: Callable[[], Awaitable[Muting]]
+    hub_id: str = ""
 
 
 class Looking:
@@ -50,15 +53,27 @@ class Looking:
     async def observe(self, state: State, now: datetime) -> Look:
         """What is wrong, as far as it can be read."""
         runs: list[str] = list(state.runs)
+        muting = await self._muting()
         parts = await asyncio.gather(
             self._of(self._freshness(), seen.SILENCE),
             self._of(self._newest(now), seen.RUN, seen.GUARD, seen.DESTINATION),
-            self._of(self._runs(state, now, runs), seen.DRIFT),
+            self._of(self._runs(state, now, runs, muting), seen.DRIFT),
             self._of(self._dead_letters(), seen.PARKED),
             self._of(self._timers(now), seen.TIMER),
             self._of(self._exceptions(now), seen.EXCEPTION),
         )
-        return Look(seen.together(parts), tuple(runs))
+        observed = seen.together(parts).quieted(muting, now)
+        # Of what can't be seen now, what is open may be muted too.
+        unseen = {each.key for each in state.open if each.subscription and muting.of([Part(each.subscription)], now)}
+        return Look(replace(observed, muted=observed.muted | unseen), tuple(runs))
+
+    async def _muting(self) -> Muting:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._sources.muting()
+        except Exception as error:  # noqa: BLE001 - what can't be read mutes nothing
+            log.warning("notices: nothing is muted: %s", type(error).__name__)
+            return NOTHING
 
     async def _of(self, source: Awaitable[Observed], *kinds: str) -> Observed:
         try:
@@ -69,13 +84,13 @@ class Looking:
             return seen.unseen(*kinds)
 
     async def _freshness(self) -> Observed:
-        return seen.of_freshness(await self._sources.freshness())
+        return seen.of_freshness(await self._sources.freshness(), self._sources.hub_id)
 
     async def _newest(self, now: datetime) -> Observed:
         newest = await self._sources.newest(now)
         return seen.together((seen.of_newest_run(newest), seen.of_destinations(newest)))
 
-    async def _runs(self, state: State, now: datetime, runs: list[str]) -> Observed:
+    async def _runs(self, state: State, now: datetime, runs: list[str], muting: Muting) -> Observed:
         """What runs put back since the last look; `runs` becomes those that were looked at."""
         oldest = max(state.since, now - _LOOKS_BACK)
         known, there = set(runs), list[str]()
@@ -92,7 +107,7 @@ class Looking:
                     found.append(report)
                 there.append(run_id)
         runs[:] = there
-        return seen.of_runs(found)
+        return seen.of_runs(found, muting, now)
 
     async def _dead_letters(self) -> Observed:
         return seen.of_dead_letters(await self._sources.dead_letters())

@@ -116,7 +116,8 @@ class Notifier:
                 tuple(known.get(each.key, each) for each in followed.open), tuple(events), followed.ended
             )
         claimed = now + timedelta(seconds=2 * self._seconds)
-        state = with_news(replace(state, runs=seen.runs, claimed=claimed), followed, rules, now, placed=placed)
+        news = replace(followed, muted=seen.observed.muted)
+        state = with_news(replace(state, runs=seen.runs, claimed=claimed), news, rules, now, placed=placed)
         await self._stored.write(state)  # before anything is sent, so that a repeat bears the same id
         await self._stored.forget(marks)
         sent, standings = await self._send_all(state, rules)

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from shared.clock import utc_moment
+from shared.muting.mutes import NOTHING, Muting, Part, parts_of
 from shared.notify.events import Condition, Key, Observed
 from shared.watch.freshness_verdicts import FRESH, QUIET, SILENT
-from shared.watch.open_items import Newest, looked_at_all, of_the_tenant
+from shared.watch.open_items import Newest, looked_at_all, of_the_tenant, subscription_of
 from shared.watch.requirement_checks import GrantedException
 from shared.watch.timer_runs import stopped
 
@@ -31,11 +32,12 @@ def together(parts: Iterable[Observed]) -> Observed:
         frozenset().union(*(part.unseen for part in listed)),
         frozenset().union(*(part.doubtful for part in listed)),
         frozenset().union(*(part.well for part in listed)),
+        frozenset().union(*(part.muted for part in listed)),
     )
 
 
-def of_freshness(answer: Mapping[str, Any] | None) -> Observed:
-    """Who is silent, by the latest answer of the freshness check."""
+def of_freshness(answer: Mapping[str, Any] | None, hub_id: str = "") -> Observed:
+    """Who is silent, by the latest answer of the freshness check, at the hub that this app reads."""
     if answer is None or answer["checked"] is None:
         return unseen(SILENCE)
     conditions, doubtful, well = [], set[Key](), set[Key]()
@@ -45,7 +47,13 @@ def of_freshness(answer: Mapping[str, Any] | None) -> Observed:
             name = f"{each['name'] or each['subscription_id']}, {each['kind']}"
             conditions.append(
                 Condition(
-                    SILENCE, subject, name, each["reason"], _moment(each["due_by"]), each["subscription_id"].lower()
+                    SILENCE,
+                    subject,
+                    name,
+                    each["reason"],
+                    _moment(each["due_by"]),
+                    each["subscription_id"].lower(),
+                    parts=tuple(parts_of(each["subscription_id"], each["export"], hub_id)),
                 )
             )
         elif each["verdict"] in {FRESH, QUIET}:
@@ -76,7 +84,8 @@ def of_destinations(newest: Newest) -> Observed:
         key = DESTINATION, each["id"].lower()
         if each["state"] == "broken":
             name = f"{each['id'].rpartition('/')[2]} of {', '.join(each['exports'])}"
-            conditions.append(Condition(*key, name, "; ".join(map(str, each["reasons"]))))
+            parts = tuple(Part(export=str(export).lower(), destination=key[1].strip("/")) for export in each["exports"])
+            conditions.append(Condition(*key, name, "; ".join(map(str, each["reasons"])), parts=parts))
         elif each["state"] == "ready":
             well.add(key)
         else:
@@ -96,17 +105,25 @@ def wrote(summary: Mapping[str, Any]) -> bool:
     return of_the_tenant(summary) and summary["mode"] == "apply" and bool(summary["counts"].get("Updated"))
 
 
-def of_runs(reports: Iterable[Mapping[str, Any]]) -> Observed:
-    """What runs put back that others had changed: a moment for each run."""
+def of_runs(reports: Iterable[Mapping[str, Any]], muting: Muting = NOTHING, now: datetime | None = None) -> Observed:
+    """What runs put back that others had changed: a moment for each run, without what is muted now."""
     found = []
     for report in reports:
         items = [each for each in report["items"] if each.get("cause") == "drift" and each.get("outcome") == "updated"]
+        items = [each for each in items if now is None or not muting.of([_part(each, report)], now)]
         if items:
             exports = sorted({str(each.get("export", "")) for each in items})
             run_id = str(report["runId"])
             name = f"{len(items)} of {', '.join(exports)}"
             found.append(Condition(DRIFT, run_id, name, f"Run {run_id}", _moment(report["ended"]), moment=True))
     return Observed(found)
+
+
+def _part(item: Mapping[str, Any], report: Mapping[str, Any]) -> Part:
+    export = str(item.get("export", ""))
+    places = [str(each["id"]) for each in report.get("destinations", ()) if export in each["exports"]]
+    place = places[0].strip("/").lower() if len(places) == 1 else ""
+    return Part(subscription_of(item), export.lower(), place)
 
 
 def of_dead_letters(kept: Mapping[tuple[str, str], int]) -> Observed:
@@ -141,7 +158,18 @@ def of_exceptions(exceptions: Sequence[GrantedException], now: datetime) -> Obse
         began = datetime.combine(each.until, time(), UTC) + timedelta(days=1)
         one = each.subscriptions[0] if len(each.subscriptions) == 1 else ""
         condition = Condition(
-            EXCEPTION, subject, each.requirement, each.reason, began, one, each.owner, each.management_groups
+            EXCEPTION,
+            subject,
+            each.requirement,
+            each.reason,
+            began,
+            one,
+            each.owner,
+            each.management_groups,
+            parts=(
+                *(Part(subscription) for subscription in each.subscriptions),
+                *(Part(groups=(group,)) for group in each.management_groups),
+            ),
         )
         found[condition.key] = condition
     return Observed(list(found.values()))

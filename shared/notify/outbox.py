@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.notify.events import Event, Followed
+from shared.notify.events import Event, Followed, Key
 from shared.notify.messages import DIGEST
 from shared.notify.rules import AT_ONCE, DAILY, Rules
 from shared.notify.state import Digest, State, Waiting
@@ -31,10 +31,10 @@ def with_news(state: State, followed: Followed, rules: Rules, now: datetime, *, 
         Waiting(receiver, each.id, each.phase, (each,)) for each in news for receiver in each.heard if receiver in known
     ]
     state = replace(state, open=events, waiting=tuple(waiting))
-    return _with_digests(state, news, rules, now)
+    return _with_digests(state, news, rules, now, followed.muted)
 
 
-def _with_digests(state: State, news: Iterable[Event], rules: Rules, now: datetime) -> State:
+def _with_digests(state: State, news: Iterable[Event], rules: Rules, now: datetime, muted: Collection[Key]) -> State:
     told = {name for rule in rules.rules if rule.when == DAILY for name in rule.send}
     last, waiting, digests = _last_due(rules.digest_at, now), list(state.waiting), {}
     listed = list(news)
@@ -44,10 +44,13 @@ def _with_digests(state: State, news: Iterable[Event], rules: Rules, now: dateti
         if before.day >= last:
             digests[receiver] = Digest(before.day, fresh)
             continue
+        ended = {each.id for each in fresh if each.ended}
+        held = tuple(each for each in fresh if each.key in muted and each.id not in ended)
+        fresh = tuple(each for each in fresh if each not in held)
         named = {each.id for each in fresh}
-        lasting = [each for each in state.open if not each.moment and each.id not in named]
+        lasting = [each for each in state.open if not each.moment and each.id not in named and each.key not in muted]
         still = tuple(each for each in lasting if receiver in each.listed)
-        digests[receiver] = Digest(last)
+        digests[receiver] = Digest(last, held)
         if fresh or still:
             waiting = list(_overtaken(waiting, receiver))
             waiting.append(Waiting(receiver, digest_id(receiver, last), DIGEST, fresh, still, last))

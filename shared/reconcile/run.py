@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from shared.azure.clients import Clients
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
+    from shared.muting.stored_mutes import Groups, StoredMutes
     from shared.settings import Settings
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
@@ -149,6 +150,7 @@ class Reconciler:
         *,
         rows: RowSink | None = None,
         trail: Trail | None = None,
+        mutes: StoredMutes | None = None,
         clock: Clock | None = None,
         destinations: Callable[[Arm], Destinations] | None = None,
     ) -> None:
@@ -157,6 +159,7 @@ class Reconciler:
         self._exports = exports
         self._rows = rows
         self._trail = trail
+        self._mutes = mutes
         self._clock = clock or Clock()
         self._destinations = destinations or self._keyed
 
@@ -618,9 +621,15 @@ class Reconciler:
             logger.exception("run %s: its report could not be kept", run.report.run_id)
         if self._rows is not None:
             try:
-                await self._rows(RUNS_TABLE, [run.report.row()])
+                await self._rows(RUNS_TABLE, [(await self._with_mutes(run.report)).row()])
             except Exception:  # a run that is done stays done, whatever happens to its row
                 logger.exception("run %s: its row could not be sent", run.report.run_id)
+
+    async def _with_mutes(self, report: Report) -> Report:
+        async def groups() -> Groups:
+            return {each.id.lower(): each.ancestors for each in report.subscriptions}
+
+        return replace(report, muting=await self._mutes.muting(groups)) if self._mutes else report
 
 
 def _may_be_written_again(plan: Plan) -> list[ResourceId]:

@@ -13,6 +13,7 @@ from shared.clock import Clock
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import member
 from shared.exports.known_values import is_simulated
+from shared.muting.mutes import NOTHING, Muting, Part, parts_of
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.expectations import Declared, Expectation, expect
 from shared.watch.freshness_verdicts import (
@@ -53,12 +54,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tenant:
-    """What is declared and what is live; `reasons` say what may be missing, `standings` who meets what is required."""
+    """What is declared and what is live; `reasons` say what may be missing, `standings` who meets what is required.
+
+    `muting` is what is muted: only rows say so.
+    """
 
     declared: Sequence[Declared]
     coverage: Sequence[SubscriptionCoverage]
     reasons: Sequence[str] = ()
     standings: Sequence[Standing] = ()
+    muting: Muting = NOTHING
 
 
 class FreshnessCheck:
@@ -77,6 +82,7 @@ class FreshnessCheck:
         instance_id: str,
         on_time_percent: float = 99.0,
         seconds: float = PRESENT_SECONDS,
+        workspace_id: str = "",
     ) -> None:
         self._last_seen = last_seen
         self._present = present
@@ -88,6 +94,7 @@ class FreshnessCheck:
         self._instance_id = instance_id
         self._on_time_percent = on_time_percent
         self._seconds = seconds
+        self._workspace_id = workspace_id
 
     async def run(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
         """Check everything once: note, judge, compare, keep the answer and send its rows; gives the answer."""
@@ -98,10 +105,12 @@ class FreshnessCheck:
         silences = await self._silences(outcome, tenant)
         document = as_document(outcome, tenant.coverage, kept(silences.open))
         # The rows first: alerts rest on them, and the answer may lie where nothing can be written anew.
-        compared = comparison_rows(outcome, self._instance_id, self._on_time_percent)
+        muted = self._muted(tenant.muting, now)
+        tables = tenant.muting.of([Part(destination=self._workspace_id.lower())], now)
+        compared = comparison_rows(outcome, self._instance_id, self._on_time_percent, tables.until if tables else None)
         names = {each.subscription_id.lower(): each.name for each in tenant.coverage}
         over_time = trend_rows(outcome, tenant.standings, silences, names, self._instance_id)
-        await self._send([*health_rows(document, self._instance_id), *compared, *over_time])
+        await self._send([*health_rows(document, self._instance_id, muted), *compared, *over_time])
         await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
         for each in outcome.stored:
             if each.lost:
@@ -121,6 +130,13 @@ class FreshnessCheck:
         except ResourceNotFoundError:
             return None
         return as_far_as_readable(await download.readall())
+
+    def _muted(self, muting: Muting, now: datetime) -> Callable[[Mapping[str, Any]], datetime | None]:
+        def until(health: Mapping[str, Any]) -> datetime | None:
+            found = muting.of(parts_of(health["subscription_id"], health["export"], self._hub_id), now)
+            return found.until if found else None
+
+        return until
 
     async def _judge(self, tenant: Tenant, now: datetime, *, noting: bool) -> Outcome:
         expectations = expect(tenant.declared, tenant.coverage, self._hub_id, complete=not tenant.reasons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -87,8 +87,16 @@ def _is_comparison(each: Any) -> bool:
     )
 
 
-def health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[str, Any]]:
-    """A row for each subscription and kind that was judged."""
+def _never(health: Mapping[str, Any]) -> None:  # noqa: ARG001 - as whatever tells
+    return None
+
+
+def health_rows(
+    document: Mapping[str, Any],
+    instance_id: str,
+    muted_until: Callable[[Mapping[str, Any]], datetime | None] = _never,
+) -> Iterable[dict[str, Any]]:
+    """A row for each subscription and kind that was judged; `muted_until` tells it of a verdict."""
     for health in document["health"]:
         yield {
             "TimeGenerated": document["checked"],
@@ -107,10 +115,13 @@ def health_rows(document: Mapping[str, Any], instance_id: str) -> Iterable[dict[
             "DueBy": health["due_by"],
             "RecordsFound": health["present"],
             "Details": {"since": health["since"]},
+            "MutedUntil": _plain(muted_until(health)),
         }
 
 
-def comparison_rows(outcome: Outcome, instance_id: str, on_time_percent: float) -> Iterable[dict[str, Any]]:
+def comparison_rows(
+    outcome: Outcome, instance_id: str, on_time_percent: float, muted_until: datetime | None = None
+) -> Iterable[dict[str, Any]]:
     """For each table and day a row on what is stored of the uploads, and one on how late it came."""
     for each in outcome.stored:
         start = datetime.combine(each.day, time(), UTC)
@@ -123,6 +134,7 @@ def comparison_rows(outcome: Outcome, instance_id: str, on_time_percent: float) 
             "WindowEnd": _plain(start + timedelta(days=1)),
             "RowsUploaded": each.uploaded,
             "RowsStored": each.stored,
+            "MutedUntil": _plain(muted_until),
         }
         lost = f"{each.lost} accepted rows are not in the table"
         yield head | {

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.exports.event_sources import KINDS, SNAPSHOT
+from shared.muting.mutes import Muted, Muting, Part
 from shared.watch.coverage import Exporter, SubscriptionCoverage
 from shared.watch.freshness_verdicts import FRESH, QUIET, SILENT
 from shared.watch.open_items import subscription_of
@@ -23,15 +25,17 @@ BLOCKED = "blocked"
 BROKEN = "broken"
 NONE = "none"
 
+NEED_A_PERSON = frozenset({BROKEN, BLOCKED, DRIFTED, SILENT})
 _DRIFTS = frozenset({"create", "update", "delete", "adopt"})
 
 
 @dataclass(frozen=True, slots=True)
 class ExportKnown:
-    """The kinds of record that an export sends, and why nothing arrives at its destination; empty where it may."""
+    """The kinds of record that an export sends, where to, and why nothing arrives there; empty where it may."""
 
     kinds: frozenset[str] = frozenset()
     broken: str = ""
+    destination: str = ""
 
 
 _UNKNOWN = ExportKnown()
@@ -39,12 +43,23 @@ _UNKNOWN = ExportKnown()
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One subscription: a state per kind, notes on those that need a person, requirements met or not."""
+    """One subscription: a state per kind, notes on those that need a person, requirements met or not.
+
+    `parts` are, by kind, what its state is about: each of them is muted where the kind is.
+    """
 
     subscription_id: str
     states: Mapping[str, str]
     notes: Mapping[str, str]
     verdicts: Mapping[str, bool]
+    parts: Mapping[str, Sequence[Part]]
+
+    def muted(self, muting: Muting, now: datetime) -> dict[str, Muted]:
+        """By kind, what needs a person and is muted."""
+        found = {
+            kind: muting.of(parts, now) for kind, parts in self.parts.items() if self.states[kind] in NEED_A_PERSON
+        }
+        return {kind: by for kind, by in found.items() if by}
 
 
 def statuses(
@@ -74,6 +89,7 @@ def _status(
 ) -> Status:
     states: dict[str, str] = {}
     notes: dict[str, str] = {}
+    parts: dict[str, Sequence[Part]] = {}
     for kind in KINDS:
         exporters = [*subscription.exporters.get(kind, ()), *subscription.exporters.get(kind + SNAPSHOT, ())]
         mine = [item for item in items if kind in exports.get(_export(item), _UNKNOWN).kinds]
@@ -81,7 +97,24 @@ def _status(
         states[kind], note = _broken(exporters, mine, exports) or _state(exporters, mine, health)
         if note:
             notes[kind] = note
-    return Status(subscription.subscription_id, states, notes, met.get(subscription.subscription_id, {}))
+        if states[kind] in NEED_A_PERSON:
+            parts[kind] = _parts(subscription.subscription_id, exporters, mine, exports)
+    return Status(subscription.subscription_id, states, notes, met.get(subscription.subscription_id, {}), parts)
+
+
+def _parts(
+    subscription: str,
+    exporters: Iterable[Exporter],
+    items: Iterable[Mapping[str, Any]],
+    exports: Mapping[str, ExportKnown],
+) -> list[Part]:
+    names = {exporter.export for exporter in exporters if exporter.owner == "ours" and exporter.export}
+    names |= {_export(item) for item in items}
+    found = [
+        Part(subscription.lower(), name.lower(), exports.get(name, _UNKNOWN).destination.strip("/").lower())
+        for name in sorted(names)
+    ]
+    return found or [Part(subscription.lower())]
 
 
 def _broken(

@@ -12,9 +12,11 @@ from shared.enrich.context.resource_context import first_tag
 from shared.exports.compiler import compile_sources
 from shared.exports.event_sources import EVENT_SOURCES, SNAPSHOT
 from shared.exports.scope_findings import UnknownName
+from shared.muting.mutes import Muted, Muting, Part
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import Exporter, SubscriptionCoverage
 from shared.watch.coverage_document import coverage_row, exporter_row
+from shared.watch.muted_run import muted_run
 from shared.watch.open_items import Newest, subscription_of
 from shared.watch.requirement_checks import Verdict, judge, with_proof
 from shared.watch.status_matrix import BROKEN, ExportKnown, statuses
@@ -36,7 +38,8 @@ _EXPORTER_COLUMNS = (
 _EXPORTER_KEY = ("subscriptionId", "eventSource", "automation")
 _STATUS_COLUMNS = (
     "subscriptionId", "subscription", "tenantId", "managementGroups", "subscriptionState", "takesWrites", "owner",
-    "exports", "destinations", "states", "notes", "verdicts",
+    "exports", "destinations", "states", "notes", "verdicts", "muted",
+    "subscriptionMuted",
 )  # fmt: skip
 
 
@@ -47,6 +50,7 @@ class _Asked(NamedTuple):
     chosen: list[SubscriptionCoverage]
     verdicts: list[Verdict]
     newest: Newest
+    muting: Muting
 
     @property
     def about(self) -> dict[str, Any]:
@@ -55,6 +59,7 @@ class _Asked(NamedTuple):
             "generated": utc_text(self.state.taken),
             "complete": self.state.complete,
             "reasons": list(self.state.reasons),
+            "muteTrouble": self.muting.trouble,
         }
 
 
@@ -81,6 +86,9 @@ async def get_coverage(call: Call) -> func.HttpResponse:
         )
         for each in shown
     ]
+    now = datetime.now(UTC)
+    for row in value:
+        row["muted"] = shown_mute(asked.muting.of([Part(row["subscriptionId"].lower())], now))
     if call.request.params.get("subscription") and value:
         items = asked.newest.items(_ancestors(asked.state))
         value[0]["open"] = [one for one in items if subscription_of(one) == shown[0].subscription_id.lower()]
@@ -91,8 +99,14 @@ async def get_status(call: Call) -> func.HttpResponse:
     """The state of each subscription, one word for each kind of record, and what needs a person."""
     asked = await _asked(call)
     rows = await _matrix(call, asked, asked.newest)
-    about = {**asked.about, "destinations": asked.newest.destinations}
-    about |= {"run": asked.newest.run} if asked.newest.run else {}
+    now = datetime.now(UTC)
+    for known in (places := asked.newest.destinations):
+        parts = [Part(export=name.lower(), destination=known["id"].strip("/").lower()) for name in known["exports"]]
+        known["muted"] = shown_mute(asked.muting.of(parts, now))
+    about = {**asked.about, "destinations": places}
+    if run := asked.newest.run:
+        muted = muted_run(run, asked.newest.items(_ancestors(asked.state)), asked.muting, now)
+        about |= {"run": run, "runMuted": shown_mute(muted)}
     return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
 
 
@@ -111,7 +125,7 @@ async def _asked(call: Call) -> _Asked:
     if unmet:
         failing = {verdict.subscription_id for verdict in verdicts if verdict.requirement == unmet and not verdict.met}
         chosen = [each for each in chosen if each.subscription_id in failing]
-    return _Asked(state, chosen, verdicts, newest)
+    return _Asked(state, chosen, verdicts, newest, await call.services.muting(state))
 
 
 def _chosen(survey: TenantState, subscription: str, group: str, tenant: str) -> Iterable[SubscriptionCoverage]:
@@ -140,6 +154,7 @@ async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, A
         one.name: ExportKnown(
             frozenset(source.event_source.removesuffix(SNAPSHOT) for source in compile_sources(one.config)),
             broken.get(one.name, ""),
+            one.config.destination.place_id,
         )
         for one in loaded.exports
     }
@@ -147,6 +162,7 @@ async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, A
     health = latest["health"] if latest else ()
     found = statuses(asked.chosen, health, newest.items(_ancestors(asked.state)), asked.verdicts, exports)
     known = {each.id.lower(): each for each in asked.state.subscriptions}
+    now = datetime.now(UTC)
     owner_tags = [name.lower() for name in call.services.settings.owner_tags]
     return [
         {
@@ -156,9 +172,16 @@ async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, A
             "states": status.states,
             "notes": status.notes,
             "verdicts": status.verdicts,
+            "muted": {kind: muted.as_dict() for kind, muted in status.muted(asked.muting, now).items()},
+            "subscriptionMuted": shown_mute(asked.muting.of([Part(each.subscription_id.lower())], now)),
         }
         for each, status in zip(asked.chosen, found, strict=True)
     ]
+
+
+def shown_mute(muted: Muted | None) -> dict[str, str] | None:
+    """By what something is muted, as answers have it."""
+    return muted.as_dict() if muted else None
 
 
 def _who(coverage: SubscriptionCoverage, subscription: Subscription, owner_tags: Sequence[str]) -> dict[str, Any]:

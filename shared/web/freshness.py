@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from shared.exports.event_sources import KINDS
+from shared.muting.mutes import Muting, parts_of
 from shared.watch.freshness_verdicts import VERDICTS
 from shared.web import csv_answers, request_parameters
 from shared.web.scope import check_scope
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from shared.web.routing import Call
 
 
-_FRESHNESS_COLUMNS = ("subscriptionId", "kind", "export", "verdict", "since", "reason", "lastSeen", "present")
+_FRESHNESS_COLUMNS = ("subscriptionId", "kind", "export", "verdict", "since", "reason", "lastSeen", "present", "muted")
 
 
 async def get_freshness(call: Call) -> func.HttpResponse:
@@ -29,6 +32,7 @@ async def get_freshness(call: Call) -> func.HttpResponse:
     known = {each["subscription_id"].lower() for each in (latest["health"] if latest else ())}
     if wanted["subscription_id"] and wanted["subscription_id"] not in known:
         await check_scope(call, subscriptions=[wanted["subscription_id"]])
+    muting, now = await call.services.muting(), datetime.now(UTC)
     rows = [
         {
             "subscriptionId": each["subscription_id"],
@@ -39,6 +43,7 @@ async def get_freshness(call: Call) -> func.HttpResponse:
             "reason": each["reason"],
             "lastSeen": each["last_seen"],
             "present": each["present"],
+            "muted": _muted(call, muting, each, now),
         }
         for each in (latest["health"] if latest else ())
         if all(not value or each[name].lower() == value.lower() for name, value in wanted.items())
@@ -49,4 +54,11 @@ async def get_freshness(call: Call) -> func.HttpResponse:
         _FRESHNESS_COLUMNS,
         ("subscriptionId", "kind", "export"),
         checked=latest["checked"] if latest else None,
+        muteTrouble=muting.trouble,
     )
+
+
+def _muted(call: Call, muting: Muting, health: Mapping[str, Any], now: datetime) -> dict[str, str] | None:
+    hub = call.services.settings.event_hub_resource_id
+    found = muting.of(parts_of(health["subscription_id"], health["export"], hub), now)
+    return found.as_dict() if found else None

@@ -59,6 +59,7 @@ _TAGS = {
     "coverage": ("coverage", "What each subscription exports, and its state."),
     "evidence": ("evidence", "What meets which requirement, for auditors, and what is required and excepted."),
     "notify": ("notify", "Who is informed of what."),
+    "mutes": ("mutes", "What raises nothing until an agreed end."),
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
     "canaries": ("canaries", "Whether an alert of a subscription reached its table, by simulated ones."),
     "run_history": ("runs", "What the reconcile runs did."),
@@ -155,6 +156,16 @@ _SHAPES = {
         "Store the file of receivers and rules", {204: ""},
         (problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT), takes="notify",
     ),
+    "get_mutes": _Shape(
+        "Read the file of mutes and maintenance windows", {200: "MutesFile", 304: ""},
+        (problems.NOT_FOUND, problems.CHANGED),
+        ("If-Match", "If-None-Match"), gives=("application/yaml",), returns=("ETag",),
+    ),
+    "put_mutes": _Shape(
+        "Store the file of mutes and maintenance windows", {200: "MutesStored"},
+        (problems.CHANGED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID_EXPORT),
+        ("If-Match", "If-None-Match"), takes="mutes", returns=("ETag",),
+    ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: "FreshnessList"},
         (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE,
@@ -245,7 +256,7 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-_FILES = {"requirements": "RequirementsFile", "notify": "NotifyFile"}
+_FILES = {"requirements": "RequirementsFile", "notify": "NotifyFile", "mutes": "MutesFile"}
 _JSON_BODIES = {"plan": "PlanQuestion", "import": "ImportQuestion"}
 _PATH_PARAMETERS = {
     "exports.name": ("The name of the export.", EXPORT_NAME),
@@ -274,7 +285,8 @@ def document() -> dict[str, Any]:
     """The whole document, as every deployment serves it."""
     from shared.exports.model import ExportConfig
 
-    files = (ExportConfig, response_models.RequirementsFile, response_models.NotifyFile)  # in which nothing may be null
+    of_models = (response_models.RequirementsFile, response_models.NotifyFile, response_models.MutesFile)
+    files = (ExportConfig, *of_models)  # in which nothing may be null
     schemas = schemas_of(response_models.BODIES) | schemas_of(files, nulls=False)
     paths: dict[str, Any] = {"/api/health": {"get": _health()}}
     for operation in OPERATIONS.values():

@@ -49,6 +49,28 @@ NOTIFY: dict[str, Any] = {
         {"send": ["platform"], "when": "daily", "managementGroups": ["contoso-prod"]},
     ],
 }
+MUTES: dict[str, Any] = {
+    "version": 1,
+    "mutes": [
+        {
+            "name": "payments-move",
+            "subscription": "11111111-1111-4111-8111-111111111111",
+            "owner": "Payments team",
+            "reason": "The subscription moves to another region",
+            "from": "2026-12-01T06:00Z",
+            "until": "2026-12-03T18:00Z",
+        },
+        {
+            "name": "hub-upkeep",
+            "destination": f"{_NAMESPACE}/eventhubs/defender-export",
+            "owner": "Platform team",
+            "reason": "Weekly upkeep of the namespace",
+            "from": "2026-12-01T00:00Z",
+            "until": "2027-03-01T00:00Z",
+            "weekly": {"day": "Saturday", "start": "22:00", "duration": "6h"},
+        },
+    ],
+}
 _EXPORT = {
     "version": 1,
     "name": "soc-alerts",
@@ -109,6 +131,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "RequirementsFile": REQUIREMENTS,
     "NotifyFile": NOTIFY,
+    "MutesFile": MUTES,
     "ApprovalBody": {
         **APPROVAL,
         "fingerprint": "4f" * 32,
@@ -184,6 +207,19 @@ EXAMPLES: dict[str, Any] = {
             "months": [_FIGURE],
         },
         "limits": ["It shows what is configured."],
+        "mutes": [
+            {
+                "name": "payments-move",
+                "what": "subscription 11111111-1111-4111-8111-111111111111",
+                "owner": "Payments team",
+                "reason": "The subscription moves to another region",
+                "from": "2026-11-20T06:00:00Z",
+                "until": "2026-11-27T18:00:00Z",
+                "weekly": "",
+                "inForce": True,
+            }
+        ],
+        "muteTrouble": "",
     },
     "ExportConfig": _EXPORT,
     "ExportStored": {

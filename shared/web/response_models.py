@@ -336,6 +336,15 @@ class CoverageVerdict(_Body):
     note: str = ""
 
 
+class MutedBy(_Body):
+    """By which mute something raises nothing, until when, and who answers for that."""
+
+    until: datetime
+    mute: str
+    owner: str
+    reason: str
+
+
 class CoverageRow(_Body):
     """What one subscription exports, by event source; `open` is told where one subscription is asked for.
 
@@ -349,6 +358,7 @@ class CoverageRow(_Body):
     sources: dict[str, list[CoverageExporter]]
     verdicts: list[CoverageVerdict]
     open: list[RunItem] = []
+    muted: MutedBy | None = None
 
 
 class CoverageList(_Body):
@@ -359,6 +369,7 @@ class CoverageList(_Body):
     generated: datetime
     complete: bool
     reasons: list[str]
+    mute_trouble: str = ""
 
 
 class EvidenceException(_Body):
@@ -454,6 +465,19 @@ class EvidenceTrend(_Body):
     months: list[Figure]
 
 
+class EvidenceMute(_Body):
+    """What raised nothing at some time in the months of the report; no verdict is changed by it."""
+
+    name: str
+    what: str
+    owner: str
+    reason: str
+    from_: Annotated[datetime, Field(alias="from")]
+    until: datetime
+    weekly: str
+    in_force: bool
+
+
 class Evidence(_Body):
     """The report for auditors, a row per requirement and subscription."""
 
@@ -472,6 +496,8 @@ class Evidence(_Body):
     exceptions: list[EvidenceGranted]
     trend: EvidenceTrend
     limits: list[str]
+    mutes: list[EvidenceMute]
+    mute_trouble: str
 
 
 class RequirementInFile(_Body):
@@ -536,6 +562,47 @@ class NotifyFile(_Body):
     rules: Annotated[list[RuleInFile], Field(min_length=1, max_length=200)]
 
 
+class WeeklyInFile(_Body):
+    """A window of each week, in UTC."""
+
+    day: Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    start: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    duration: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}(h|m)$")]
+
+
+_Time = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z$")]
+_Line = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class MuteInFile(_Body):
+    """What raises nothing, from when until when, and who answers for that; all that it names must fit."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
+    subscription: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")] | None = None
+    management_group: Annotated[str, Field(min_length=1)] | None = None
+    export: Annotated[str, Field(min_length=1)] | None = None
+    destination: Annotated[str, Field(min_length=1)] | None = None
+    owner: _Line
+    reason: _Line
+    from_: Annotated[_Time, Field(alias="from")]
+    until: _Time
+    weekly: WeeklyInFile | None = None
+
+
+class MutesFile(_Body):
+    """The file of mutes and maintenance windows."""
+
+    version: Literal[1]
+    mutes: Annotated[list[MuteInFile], Field(max_length=200)]
+
+
+class MutesStored(_Body):
+    """How many mutes were stored, and which of them mute nothing."""
+
+    mutes: int
+    warnings: list[str]
+
+
 class StatusRow(_Body):
     """One subscription in the operations matrix: a state in one word per kind, and what needs a person."""
 
@@ -551,6 +618,8 @@ class StatusRow(_Body):
     states: dict[str, str]
     notes: dict[str, str]
     verdicts: dict[str, bool]
+    muted: dict[str, MutedBy] = {}
+    subscription_muted: MutedBy | None = None
 
 
 class FreshnessRow(_Body):
@@ -564,6 +633,7 @@ class FreshnessRow(_Body):
     reason: str
     last_seen: datetime | None
     present: int | None
+    muted: MutedBy | None = None
 
 
 class FreshnessList(_Body):
@@ -572,6 +642,7 @@ class FreshnessList(_Body):
     value: list[FreshnessRow]
     continuation: str
     checked: datetime | None
+    mute_trouble: str = ""
 
 
 class DeadLetterRow(_Body):
@@ -695,6 +766,7 @@ class DestinationKnown(_Body):
     reasons: list[str]
     exports: list[str]
     verify: bool
+    muted: MutedBy | None = None
 
 
 class Run(_Body):
@@ -771,6 +843,8 @@ class StatusList(_Body):
     reasons: list[str]
     destinations: list[DestinationKnown] = []
     run: Run | None = None
+    run_muted: MutedBy | None = None
+    mute_trouble: str = ""
 
 
 class PlanQuestion(_Body):
@@ -956,6 +1030,6 @@ class Document(_Body):
 BODIES: tuple[type[BaseModel], ...] = (
     Problem, ExportList, ExportStored, Validation, JobRequest, Job, JobList, CoverageList, StatusList,
     Evidence, FreshnessList, DeadLetterList, DeadLetterContents, ShapeList, CanaryList, RunList, RunReport, Metrics,
-    Trend, Health, Readiness, ApprovalRequest, ApprovalBody, Document, PlanQuestion, PlanAnswer, ImportQuestion,
-    ImportAnswer,
+    Trend, Health, Readiness, ApprovalRequest, ApprovalBody, MutesStored, Document, PlanQuestion, PlanAnswer,
+    ImportQuestion, ImportAnswer,
 )  # fmt: skip

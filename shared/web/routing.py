@@ -111,6 +111,8 @@ OPERATIONS = {
         Operation("put_requirements", "PUT", "requirements", WRITE, "evidence"),
         Operation("get_notify", "GET", "notify", READ, "notify"),
         Operation("put_notify", "PUT", "notify", WRITE, "notify"),
+        Operation("get_mutes", "GET", "mutes", READ, "mutes"),
+        Operation("put_mutes", "PUT", "mutes", WRITE, "mutes"),
         Operation("get_freshness", "GET", "freshness", READ, "freshness", ("subscription", "kind", "verdict", *PAGING)),
         Operation("list_canaries", "GET", "canaries", READ, "canaries", ("subscription", *PAGING)),
         Operation("list_runs", "GET", "runs", READ, "run_history", PAGING),

@@ -228,6 +228,17 @@ class Api(Caller, AbstractContextManager["Api"]):
         with suppress(ResourceNotFoundError):
             self._with_services(remove)
 
+    def without_mutes(self) -> None:
+        """Remove the file of mutes, likewise."""
+        from shared.muting.stored_mutes import BLOB as MUTES_BLOB
+
+        async def remove(services: Services) -> None:
+            blob = services.clients.blobs.get_blob_client(services.settings.exports_container, MUTES_BLOB)
+            await blob.delete_blob()
+
+        with suppress(ResourceNotFoundError):
+            self._with_services(remove)
+
     def crowded(self, name: str, jobs: int) -> dict[str, str]:
         """Settings of a table and a queue of this name, with as many jobs in them, which nobody works on."""
         settings = {"JOBS_TABLE": name, "JOBS_QUEUE": name}

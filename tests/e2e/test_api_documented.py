@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_snake
 from shared.bootstrap import Services
 from shared.jobs.store import MAX_OPEN
 from shared.watch.stored_requirements import BLOB
-from shared.web.openapi_examples import EXPORT_YAML, NOTIFY, REQUIREMENTS
+from shared.web.openapi_examples import EXPORT_YAML, MUTES, NOTIFY, REQUIREMENTS
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
@@ -33,6 +33,7 @@ BODIES: dict[str, str | dict[str, Any]] = {
     "validate_export": EXPORT_YAML,
     "put_requirements": json.dumps(REQUIREMENTS),
     "put_notify": json.dumps(NOTIFY),
+    "put_mutes": json.dumps(MUTES),
     "plan_changes": {"output": "markdown"},
     "import_live": {"adopt": True},
     "start_job": {"kind": "replay"},
@@ -88,6 +89,7 @@ OF_PERSONS = {
 STORED = Case("put_export", 201)
 REQUIRED = Case("put_requirements", 204)
 INFORMED = Case("put_notify", 204)
+MUTED = Case("put_mutes", 200)
 TABLES = ("list_exports", "get_coverage", "get_status", "get_freshness", "list_runs", "list_dead_letters")
 USUAL = (
     Case("health", 200),
@@ -116,6 +118,13 @@ USUAL = (
     Case("get_notify", 200, YAML, after=INFORMED),
     INFORMED,
     Case("put_notify", 422, body="version: 1\n"),
+    Case("get_mutes", 404, to="mangled"),
+    Case("get_mutes", 200, YAML, after=MUTED),
+    Case("get_mutes", 304, headers={"if_none_match": "*"}, after=MUTED),
+    Case("get_mutes", 412, headers={"if_match": '"0x1"'}, after=MUTED),
+    MUTED,
+    Case("put_mutes", 412, headers={"if_match": '"0x1"'}),
+    Case("put_mutes", 422, body="version: 1\n"),
     *(Case(name, 200) for name in (*TABLES, "list_jobs")),
     *(Case(name, 200, CSV, headers=accept(CSV)) for name in TABLES),
     *(Case(name, 400, query="surprise=1") for name in OPERATIONS if name not in OF_PERSONS),
@@ -297,6 +306,7 @@ def ids(api: Api) -> Iterator[dict[str, str]]:
     api.discard(letter)
     api.without_requirements()
     api.without_notify()
+    api.without_mutes()
 
 
 def run_to_approve(api: Api, export: str) -> str:

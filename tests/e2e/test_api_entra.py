@@ -199,7 +199,7 @@ REQUESTS = {
 REFUSED = {401, 403}
 
 
-WRITES = {"put_export", "delete_export", "put_notify", "put_requirements", "start_job", "cancel_job"}
+WRITES = {"put_export", "delete_export", "put_mutes", "put_notify", "put_requirements", "start_job", "cancel_job"}
 OF_ONE_ROLE = {"approve_plan": "Exports.Approve", "read_dead_letter": "Records.Read", "get_shapes": "Records.Read"}
 
 

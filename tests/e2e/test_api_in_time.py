@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.jobs.model import new_id
-from shared.web.openapi_examples import NOTIFY, REQUIREMENTS
+from shared.web.openapi_examples import MUTES, NOTIFY, REQUIREMENTS
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
@@ -35,6 +35,7 @@ BODIES: dict[str, Any] = {
     "import_live": {"adopt": True},
     "put_requirements": json.dumps(REQUIREMENTS),
     "put_notify": json.dumps(NOTIFY),
+    "put_mutes": json.dumps(MUTES),
     "start_job": {"kind": "replay"},
     "approve_plan": {"runId": IDS["get_run"]},
 }

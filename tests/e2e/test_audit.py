@@ -29,11 +29,12 @@ from playwright.async_api import async_playwright
 from local.app import ROOT
 from local.faults import Faults
 from local.tenant import APP
-from shared.audit.deed import ACCEPT, APPROVE, CLAIM, DELETE, DISCARD, LIFT, LOOK, PUT, REQUIRE, digest
+from shared.audit.deed import ACCEPT, APPROVE, CLAIM, DELETE, DISCARD, LIFT, LOOK, MUTE, PUT, REQUIRE, digest
 from shared.audit.trail import OPEN, Trail
 from shared.azure.blob_container import StoreError
 from shared.bootstrap import Services
 from shared.exports.export_blobs import ExportNotFound
+from shared.muting.stored_mutes import BLOB as MUTES_BLOB
 from shared.watch.stored_requirements import BLOB
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.browser import CHROMIUM, launch, visit
@@ -44,8 +45,12 @@ from tests.e2e.test_personas import RESOURCE
 
 ROLES = ("Exports.Write", "Exports.Approve", "Records.Read")
 NAMES = ("one", "two", "three")
-KINDS = {PUT, DELETE, LOOK, DISCARD, LIFT, CLAIM, ACCEPT, APPROVE, REQUIRE}
+KINDS = {PUT, DELETE, LOOK, DISCARD, LIFT, CLAIM, ACCEPT, APPROVE, REQUIRE, MUTE}
 MANY = 100
+MUTES = """version: 1
+mutes:
+- {{name: number-{number}, export: one, owner: Ann, reason: x, from: "2026-01-01T00:00Z", until: "2026-02-01T00:00Z"}}
+"""
 NOWHERE = "nowhere"
 """An export that selects no subscription: a run over it alone writes nothing."""
 _ADDRESS = "203.0.113.7"
@@ -70,6 +75,7 @@ class World:
     kills: int = 0
     kills_left: int = 0
     required: bytes | None = None
+    muted: bytes | None = None
 
     def ask(self, method: str, path: str, body: Any = None, caller: Caller | None = None) -> Answer:
         return (caller or self.api).call(
@@ -172,11 +178,16 @@ class World:
     def claim(self, caller: Caller | None = None) -> None:
         channel = self.channel(caller)
         if channel == "api":
-            self.job(kind="claim")
-        else:
-            self.run(["claim", "--yes"], channel, kill=False)
+            self.claim_by_job()
+            return
+        self.run(["claim", "--yes"], channel, kill=False)
         # There is nothing to take over, so a terminal takes nothing over: that is no deed, as a job is one.
-        self.done["ClaimAutomations", self.newest(channel), "", ""] += channel != "direct"
+        if channel != "direct":
+            self.done["ClaimAutomations", self.newest(channel), "", ""] += 1
+
+    def claim_by_job(self) -> None:
+        self.job(kind="claim")
+        self.done["ClaimAutomations", self.newest("api"), "", ""] += 1
 
     def accept(self, caller: Caller | None = None) -> None:
         channel = self.channel(caller)
@@ -213,6 +224,24 @@ class World:
 
     def requirements(self) -> bytes | None:
         found: bytes | None = self.api._with_services(lambda services: services.requirements.text())
+        return found
+
+    def mute(self, caller: Caller | None = None) -> None:
+        self.number += 1
+        text = MUTES.format(number=self.number)
+        channel = self.channel(caller)
+        if channel == "api":
+            assert self.ask("PUT", "/api/mutes", text).status == 200
+        else:
+            (self.shell.folder / "mutes.yaml").write_text(text)
+            self.run(["mutes", "put", "mutes.yaml"], channel)
+        before, after = self.muted, self.mutes()
+        if after != before:
+            self.done["PutMutes", MUTES_BLOB, digest(before), digest(after)] += 1
+            self.muted = after
+
+    def mutes(self) -> bytes | None:
+        found: bytes | None = self.api._with_services(lambda services: services.mutes.text())
         return found
 
     def refused(self, caller: Caller | None = None) -> None:
@@ -345,7 +374,7 @@ def nowhere(world: World) -> Iterator[None]:
 
 EACH = (
     World.put, World.delete, World.look, World.discard, World.lift, World.claim, World.accept, World.approve,
-    World.require, World.refused,
+    World.require, World.mute, World.refused,
 )  # fmt: skip
 SOME = (World.put,) * 6 + (World.delete,) * 3 + EACH
 
@@ -360,6 +389,7 @@ def test_each_deed_has_one_row_and_nothing_else_has(world: World, deeds: int, ki
     send(api)
     known = {row["DeedId"] for row in rows(api)}
     world.required = world.requirements()
+    world.muted = world.mutes()
     world.kills_left = kills
     killed_at = set(chance.sample(range(deeds), app_kills))
     drawn: list[Callable[..., None]] = [*EACH, *(chance.choice(SOME) for _ in range(deeds - len(EACH)))]
@@ -385,8 +415,9 @@ def test_each_deed_has_one_row_and_nothing_else_has(world: World, deeds: int, ki
         (world.shell.folder / "one.yaml").write_text(f"{api.export('one')}description: number {world.number}\n")
         world.killed(["push", "one.yaml", "--direct"])
         world.note("one", world.stored("one"))
-    for deed in (World.put, World.discard, World.require):  # once more: the one so far may have been killed
+    for deed in (World.put, World.discard, World.require, World.mute):  # once more: the one so far may have been killed
         deed(world)
+    world.claim_by_job()  # the one so far may have been a terminal's
     for name in [*world.files]:
         world.sent("DELETE", f"/api/exports/{name}", None, None)
         world.note(name, None)

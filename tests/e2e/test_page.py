@@ -824,6 +824,43 @@ async def test_a_hub_that_is_gone_is_one_finding_and_nothing_that_is_sent_there_
     await expect(page.locator("#attention-list")).not_to_contain_text("Nothing arrives at")
 
 
+async def test_what_is_muted_is_counted_apart_and_raised_again_when_the_mute_is_lifted(
+    shown: Scene, look: Visit, here: Services
+) -> None:
+    tenant, hub = shown.azure.tenant, destinations(shown.azure.tenant).event_hub
+    now = datetime.now(UTC)
+    held = f'from: "{now - timedelta(hours=1):%Y-%m-%dT%H:%MZ}", until: "{now + timedelta(days=1):%Y-%m-%dT%H:%MZ}"'
+    mute = f"version: 1\nmutes: [{{name: m, destination: {hub}, owner: {HOSTILE!r}, reason: 'a move', {held}}}]"
+    tenant.delete_resource(hub)
+    try:
+        await shown.fire("reconcile_exports")
+        await here.mutes.put(mute.encode(), "me")
+        page = await look.open()
+        told = page.locator("#attention-list")
+        await expect(told.locator("li").filter(has_text="a move")).to_contain_text("1 destination")
+        await expect(told).not_to_contain_text("Nothing arrives at")
+        await expect(page.locator("#tile-exported")).to_contain_text("muted")
+        await expect(page.locator("#destinations")).to_contain_text("a move")
+        await expect(page.locator("#state option[value=muted]")).not_to_have_text("Muted (0)")
+        await page.select_option("#state", "muted")
+        await expect(page.locator("[role=gridcell]").filter(has_text="muted").first).to_be_visible()
+        assert not await page.evaluate("window.harmed")
+        await here.mutes.put(b"version: 1\nmutes: []\n", "me")
+        await page.click("#refresh")
+        await expect(told).to_contain_text("Nothing arrives at")
+        await expect(told).not_to_contain_text("a move")
+        await here.clients.blobs.get_blob_client(here.settings.exports_container, "mutes.yaml").upload_blob(
+            b"{", overwrite=True
+        )
+        await page.click("#refresh")
+        await page.click("#attention-more")
+        await expect(told).to_contain_text("Nothing is muted: mutes.yaml")
+    finally:
+        await here.mutes.put(b"version: 1\nmutes: []\n", "me")
+        add_hub(tenant, hub)
+        await shown.fire("reconcile_exports")
+
+
 async def test_records_of_a_dead_letter_are_shown_to_who_may_read_them_alone(
     look: Visit, look_with_all: Visit, here: Services
 ) -> None:

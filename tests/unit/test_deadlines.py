@@ -85,6 +85,7 @@ BOUNDED = {
     ("watch/deployed_columns.py", "async with turn"): CALLER,
     ("exports/kept_file.py", "async with self._turn"): CALLER,
     ("exports/kept_file.py", "asyncio.to_thread(self._check, text, self._blob)"): OWN,
+    ("muting/stored_mutes.py", "asyncio.to_thread(read_mutes, text, BLOB)"): OWN,
     ("watch/stored_requirements.py", "asyncio.to_thread(read_requirements, text, BLOB)"): OWN,
     ("watch/last_seen.py", "async with turns"): CALLER,
     ("watch/open_items.py", "async with self._turn"): CALLER,

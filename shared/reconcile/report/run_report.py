@@ -12,11 +12,13 @@ from typing import Any
 
 from shared import __version__, stored_format
 from shared.clock import utc_text
+from shared.muting.mutes import NOTHING, Muting
 from shared.reconcile.apply.executor import Outcome, Status
 from shared.reconcile.model import Subscription
 from shared.reconcile.plan.model import Action, Plan
 from shared.reconcile.plan.saved_plan import fingerprint, item_as_dict
 from shared.reconcile.report.in_force import InForce, in_force
+from shared.reconcile.report.muted_problems import MutedInRun
 
 NO_PLAN = Plan(())
 RUNS_TABLE = "DefenderExportRuns_CL"
@@ -59,6 +61,7 @@ class Report:
     `asked` is what the run was narrowed to and let through, JSON-ready, so that a plan that is approved can be made
     again.  `waiting` says that its changes wait for an approval; `approved_by` and `approved_at` tell of the one that
     this run carries out.
+    `muting` is what is muted when it ends: only its row says so.
     `identity` is whose eyes the tenant was seen with, `scope` what the run was narrowed to, empty for the whole tenant.
     """
 
@@ -88,6 +91,7 @@ class Report:
     waiting: bool = False
     approved_by: str = ""
     approved_at: datetime | None = None
+    muting: Muting = NOTHING
 
     @property
     def name(self) -> str:
@@ -250,6 +254,8 @@ class Report:
             if item.action is Action.BLOCKED and not item.waits
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
+        muted = MutedInRun(self.muting, self.plan.destinations, self.ended)
+        muted_until = muted.repairs(self.outcomes)
         return {
             "TimeGenerated": self.ended.isoformat(),
             "RunId": self.run_id,
@@ -273,10 +279,11 @@ class Report:
             "InForce": sum(each.in_force for each in self.in_force),
             "Requests": sum(self.requests.values()),
             "Guard": "; ".join(self.plan.guards),
-            "Problems": problems[:MAX_PROBLEMS],
+            "Problems": muted.problems(problems)[:MAX_PROBLEMS],
             "ReportName": self.name,
             "ApprovedBy": self.approved_by,
             "ApprovedTime": self.approved_at.isoformat() if self.approved_at else None,
+            "MutedUntil": utc_text(muted_until) if muted_until else None,
             "Release": __version__,
         }
 

@@ -42,6 +42,11 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _requirement(requirement, rows)
     yield "<h2>Exceptions</h2>"
     yield _exceptions(document["exceptions"]) if document["exceptions"] else "<p>None are granted.</p>"
+    if mutes := document.get("mutes"):
+        yield "<h2>Muted during these months</h2>"
+        yield _table(("What", "Name", "Owner", "Reason", "From", "Until", "Each week", "Holds now"), map(_mute, mutes))
+    if trouble := document.get("muteTrouble"):
+        yield f"<p>{_text(trouble)}</p>"
     if trend := document.get("trend"):
         yield "<h2>Over the last months, of the whole deployment</h2>"
         yield f"<p>{_text(trend['problem'])}</p>" if trend["problem"] else _table(HEAD, map(line, trend["months"]))
@@ -91,6 +96,11 @@ def _verdict(row: Mapping[str, Any]) -> tuple[str, ...]:
         row["subscription"], row["subscriptionId"], above, row["state"], row["verdict"], row["reason"], row["note"],
         told or "",
     )  # fmt: skip
+
+
+def _mute(mute: Mapping[str, Any]) -> tuple[str, ...]:
+    texts = (str(mute[name]) for name in ("what", "name", "owner", "reason", "from", "until", "weekly"))
+    return (*texts, "yes" if mute["inForce"] else "no")
 
 
 def _exceptions(exceptions: Iterable[Mapping[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 // What needs a person, in the order of urgency, each with what to do next.
 import { inPortal } from "./api.js";
 import { destinations, shortName } from "./destinations.js";
-import { CHECKS, KINDS, LETTERS, ORDER, STATES, ago, number, plural } from "./words.js";
+import { CHECKS, KINDS, LETTERS, ORDER, STATES, ago, mutedWords, number, plural } from "./words.js";
 
 // `data` holds what has arrived so far, by section; each finding may filter the matrix (`show`).
 export function findings({ coverage, letters, freshness, exports: files, ready }) {
@@ -9,9 +9,9 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
   if (coverage) {
     found.push(...troubled(coverage));
     for (const state of ORDER.filter((name) => STATES[name].bad && name !== "broken")) {
-      const rows = coverage.rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === state));
+      const rows = coverage.rows.filter((row) => KINDS.some(([kind]) => row.states[kind] === state && !row.muted[kind]));
       if (rows.length) {
-        const notes = new Set(rows.flatMap((row) => KINDS.filter(([kind]) => row.states[kind] === state).map(([kind]) => row.notes?.[kind]).filter(Boolean)));
+        const notes = new Set(rows.flatMap((row) => KINDS.filter(([kind]) => row.states[kind] === state && !row.muted[kind]).map(([kind]) => row.notes?.[kind]).filter(Boolean)));
         found.push({
           state, word: state, what: `${plural(rows.length, "subscription")}: ${STATES[state].means}${notes.size === 1 ? ` ${sentence([...notes][0])}` : ""}${whose(rows)}`,
           next: STATES[state].next, show: { state },
@@ -36,7 +36,7 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
     found.push({ state: "quiet", word: "empty", what: "No export file is stored, so nothing is declared.", next: "Write one and push it: defender-export push exports/" });
   }
   const last = coverage?.run;
-  if (last && last.outcome !== "Succeeded") {
+  if (last && !coverage.runMuted && last.outcome !== "Succeeded") {
     found.push({ state: last.outcome === "Partial" ? "drifted" : "blocked", word: last.outcome.toLowerCase(), what: `The run ${ago(last.ended)}: ${sentence(last.reason)}`,
       next: last.guards?.length ? "If the change is meant, let it through once: a reconcile with raised limits." : "Open the run: each change that failed has its reason.", run: last.runId });
   }
@@ -53,12 +53,28 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
   if (freshness && !freshness.checked) {
     found.push({ state: "quiet", word: "unknown", what: "The flow of data was never checked.", next: "The hourly check does it by itself; EVENT_HUB_RESOURCE_ID must be set." });
   }
+  if (coverage?.muteTrouble) {
+    found.push({ state: "drifted", word: "mutes", what: sentence(coverage.muteTrouble), next: "Put the file of mutes anew: defender-export mutes put FILE." });
+  }
   return found;
+}
+
+// What is muted is told after all that needs a person, and counted apart.
+export function muted(coverage) {
+  const rows = coverage?.rows.filter((row) => row.quieted || row.subscriptionMuted) ?? [];
+  const places = coverage ? destinations(coverage).filter((each) => each.muted && each.state !== "ready") : [];
+  const by = new Map(); // each mute once
+  for (const row of rows) for (const one of [row.subscriptionMuted, ...Object.values(row.muted)]) if (one) by.set(one.mute, one);
+  for (const { muted: one } of places) by.set(one.mute, one);
+  if (!by.size) return [];
+  const what = [rows.length ? plural(rows.length, "subscription") : "", places.length ? plural(places.length, "destination") : ""].filter(Boolean).join(" and ");
+  return [{ state: "quiet", word: "muted", what: `${what}. ${[...by.values()].slice(0, 5).map(mutedWords).join(". ")}${by.size > 5 ? `. ${number(by.size - 5)} more mutes` : ""}.`,
+    next: "Nothing until then: what is still wrong is raised again by itself.", show: rows.length ? { state: "muted" } : null }];
 }
 
 // A destination is told once, whatever number of subscriptions send there.
 function troubled(coverage) {
-  return destinations(coverage).filter(({ state }) => state === "broken" || state === "unverified").map(({ id, state, reasons, exports: files, subscriptions }) => {
+  return destinations(coverage).filter(({ state, muted: by }) => !by && (state === "broken" || state === "unverified")).map(({ id, state, reasons, exports: files, subscriptions }) => {
     const name = shortName(id);
     const whom = `${files.length === 1 ? "the export" : "the exports"} ${files.join(", ")} in ${plural(subscriptions, "subscription")}`;
     return state === "broken"

@@ -1,7 +1,7 @@
 // Where exports send: what is known of each destination, and how many subscriptions send there.
 import { inPortal } from "./api.js";
 import { byId, el, fill, mark } from "./dom.js";
-import { DESTINATIONS, plural } from "./words.js";
+import { DESTINATIONS, mutedWords, plural } from "./words.js";
 
 const WORST = ["broken", "unverified", "ready"];
 const rank = (state) => (WORST.indexOf(state) + 1 || WORST.length) - 1;
@@ -22,6 +22,8 @@ export function destinations({ rows, destinations: known = [] }) {
     const place = at(each.id);
     place.id = each.id; // as it is spelt there
     if (!place.state || rank(each.state) < rank(place.state)) place.state = each.state;
+    if (each.state !== "ready") place.raised ||= !each.muted;
+    place.muted = place.raised ? null : each.muted ?? place.muted;
     place.exports.push(...each.exports);
     place.reasons.push(...each.reasons.filter((reason) => !place.reasons.includes(reason)));
   }
@@ -37,6 +39,7 @@ export function showDestinations(coverage, search) {
       el("p", {}, mark(colour, word), " ", el("b", {}, shortName(each.id)), " ", link(each)),
       el("p", { class: "aside" }, `${plural(each.subscriptions, "subscription")} ${each.subscriptions === 1 ? "sends" : "send"} there${each.exports.length ? `, by ${each.exports.length === 1 ? "the export" : "the exports"} ${each.exports.join(", ")}` : ", by others' automations alone"} `,
         el("button", { type: "button", class: "link", onclick: () => search(shortName(each.id)), "aria-label": `Show what sends to ${shortName(each.id)}` }, "Show")),
+      each.muted ? el("p", { class: "aside" }, `${mutedWords(each.muted)}.`) : null,
       each.reasons.map((reason) => el("p", {}, `${reason}${/[.!?]$/.test(reason) ? "" : "."}`)));
   })) : el("p", { class: "empty" }, coverage.more ? "Loading…" : "None: no automation sends anywhere."));
 }

@@ -1,7 +1,7 @@
 // The page: asks for everything, shows what has arrived, asks again.
 import * as address from "./address.js";
 import { INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask, linked } from "./api.js";
-import { findings } from "./attention.js";
+import { findings, muted } from "./attention.js";
 import { showDestinations } from "./destinations.js";
 import { byId, el, fill, mark } from "./dom.js";
 import * as jobs from "./jobs.js";
@@ -88,8 +88,9 @@ function draw(name) {
   if (name === "trend" && data.trend && !failure) sections.trend(data.trend);
   if (name === "trend" && failure && !data.trend) fill(byId("trend-months"));
   const found = findings(data);
-  sections.tiles(data, found);
-  sections.attention(found, { filter: narrow, openRun, go: (id) => { byId(id).scrollIntoView({ block: "nearest" }); byId(id).focus(); } });
+  const quiet = muted(data.coverage);
+  sections.tiles(data, found, quiet);
+  sections.attention([...found, ...quiet], { filter: narrow, openRun, go: (id) => { byId(id).scrollIntoView({ block: "nearest" }); byId(id).focus(); } });
   for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "coverage"], ["tile-needed", "coverage"]]) {
     if (failures[section] && !data[section]) fill(byId(tile), el("p", { class: "tile-big" }, mark("blocked", "not known")), el("p", { class: "tile-small" }, failures[section].title));
   }
@@ -109,6 +110,7 @@ function showMatrix() {
   matrix.show(rows, { tenants: new Set(rows.map((row) => row.tenantId)).size });
   const counts = Object.fromEntries(ORDER.map((state) => [state, 0]));
   for (const row of rows) for (const state of new Set(KINDS.map(([kind]) => row.states[kind]))) counts[state] += 1;
+  counts.muted = rows.filter((row) => row.quieted || row.subscriptionMuted).length;
   counts.cis = rows.filter((row) => row.unmet).length;
   for (const option of byId("state").options) {
     if (option.value) option.textContent = `${option.dataset.word} (${number(counts[option.value])})`;
@@ -127,7 +129,7 @@ function filter() {
   matrix.order({ by: byId("by").value, sort: byId("sort").value });
   matrix.filter((row) =>
     words.every((word) => row.text.includes(word)) &&
-    (!state || (state === "cis" ? row.unmet : KINDS.some(([kind]) => row.states[kind] === state))), { narrowed: Boolean(state || words.length) });
+    (!state || (state === "cis" ? row.unmet : state === "muted" ? row.quieted || row.subscriptionMuted : KINDS.some(([kind]) => row.states[kind] === state))), { narrowed: Boolean(state || words.length) });
   const shown = matrix.chosen().length;
   const total = data.coverage?.rows.length ?? 0;
   byId("matrix-count").textContent = !data.coverage ? "" : shown === total ? `${number(total)} subscriptions${data.coverage.more ? " so far" : ""}` : `${number(shown)} of ${number(total)} subscriptions`;

@@ -1,7 +1,7 @@
 // Subscriptions by kind, thousands of them: only the rows in view are in the document.
 import { shortName } from "./destinations.js";
 import { el, fill, mark } from "./dom.js";
-import { KINDS, ORDER, STATES, number, plural } from "./words.js";
+import { KINDS, ORDER, STATES, mutedWords, number, plural } from "./words.js";
 
 const SPARE = 6;
 const NARROW = matchMedia("(max-width: 760px)");
@@ -185,17 +185,20 @@ export class Matrix {
   #cells(row, at) {
     const name = [el("span", { class: "subscription-name", title: `${row.subscription}\n${row.subscriptionId}` }, row.subscription || row.subscriptionId)];
     if (this.narrow) {
-      const counts = ORDER.map((state) => [state, KINDS.filter(([kind]) => row.states[kind] === state).length]).filter(([, count]) => count);
-      return this.#cell(at, 0, { class: "cell-name" }, name, el("span", { class: "summary" }, counts.map(([state, count]) => mark(state, `${count} ${state}`))));
+      const counts = ORDER.map((state) => [state, KINDS.filter(([kind]) => row.states[kind] === state && !row.muted[kind]).length]).filter(([, count]) => count);
+      if (row.quieted) counts.push(["quiet", "muted"]);
+      return this.#cell(at, 0, { class: "cell-name" }, name, el("span", { class: "summary" }, counts.map(([state, count]) => mark(state, count === "muted" ? count : `${count} ${state}`))));
     }
     const met = row.verdicts?.[CIS];
     return [
       this.#cell(at, 0, { class: "cell-name", role: "rowheader" }, name),
       ...KINDS.map(([kind], index) => {
         const state = row.states[kind] ?? "none";
-        return this.#cell(at, index + 1, { class: STATES[state]?.bad ? "cell-bad" : "", title: row.notes?.[kind] ?? "", "data-kind": kind }, mark(state));
+        const muted = row.muted[kind];
+        return this.#cell(at, index + 1, { class: STATES[state]?.bad && !muted ? "cell-bad" : "", title: [muted ? mutedWords(muted) : "", row.notes?.[kind]].filter(Boolean).join("\n"), "data-kind": kind },
+          muted ? mark("quiet", "muted") : mark(state));
       }),
-      this.#cell(at, KINDS.length + 1, {}, met === undefined ? "" : met ? mark("exported", "met") : mark("drifted", "not met")),
+      this.#cell(at, KINDS.length + 1, {}, met === undefined ? "" : met ? mark("exported", "met") : row.subscriptionMuted ? mark("quiet", "muted") : mark("drifted", "not met")),
     ];
   }
 
@@ -250,10 +253,11 @@ export class Matrix {
 export function prepare(rows) {
   for (const row of rows) {
     if (row.text) continue;
-    const states = Object.values(row.states);
-    row.bad = states.some((state) => STATES[state]?.bad);
+    row.muted ??= {};
+    row.bad = Object.entries(row.states).some(([kind, state]) => STATES[state]?.bad && !row.muted[kind]);
+    row.quieted = Object.keys(row.muted).length > 0;
     row.dormant = row.takesWrites === false;
-    row.unmet = !row.dormant && row.verdicts?.[CIS] === false;
+    row.unmet = !row.dormant && row.verdicts?.[CIS] === false && !row.subscriptionMuted;
     row.group = `${row.tenantId} ${row.managementGroups.join(" / ")}`;
     row.text = [row.subscription, row.subscriptionId, row.tenantId, ...row.managementGroups, row.subscriptionState, row.owner, ...(row.exports ?? []),
       ...(row.destinations ?? []).map(shortName), ...Object.values(row.notes ?? {})].join("\n").toLowerCase();

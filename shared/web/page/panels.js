@@ -3,7 +3,7 @@ import { MAY_APPROVE, MAY_WRITE, all, ask, inPortal, signIn } from "./api.js";
 import { proof } from "./canaries.js";
 import { shortName } from "./destinations.js";
 import { byId, el, fill, mark } from "./dom.js";
-import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, inForce, kindName, moment, planned, plural } from "./words.js";
+import { ACTIONS, KINDS, OUTCOMES, STATES, ago, difference, duration, inForce, kindName, moment, mutedWords, planned, plural } from "./words.js";
 
 const MOST = 200;
 const drawer = byId("drawer");
@@ -98,6 +98,7 @@ function kindSection(name, row, coverage, health, open) {
   return el("details", { class: "kind", "data-section": name, open: open || STATES[state].bad },
     el("summary", {}, el("span", { class: "kind-name" }, kindName(name)), mark(state)),
     el("p", {}, STATES[state].means, note ? ` ${note.charAt(0).toUpperCase()}${note.slice(1)}.` : ""),
+    row.muted?.[name] ? el("p", {}, mark("quiet", "muted"), ` ${mutedWords(row.muted[name])}.`) : null,
     STATES[state].next && state !== "drifted" ? el("p", { class: "next" }, STATES[state].inside ?? STATES[state].next) : null,
     health ? el("p", {}, `Last arrived: ${health.lastSeen ? `${moment(health.lastSeen)}, ${ago(health.lastSeen)}` : "never"}. Flow: ${health.verdict}${health.reason ? `, ${health.reason}` : ""}.`) : null,
     exporters.map((each) => el("div", { class: "exporter" },

@@ -8,36 +8,42 @@ const SHOWN_FINDINGS = 4;
 const SHOWN_RUNS = 8;
 let everything = false;
 
-export function tiles({ coverage, metrics, letters, freshness, ready }, found) {
+// `found` is what needs a person, `quiet` what is muted.
+export function tiles({ coverage, metrics, letters, freshness, ready }, found, quiet = []) {
   tile("tile-exported", coverage, () => {
     const rows = coverage.rows;
     const bad = rows.filter((row) => row.bad).length;
-    const sound = rows.filter((row) => !row.bad && KINDS.some(([kind]) => row.states[kind] === "exported" || row.states[kind] === "quiet")).length;
+    const quiet = rows.filter((row) => !row.bad && (row.quieted || row.subscriptionMuted)).length;
+    const sound = rows.filter((row) => !row.bad && !row.quieted && KINDS.some(([kind]) => row.states[kind] === "exported" || row.states[kind] === "quiet")).length;
     if (!rows.length) return ["blocked", "nothing seen", "No subscription is visible: give the app's identity Reader on the management group."];
-    return [bad ? "drifted" : sound ? "exported" : "none", `${number(sound)} of ${number(rows.length)}`, `subscriptions export as declared${bad ? `, ${number(bad)} to look at` : ""}${coverage.more ? " (still loading)" : ""}`];
+    return [bad ? "drifted" : sound ? "exported" : "none", `${number(sound)} of ${number(rows.length)}`, `subscriptions export as declared${bad ? `, ${number(bad)} to look at` : ""}${quiet ? `, ${number(quiet)} muted` : ""}${coverage.more ? " (still loading)" : ""}`];
   });
   tile("tile-flowing", metrics, () => {
     if (metrics.problem) return ["quiet", "not known", metrics.problem];
     const total = Object.values(metrics.recordsPerMinute).flat().reduce((sum, value) => sum + value, 0) * metrics.binMinutes;
     const lag = metrics.lagSeconds.filter((value) => value !== null).at(-1);
-    const silent = freshness?.rows.filter((row) => row.verdict === "silent").length ?? 0;
+    const silences = freshness?.rows.filter((row) => row.verdict === "silent") ?? [];
+    const silent = silences.filter((row) => !row.muted).length;
+    const hushed = silences.length - silent;
+    const told = `${silent ? `; ${number(silent)} silent` : ""}${hushed ? `; ${number(hushed)} silent and muted` : ""}`;
     const late = lag !== undefined && lag > 900;
     const hours = Math.round((Date.parse(metrics.until) - Date.parse(metrics.since)) / 3_600_000);
     const span = hours === 168 ? "7 days" : hours === 1 ? "hour" : `${hours} hours`;
-    if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${silent ? `; ${number(silent)} silent` : ""}`];
-    return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${silent ? `; ${number(silent)} silent` : ""}`];
+    if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${told}`];
+    return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${told}`];
   });
   tile("tile-changed", coverage, () => {
     const { run } = coverage;
     if (!run) return ["quiet", "no run yet", "The timer runs every 15 minutes unless RECONCILE_SCHEDULE says otherwise."];
     const changes = ["Created", "Updated", "Deleted", "Adopted"].reduce((sum, name) => sum + (run.counts?.[name] ?? 0), 0);
     const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
-    return [OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()} ${ago(run.ended)}: ${planned(run)}${inForce(run) ? `; in force ${inForce(run)}` : ""}`];
+    return [coverage.runMuted ? "quiet" : OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()}${coverage.runMuted ? ", muted" : ""} ${ago(run.ended)}: ${planned(run)}${inForce(run) ? `; in force ${inForce(run)}` : ""}`];
   });
   byId("tile-open-place").hidden = !metrics?.openRecords; // null while nothing counts them
   tile("tile-open", metrics?.openRecords, () => openRecords(metrics.openRecords));
   tile("tile-needed", coverage && letters && freshness && ready, () =>
-    found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"] : ["exported", "nothing", "All is as declared, and nothing waits."]);
+    found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"]
+      : quiet.length ? ["quiet", "nothing", "Nothing waits but what is muted."] : ["exported", "nothing", "All is as declared, and nothing waits."]);
 }
 
 // What is not known of CVEs is said as that, never as "none".

@@ -209,3 +209,6 @@ export const planned = (run) =>
   run.mode === "plan"
     ? counted(run.counts).replace("created", "to create").replace("updated", "to update").replace("deleted", "to delete").replace("adopted", "to adopt")
     : counted(run.counts);
+
+// By whom something is muted, until when and why.
+export const mutedWords = ({ until, owner, reason }) => `Muted until ${moment(until)} by ${owner}: ${reason}`;

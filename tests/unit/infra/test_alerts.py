@@ -11,6 +11,7 @@ import pytest
 
 from local.streams import ARROW_TYPES
 from local.workspace import Workspace
+from shared.clock import utc_text
 from shared.enrich.tables import TABLES, Column, ColumnType, Table
 from tests.app_functions import app_functions
 from tools.infra import DATA_FUNCTIONS, SHARED_FUNCTIONS, Query, alerts, function_names, saved_functions, switched_off
@@ -299,7 +300,7 @@ async def answer(alert: Query, rows: Iterable[Row], now: datetime = NOW) -> list
         for row in rows:
             times = {"TimeGenerated": NOW - timedelta(minutes=row.minutes)}
             await opened.append(row.table, lambda row=row, times=times: arrow(tables[row.table], row, times), NOW)  # type: ignore[misc]
-        found = await opened.kql(text, (now - timedelta(minutes=_WINDOW[alert.options["Window"]]), now))
+        found = await opened.kql(text, (now - timedelta(minutes=_WINDOW[alert.options["Window"]]), now), now)
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
@@ -411,6 +412,48 @@ async def test_a_rule_that_asks_for_another_case_is_found(name: str) -> None:
     found = await answer(broken, CASES[name].fires)
     missing = name in {"reconcile-not-running", "timer-stopped"}  # these fire on what is absent
     assert alerts_of(broken, found) > CASES[name].alerts if name == "timer-stopped" else bool(found) == missing
+
+
+def muted(row: Row, until: datetime) -> Row:
+    """The row as it is written while what it tells of is muted."""
+    if row.values.get("Problems"):
+        problems = [{**each, "mutedUntil": utc_text(until)} for each in row.values["Problems"]]
+        return row._replace(values={**row.values, "Problems": problems})
+    return row._replace(values={**row.values, "MutedUntil": until})
+
+
+MUTED = {name: CASES[name] for name in ("silent-export", "stored-less-than-uploaded", "blocked-destination")}
+MUTED |= {"export-fought-over": CASES["export-fought-over"]}
+
+
+@pytest.mark.parametrize("name", MUTED)
+async def test_what_is_muted_fires_no_rule_until_the_end_and_fires_at_the_first_evaluation_from_then_on(
+    name: str,
+) -> None:
+    case, end = CASES[name], NOW + timedelta(minutes=30)
+    rows = [muted(row, end) for row in case.fires]
+    for still in (NOW, end - timedelta(seconds=1)):
+        assert await answer(ALERTS[name], rows, still) == []
+    assert alerts_of(ALERTS[name], await answer(ALERTS[name], rows, end)) == case.alerts  # no row came meanwhile
+    lifted = [*rows, *(row._replace(minutes=row.minutes - 1) for row in case.fires)]
+    if name != "export-fought-over":  # there each row counts
+        assert alerts_of(ALERTS[name], await answer(ALERTS[name], lifted)) == case.alerts
+
+
+async def test_of_the_problems_of_a_run_only_those_that_are_muted_are_quiet() -> None:
+    quiet = {**problem("no role", "aaaa"), "mutedUntil": utc_text(NOW + timedelta(days=1))}
+    found = await answer(ALERTS["blocked-destination"], [run(Problems=[quiet, problem("no role", "bbbb")])])
+    assert [row["Subscription"] for row in found] == ["bbbb"]
+
+
+async def test_guards_and_failed_runs_are_never_muted() -> None:
+    later = NOW + timedelta(days=1)
+    held = muted(run(20, Guard="MAX_DELETES"), later)
+    assert len(await answer(ALERTS["updates-held-back"], [held])) == 1
+    failed = muted(run(20, Outcome="Failed", Reason="no role"), later)
+    assert len(await answer(ALERTS["blocked-destination"], [failed])) == 1
+    only = {alert.name for alert in alerts() if "MutedUntil" in alert.text}
+    assert only == set(MUTED)
 
 
 def test_no_rule_needs_a_saved_function() -> None:

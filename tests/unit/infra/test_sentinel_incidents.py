@@ -210,3 +210,45 @@ async def test_a_rule_of_the_level_can_not_fill_an_incident_within_its_lookback(
     assert days <= 7
     assert grouping["enabled"]
     assert grouping["groupByEntities"] or grouping["groupByCustomDetails"]
+
+
+async def test_a_silence_that_is_muted_is_told_by_the_first_run_from_its_end_on() -> None:
+    """Silent since hour 2, muted from hour 10 to half past 20: told until then, then not, then as if it were new."""
+    rule, end = RULES["silent-export"], START + 20.5 * HOUR
+    rows = [
+        check(
+            -hour * HOUR,
+            SubscriptionId=LONG,
+            Verdict="silent" if hour >= 2 else "fresh",
+            MutedUntil=end if 10 <= hour <= 20 else None,
+        )
+        for hour in range(26)
+    ]
+    async with Workspace() as opened:
+        await plant(opened, rows, START)
+        told = {}
+        for hour in range(2, 26):
+            time = START + hour * HOUR + FIVE_MINUTES
+            told[hour] = len(await ask(opened, for_instance(rule), time, window_of(rule)))
+        assert told[2] == 1
+        assert not any(told[hour] for hour in range(10, 21))
+        assert told[21] == 1
+        last = [row for row in rows if -row.age <= 20 * HOUR]  # no check since: the run itself finds that it is over
+    async with Workspace() as opened:
+        await plant(opened, last, START)
+        assert await ask(opened, for_instance(rule), end - timedelta(seconds=1), window_of(rule)) == []
+        assert len(await ask(opened, for_instance(rule), end, window_of(rule))) == 1
+
+
+async def test_repairs_that_are_muted_are_told_by_the_first_run_from_the_end_on() -> None:
+    rule, end = RULES["export-fought-over"], START + 20.5 * HOUR
+    repairs = [run(-hour * HOUR, Updated=1, MutedUntil=end) for hour in (14, 16, 18)]
+    async with Workspace() as opened:
+        await plant(opened, repairs, START)
+        assert await ask(opened, for_instance(rule), end - timedelta(seconds=1), window_of(rule)) == []
+        for later in (timedelta(), HOUR):
+            assert len(await ask(opened, for_instance(rule), end + later, window_of(rule))) == 1
+        old = [run(-hour * HOUR, Updated=1) for hour in (14, 16, 18)]
+    async with Workspace() as opened:
+        await plant(opened, old, START)
+        assert await ask(opened, for_instance(rule), end, window_of(rule)) == []  # told while it was new

@@ -3,15 +3,25 @@
 import json
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from shared.exports.diagnostics import InvalidExport
+from shared.muting.mutes import Muting, Part, parts_of
+from shared.muting.mutes_file import read_mutes
 from shared.notify.events import KINDS, Condition, Event, Followed, Observed, follow, read_event
 from shared.notify.messages import body, of_digest, of_event, row
-from shared.notify.observed import of_dead_letters, of_destinations, of_exceptions, of_freshness, of_newest_run, of_runs
+from shared.notify.observed import (
+    of_dead_letters,
+    of_destinations,
+    of_exceptions,
+    of_freshness,
+    of_newest_run,
+    of_runs,
+    of_timers,
+)
 from shared.notify.outbox import with_news
 from shared.notify.rules import AT_ONCE, CHANNELS, DAILY, Receiver, Rule, Rules, read_rules
 from shared.notify.state import State
@@ -73,7 +83,14 @@ def test_a_stored_event_is_the_same() -> None:
 
 
 def test_what_the_sources_say() -> None:
-    health = {"subscription_id": "S1", "kind": "Alerts", "name": "prod", "reason": "why", "due_by": None}
+    health = {
+        "subscription_id": "S1",
+        "kind": "Alerts",
+        "name": "prod",
+        "reason": "why",
+        "due_by": None,
+        "export": "soc",
+    }
     rows = [
         health | {"verdict": verdict, "kind": verdict} for verdict in ("silent", "fresh", "quiet", "not observable")
     ]
@@ -227,3 +244,109 @@ def test_who_heard_of_the_beginning_hears_of_the_end_and_who_is_no_receiver_hear
 def test_every_kind_has_a_severity_and_words() -> None:
     assert {event(kind=kind).severity for kind in KINDS} == {"Low", "Medium", "High"}
     assert event(kind="of-a-later-release").severity == "High"
+
+
+def muting(*mutes: str) -> Muting:
+    held = 'owner: Ann, reason: x, from: "2026-11-28T06:00Z", until: "2026-11-28T18:00Z"'
+    lines = [f"- {{name: m{index}, {what}, {held}}}" for index, what in enumerate(mutes)]
+    return Muting(read_mutes("\n".join(("version: 1", "mutes:", *lines))), {"s1": ("payments",), "": ("root",)})
+
+
+PLACE = "/subscriptions/s/x/hub"
+AT_PLACE = tuple(parts_of("s1", "a", PLACE))
+SOURCES: dict[str, tuple[str, Observed]] = {
+    "a silent subscription": (
+        "export: soc",
+        of_freshness(
+            {
+                "checked": "x",
+                "reasons": [],
+                "health": [
+                    {"subscription_id": "S1", "kind": "Alerts", "name": "a", "reason": "", "due_by": None}
+                    | {"verdict": "silent", "export": "soc"}
+                ],
+            },
+            PLACE,
+        ),
+    ),
+    "one below a group": ("managementGroup: payments", Observed([replace(SILENT, parts=(Part("s1"),))])),
+    "one at a destination": (f"destination: {PLACE}", Observed([replace(SILENT, parts=AT_PLACE)])),
+    "a destination": (
+        f"destination: {PLACE.upper().replace('/SUB', '/sub')}",
+        of_destinations(
+            Newest([{"destinations": [{"id": PLACE, "state": "broken", "reasons": [], "exports": ["soc"]}],
+                     "outcome": "Succeeded", "trigger": "timer", "complete": True}])
+        ),
+    ),
+    "an exception": (
+        "managementGroup: payments",
+        of_exceptions([GrantedException("cis", "Ann", "x", date(2026, 1, 1), (), ("payments",))], NOW),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_is_muted_is_neither_a_beginning_nor_an_end(name: str) -> None:
+    what, observed = SOURCES[name]
+    begun = follow((), observed, NOW)
+    assert len(begun.begun) == 1
+    quiet = observed.quieted(muting(what), NOW)
+    assert quiet.conditions == []
+    assert (follow((), quiet, NOW).begun, follow(begun.open, quiet, NOW).ended) == ((), ())
+    assert follow(begun.open, quiet, NOW).open == begun.open
+    over = observed.quieted(muting(what), NOW + 6 * HOUR)
+    assert follow((), over, NOW).begun == begun.begun
+    other = "export: another, subscription: 33333333-3333-4333-8333-333333333333"
+    assert observed.quieted(muting(other), NOW) == observed
+
+
+def test_what_is_well_ends_although_it_is_muted() -> None:
+    well = Observed(well=frozenset({SILENT.key})).quieted(muting("managementGroup: payments"), NOW)
+    assert len(follow([event()], well, NOW).ended) == 1
+
+
+def test_guards_failed_runs_timers_and_dead_letters_are_never_muted() -> None:
+    everything = muting("export: reconcile_exports", "managementGroup: root", f"destination: {PLACE}")
+    run = {"started": "2026-11-28T11:00:00Z", "reason": "no", "outcome": "Partial", "guards": ["MAX"], "complete": True}
+    for observed in (
+        of_newest_run(Newest((), run)),
+        of_newest_run(Newest((), run | {"outcome": "Failed"})),
+        of_timers({"check_freshness": NOW - 7 * HOUR}, NOW),
+        of_dead_letters({("refused", "parked"): 3}),
+    ):
+        assert len(observed.conditions) == 1
+        assert observed.quieted(everything, NOW) == observed
+
+
+def test_a_repair_of_what_is_muted_is_no_news() -> None:
+    def item(subscription: str) -> dict[str, Any]:
+        path = f"/subscriptions/{subscription}/resourceGroups/rg/providers/Microsoft.Security/automations/x"
+        return {"id": path, "export": "soc", "cause": "drift", "outcome": "updated"}
+
+    report = {"runId": "r", "ended": "2026-11-28T11:00:00Z", "items": [item("s1"), item("s2")]}
+    (left,) = of_runs([report], muting("managementGroup: payments"), NOW).conditions
+    assert left.name == "1 of soc"
+    assert of_runs([report], muting("export: soc"), NOW).conditions == []
+    assert len(of_runs([report], muting("export: soc"), NOW + 6 * HOUR).conditions) == 1
+
+
+def test_a_digest_lists_what_is_muted_only_after_its_end() -> None:
+    rules = Rules((Receiver("daily", "webhook"),), (Rule(("daily",), DAILY),), "07:00")
+    state = with_news(State(NOW - 24 * HOUR), follow((), Observed([SILENT]), NOW), rules, NOW)
+    muted = Observed([replace(SILENT, parts=(Part("s1"),))]).quieted(muting("managementGroup: payments"), NOW)
+    night = replace(follow(state.open, muted, NOW), muted=muted.muted)
+    for day in (1, 2):  # it began before the mute and was in no digest yet; then it would be what is still open
+        state = with_news(state, night, rules, NOW + day * 24 * HOUR)
+        assert state.waiting == ()
+    state = with_news(state, follow(state.open, Observed([SILENT]), NOW), rules, NOW + 72 * HOUR)
+    (digest,) = state.waiting
+    assert [each.name for each in (*digest.events, *digest.still)] == [SILENT.name]
+
+
+def test_what_began_and_ended_around_a_mute_is_told_with_both() -> None:
+    rules = Rules((Receiver("daily", "webhook"),), (Rule(("daily",), DAILY),), "07:00")
+    state = with_news(State(NOW - 24 * HOUR), follow((), Observed([SILENT]), NOW), rules, NOW)
+    ended = replace(follow(state.open, Observed(), NOW + HOUR), muted=frozenset({SILENT.key}))
+    state = with_news(state, ended, rules, NOW + 24 * HOUR)
+    (digest,) = state.waiting
+    assert [each.phase for each in digest.events] == ["began", "ended"]

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from shared.muting.mutes import Muting
+from shared.muting.mutes_file import read_mutes
 from shared.reconcile.model import Subscription
 from shared.watch.coverage import Live, cover
 from shared.watch.evidence.csv_form import COLUMNS, csv_table
 from shared.watch.evidence.document import CONCLUSIONS, VERDICTS, Basis, Made, conclusion, evidence, tenant_digest
 from shared.watch.evidence.html_form import html_page
+from shared.watch.evidence.muted_months import since_of, with_mutes
 from shared.watch.requirement_checks import GrantedException, Requirement
 from shared.watch.requirements_file import Required
 from tests.unit.watch.builders import INSTANCE, LOGIC_APP, automation, severities, source, sub
@@ -263,3 +266,41 @@ def test_ten_times_the_subscriptions_take_at_most_twelve_times_as_long() -> None
     gc.freeze()  # what other tests hold is no garbage to look through
     assert seconds(2_000) <= 12 * seconds(200)
     gc.unfreeze()
+
+
+def muting(*mutes: str) -> Muting:
+    head = 'owner: Ann, reason: moves, from: "{}T00:00Z", until: "{}T00:00Z"'
+    days = [("2026-11-01", "2026-12-01"), ("2026-06-01", "2026-07-01"), ("2026-09-05", "2026-09-06")]
+    days += [("2026-12-24", "2026-12-25")]
+    lines = [
+        f"- {{name: m{i}, {what}, {head.format(*day)}}}" for i, (what, day) in enumerate(zip(mutes, days, strict=True))
+    ]
+    return Muting(read_mutes("\n".join(("version: 1", "mutes:", *lines))), {NARROW.id.lower(): ("corp",)})
+
+
+def test_mutes_are_listed_and_noted_and_change_no_verdict() -> None:
+    plain = {
+        **report(),
+        "trend": {"problem": "", "since": "2026-08-01T00:00:00Z", "until": "2026-11-27T00:00:00Z", "months": []},
+    }
+    weekly = "export: soc, weekly: {day: Saturday, start: '22:30', duration: 6h}"
+    found = with_mutes(
+        plain, muting("managementGroup: corp", "export: over", weekly, "export: to-come"), since_of(plain), NOW
+    )
+    assert [(each["name"], each["inForce"], each["what"]) for each in found["mutes"]] == [
+        ("m0", True, "management group corp"), ("m2", False, "export soc"),
+    ]  # fmt: skip
+    assert found["mutes"][1]["weekly"] == "Saturday 22:30, 360 minutes"
+    noted = {
+        row["subscriptionId"]
+        for row in found["value"]
+        if "Muted until 2026-12-01T00:00:00Z by Ann: moves." in row["note"]
+    }
+    assert noted == {NARROW.id}
+    assert [row["verdict"] for row in found["value"]] == [row["verdict"] for row in plain["value"]]
+    page = html_page(found)
+    assert "Saturday 22:30, 360 minutes" in page
+    assert "Muted until" in csv_table(found, found["value"])
+    unread = with_mutes(plain, Muting(trouble="nothing is muted: <x>"), since_of(plain), NOW)
+    assert (unread["mutes"], unread["value"]) == ([], plain["value"])
+    assert "nothing is muted: &lt;x&gt;" in html_page(unread)

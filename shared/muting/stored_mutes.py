@@ -1,0 +1,64 @@
+"""The mutes of a deployment: `mutes.yaml` beside the export files, kept as it was put."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from shared.audit.deed import MUTE
+from shared.exports.kept_file import KeptFile
+from shared.muting.mutes import NOTHING, Muting
+from shared.muting.mutes_file import read_mutes
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import ContainerClient
+
+    from shared.audit.trail import Trail
+
+BLOB: Final = "mutes.yaml"
+READING_SECONDS: Final = 5.0
+Groups = Mapping[str, Sequence[str]]
+
+log = logging.getLogger(__name__)
+
+
+class StoredMutes(KeptFile):
+    """The file in one container."""
+
+    def __init__(self, container: ContainerClient, trail: Trail, seconds: float = READING_SECONDS) -> None:
+        super().__init__(container, trail, BLOB, MUTE, read_mutes)
+        self._seconds = seconds
+
+    async def muting(self, groups: Callable[[], Awaitable[Groups]]) -> Muting:
+        """What is muted; where that can't be read nothing is, and `trouble` says why: an alarm rather than silence.
+
+        `groups` gives the management groups above each subscription by its lower-case id; it is asked where a mute
+        names one.
+        """
+        from azure.core.exceptions import AzureError
+
+        from shared.exports.diagnostics import InvalidExport
+
+        try:
+            async with asyncio.timeout(self._seconds):
+                text = await self.text()
+            mutes = await asyncio.to_thread(read_mutes, text, BLOB) if text is not None else ()
+        except InvalidExport as invalid:
+            return _nothing(f"nothing is muted: {invalid.findings[0]}")
+        except (AzureError, TimeoutError) as error:
+            return _nothing(f"nothing is muted: {BLOB} can't be read ({type(error).__name__})")
+        if not any(mute.management_group for mute in mutes):
+            return Muting(mutes) if mutes else NOTHING
+        try:
+            return Muting(mutes, await groups())
+        except Exception as error:  # noqa: BLE001 - who can't be placed is not muted, whatever the reason
+            told = f"nothing is muted by management group: these can't be read ({type(error).__name__})"
+            log.warning("mutes: %s", told)
+            return Muting(mutes, trouble=told)
+
+
+def _nothing(told: str) -> Muting:
+    log.warning("mutes: %s", told)
+    return Muting(trouble=told)
