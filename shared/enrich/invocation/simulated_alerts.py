@@ -43,7 +43,8 @@ def sightings(rows: Sequence[Row], letters: Sequence[Letter], now: datetime, *, 
     for row in rows:
         if not row.simulated:
             continue
-        own = [each for each in letters if (each.partition, each.sequence) == (row.event.partition, row.event.sequence)]
+        came = (row.event.partition, row.event.sequence)
+        own = [each for each in letters if not each.route and (each.partition, each.sequence) == came]
         refused = next((each.reason for each in own if each.target != "hub"), "")
         unforwarded = next((each.reason for each in own if each.target == "hub"), "")
         alert = str(orjson.loads(row.json).get("SystemAlertId") or row.record_id)
