@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,13 +24,16 @@ from local.places import further_place, keys_at
 from local.tenant import OTHER_TENANT
 from local.tenant.synthetic import CROSS_TENANT_APP_THERE
 from shared.azure.blob_container import StoreError
+from shared.enrich.context.resource_context import Context
 from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.invocation.pipeline import Pipeline
+from shared.enrich.invocation.pipeline_factory import pipeline
 from shared.enrich.records.model import Event
 from tests.integration.enrich.conftest import MARK, START, Plant
 from tests.integration.enrich.test_forward import received
 
 PAYMENTS, CARDS, CLAIMS, OTHERS = (f"{digit * 8}-{digit * 4}-{digit * 4}-{digit * 4}-{digit * 12}" for digit in "1234")
+ROOT = Path(__file__).parents[3]
 PARKED = LetterFilter(parked=True, due_only=False)
 WAITING = LetterFilter(due_only=False)
 
@@ -319,3 +325,89 @@ async def test_the_place_that_is_down_is_asked_again_and_the_default_place_may_b
     time.move(timedelta(hours=1).total_seconds())
     await delivering.replay(WAITING)
     assert sum(routed.seen()["default"].values()) == 30
+
+
+class Graph:
+    """Resource Graph as far as context asks it: what it knows of ids, and whether it answers."""
+
+    def __init__(self, known: Mapping[str, Mapping[str, Any]]) -> None:
+        self.known, self.down = known, False
+
+    async def __call__(self, kql: str) -> list[Mapping[str, Any]]:
+        if self.down:
+            raise OSError("no answer")
+        return [{"id": name, **about} for name, about in self.known.items() if f"'{name}'" in kql]
+
+
+async def test_while_resource_graph_does_not_answer_rows_that_ask_it_wait_and_go_where_they_belong(
+    routed: Routed,
+) -> None:
+    await routed.open("payments", "cards")
+    rules: list[dict[str, Any]] = [
+        {"name": "by-tag", "subscriptionTags": {"unit": ["payments"]}, "instead": ["payments"]},
+        {"name": "by-owner", "owners": ["ann"], "instead": ["cards"]},
+    ]
+    graph = Graph(
+        {
+            f"/subscriptions/{PAYMENTS}": {"tags": {"Unit": "payments"}},
+            f"/subscriptions/{CARDS}": {"tags": {"Owner": "Ann"}},
+            f"/subscriptions/{OTHERS}": {"tags": {"unit": "Payments"}},
+        }
+    )
+    settings = replace(routed.plant.settings, routes_file=str(routed.write(rules)))
+    clock = routed.plant.time.clock()
+    context = Context(graph, clock=clock.monotonic, patience=1)
+    delivering = pipeline(settings, routed.plant.clients, {}, make_context=lambda: context, clock=clock)
+    graph.down = True
+    batch = [event for one in (PAYMENTS, CARDS, OTHERS) for event in assessments(range(3), one)]
+    numbered = [event._replace(sequence=number) for number, event in enumerate(batch)]
+    summary = await delivering.run(numbered)
+    assert summary.letters == {"route-unknown": 9}
+    assert {letter.outage for letter in await routed.plant.lost()} == {True}
+    again = await delivering.replay()
+    assert (again.delivered, again.remaining) == (0, 9)
+    graph.down = False
+    routed.plant.time.move(600)
+    last = await delivering.replay()
+    assert (last.delivered, last.remaining) == (9, 0)
+    assert {name: len(keys) for name, keys in routed.seen().items()} == {"payments": 3, "cards": 3, "default": 3}
+
+
+A_RUN = """
+import asyncio, json, sys
+opened = []
+sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)
+import function_app
+from shared.bootstrap import services
+from shared.enrich.records.model import Event
+from datetime import UTC, datetime
+
+async def run():
+    summary = await services().pipeline.run([Event(body.encode(), datetime.now(UTC)) for body in json.load(sys.stdin)])
+    await services().pipeline.replay()
+    await services().close()
+    return summary.accepted.total()
+
+print(json.dumps({
+    "done": asyncio.run(run()),
+    "modules": [name for name in sys.modules if name.startswith("shared.enrich.routing") or "routed" in name],
+    "files": [name for name in opened if "enrich/routing" in name.replace("\\\\", "/") or "routes" in name],
+}))
+"""
+
+
+@pytest.mark.parametrize("on", [False, True])
+async def test_unless_it_is_on_no_module_of_it_is_imported_and_no_file_read(routed: Routed, *, on: bool) -> None:
+    await routed.open("payments")
+    path = routed.write([{"name": "all", "subscriptions": [PAYMENTS], "instead": ["payments"]}])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", A_RUN, cwd=ROOT, env=os.environ | ({"ROUTES_FILE": str(path)} if on else {}),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await process.communicate(
+        json.dumps([event.body.decode() for event in assessments(range(3), OTHERS)]).encode()
+    )
+    said = json.loads(out.splitlines()[-1])
+    assert said["done"] == 3
+    assert bool(said["modules"]) == on
+    assert bool(said["files"]) == on
