@@ -23,6 +23,7 @@ _GROUPS = (
     "canary",
     "over_time",
     "notify",
+    "routes",
     "jobs",
     "dead_letters",
     "shapes",

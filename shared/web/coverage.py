@@ -93,6 +93,8 @@ async def get_status(call: Call) -> func.HttpResponse:
     rows = await _matrix(call, asked, asked.newest)
     about = {**asked.about, "destinations": asked.newest.destinations}
     about |= {"run": asked.newest.run} if asked.newest.run else {}
+    if routes := await call.services.routes():
+        about["routes"] = routes
     return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
 
 

@@ -758,6 +758,30 @@ class RunList(_Body):
     continuation: str
 
 
+class PlaceKnown(_Body):
+    """A place of the file of routes: where it is, how it does, and rows that it took or that wait for it."""
+
+    name: str = Field(description="`default` is what the settings name.")
+    kind: str = Field(description="`rule` or `hub`.")
+    where: str
+    tenant_id: str
+    state: Literal["well", "behind", "unavailable", "refused", "misconfigured", "undeclared"]
+    reason: str
+    waiting: int
+    parked: int
+    today: int
+    yesterday: int
+
+
+class RoutesKnown(_Body):
+    """The routes in force: what is wrong with their file, the places, and which of them need a person."""
+
+    fault: str
+    rules: list[str]
+    places: list[PlaceKnown]
+    needs: list[str]
+
+
 class StatusList(_Body):
     """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later.
 
@@ -771,6 +795,7 @@ class StatusList(_Body):
     reasons: list[str]
     destinations: list[DestinationKnown] = []
     run: Run | None = None
+    routes: RoutesKnown | None = Field(None, description="Only where there is a file of routes.")
 
 
 class PlanQuestion(_Body):

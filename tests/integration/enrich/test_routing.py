@@ -18,17 +18,24 @@ import orjson
 import pytest
 import yaml
 
+from local.certs import Certificates
 from local.eventhubs import EventHubsBroker
 from local.ingestion import Ingestion
 from local.places import further_place, keys_at
+from local.stack import LocalAzure
 from local.tenant import OTHER_TENANT
 from local.tenant.synthetic import CROSS_TENANT_APP_THERE
 from shared.azure.blob_container import StoreError
+from shared.bootstrap import Services
+from shared.cli import main
 from shared.enrich.context.resource_context import Context
 from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.invocation.pipeline import Pipeline
 from shared.enrich.invocation.pipeline_factory import pipeline
 from shared.enrich.records.model import Event
+from shared.settings import Settings
+from shared.web.health_check import CHECKS, NotWell
+from shared.web.response_models import RoutesKnown
 from tests.integration.enrich.conftest import MARK, START, Plant
 from tests.integration.enrich.test_forward import received
 
@@ -411,3 +418,69 @@ async def test_unless_it_is_on_no_module_of_it_is_imported_and_no_file_read(rout
     assert said["done"] == 3
     assert bool(said["modules"]) == on
     assert bool(said["files"]) == on
+
+
+async def test_ready_and_status_name_each_place_that_needs_a_person(
+    routed: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await routed.open("payments", "cards")
+    routed.places["cards"].publishers = set()
+    rules = [{"name": "both", "subscriptions": [PAYMENTS], "also": ["payments", "cards"]}]
+    more = {"siem": {"hub": {"name": "rows"}}}
+    monkeypatch.setenv("ROUTES_FILE", str(routed.write([*rules, {"name": "all", "also": ["siem"]}], **more)))
+    services = Services(Settings.load())
+    monkeypatch.setattr(Services, "_context", lambda _: Context(Graph({})))
+    try:
+        await services.pipeline.run(assessments(range(4), PAYMENTS))
+        known = await services.routes()
+        assert known is not None
+        assert {one["name"]: (one["state"], one["waiting"], one["today"]) for one in known["places"]} == {
+            "default": ("well", 0, 4),
+            "payments": ("well", 0, 4),
+            "cards": ("refused", 4, 0),
+            "siem": ("misconfigured", 4, 0),
+        }
+        RoutesKnown.model_validate(known)
+        with pytest.raises(NotWell, match="cards is refused: no-access; siem is misconfigured: siem has no namespace"):
+            await CHECKS["routes"](services)
+        assert "no upload was refused" in await CHECKS["ingestion"](services)
+        routed.places["cards"].publishers = routed.plant.azure.ingestion.publishers
+    finally:
+        await services.close()
+    monkeypatch.setenv("ROUTES_FILE", "")
+    services = Services(Settings.load())
+    try:
+        assert await services.routes() is None
+        assert await CHECKS["routes"](services) == "off: all rows go to the workspace"
+    finally:
+        await services.close()
+
+
+async def test_the_preview_says_who_would_get_what_and_who_may_change_it(
+    tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with LocalAzure(tmp_path / "azure", parts=("arm",), certificates=local_certs) as azure:
+        for name, value in azure.app_settings().items():
+            monkeypatch.setenv(name, value)
+        home = [one for one in azure.tenant.subscriptions.values() if one.tenant_id == azure.tenant.home]
+        group = azure.tenant.ancestors(home[0].management_group)[0].name
+        path = tmp_path / "routes.yaml"
+        place = {"name": "payments", "rule": {"endpoint": "https://x.ingest.monitor.azure.com", "immutableId": "dcr-1"}}
+        rules = [
+            {"name": "by-group", "managementGroups": [group], "instead": ["payments"]},
+            {"name": "by-tag", "subscriptionTags": {"unit": ["x"]}, "also": ["payments"]},
+        ]
+        path.write_text(yaml.safe_dump({"version": 1, "places": [place], "rules": rules}))
+        assert await asyncio.to_thread(main, ["routes", "check", str(path)]) == 0
+        assert capsys.readouterr().out == "1 places, 2 rules\n"
+        await asyncio.to_thread(main, ["routes", "preview", str(path)])
+        said = capsys.readouterr().out
+        await asyncio.to_thread(main, ["routes", "preview", str(path), "--json"])
+        told = json.loads(capsys.readouterr().out)
+    assert f"{home[0].name}: all kinds -> payments by by-group" in said
+    assert "by-tag: the tag unit of a subscription is changed by whoever holds Microsoft.Resources/tags/write" in said
+    below = {one.id for one in home if group in {each.name for each in azure.tenant.ancestors(one.management_group)}}
+    assert {one["subscriptionId"] for one in told["value"] if "payments" in one["places"]} == below
+    path.write_text(path.read_text().replace("instead", "insted"))
+    assert await asyncio.to_thread(main, ["routes", "check", str(path)]) == 1
+    assert "Did you mean instead?" in capsys.readouterr().err

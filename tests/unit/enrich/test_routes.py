@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +15,16 @@ from hypothesis import strategies as st
 
 from shared.clock import Deadline
 from shared.enrich.context.resource_context import Known
+from shared.enrich.dead_letters.dead_letter_store import DeadLetter
 from shared.enrich.delivery.ingestion_status import Answer
 from shared.enrich.delivery.upload import Refusal, Report
 from shared.enrich.invocation.routed_delivery import RoutedDelivery
 from shared.enrich.records.model import Row
 from shared.enrich.routing.guarded_delivery import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, GuardedDelivery
+from shared.enrich.routing.place_states import states
 from shared.enrich.routing.route_model import DEFAULT, Decision, Facts, HubPlace, Routes, Rule, RulePlace
+from shared.enrich.routing.route_preview import Known as Subscription
+from shared.enrich.routing.route_preview import shares, who_decides
 from shared.enrich.routing.routes_against_settings import conflicts, fault_of
 from shared.enrich.routing.routes_file import MAX_BYTES, read_routes
 from shared.enrich.routing.routes_in_force import InForce
@@ -464,3 +469,80 @@ class TestPatience:
             assert (await guarded.deliver(["body"], clock.deadline(360))).accepted == ["body"]
 
         virtually(scenario())
+
+
+class TestPreview:
+    ROUTES = read_routes(
+        text(
+            {"name": "alerts", "kinds": ["Alert"], "also": ["siem"]},
+            {"name": "by-tag", "subscriptionTags": {"Unit": ["pay"]}, "instead": ["payments"]},
+            {"name": "by-owner", "owners": ["ann"], "instead": ["payments"]},
+        )
+    )
+
+    def told(self, **about: Any) -> list[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]:
+        found = shares(self.ROUTES, [Subscription(SUB, **about)], ("Owner",))
+        return [(one.places, one.rules, one.owners) for one in found]
+
+    def test_kinds_that_go_the_same_way_are_told_together(self) -> None:
+        assert self.told(tags={"UNIT": "pay"}) == [
+            (("payments", "siem"), ("alerts", "by-tag"), ()),
+            (("payments",), ("by-tag",), ()),
+        ]
+
+    def test_where_a_resources_owner_decides_the_rule_is_named(self) -> None:
+        assert self.told() == [
+            ((DEFAULT, "siem"), ("alerts",), ("by-owner",)),
+            ((DEFAULT,), (), ("by-owner",)),
+        ]
+
+    def test_who_may_change_a_tag_or_an_owner_is_said_for_each_rule_that_asks_it(self) -> None:
+        tag, owner = who_decides(self.ROUTES, ("Owner",))
+        assert tag.startswith("by-tag: the tag unit of a subscription")
+        assert "Microsoft.Resources/tags/write" in tag
+        assert owner.startswith("by-owner: the owner (Owner)")
+        assert "Virtual Machine Contributor" in owner
+
+
+class TestStates:
+    ROUTES = read_routes(text({"name": "a", "also": ["siem", "payments"]}))
+    NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+    def letter(self, place: str, reason: str, ago: timedelta = timedelta(), **about: Any) -> DeadLetter:
+        given = {"letters": 3, "replays": 0, "outage": True, "parked": False, "size": 1} | about
+        written = self.NOW - ago
+        return DeadLetter("n", "2026-11-28", reason, place, due=written, written=written, **given)
+
+    def states(self, *letters: DeadLetter, **faults: str) -> dict[str, tuple[str, str]]:
+        arrived = ({"siem.hub": 5, "DefenderAlerts_CL": 2}, {"payments.DefenderAlerts_CL": 7})
+        found = states(self.ROUTES, lambda place: faults.get(place.name, ""), letters, arrived, self.NOW)
+        assert {one.name: (one.today, one.yesterday) for one in found if one.today or one.yesterday} == {
+            DEFAULT: (2, 0),
+            "siem": (5, 0),
+            "payments": (0, 7),
+        }
+        return {one.name: (one.state, one.reason) for one in found}
+
+    def test_a_place_is_well_until_something_waits_for_it(self) -> None:
+        assert self.states() == {DEFAULT: ("well", ""), "siem": ("well", ""), "payments": ("well", "")}
+
+    @pytest.mark.parametrize(
+        ("reason", "ago", "state"),
+        [
+            ("no-access", timedelta(), "refused"),
+            ("unavailable", timedelta(), "unavailable"),
+            ("not-configured", timedelta(), "misconfigured"),
+            ("no-access", timedelta(hours=2), "behind"),
+        ],
+    )
+    def test_the_latest_letter_says_how_it_does(self, reason: str, ago: timedelta, state: str) -> None:
+        found = self.states(self.letter("payments.DefenderAlerts_CL", reason, ago))
+        assert found["payments"] == (state, reason)
+        assert found["siem"] == found[DEFAULT] == ("well", "")
+
+    def test_settings_that_lack_something_come_first_and_undeclared_places_are_listed(self) -> None:
+        gone = self.letter("gone.hub", "no-place", outage=False, parked=True)
+        found = self.states(gone, self.letter("hub", "hub-unavailable"), siem="no connection")
+        assert found["siem"] == ("misconfigured", "no connection")
+        assert found["gone"] == ("undeclared", "no-place")
+        assert found[DEFAULT] == ("unavailable", "hub-unavailable")
