@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +83,13 @@ def _print(told: Sequence[Share], notes: Sequence[str]) -> None:
         by = f" by {', '.join(one.rules)}" if one.rules else ""
         unless = f"; rows of resources with another owner by {', '.join(one.owners)}" if one.owners else ""
         name = printable(one.subscription or one.subscription_id)
-        print(f"{name}: {kinds} -> {', '.join(one.places)}{by}{unless}")
+        _wrapped(f"{name}: {kinds} -> {', '.join(one.places)}{by}{unless}")
     for note in notes:
-        print(note)
+        _wrapped(note)
+
+
+def _wrapped(line: str) -> None:
+    print(textwrap.fill(line, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def _checked(file: Path) -> tuple[Routes, list[Diagnostic]]:

@@ -609,6 +609,8 @@ class DeadLetter(_Body):
     replays: int = 0
     outages: int = 0
     target: Literal["workspace", "hub"] = "workspace"
+    route: str = ""
+    form: str = ""
     place: str
     table: str = ""
     row: dict[str, Any] | None = None
@@ -761,8 +763,8 @@ class RunList(_Body):
 class PlaceKnown(_Body):
     """A place of the file of routes: where it is, how it does, and rows that it took or that wait for it."""
 
-    name: str = Field(description="`default` is what the settings name.")
-    kind: str = Field(description="`rule` or `hub`.")
+    name: str
+    kind: Literal["", "rule", "hub"]
     where: str
     tenant_id: str
     state: Literal["well", "behind", "unavailable", "refused", "misconfigured", "undeclared"]
@@ -795,7 +797,7 @@ class StatusList(_Body):
     reasons: list[str]
     destinations: list[DestinationKnown] = []
     run: Run | None = None
-    routes: RoutesKnown | None = Field(None, description="Only where there is a file of routes.")
+    routes: RoutesKnown | None = None
 
 
 class PlanQuestion(_Body):

@@ -127,7 +127,8 @@ class Pipeline:
 
     async def _follow(self, follower: Follower, work: Work, letters: Sequence[Letter]) -> None:
         forwards = self._forward is not None
-        await tell(follower, sightings(work.parsed.rows, letters, self._clock.now(), forwards=forwards))
+        now, rows = self._clock.now(), work.parsed.rows
+        await tell(follower, sightings(rows, letters, now, forwards=forwards, own_rows=work.own))
 
     async def replay(self, choice: LetterFilter | None = None) -> Replay:
         """Deliver dead letters again: those that are due, unless `choice` says otherwise.

@@ -474,9 +474,11 @@ async def test_the_preview_says_who_would_get_what_and_who_may_change_it(
         assert await asyncio.to_thread(main, ["routes", "check", str(path)]) == 0
         assert capsys.readouterr().out == "1 places, 2 rules\n"
         await asyncio.to_thread(main, ["routes", "preview", str(path)])
-        said = capsys.readouterr().out
+        printed = capsys.readouterr().out
         await asyncio.to_thread(main, ["routes", "preview", str(path), "--json"])
         told = json.loads(capsys.readouterr().out)
+    assert max(map(len, printed.splitlines())) <= 100
+    said = " ".join(printed.split())
     assert f"{home[0].name}: all kinds -> payments by by-group" in said
     assert "by-tag: the tag unit of a subscription is changed by whoever holds Microsoft.Resources/tags/write" in said
     below = {one.id for one in home if group in {each.name for each in azure.tenant.ancestors(one.management_group)}}
