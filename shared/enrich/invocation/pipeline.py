@@ -188,20 +188,22 @@ class Pipeline:
         await self._oversize.keep(name, igzip.compress(row.whole))
 
     async def _send(self, work: Work, deadline: Deadline, summary: Summary) -> list[Letter]:
-        """Upload and forward side by side; return what was not taken."""
-        report, not_sent, elsewhere = await asyncio.gather(
-            self._deliverer.deliver(work.bodies, deadline),
-            self._send_on(work.forwarded, deadline, summary),
-            self._send_elsewhere(work, deadline, summary),
+        """Deliver to every place side by side; return what was not taken."""
+        if self.routed is None or not work.places:
+            return await self._send_own(work, deadline, summary)
+        own, elsewhere = await asyncio.gather(
+            self._send_own(work, deadline, summary), self.routed.send(work.places, deadline, summary)
+        )
+        return own + elsewhere
+
+    async def _send_own(self, work: Work, deadline: Deadline, summary: Summary) -> list[Letter]:
+        """Upload and forward side by side to the default place."""
+        report, not_sent = await asyncio.gather(
+            self._deliverer.deliver(work.bodies, deadline), self._send_on(work.forwarded, deadline, summary)
         )
         now = self._clock.now()
         summary.count_report(report)
-        return [letter for refusal in report.refused for letter in refused(refusal, now)] + not_sent + elsewhere
-
-    async def _send_elsewhere(self, work: Work, deadline: Deadline, summary: Summary) -> list[Letter]:
-        if self.routed is None or not work.places:
-            return []
-        return await self.routed.send(work.places, deadline, summary)
+        return [letter for refusal in report.refused for letter in refused(refusal, now)] + not_sent
 
     async def _send_on(
         self, rows: Sequence[tuple[Row, Outgoing]], deadline: Deadline, summary: Summary
