@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 import yaml
@@ -29,6 +30,7 @@ from shared.azure.blob_container import StoreError
 from shared.bootstrap import Services
 from shared.cli import main
 from shared.enrich.context.resource_context import Context
+from shared.enrich.dead_letters.dead_letter_format import Letter
 from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.invocation.pipeline import Pipeline
 from shared.enrich.invocation.pipeline_factory import pipeline
@@ -486,3 +488,79 @@ async def test_the_preview_says_who_would_get_what_and_who_may_change_it(
     path.write_text(path.read_text().replace("instead", "insted"))
     assert await asyncio.to_thread(main, ["routes", "check", str(path)]) == 1
     assert "Did you mean instead?" in capsys.readouterr().err
+
+
+class TestOddInputs:
+    async def test_records_of_one_event_go_each_to_its_own_place(self, routed: Routed) -> None:
+        await routed.open("payments", "cards")
+        delivering = routed.process(routed.write([instead("payments", PAYMENTS), instead("cards", CARDS)]))
+        records = [json.loads(event.body) for one in (PAYMENTS, CARDS, OTHERS) for event in assessments([1], one)]
+        await delivering.run([Event(json.dumps(records).encode(), START, "0", 1)])
+        assert {name: len(keys) for name, keys in routed.seen().items()} == {"payments": 1, "cards": 1, "default": 1}
+
+    async def test_what_is_cut_for_several_places_is_kept_whole_once(
+        self, routed: Routed, broker: EventHubsBroker
+    ) -> None:
+        await routed.open("payments")
+        siem = {"siem": {"hub": {"name": "events", "eventKb": 256}}}
+        path = routed.write([{"name": "all", "also": ["payments", "siem"]}], **siem)
+        delivering = routed.process(path, route_connections={"siem": broker.connection_string})
+        large = assessments([1], OTHERS, "x" * 300_000)
+        summary = await delivering.run(large + assessments([2], OTHERS))
+        assert summary.oversize == 1
+        container = routed.plant.clients.blobs.get_container_client(routed.plant.settings.oversize_container)
+        assert len([blob async for blob in container.list_blobs()]) == 1
+        events = await received(broker, 2)
+        assert max(len(event.body_as_str()) for _, event in events) <= 256 * 1024
+        assert await routed.plant.letters() == []
+
+    @pytest.mark.parametrize("route", ["../x", "A", "x" * 41, "a.b", "a/b"])
+    async def test_a_letter_that_names_no_place_that_can_be_is_left_as_it_is(self, route: str) -> None:
+        known = {"reason": "refused", "table": "DefenderAlerts_CL", "row": msgspec.Raw(b"{}")}
+        letter = Letter(**known, route=route, enqueued=START, failed=START)  # type: ignore[arg-type]
+        assert not letter.sound
+        assert msgspec.structs.replace(letter, route="payments").sound
+
+    async def test_a_place_that_became_a_hub_takes_no_rows_that_were_meant_for_a_rule(self, routed: Routed) -> None:
+        await routed.open("payments")
+        routed.places["payments"].publishers = set()
+        await routed.process(routed.write([{"name": "all", "instead": ["payments"]}])).run(assessments([1], OTHERS))
+        routed.places.clear()
+        hub = {"payments": {"hub": {"name": "events", "namespace": "ns.servicebus.windows.net"}}}
+        replay = await routed.process(routed.write([{"name": "all", "also": ["payments"]}], **hub)).replay()
+        assert (replay.delivered, replay.parked) == (0, 1)
+
+    @pytest.mark.parametrize("text", [b"\xff\xfe", b"version: 1\n" * 30_000, b"a: " + b"[" * 10_000, b""])
+    async def test_a_file_of_nothing_sensible_is_no_file(self, routed: Routed, text: bytes) -> None:
+        path = routed.folder / "odd.yaml"
+        path.write_bytes(text)
+        await routed.process(path).run(assessments([1], OTHERS))
+        await routed.process(routed.folder).run(assessments([2], OTHERS))  # a folder
+        assert len(keys_at(routed.plant.azure.ingestion)) == 2
+
+    async def test_what_a_later_release_kept_is_left_and_not_used(self, routed: Routed) -> None:
+        await routed.open("payments")
+        path = routed.write([{"name": "all", "instead": ["payments"]}])
+        clients, settings = routed.plant.clients, routed.plant.settings
+        table = clients.data_tables.get_table_client(settings.freshness_table)
+        kept = {"PartitionKey": "uploaded-routes", "RowKey": "accepted", "format": 2, "text": b"later"}
+        await table.upsert_entity(kept)
+        await routed.process(path).run(assessments([1], OTHERS))
+        assert (await table.get_entity("uploaded-routes", "accepted"))["text"] == b"later"
+        path.unlink()
+        with pytest.raises(StoreError, match="format 2"):
+            await routed.process(path).run(assessments([2], OTHERS))
+
+    async def test_a_row_whose_record_says_another_tenant_goes_by_what_it_says_and_by_nothing_odd(
+        self, routed: Routed
+    ) -> None:
+        await routed.open("payments")
+        delivering = routed.process(routed.write([{"name": "t", "tenants": [OTHER_TENANT], "instead": ["payments"]}]))
+        odd = [OTHER_TENANT.upper(), "", "x" * 5_000, "\u0000", {"a": 1}, 7]
+        events = []
+        for number, tenant in enumerate(odd):
+            record = json.loads(assessments([number], OTHERS)[0].body) | {"tenantId": tenant}
+            events.append(Event(json.dumps(record).encode(), START, "0", number))
+        summary = await delivering.run(events)
+        assert len(keys_at(routed.places["payments"])) == 1
+        assert sum(summary.places.values()) + sum(summary.accepted.values()) + sum(summary.letters.values()) >= len(odd)
