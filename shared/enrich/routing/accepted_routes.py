@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
 
 logger = logging.getLogger("defender_export.enrich")
-KEEPING_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 5.0
 _KIND: Final = "accepted routes"
 PARTITION: Final = "uploaded-routes"  # among those that freshness passes over
 _ROW: Final = "accepted"
@@ -45,7 +45,7 @@ class AcceptedRoutes:
         from azure.core.exceptions import AzureError
 
         try:
-            async with asyncio.timeout(KEEPING_SECONDS):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._replace(text)
         except (AzureError, TimeoutError, ValueError) as error:  # the last of settings and of a file too large
             logger.warning("the routes in force could not be kept: %s", type(error).__name__)
@@ -71,8 +71,9 @@ class AcceptedRoutes:
         from azure.core.exceptions import AzureError
 
         try:
-            found = await self._found()
-        except (AzureError, SettingsError) as error:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                found = await self._found()
+        except (AzureError, SettingsError, TimeoutError) as error:
             raise StoreError(f"which routes were in force can't be read: {type(error).__name__}") from error
         if found is None:
             return None
