@@ -26,6 +26,7 @@ SHORT: Mapping[str, Sequence[str]] = {
     "bench_enrich": ["--short"],
     "bench_invocation": ["--records", "3000", "--rounds", "3"],
     "bench_plan": ["--subscriptions", "500"],
+    "bench_routing": ["--records", "3000", "--rounds", "3"],
     "bench_scale": ["--sizes", "10", "100"],
     "bench_shapes": ["--short"],
     "bench_start": ["--short"],

@@ -542,6 +542,19 @@ class Services:
         retention = timedelta(days=self.settings.report_retention_days)
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
 
+    async def routes(self) -> dict[str, Any] | None:
+        """How each place of the file of routes does, and what is wrong with the file; None where there is none.
+
+        Raises:
+            shared.azure.blob_container.StoreError: the letters, or the routes in force, can't be read.
+            azure.core.exceptions.AzureError: what arrived can't be read.
+        """
+        if (routed := self.pipeline.routed) is None:
+            return None
+        from shared.enrich.invocation import place_report
+
+        return await place_report.of(self.settings, routed, self.pipeline.dead_letters, self.last_seen.uploaded)
+
     async def check_freshness(self, *, as_of: datetime | None = None) -> Mapping[str, Any]:
         """What the timer does: read the tenant, then check everything once.
 

@@ -26,6 +26,8 @@ POINTS = (
     "hub.send",  # enriched rows to the output hub
     "context.enrich",  # Resource Graph
     "freshness.note",  # Table Storage
+    "routes.read",  # Table Storage, for the routes that were in force before
+    "routes.keep",  # the same, for those that are
     "graph.query",  # a page of Resource Graph
     "http.request",  # each request of any SDK client over HTTPS, those above included
     "hub.properties",  # how far the hub that is read reaches

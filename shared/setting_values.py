@@ -242,6 +242,20 @@ def hub_connection(value: str) -> str:
     return value
 
 
+def hub_connections(value: str) -> dict[str, str]:
+    """Connection strings of hubs' namespaces by name, as a JSON object."""
+    try:
+        given = json.loads(value) if value else {}
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(each, str) and each for each in given.values()):
+        raise ValueError("must be a JSON object of connection strings by name")
+    try:
+        return {name: hub_connection(each) for name, each in given.items()}
+    except ValueError as error:
+        raise ValueError(f"by name, each {error}") from None
+
+
 def storage_connection(value: str) -> str:
     """A connection string of a storage account."""
     parts = connection_parts(value)

@@ -360,6 +360,21 @@ class Settings:
         "Replays that may refuse a dead letter before it is parked; outages do not count.",
         read.integer(1, 1000),
     )
+    routes_file: str = _delivery(
+        "ROUTES_FILE",
+        "",
+        "File that says which rows go to which places (docs/routing.md), by its path in the app; empty: all rows go to "
+        "the workspace.",
+    )
+    route_connections: Mapping[str, str] = _delivery(
+        "ROUTE_CONNECTIONS",
+        "",
+        "Connection strings of the hubs that this file names, as a JSON object by place; use a Key Vault reference. "
+        "Without one a hub is reached by identity.",
+        read.hub_connections,
+        secret=True,
+        unreadable="rows for hubs of that file wait as dead letters",
+    )
     event_hub_resource_id: str = _watch(
         "EVENT_HUB_RESOURCE_ID",
         "",

@@ -67,6 +67,7 @@ FORMATS: Final[Mapping[str, StoredFormat]] = {
         StoredFormat("canary note", 1, strict=False),
         StoredFormat("canary", 1, strict=False),
         StoredFormat("notices", 1, strict=True),
+        StoredFormat("accepted routes", 1, strict=False),
     )
 }
 

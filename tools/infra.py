@@ -43,6 +43,8 @@ NOT_DEPLOYED = {
     "CROSS_TENANT_AUTHORITY": "follows from AZURE_CLOUD",
     "SEND_NOTICES": "off unless wanted: parameter settings",
     "NOTIFY_RECEIVERS": "off unless wanted: parameter settings, as a Key Vault reference",
+    "ROUTES_FILE": "off unless wanted: parameter settings",
+    "ROUTE_CONNECTIONS": "off unless wanted: parameter settings, as a Key Vault reference",
     "FORWARD_FORMAT": "rows unless wanted otherwise: parameter settings",
     "FORWARD_EVENT_KB": "the hub that is deployed takes the default: parameter settings",
     "DROP_RECORDS": "off unless wanted: parameter settings",

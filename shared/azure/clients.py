@@ -275,14 +275,19 @@ class Clients:
         audience = self._settings.ingestion_audience or self._cloud.ingestion_audience
         return f"{audience.rstrip('/')}//.default"
 
-    async def renew_ingestion_token(self) -> None:
-        """Replace the credential's cached token for Logs Ingestion by one issued from now on.
+    async def renew_ingestion_token(self, tenant_id: str = "") -> None:
+        """Replace the cached token for Logs Ingestion in a tenant by one issued from now on.
 
         A claim makes credentials go past their cache, which a refused token would otherwise come out of again
         (the form is that of continuous access evaluation: "not before", in epoch seconds).
         """
         claims = f'{{"access_token": {{"nbf": {{"essential": true, "value": "{int(time.time())}"}}}}}}'
-        await self.credential.get_token(self.ingestion_scope, claims=claims)
+        await self._credential_in(tenant_id).get_token(self.ingestion_scope, claims=claims)
+
+    def _credential_in(self, tenant_id: str) -> AsyncTokenCredential:
+        """Whose tokens reach a place in a tenant: the app's own at home, else the multi-tenant app's."""
+        at_home = not tenant_id or tenant_id.lower() == self._settings.tenant_id.lower()
+        return self.credential if at_home else self.cross_tenant(tenant_id)
 
     @cached_property
     def ingestion(self) -> LogsIngestionClient:
@@ -299,20 +304,35 @@ class Clients:
         return self._ingestion(self._settings.own_ingestion_endpoint, "LOGS_INGESTION_OWN_ENDPOINT")
 
     def _ingestion(self, endpoint: str, name: str) -> LogsIngestionClient:
+        if not endpoint:
+            message = f"{name} is not set: give the data collection rule's logsIngestion endpoint"
+            raise SettingsError(message)
+        return self._ingestion_by(endpoint, self.credential)
+
+    def ingestion_at(self, endpoint: str, tenant_id: str) -> LogsIngestionClient:
+        """The same at the endpoint of a further rule, which may lie in another tenant.
+
+        Raises:
+            SettingsError: it does, and there is no credential for other tenants.
+        """
+        return self._made(  # type: ignore[no-any-return] # as above
+            f"ingestion at {endpoint}",
+            tenant_id,
+            lambda: self._ingestion_by(endpoint, self._credential_in(tenant_id)),
+        )
+
+    def _ingestion_by(self, endpoint: str, credential: AsyncTokenCredential) -> LogsIngestionClient:
         from azure.core.pipeline import policies
         from azure.core.settings import settings as core
         from azure.monitor.ingestion.aio import LogsIngestionClient
 
-        if not endpoint:
-            message = f"{name} is not set: give the data collection rule's logsIngestion endpoint"
-            raise SettingsError(message)
         spans = [policies.DistributedTracingPolicy()] if core.tracing_enabled() else []
         client = LogsIngestionClient(
             endpoint,
-            self.credential,
+            credential,
             policies=[
                 policies.UserAgentPolicy(f"defender-export/{__version__}"),
-                policies.AsyncBearerTokenCredentialPolicy(self.credential, self.ingestion_scope),
+                policies.AsyncBearerTokenCredentialPolicy(credential, self.ingestion_scope),
                 *spans,
             ],
             transport=transport("the Logs Ingestion API"),
@@ -341,6 +361,20 @@ class Clients:
             return self._keep(made)  # type: ignore[no-any-return] # as above
         message = "no output hub: set ForwardConnection or ForwardConnection__fullyQualifiedNamespace"
         raise SettingsError(message)
+
+    def hub_at(self, hub: str, *, namespace: str = "", connection: str = "", tenant_id: str = "") -> Any:
+        """A further output hub, by its connection where there is one, else by identity; made anew by each call.
+
+        Raises:
+            SettingsError: it lies in another tenant, and there is no credential for other tenants.
+        """
+        from azure.eventhub.aio import EventHubProducerClient
+
+        if connection:
+            return self._keep(
+                EventHubProducerClient.from_connection_string(connection, eventhub_name=hub, **_HUB_OPTIONS)
+            )
+        return self._keep(EventHubProducerClient(namespace, hub, self._credential_in(tenant_id), **_HUB_OPTIONS))
 
     @cached_property
     def input_hub(self) -> EventHubConsumerClient:

@@ -31,7 +31,10 @@ _REFUSED: Mapping[Hop, str] = MappingProxyType(
         Hop.SIMULATED: "Mend what Azure Resource Manager names: the right to simulate, or the plan.",
         Hop.EMITTED: _LATE[Hop.EMITTED],
         Hop.HUB: _LATE[Hop.HUB],
-        Hop.ACCEPTED: "Look at the dead letter: `dead-letters list` has it under this reason.",
+        Hop.ACCEPTED: (
+            "Look at the dead letter: `dead-letters list` has it under this reason. Under routed-elsewhere there is "
+            "none: a route sends such alerts to other places alone."
+        ),
         Hop.STORED: _LATE[Hop.STORED],
         Hop.FORWARDED: "Look at the dead letter of the output hub: `dead-letters list` has it under this reason.",
     }

@@ -24,6 +24,7 @@ _GROUPS = (
     "over_time",
     "notify",
     "mutes",
+    "routes",
     "jobs",
     "dead_letters",
     "shapes",

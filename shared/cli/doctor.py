@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.cli.api_client import ApiClient
 
 _ALL_IS_WELL = (
-    "all is well: settings, sign-in, identity, storage, hub, ingestion, tables, what is stored, runs, exports, "
+    "all is well: settings, sign-in, identity, storage, hub, ingestion, routes, tables, what is stored, runs, exports, "
     "freshness, dead letters"
 )
 _NAMES = 5
@@ -42,6 +42,7 @@ _MENDS: Final = {
     "storage": "look at AzureWebJobsStorage__*Uri, the account's network rules and the app's roles on it",
     "eventHub": "look at EventHubConnection, EVENT_HUB_NAME, the namespace's network rules and the app's role on it",
     "ingestion": "look at LOGS_INGESTION_ENDPOINT, LOGS_INGESTION_RULE_ID and the app's role on the rule",
+    "routes": "mend the file of routes or what refuses rows at the place named (docs/routing.md)",
     "tables": "deploy this release's tables and rule, before its code; the app needs Log Analytics Data Reader there",
     "stored": "put right or remove what is named, an export by `push` (docs/stored-formats.md)",
     "lastRun": "look at `runs`, and whether the timer fires: `az functionapp show` must say Running",
@@ -52,7 +53,7 @@ _MENDS: Final = {
     "deadLetters": "`dead-letters list` has them; when the cause is gone, `dead-letters replay`",
 }
 _OF_STORAGE: Final = frozenset(
-    {"eventHub", "ingestion", "stored", "lastRun", "timers", "exports", "inForce", "freshness", "deadLetters"}
+    {"eventHub", "ingestion", "routes", "stored", "lastRun", "timers", "exports", "inForce", "freshness", "deadLetters"}
 )
 # What a fault brings about elsewhere: one cause is told once.
 _FOLLOWS: Final = {
@@ -61,6 +62,7 @@ _FOLLOWS: Final = {
     "eventHub": frozenset({"freshness"}),
     "stored": frozenset({"exports"}),
     "ingestion": frozenset({"deadLetters"}),
+    "routes": frozenset({"deadLetters"}),
     "lastRun": frozenset({"inForce"}),
 }
 

@@ -77,6 +77,8 @@ OTHERS: Final[Mapping[str, Meaning]] = {
         "warning", "alerts of one plan bear one of two names (Servers, VirtualMachines), and one is listed"
     ),
     "portal-name-mismatch": Meaning("warning", "the portal's name for the other kind of destination"),
+    "unused-place": Meaning("warning", "a place of the file of routes that none of its rules names"),
+    "unreachable-rule": Meaning("warning", "a rule of that file behind one that takes all that would meet it"),
     "unknown-waiver": Meaning("error", "a waived code that does not exist"),
     "unused-waiver": Meaning("warning", "a waived code that is not found any more"),
     "too-large": Meaning("error", "the file or the automation exceeds its limit"),

@@ -173,10 +173,21 @@ async def _ingestion(services: Services) -> str:
                     pass  # any answer says that it is reachable
     found = services.pipeline.dead_letters.find(LetterFilter(parked=None, due_only=False))
     kept = [letter async for letter in found]
-    latest = max([letter for letter in kept if letter.outage], key=lambda letter: letter.written, default=None)
+    outages = [letter for letter in kept if letter.outage and "." not in letter.place]  # `routes` asks about places
+    latest = max(outages, key=lambda letter: letter.written, default=None)
     if latest and datetime.now(UTC) - latest.written < _RECENT:
         raise NotWell(f"reachable, but uploads met an outage ({latest.reason}), last at {utc_text(latest.written)}")
     return "reachable, and a token for it; no upload was refused in the last hour"
+
+
+async def _routes(services: Services) -> str:
+    """Whether the file of routes is in force, and each of its places takes rows."""
+    known = await services.routes()
+    if known is None:
+        return "off: all rows go to the workspace"
+    if wrong := [*filter(None, [known["fault"]]), *known["needs"]]:
+        raise NotWell("; ".join(wrong[:_SHOWN]))
+    return f"{len(known['places']) - 1} places beside the workspace, {len(known['rules'])} rules"
 
 
 async def _tables(services: Services) -> str:
@@ -429,6 +440,7 @@ CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {
     "stored": _stored,
     "eventHub": _event_hub,
     "ingestion": _ingestion,
+    "routes": _routes,
     "tables": _tables,
     "lastRun": last_run,
     "timers": timers,

@@ -186,7 +186,12 @@ DESCRIPTIONS = {
     "DeadLetter.replays": "How many replays refused it.",
     "DeadLetter.outages": "How many replays in a row met an outage.",
     "DeadLetter.target": "Where it was bound: the workspace, or the output hub.",
-    "DeadLetter.place": "Where it has to get through: a table, `hub`, or `events` for what must be read first.",
+    "DeadLetter.route": "The place of the file of routes that it is for; empty for what the settings name.",
+    "DeadLetter.form": "The form of an event of the output hub; empty for a row as it is.",
+    "DeadLetter.place": (
+        "Where it has to get through: a table, `hub`, or `events` for what must be read first; before it the place of "
+        "the file of routes and a dot."
+    ),
     "DeadLetter.table": "The table that the row is for.",
     "DeadLetter.row": "The row as it was sent; null for an event.",
     "DeadLetter.event": "The event's bytes in base64; null for a row.",
@@ -199,6 +204,23 @@ DESCRIPTIONS = {
     "CoverageRow.open": "What waits or is blocked there, by the newest run that looked at it.",
     "StatusList.run": "The newest run of the whole tenant by this app that has ended; null before the first.",
     "CoverageRow.verdicts": "What the subscription meets and misses.",
+    "StatusList.routes": "The routes in force and how each place does; only where there is a file of routes.",
+    "RoutesKnown.fault": "Why the routes in force are not those of the file; empty where they are.",
+    "RoutesKnown.rules": "The names of the rules, in their order.",
+    "RoutesKnown.places": "The default place, those declared, and those for which dead letters are left.",
+    "RoutesKnown.needs": "A sentence on each place that needs a person.",
+    "PlaceKnown.name": "Its name; `default` is what the settings name.",
+    "PlaceKnown.kind": "A data collection rule or an event hub; empty for the default place.",
+    "PlaceKnown.where": "Its address, without a secret.",
+    "PlaceKnown.tenantId": "The other tenant that it lies in; empty for the app's own.",
+    "PlaceKnown.state": (
+        "`behind` has dead letters and met no outage for an hour; `unavailable`, `refused` and `misconfigured` did."
+    ),
+    "PlaceKnown.reason": "Why, in a word or sentence.",
+    "PlaceKnown.waiting": "Rows that wait as dead letters.",
+    "PlaceKnown.parked": "Rows that are parked.",
+    "PlaceKnown.today": "Rows that it took today (UTC), as far as that is noted.",
+    "PlaceKnown.yesterday": "Rows that it took yesterday.",
     "StatusRow.subscriptionState": "Its state as Azure says it, such as Enabled, Disabled or Warned.",
     "StatusRow.takesWrites": "Whether that state lets anything be written there.",
     "StatusRow.owner": "The value of the first of its tags that OWNER_TAGS names; empty without one.",

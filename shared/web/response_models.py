@@ -680,6 +680,8 @@ class DeadLetter(_Body):
     replays: int = 0
     outages: int = 0
     target: Literal["workspace", "hub"] = "workspace"
+    route: str = ""
+    form: str = ""
     place: str
     table: str = ""
     row: dict[str, Any] | None = None
@@ -830,6 +832,30 @@ class RunList(_Body):
     continuation: str
 
 
+class PlaceKnown(_Body):
+    """A place of the file of routes: where it is, how it does, and rows that it took or that wait for it."""
+
+    name: str
+    kind: Literal["", "rule", "hub"]
+    where: str
+    tenant_id: str
+    state: Literal["well", "behind", "unavailable", "refused", "misconfigured", "undeclared"]
+    reason: str
+    waiting: int
+    parked: int
+    today: int
+    yesterday: int
+
+
+class RoutesKnown(_Body):
+    """The routes in force: what is wrong with their file, the places, and which of them need a person."""
+
+    fault: str
+    rules: list[str]
+    places: list[PlaceKnown]
+    needs: list[str]
+
+
 class StatusList(_Body):
     """The operations matrix; `run` is the newest of the whole tenant, whatever narrower ones came later.
 
@@ -845,6 +871,7 @@ class StatusList(_Body):
     run: Run | None = None
     run_muted: MutedBy | None = None
     mute_trouble: str = ""
+    routes: RoutesKnown | None = None
 
 
 class PlanQuestion(_Body):

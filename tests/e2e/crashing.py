@@ -52,6 +52,10 @@ class NoContext:
     async def enrich(self, rows: Any) -> None:
         """Leave the rows as they are."""
 
+    def known_of(self, row: Any) -> tuple[None, None, None]:
+        """Nothing."""
+        return None, None, None
+
 
 async def note_nothing(*_: Any) -> None:
     """An observer that is deaf."""

@@ -485,8 +485,8 @@ class TestReady:
         answer = api.call("GET", "/api/ready")
         checks = {check["name"]: check for check in answer.json()["checks"]}
         assert list(checks) == [
-            "python", "settings", "signIn", "identity", "storage", "stored", "eventHub", "ingestion", "tables",
-            "lastRun", "timers",
+            "python", "settings", "signIn", "identity", "storage", "stored", "eventHub", "ingestion", "routes",
+            "tables", "lastRun", "timers",
         ]  # fmt: skip
         assert (answer.status, answer.json()["ready"]) == (200, True), answer.text
         assert "by partition 0: 0" in checks["eventHub"]["detail"]

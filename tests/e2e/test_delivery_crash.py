@@ -103,6 +103,14 @@ class Plant:
             msgspec.structs.replace(letter, target="hub", reason="hub-unavailable", outage=True) for letter in letters
         )
 
+    def route_to_the_hub(self) -> None:
+        """A file of routes that copies all rows to a hub."""
+        path = self.azure.folder / "routes.yaml"
+        place = {"name": "soc", "hub": {"name": "other"}}
+        path.write_text(json.dumps({"version": 1, "places": [place], "rules": [{"name": "all", "also": ["soc"]}]}))
+        connections = json.dumps({"soc": self.broker.connection_string})
+        self.settings |= {"ROUTES_FILE": str(path), "ROUTE_CONNECTIONS": connections}
+
     def forwarded(self) -> bytes:
         """What the output hub holds, as it is on the wire."""
         partitions = self.broker.hubs["other"].partitions.values()
@@ -142,7 +150,7 @@ async def accounted_for(plant: Plant) -> None:
     assert all(len(own) == 1 for own in keys.values())
     assert len(set.union(*keys.values())) == COUNT
     assert await plant.dead() == {COUNT}
-    if plant.settings.get("FORWARD_EVENT_HUB"):
+    if plant.settings.get("FORWARD_EVENT_HUB") or plant.settings.get("ROUTES_FILE"):
         assert all(row["RecordId"].encode() in plant.forwarded() for row in plant.stored())
 
 
@@ -151,6 +159,8 @@ async def accounted_for(plant: Plant) -> None:
 async def test_a_kill_while_a_batch_is_delivered_loses_nothing(plant: Plant, point: str, when: str) -> None:
     if point.startswith("hub."):
         plant.settings |= {"FORWARD_EVENT_HUB": "other"}
+    if point.startswith("routes."):
+        plant.route_to_the_hub()
     if point == "ingestion.token":
         plant.azure.ingestion.faults.add("expire_token", times=1)
     assert await plant.order("run", f"{point}:{when}") == -9

@@ -139,6 +139,15 @@ class Context:
                 for row in own:
                     row.json = row.json[:-1] + fragment
 
+    def known_of(self, row: Row) -> tuple[Known | None, Known | None, Known | None]:
+        """Of a row's subscription, resource group and resource; None for what was asked and not answered."""
+        asked = _keys(row)
+        subscription, group, resource = (
+            self._known.get(key) if key in asked else _NOTHING
+            for key in (f"/subscriptions/{row.subscription}", _group_id(row), row.resource)
+        )
+        return subscription, group, resource
+
     async def _look_up(self, keys: set[str]) -> Mapping[str, Known]:
         """What is known of the keys; those that are new are waited for, within patience."""
         now = self._clock()

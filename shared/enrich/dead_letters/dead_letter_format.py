@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
@@ -16,7 +17,10 @@ from shared.enrich.delivery.upload import Refusal
 from shared.enrich.records.model import BadRecord, Event, Row
 
 Target = Literal["workspace", "hub"]
+_ROUTE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 NO_OUTPUT_HUB = "no-output-hub"  # the reason of letters for an output hub that the settings no longer name
+NO_PLACE = "no-place"  # the same for a place that the file of routes no longer names
+UNDECIDED = "route-unknown"  # the reason of records of which it is not known yet where they go
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -24,8 +28,9 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 
     `row` is the row's JSON for `table`, or for the output hub its event in the form that `form` names, which a replay
     sends as it is; `event` is base64 of bytes that no row can be made of, which may be empty.
-    `target` is where it was bound, `key` and `record` are RecordKey and RecordId.  `replays` counts the replays that
-    refused it, `outages` those that met an outage.
+    `target` is where it was bound, `route` the place of the file of routes, empty for what the settings name; `key` and
+    `record` are RecordKey and RecordId.  `replays` counts the replays that refused it, `outages` those that met an
+    outage.
     """
 
     reason: str
@@ -37,6 +42,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     replays: int = 0
     outages: int = 0
     target: Target = "workspace"
+    route: str = ""
     form: str = ""
     table: str = ""
     row: msgspec.Raw = msgspec.Raw()
@@ -55,20 +61,26 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         if self.form and self.target != "hub":
             return False
         if self.event is not None:
-            return not row and self.target == "workspace" and _is_base64(self.event)
+            return not row and self.target == "workspace" and not self.route and _is_base64(self.event)
+        if self.route and not _ROUTE.fullmatch(self.route):  # it becomes part of a blob's name
+            return False
         return row.startswith(b"{") and bool(self.table)
 
     @property
     def place(self) -> str:
-        """Where it has to get through: a table, `hub` for the output hub, or `events` for what must be read first."""
+        """Where it has to get through: a table, `hub` for the output hub, or `events` for what must be read first.
+
+        For a place of the file of routes, its name and a dot stand before.
+        """
         if self.event is not None:
             return "events"
-        return "hub" if self.target == "hub" else self.table
+        where = "hub" if self.target == "hub" else self.table
+        return f"{self.route}.{where}" if self.route else where
 
     @property
     def homeless(self) -> bool:
         """Whether the settings name its target no more, so that trying it again delivers nothing."""
-        return self.reason == NO_OUTPUT_HUB
+        return self.reason in {NO_OUTPUT_HUB, NO_PLACE}
 
     @property
     def raw_event(self) -> Event:
@@ -81,17 +93,24 @@ def texts(body: Body) -> Sequence[bytes]:
     return body.batch.json[body.start : body.stop]
 
 
-def refused(refusal: Refusal[Body], now: datetime) -> Iterator[Letter]:
-    """A letter for each row that the workspace did not take."""
+def refused(refusal: Refusal[Body], now: datetime, route: str = "") -> Iterator[Letter]:
+    """A letter for each row that the workspace did not take, or a place's rule."""
     answer = refusal.answer
     for row, text in zip(refusal.body.rows, texts(refusal.body), strict=True):
-        yield _of_row(row, text, now, answer, outage=refusal.outage, tries=refusal.tries)
+        letter = _of_row(row, text, now, answer, outage=refusal.outage, tries=refusal.tries)
+        yield msgspec.structs.replace(letter, route=route) if route else letter
 
 
-def not_forwarded(row: Row, outgoing: Outgoing, failure: NotForwarded, now: datetime) -> Letter:
-    """A letter for a row that the output hub did not take."""
+def not_forwarded(row: Row, outgoing: Outgoing, failure: NotForwarded, now: datetime, route: str = "") -> Letter:
+    """A letter for a row that the output hub did not take, or a place's."""
     letter = _of_row(row, outgoing.row, now, Answer(0), outage=failure.outage, tries=1)
-    return unsent(msgspec.structs.replace(letter, target="hub", form=outgoing.form), failure)
+    return unsent(msgspec.structs.replace(letter, target="hub", form=outgoing.form, route=route), failure)
+
+
+def undecided(row: Row, now: datetime) -> Letter:
+    """A letter for a record of which it is not known where it goes; a replay reads it again and decides then."""
+    said = "Resource Graph did not answer, and a route asks for what it knows"
+    return msgspec.structs.replace(_of_event(row.event, row.whole, now, UNDECIDED, said), outage=True)
 
 
 def unreadable(bad: BadRecord, now: datetime) -> Letter:

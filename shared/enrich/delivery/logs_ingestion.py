@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from shared.azure.clients import Clients
@@ -38,12 +38,20 @@ class Ingestion(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class IngestionRule:
     """A data collection rule: the address of its streams, what is wrong with it, and how its client is had."""
 
     streams: str
     fault: str
     client: Callable[[], LogsIngestionClient]
+
+    @classmethod
+    def at(
+        cls, endpoint: str, immutable_id: str, client: Callable[[], LogsIngestionClient], fault: str = ""
+    ) -> IngestionRule:
+        """The rule of an immutable id at an endpoint."""
+        streams = f"{endpoint.rstrip('/')}/dataCollectionRules/{quote(immutable_id, safe='')}/streams/"
+        return cls(streams, fault, client)
 
 
 class LogsIngestion:
@@ -69,53 +77,67 @@ class LogsIngestion:
         self._clients = clients
         self._clock = clock
 
-    async def upload(self, stream: str, data: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 # part of the request
+    def upload(self, stream: str, data: bytes, timeout: float) -> Coroutine[Any, Any, Answer]:
         """Send gzip bytes to a stream; whatever happens within `timeout` seconds is an answer."""
-        from azure.core.exceptions import AzureError, HttpResponseError
-        from azure.core.rest import HttpRequest
+        return upload_to(self._own if stream in OWN_STREAMS else self._records, stream, data, timeout, self._clock)
 
-        rule = self._own if stream in OWN_STREAMS else self._records
-        if rule.fault:
-            return Answer(0, "NotConfigured", rule.fault, permanent=True)
-        url = f"{rule.streams}{stream}?api-version={API_VERSION}"
-        try:
-            async with asyncio.timeout(timeout):
-                with touching("ingestion.upload"):
-                    request = HttpRequest("POST", url, headers=HEADERS, content=data)
-                    response = await rule.client().send_request(request)
-        except TimeoutError:
-            return Answer(0, "Timeout", f"no answer within {timeout:g} s")
-        except HttpResponseError as error:  # answers of the API itself are no errors here: the credential has no token
-            return Answer(0, NO_TOKEN, _short(error.message))
-        except (SettingsError, ValueError, TypeError) as error:  # SDKs raise the latter two for what a setting holds
-            return Answer(0, "NotConfigured", _short(str(error)), permanent=True)
-        except AzureError as error:  # refused, reset or broken off: a type's name says which, and shows no contents
-            return Answer(0, type(error).__name__, _short(str(error)))
-        return _answer(response, self._clock.now())
+    def renew_token(self) -> Coroutine[Any, Any, None]:
+        """Have the next upload carry a token issued from now on."""
+        return renewed(self._clients)
 
-    async def renew_token(self) -> None:
-        """Have the next upload carry a token issued from now on.
 
-        The policy of azure-core forgets its token on a 401, but the credential behind it would hand out the same one
-        from its cache.  A claim makes credentials go past their cache (OpenID Connect Core, 5.5).
-        """
-        from azure.core.exceptions import AzureError
+async def upload_to(
+    rule: IngestionRule,
+    stream: str,
+    data: bytes,
+    timeout: float,  # noqa: ASYNC109 # part of the request
+    clock: Clock,
+) -> Answer:
+    """Send gzip bytes to a rule's stream; whatever happens within `timeout` seconds is an answer."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.core.rest import HttpRequest
 
-        try:
-            with touching("ingestion.token"):
-                await self._clients.renew_ingestion_token()
-        except (AzureError, SettingsError):
-            return  # the next upload asks for a token itself, and its failure is an answer
+    if rule.fault:
+        return Answer(0, "NotConfigured", rule.fault, permanent=True)
+    url = f"{rule.streams}{stream}?api-version={API_VERSION}"
+    try:
+        async with asyncio.timeout(timeout):
+            with touching("ingestion.upload"):
+                request = HttpRequest("POST", url, headers=HEADERS, content=data)
+                response = await rule.client().send_request(request)
+    except TimeoutError:
+        return Answer(0, "Timeout", f"no answer within {timeout:g} s")
+    except HttpResponseError as error:  # answers of the API itself are no errors here: the credential has no token
+        return Answer(0, NO_TOKEN, _short(error.message))
+    except (SettingsError, ValueError, TypeError) as error:  # SDKs raise the latter two for what a setting holds
+        return Answer(0, "NotConfigured", _short(str(error)), permanent=True)
+    except AzureError as error:  # refused, reset or broken off: a type's name says which, and shows no contents
+        return Answer(0, type(error).__name__, _short(str(error)))
+    return _answer(response, clock.now())
+
+
+async def renewed(clients: Clients, tenant_id: str = "") -> None:
+    """Have the next upload in a tenant carry a token issued from now on.
+
+    The policy of azure-core forgets its token on a 401, but the credential behind it would hand out the same one
+    from its cache.  A claim makes credentials go past their cache (OpenID Connect Core, 5.5).
+    """
+    from azure.core.exceptions import AzureError
+
+    try:
+        with touching("ingestion.token"):
+            await clients.renew_ingestion_token(tenant_id)
+    except (AzureError, SettingsError):
+        return  # the next upload asks for a token itself, and its failure is an answer
 
 
 def _rule(
     settings: Settings, prefix: str, immutable_id: str, endpoint: str, client: Callable[[], LogsIngestionClient]
-) -> _Rule:
-    streams = f"{endpoint.rstrip('/')}/dataCollectionRules/{quote(immutable_id, safe='')}/streams/"
+) -> IngestionRule:
     wrong = [settings.problems[name] for name in sorted(_named(prefix)) if name in settings.problems]
     if not endpoint:
         wrong.append(f"{prefix}_ENDPOINT is not set: give the data collection rule's logsIngestion endpoint")
-    return _Rule(streams, wrong[0] if wrong else "", client)
+    return IngestionRule.at(endpoint, immutable_id, client, wrong[0] if wrong else "")
 
 
 def _named(prefix: str) -> set[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +24,7 @@ from shared.settings import SettingsError
 
 if TYPE_CHECKING:
     from azure.eventhub import EventDataBatch
+    from azure.eventhub.aio import EventHubProducerClient
 
 
 LONGEST_ID = 2_048
@@ -63,10 +64,17 @@ class Forward(Protocol):
 
 
 class OutputHub:
-    """The hub named in the settings, through `azure-eventhub`, which retries within the patience here."""
+    """The hub named in the settings or another, through `azure-eventhub`, which retries within the patience here."""
 
-    def __init__(self, clients: Clients, clock: Clock | None = None, *, patience: float = PATIENCE_SECONDS) -> None:
-        self._clients = clients
+    def __init__(
+        self,
+        clients: Clients,
+        clock: Clock | None = None,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        hub: Callable[[], EventHubProducerClient] | None = None,
+    ) -> None:
+        self._hub = hub or (lambda: clients.output_hub)
         self._patience = patience
         self._clock = clock or Clock()
         self._partitions: list[str] = []
@@ -102,7 +110,7 @@ class OutputHub:
         if not self._partitions:
             async with asyncio.timeout(max(0.0, deadline.left)):
                 with touching("hub.partitions"):
-                    self._partitions = list(await self._clients.output_hub.get_partition_ids())
+                    self._partitions = list(await self._hub().get_partition_ids())
 
     def _failed(self, why: NotForwarded) -> None:
         """Leave the hub alone for a while; its partitions are asked for anew, since it may have been made anew."""
@@ -134,11 +142,11 @@ class OutputHub:
             async with asyncio.timeout(max(0.0, deadline.left)):
                 while unsent:
                     with touching("hub.batch"):
-                        batch = await self._clients.output_hub.create_batch(partition_id=partition)
+                        batch = await self._hub().create_batch(partition_id=partition)
                     dealt_with, too_large = _fill(batch, unsent, rows)
                     if len(batch):
                         with touching("hub.send"):
-                            await self._clients.output_hub.send_batch(batch)
+                            await self._hub().send_batch(batch)
                     refused += [NotForwarded(index, "too-large", "over a batch", outage=False) for index in too_large]
                     del unsent[:dealt_with]
         except Exception as error:  # noqa: BLE001 # as in `send`

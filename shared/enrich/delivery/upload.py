@@ -71,6 +71,13 @@ class Report(Generic[B]):
     bytes_sent: int = 0
 
 
+class Delivering(Protocol):
+    """What sends bodies until each row is accepted or refused."""
+
+    async def deliver(self, bodies: Iterable[B], deadline: Deadline) -> Report[B]:
+        """Send every body; return when each row is accepted or refused, at the deadline at the latest."""
+
+
 class Deliverer:
     """Uploads bodies concurrently; one per process, so that invocations share its limiter."""
 

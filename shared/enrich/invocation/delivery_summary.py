@@ -38,6 +38,7 @@ SERVICE_LEVEL = ServiceLevel()
 class Summary:
     """Counts of one invocation.
 
+    `places` counts rows by place of the file of routes and what became of them: `accepted` or `dead_letters`.
     `lag` is seconds that the newest event waited, by partition; `age` seconds from the oldest event's enqueuing to its
     delivery; `context` look-ups by outcome; `unplaced` records of no known kind by shape; `kept` the letters in the
     store by reason and state, where they were counted; `late` the events that missed the `level`, `late_allowed` how
@@ -50,6 +51,7 @@ class Summary:
     accepted: Counter[str] = field(default_factory=Counter)
     letters: Counter[str] = field(default_factory=Counter)
     forwarded: int = 0
+    places: Counter[tuple[str, str]] = field(default_factory=Counter)
     oversize: int = 0
     requests: int = 0
     retries: int = 0
@@ -101,6 +103,20 @@ class Summary:
             table = stream.removeprefix("Custom-")
             self.accepted[table] += rows
             self.uploads[table, day] += rows
+        self._count_requests(report)
+
+    def count_place(self, place: str, report: Report[Body]) -> None:
+        """The same at a place of the file of routes; a table there is named after it."""
+        for (stream, day), rows in report.days.items():
+            self.count_arrived(place, stream.removeprefix("Custom-"), day, rows)
+        self._count_requests(report)
+
+    def count_arrived(self, place: str, what: str, day: date, rows: int) -> None:
+        """Rows that a place took on a day, by table or as events of its hub."""
+        self.places[place, "accepted"] += rows
+        self.uploads[f"{place}.{what}", day] += rows
+
+    def _count_requests(self, report: Report[Body]) -> None:
         self.requests += report.requests
         self.retries += report.retries
         self.throttled += report.throttled
@@ -108,7 +124,10 @@ class Summary:
 
     def finish(self, letters: Iterable[Letter], seconds: float, now: datetime) -> None:
         """Dead letters by reason, and how long it all took."""
-        self.letters.update(letter.reason for letter in letters)
+        for letter in letters:
+            self.letters[letter.reason] += 1
+            if letter.route:
+                self.places[letter.route, "dead_letters"] += 1
         self.seconds = seconds
         if self.oldest is not None:
             self.age = (now - self.oldest).total_seconds()
@@ -121,6 +140,9 @@ class Summary:
 
     def log(self) -> dict[str, object]:
         """Fields of the structured log line."""
+        by_place: dict[str, dict[str, int]] = {}
+        for (place, outcome), rows in self.places.items():
+            by_place.setdefault(place, {})[outcome] = rows
         return {
             "events": self.events,
             "records": sum(self.kinds.values()),
@@ -128,6 +150,7 @@ class Summary:
             "accepted": sum(self.accepted.values()),
             "dead_letters": dict(self.letters),
             "forwarded": self.forwarded,
+            **({"places": by_place} if by_place else {}),
             "requests": self.requests,
             "retries": self.retries,
             "bytes": self.bytes_sent,

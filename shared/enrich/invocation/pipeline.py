@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import orjson
@@ -23,23 +22,24 @@ from shared.clock import Clock, Deadline
 from shared.enrich.dead_letters.dead_letter_format import (
     NO_OUTPUT_HUB,
     Letter,
-    answered,
     failed_again,
     not_forwarded,
     one_line,
     refused,
-    unsent,
 )
 from shared.enrich.dead_letters.dead_letter_store import DeadLetters, LetterFilter, Replay
-from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
-from shared.enrich.delivery.packing import Encoded, pack_encoded
-from shared.enrich.delivery.upload import Deliverer
+from shared.enrich.delivery.output_hub import Forward, Outgoing
+from shared.enrich.delivery.upload import Delivering
 from shared.enrich.invocation.delivery_summary import SERVICE_LEVEL, Observer, ServiceLevel, Summary
 from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.invocation.preparation import Preparer, Work
+from shared.enrich.invocation.sending_again import all_failed, events_of, not_accepted, not_taken, packed, without_place
 from shared.enrich.invocation.simulated_alerts import Follower, sightings, tell
 from shared.enrich.invocation.telemetry import Telemetry
 from shared.enrich.records.model import Event, Row
+
+if TYPE_CHECKING:
+    from shared.enrich.invocation.routed_delivery import RoutedDelivery
 
 logger = logging.getLogger("defender_export.enrich")
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Pipeline:
     def __init__(
         self,
         preparer: Preparer,
-        deliverer: Deliverer,
+        deliverer: Delivering,
         dead_letters: DeadLetters,
         oversize: Container,
         budget: Budget,
@@ -73,11 +73,13 @@ class Pipeline:
         clock: Clock,
         telemetry: Telemetry,
         forward: Forward | None = None,
+        routed: RoutedDelivery | None = None,
         observer: Observer | None = None,
         follower: Follower | None = None,
         level: ServiceLevel = SERVICE_LEVEL,
     ) -> None:
         self.dead_letters = dead_letters
+        self.routed = routed
         self._preparer = preparer
         self._deliverer = deliverer
         self._oversize = oversize
@@ -125,7 +127,8 @@ class Pipeline:
 
     async def _follow(self, follower: Follower, work: Work, letters: Sequence[Letter]) -> None:
         forwards = self._forward is not None
-        await tell(follower, sightings(work.parsed.rows, letters, self._clock.now(), forwards=forwards))
+        now, rows = self._clock.now(), work.parsed.rows
+        await tell(follower, sightings(rows, letters, now, forwards=forwards, own_rows=work.own))
 
     async def replay(self, choice: LetterFilter | None = None) -> Replay:
         """Deliver dead letters again: those that are due, unless `choice` says otherwise.
@@ -185,7 +188,16 @@ class Pipeline:
         await self._oversize.keep(name, igzip.compress(row.whole))
 
     async def _send(self, work: Work, deadline: Deadline, summary: Summary) -> list[Letter]:
-        """Upload and forward side by side; return what was not taken."""
+        """Deliver to every place side by side; return what was not taken."""
+        if self.routed is None or not work.places:
+            return await self._send_own(work, deadline, summary)
+        own, elsewhere = await asyncio.gather(
+            self._send_own(work, deadline, summary), self.routed.send(work.places, deadline, summary)
+        )
+        return own + elsewhere
+
+    async def _send_own(self, work: Work, deadline: Deadline, summary: Summary) -> list[Letter]:
+        """Upload and forward side by side to the default place."""
         report, not_sent = await asyncio.gather(
             self._deliverer.deliver(work.bodies, deadline), self._send_on(work.forwarded, deadline, summary)
         )
@@ -204,43 +216,38 @@ class Pipeline:
 
     async def _redeliver(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
         """Send letters once more, each to where it was bound; return those not taken, with their counts moved on."""
-        events = [letter for letter in letters if letter.event is not None]
-        to_hub = [letter for letter in letters if letter.target == "hub"]
-        to_workspace = [letter for letter in letters if letter.target == "workspace" and letter.event is None]
+        by_way: dict[str, list[Letter]] = {"route": [], "events": [], "hub": [], "workspace": []}
+        for letter in letters:
+            by_way["route" if letter.route else "events" if letter.event is not None else letter.target].append(letter)
         again = await asyncio.gather(
-            self._upload_again(to_workspace, deadline, summary),
-            self._send_on_again(to_hub, deadline, summary),
-            self._read_again(events, deadline, summary),
+            self._upload_again(by_way["workspace"], deadline, summary),
+            self._send_on_again(by_way["hub"], deadline, summary),
+            self._send_elsewhere_again(by_way["route"], deadline, summary),
+            self._read_again(by_way["events"], deadline, summary),
         )
         return [letter for part in again for letter in part]
 
     async def _upload_again(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
-        by_stream: dict[str, list[Letter]] = defaultdict(list)
-        for letter in letters:
-            by_stream[f"Custom-{letter.table}"].append(letter)
-        bodies = [
-            body
-            for stream, own in by_stream.items()
-            for body in pack_encoded(Encoded(stream, (), [bytes(letter.row) for letter in own]))
-        ]
+        by_stream, bodies = packed(letters)
         report = await self._deliverer.deliver(bodies, deadline)
         summary.count_report(report)
-        return [
-            failed_again(before, answered(before, refusal.answer, outage=refusal.outage, tries=refusal.tries))
-            for refusal in report.refused
-            for before in by_stream[refusal.body.stream][refusal.body.start : refusal.body.stop]
-        ]
+        return not_accepted(by_stream, report)
 
     async def _send_on_again(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
         if not letters:
             return []
         if self._forward is None:
-            off = NotForwarded(0, NO_OUTPUT_HUB, "the settings name no output hub any more", outage=False)
-            return [failed_again(letter, unsent(letter, off)) for letter in letters]
-        outgoing = [Outgoing(letter.record, letter.table, bytes(letter.row), letter.form) for letter in letters]
-        failures = await self._forward.send(outgoing, deadline)
+            return all_failed(letters, NO_OUTPUT_HUB, "the settings name no output hub any more", outage=False)
+        failures = await self._forward.send(events_of(letters), deadline)
         summary.forwarded += len(letters) - len(failures)
-        return [failed_again(letters[each.index], unsent(letters[each.index], each)) for each in failures]
+        return not_taken(letters, failures)
+
+    async def _send_elsewhere_again(
+        self, letters: Sequence[Letter], deadline: Deadline, summary: Summary
+    ) -> list[Letter]:
+        return (
+            without_place(letters) if self.routed is None else await self.routed.send_again(letters, deadline, summary)
+        )
 
     async def _read_again(self, letters: Sequence[Letter], deadline: Deadline, summary: Summary) -> list[Letter]:
         """Raw events go the whole way: a later release may read what this one could not."""

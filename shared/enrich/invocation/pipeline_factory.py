@@ -11,10 +11,10 @@ from shared.azure.clients import Clients
 from shared.clock import Clock
 from shared.enrich.dead_letters.dead_letter_store import DeadLetters
 from shared.enrich.delivery.logs_ingestion import LogsIngestion
-from shared.enrich.delivery.output_format import OutputEncoder, OutputFormat, RowFormat
 from shared.enrich.delivery.output_hub import OutputHub
-from shared.enrich.delivery.upload import Deliverer
+from shared.enrich.delivery.upload import Deliverer, Delivering
 from shared.enrich.invocation.delivery_summary import Observer, ServiceLevel
+from shared.enrich.invocation.encoder_factory import encoder
 from shared.enrich.invocation.pipeline import Budget, Pipeline
 from shared.enrich.invocation.preparation import Context, Preparer
 from shared.enrich.invocation.simulated_alerts import Follower
@@ -52,31 +52,29 @@ def pipeline(
 
     clock = clock or Clock()
     timeout = settings.function_timeout.total_seconds()
+    deliverer: Delivering = Deliverer(
+        LogsIngestion(settings, clients, clock),
+        settings.delivery_concurrency,
+        clock,
+        upload_timeout=settings.upload_timeout.total_seconds(),
+    )
+    routed = None
+    if settings.routes_file:
+        from shared.enrich.invocation import routing_factory  # loaded only where it is wanted
+
+        routed, deliverer = routing_factory.routed(settings, clients, clock), routing_factory.guarded(deliverer, clock)
+    make_output = partial(encoder, settings.forward_format, int(settings.forward_event_kb))
     return Pipeline(
-        Preparer(make_parser, make_context, partial(_output, settings) if settings.forward_event_hub else None),
-        Deliverer(
-            LogsIngestion(settings, clients, clock),
-            settings.delivery_concurrency,
-            clock,
-            upload_timeout=settings.upload_timeout.total_seconds(),
-        ),
+        Preparer(make_parser, make_context, make_output if settings.forward_event_hub else None, routed),
+        deliverer,
         dead_letters(settings, clients, clock),
         Container(clients, settings.oversize_container),
         Budget(timeout * min(settings.delivery_deadline_percent, END_PERCENT) / 100, timeout * END_PERCENT / 100),
         clock=clock,
         telemetry=telemetry(environment),
         forward=OutputHub(clients, clock) if settings.forward_event_hub else None,
+        routed=routed,
         observer=observer,
         follower=follower,
         level=ServiceLevel(settings.late_after, settings.on_time_percent),
     )
-
-
-def _output(settings: Settings) -> OutputEncoder:
-    """What makes the events of the output hub."""
-    form: OutputFormat = RowFormat()
-    if settings.forward_format == "ocsf":
-        from shared.enrich.ocsf.event_builder import OcsfFormat  # loaded only where it is wanted
-
-        form = OcsfFormat()
-    return OutputEncoder(form, int(settings.forward_event_kb))

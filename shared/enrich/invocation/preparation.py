@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event, defective_row, unreadable
+from shared.enrich.dead_letters.dead_letter_format import Letter, defective_event, defective_row, undecided, unreadable
 from shared.enrich.delivery.packing import Body, pack
 from shared.enrich.records.field_mapping import OTHER
 from shared.enrich.records.model import Event, Parsed, Row
 from shared.fail_points import touching
 
 if TYPE_CHECKING:
-    from shared.enrich.context.resource_context import Counts
+    from shared.enrich.context.resource_context import Counts, Known
     from shared.enrich.delivery.output_format import OutputEncoder
     from shared.enrich.delivery.output_hub import Outgoing
     from shared.enrich.records.parser import Parser
@@ -39,12 +39,53 @@ class Context(Protocol):
     async def enrich(self, rows: Sequence[Row]) -> None:
         """Fill what can be found and leave the rest empty; never raises."""
 
+    def known_of(self, row: Row) -> tuple[Known | None, Known | None, Known | None]:
+        """Of a row's subscription, resource group and resource; None for what was asked and not answered."""
+
+
+class _NoContext:
+    """Where nothing is ever asked, nothing is known."""
+
+    def known_of(self, row: Row) -> tuple[None, None, None]:  # noqa: ARG002 # the protocol's
+        return None, None, None
+
+
+@dataclass
+class Divided:
+    """Rows by where they go: the default place, each other place, and those of which it is not known yet."""
+
+    own: list[Row] = field(default_factory=list)
+    places: dict[str, list[Row]] = field(default_factory=dict)
+    undecided: list[Row] = field(default_factory=list)
+
+
+@dataclass
+class PlaceWork:
+    """What to send to one place of the file of routes: bodies to a rule, or events to a hub."""
+
+    bodies: list[Body] = field(default_factory=list)
+    forwarded: list[tuple[Row, Outgoing]] = field(default_factory=list)
+
+
+class Router(Protocol):
+    """Divides rows by the file of routes."""
+
+    async def load(self) -> object:
+        """Know the routes in force; raises StoreError where they are not known."""
+
+    def divide(self, rows: Sequence[Row], lookup: Context | _NoContext) -> Divided:
+        """Which rows go to which place."""
+
+    def encoder(self, place: str) -> OutputEncoder | None:
+        """What makes the events of a place that is a hub; None for one that is a rule."""
+
 
 @dataclass
 class Work:
     """What to upload and to forward, what to keep whole beside it, and what no row can be made of.
 
-    `unplaced` counts by shape the records of no known kind.
+    `unplaced` counts by shape the records of no known kind.  Where there are routes, `own` are the rows of the default
+    place, and `places` what goes elsewhere.
     """
 
     parsed: Parsed = field(default_factory=Parsed)
@@ -54,6 +95,13 @@ class Work:
     forwarded: list[tuple[Row, Outgoing]] = field(default_factory=list)
     context: Counter[str] = field(default_factory=Counter)
     unplaced: Counter[str] = field(default_factory=Counter)
+    own: list[Row] | None = None
+    places: dict[str, PlaceWork] = field(default_factory=dict)
+
+    @property
+    def default_rows(self) -> list[Row]:
+        """What goes to the default place."""
+        return self.parsed.rows if self.own is None else self.own
 
 
 class Preparer:
@@ -68,19 +116,27 @@ class Preparer:
         make_parser: Callable[[], Parser],
         make_context: Callable[[], Context] | None,
         make_output: Callable[[], OutputEncoder] | None = None,
+        router: Router | None = None,
     ) -> None:
         """All are made for the first batch: a process that only sends the app's own rows needs none."""
         self._make_parser = make_parser
         self._make_context = make_context
         self._make_output = make_output
+        self._router = router
         self._parser: Parser | None = None
         self._context: Context | None = None
         self._output: OutputEncoder | None = None
         self._counted: Counter[str] = Counter()
 
     async def prepare(self, events: Sequence[Event], now: datetime) -> Work:
-        """Parse, add context, pack, and encode for the output hub."""
+        """Parse, add context, divide where there are routes, pack, and encode for output hubs.
+
+        Raises:
+            shared.azure.blob_container.StoreError: there are routes, and which are in force is not known.
+        """
         work = Work()
+        if self._router is not None:
+            await self._router.load()
         small = sum(len(event.body) for event in events) <= SMALL_BYTES
         if self._parser is None:
             self._parser = self._make_parser()
@@ -89,6 +145,9 @@ class Preparer:
         await _apart(small, _parse, self._parser, events, now, work)
         if self._context is not None:
             await self._add_context(self._context, work)
+        if self._router is not None:
+            lookup = _NoContext() if self._context is None else self._context
+            await _apart(small, _divide, self._router, lookup, now, work)
         await _apart(small, _pack, now, work)
         if self._output is not None:
             await _apart(small, _encode, self._output, work)
@@ -145,20 +204,54 @@ def _unplaced(rows: Sequence[Row]) -> Counter[str]:
 
 
 def _pack(now: datetime, work: Work) -> None:
+    work.bodies = _packed(work.default_rows, now, work)
+
+
+def _packed(rows: Sequence[Row], now: datetime, work: Work) -> list[Body]:
+    """The bodies of some rows; what had to be cut for them is kept whole."""
+    bodies: list[Body] = []
+
     def defect(row: Row, error: Exception) -> None:
         work.letters.append(defective_row(row, error, now))
 
-    for packed in _isolating(pack, work.parsed.rows, defect):
-        work.bodies += packed.bodies
+    for packed in _isolating(pack, rows, defect):
+        bodies += packed.bodies
         work.oversize += packed.oversize
+    return bodies
 
 
 def _encode(output: OutputEncoder, work: Work) -> None:
-    rows = [row for body in work.bodies for row in body.rows]
+    work.forwarded = _encoded(output, [row for body in work.bodies for row in body.rows], work)
+
+
+def _encoded(output: OutputEncoder, rows: Sequence[Row], work: Work) -> list[tuple[Row, Outgoing]]:
+    """The events of some rows; what had to be cut for them is kept whole, once."""
     events, cut = output.encode(rows)
-    work.forwarded = list(zip(rows, events, strict=True))
     kept = {id(row) for row in work.oversize}
     work.oversize += [row for row in cut if id(row) not in kept]
+    return list(zip(rows, events, strict=True))
+
+
+def _divide(router: Router, lookup: Context | _NoContext, now: datetime, work: Work) -> None:
+    """Divide the rows, and make ready what goes to other places than the default one."""
+    whole = Divided()
+
+    def defect(row: Row, error: Exception) -> None:
+        work.letters.append(defective_row(row, error, now))
+
+    for divided in _isolating(lambda rows: router.divide(rows, lookup), work.parsed.rows, defect):
+        whole.own += divided.own
+        whole.undecided += divided.undecided
+        for place, rows in divided.places.items():
+            whole.places.setdefault(place, []).extend(rows)
+    work.own = whole.own
+    work.letters += [undecided(row, now) for row in whole.undecided]
+    for place, rows in whole.places.items():
+        encoder = router.encoder(place)
+        made = PlaceWork() if encoder else PlaceWork(bodies=_packed(rows, now, work))
+        if encoder:
+            made.forwarded = _encoded(encoder, rows, work)
+        work.places[place] = made
 
 
 def _isolating(

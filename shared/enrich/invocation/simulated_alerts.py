@@ -34,18 +34,34 @@ class Sighting(NamedTuple):
 Follower = Callable[[Sequence[Sighting]], Awaitable[None]]
 
 
-def sightings(rows: Sequence[Row], letters: Sequence[Letter], now: datetime, *, forwards: bool) -> list[Sighting]:
+ELSEWHERE = "routed-elsewhere"
+"""The reason of an alert that a route sends to other places alone, where nothing follows it."""
+
+
+def sightings(
+    rows: Sequence[Row],
+    letters: Sequence[Letter],
+    now: datetime,
+    *,
+    forwards: bool,
+    own_rows: Sequence[Row] | None = None,
+) -> list[Sighting]:
     """What became of the simulated alerts among some rows, by the letters for what was not taken.
 
-    Reasons are the letters' own words, which quote nothing of a record.
+    Reasons are the letters' own words, which quote nothing of a record.  `own_rows` are those of the default place,
+    where there are routes.
     """
     found = []
+    here = {id(row) for row in (rows if own_rows is None else own_rows)}
     for row in rows:
         if not row.simulated:
             continue
-        own = [each for each in letters if (each.partition, each.sequence) == (row.event.partition, row.event.sequence)]
+        came = (row.event.partition, row.event.sequence)
+        own = [each for each in letters if not each.route and (each.partition, each.sequence) == came]
         refused = next((each.reason for each in own if each.target != "hub"), "")
         unforwarded = next((each.reason for each in own if each.target == "hub"), "")
+        if not own and id(row) not in here:
+            refused, unforwarded = ELSEWHERE, ELSEWHERE if forwards else ""
         alert = str(orjson.loads(row.json).get("SystemAlertId") or row.record_id)
         found.append(
             Sighting(

@@ -19,6 +19,7 @@ _COUNTERS = {
     "rows": "Rows accepted, by table.",
     "dead_letters": "Dead letters written, by reason.",
     "forwarded": "Rows sent to the output hub.",
+    "place_rows": "Rows accepted at each place of the file of routes, and rows for it that became dead letters.",
     "requests": "Requests to the Logs Ingestion API.",
     "retries": "Requests that repeated one.",
     "throttled": "Requests answered 429.",
@@ -96,6 +97,8 @@ class OpenTelemetry:
         ):
             for key, count in counts.items():
                 self._counters[metric].add(count, {label: key} | _RELEASE)
+        for (place, outcome), count in summary.places.items():
+            self._counters["place_rows"].add(count, {"place": place, "outcome": outcome} | _RELEASE)
         self._counters["forwarded"].add(summary.forwarded, _RELEASE)
         self._counters["requests"].add(summary.requests, _RELEASE)
         self._counters["retries"].add(summary.retries, _RELEASE)

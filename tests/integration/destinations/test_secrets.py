@@ -253,6 +253,7 @@ async def test_no_secret_is_found_in_anything_that_a_run_produces(
         "FORWARD_EVENT_HUB": FORWARD_HUB,
         "CROSS_TENANT_CERTIFICATE": PRIVATE,
         "RECONCILE_MODE": "plan",
+        "ROUTE_CONNECTIONS": json.dumps({"siem": azure.broker.connection_string}),
         "SEND_NOTICES": "true",
         "NOTIFY_RECEIVERS": json.dumps({"soc": f"https://127.0.0.1:9/{RECEIVER}"}),
     }

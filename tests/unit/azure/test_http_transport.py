@@ -123,7 +123,7 @@ def test_every_wait_for_a_hub_is_a_fail_point(path: str) -> None:
 
 
 def _of_a_hub(call: str) -> bool:
-    return call.startswith(("hub.", "self._clients.output_hub.", "clients.input_hub."))
+    return call.startswith(("hub.", "self._hub().", "clients.input_hub."))
 
 
 def transports(value: Any, depth: int = 8, seen: set[int] | None = None) -> Iterator[AioHttpTransport]:

@@ -22,7 +22,7 @@ FILES = [
 ]
 MODULES = {path.stem: ast.parse(path.read_text()) for path in FILES if path.stem != "__init__"}
 EVERYWHERE = [ast.parse(path.read_text()) for path in Path(shared.__path__[0]).rglob("*.py")]
-EDGES = ("blob_container", "output_hub", "logs_ingestion")
+EDGES = ("blob_container", "output_hub", "logs_ingestion", "accepted_routes")
 
 
 def points(tree: ast.AST) -> Iterator[tuple[str, ast.With]]:

@@ -93,6 +93,15 @@ def test_each_is_told_with_what_became_of_its_row_at_both_places() -> None:
     assert [one.forwarded for one in sightings(rows, [], NOW, forwards=False)] == [None] * 3
 
 
+def test_what_a_route_sends_elsewhere_is_told_as_that_and_letters_of_other_places_say_nothing() -> None:
+    rows = parsed(alert("SIMULATED_A"), alert("SIMULATED_B")).rows
+    told = sightings(rows, [letter(2, route="payments")], NOW, forwards=True, own_rows=rows[1:])
+    assert [(one.accepted, one.refused, one.forwarded, one.unforwarded) for one in told] == [
+        (None, "routed-elsewhere", None, "routed-elsewhere"),
+        (NOW, "", NOW, ""),
+    ]
+
+
 async def test_what_follows_them_never_holds_up_or_fails_a_batch() -> None:
     async def fails(_: Any) -> None:
         raise RuntimeError("down")

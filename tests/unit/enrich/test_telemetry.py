@@ -39,6 +39,7 @@ def test_each_invocation_adds_its_counts_to_the_metrics() -> None:
         summary.kinds = Counter(Alert=2, Assessment=1)
         summary.accepted = Counter(DefenderAlerts_CL=2)
         summary.letters = Counter(refused=1)
+        summary.places = Counter({("payments", "accepted"): 5})
         summary.requests, summary.retries, summary.bytes_sent, summary.age = 4, 1, 1234, 2.5
         summary.lag = {"0": 1.5}
     found = points(reader)
@@ -46,6 +47,7 @@ def test_each_invocation_adds_its_counts_to_the_metrics() -> None:
     assert found["defender_export.records", "Alert"] == 2
     assert found["defender_export.rows", "DefenderAlerts_CL"] == 2
     assert found["defender_export.dead_letters", "refused"] == 1
+    assert found["defender_export.place_rows", "paymentsaccepted"] == 5
     assert found["defender_export.requests", ""] == 4
     assert found["defender_export.bytes", ""] == 1234
     assert found["defender_export.age", ""] == 2.5
