@@ -52,7 +52,7 @@ async def test_what_is_fixed_ends_after_two_complete_answers_and_what_comes_back
     assert noted.concluded == {"Missing": len(away)}
     assert await life.open_now() == life.truth | away, "once is not enough"
     if whole_story:
-        monkeypatch.setattr("shared.lifecycle.slices.MOST_RECORDS", 4)  # the same in many small parts
+        monkeypatch.setattr("shared.lifecycle.slices.MOST_RECORDS", 6)  # the same in 17 small parts
     done = await life.compare(5.5)
     assert done.concluded == {"Gone": len(away) - len(old), "Retired": len(old)}, "what was retired is not called fixed"
     assert await life.open_now() == life.truth

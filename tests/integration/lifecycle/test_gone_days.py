@@ -260,7 +260,7 @@ async def compare(story: Story, day: float, answer: str) -> None:
     assert await life.open_now() == story.open, (day, answer)
 
 
-@pytest.mark.parametrize("days", [3, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])])
+@pytest.mark.parametrize("days", [3, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(7_200)])])
 async def test_open_now_and_time_to_fix_are_what_happened(life: Life, days: int) -> None:
     story = Story(life, days)
     for number in range(18):
