@@ -129,7 +129,7 @@ class _Reading(DocumentReading):
     def _what(self, item: Mapping[str, Any], path: Path, key: str) -> str:
         if key not in item:
             return ""
-        text = self._text(item, path, key)
+        text = self._short(item, path, key)
         whole = bool(_GUID.fullmatch(text))
         if key == "subscription" and text and not whole:
             self._wrong((*path, key), "invalid", f"{text[:60]!r} is no subscription's id.", "Write its GUID.")

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shared.clock import Clock
@@ -132,11 +133,12 @@ class FreshnessCheck:
         return as_far_as_readable(await download.readall())
 
     def _muted(self, muting: Muting, now: datetime) -> Callable[[Mapping[str, Any]], datetime | None]:
-        def until(health: Mapping[str, Any]) -> datetime | None:
-            found = muting.of(parts_of(health["subscription_id"], health["export"], self._hub_id), now)
+        @cache  # the kinds of a subscription come by the same exports, as a rule
+        def of(subscription: str, exports: str) -> datetime | None:
+            found = muting.of(parts_of(subscription, exports, self._hub_id), now)
             return found.until if found else None
 
-        return until
+        return lambda health: of(health["subscription_id"], health["export"])
 
     async def _judge(self, tenant: Tenant, now: datetime, *, noting: bool) -> Outcome:
         expectations = expect(tenant.declared, tenant.coverage, self._hub_id, complete=not tenant.reasons)
