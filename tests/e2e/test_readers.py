@@ -1,9 +1,11 @@
-"""A limited reader gets what a tenant would give that holds only its part: over every route, with every id of others."""
+"""A limited reader gets what a tenant of its part alone would give: over every route, with every id of others."""
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,12 +90,11 @@ def fill(api: Api, mine: str, theirs: str) -> str:
     assert api.put("baseline", **who).status == 201
     text = REQUIREMENTS.format(mine=mine) + (MORE.format(theirs=theirs) if theirs else "")
     assert api.call("PUT", "/api/requirements", text, **who).status == 204
-    job = ""
-    for kind in ("plan", "reconcile"):
-        answer = api.call("POST", "/api/jobs?wait=60", {"kind": kind}, **who)
-        assert answer.status == 200, answer.text
-        job = answer.json()["id"]
+    answer = api.call("POST", "/api/jobs?wait=60", {"kind": "reconcile"}, **who)
+    assert answer.status == 200, answer.text
+    job = str(answer.json()["id"])
     api._with_services(lambda services: services.check_freshness())
+    assert call(api, "coverage?maxAge=0", ALL).status == 200
     return job
 
 
@@ -113,6 +114,9 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, local_certs: Certificates) 
         mine, others = frozenset(rows["part"]), frozenset(rows["whole"]) - frozenset(rows["part"])
         assert len(mine) >= 3
         assert len(others) >= 5
+        # Later automations bear the time at which they were written.
+        whole_read, part_read = call(whole, "evidence", MINE).json(), call(part, "evidence", ALL).json()
+        assert whole_read["sources"]["sha256"] == part_read["sources"]["sha256"]
         job = fill(whole, min(mine), min(others))
         fill(part, min(mine), "")
         letter, _ = whole.dead_letter()
@@ -121,19 +125,19 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, local_certs: Certificates) 
 
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
-NO_FIGURES = ("problem", "since", "until")
 HEADERS = {"date", "server", "content-length", "transfer-encoding", "keep-alive"}
 
 
 def told(answer: Answer) -> tuple[int, dict[str, str], Any]:
-    """An answer without times, and without what is closed: the newest run and the digest of the requirements."""
+    """An answer without times, and without what is closed (the newest run, figures, the digest of the requirements)."""
     headers = {name: value for name, value in answer.headers.items() if name not in HEADERS}
     text = TIME.sub("T", answer.text)
     if "json" in headers.get("content-type", ""):
         document = json.loads(text)
         document.pop("run", None)
         document.pop("trend", None)
-        document.get("sources", {}).pop("requirementsSha256", None)
+        for name in ("requirementsSha256", "sha256"):
+            document.get("sources", {}).pop(name, None)
         if document.get("continuation"):
             document["continuation"] = "more"
         return answer.status, headers, document
@@ -143,17 +147,25 @@ def told(answer: Answer) -> tuple[int, dict[str, str], Any]:
 
 def queries(worlds: Worlds) -> list[str]:
     one, other = min(worlds.mine), min(worlds.others)
+    names = ("coverage", "status", "freshness", "canaries")
     common = ["", "?limit=2", f"?subscription={one}", f"?subscription={other}", f"?subscription={other.upper()}"]
     groups = ["contoso", *GROUPS, "contoso-sandbox", "contoso-prod", "contoso-sandbx", "contoso-nonprd"]
     common += [f"?managementGroup={name}" for name in groups]
-    status = [*common, f"?tenant={CUSTOMER_TENANT}", f"?tenant={other}", "?unmet=cis-8.1.5.2", "?unmet=x", "?surprise=1"]
+    status = [
+        *common,
+        f"?tenant={CUSTOMER_TENANT}",
+        f"?tenant={other}",
+        "?unmet=cis-8.1.5.2",
+        "?unmet=x",
+        "?surprise=1",
+    ]
     return [
         *(f"coverage{each}" for each in [*status, "?source=Alerts", "?source=Alert"]),
         *(f"status{each}" for each in status),
         *(f"evidence{each}" for each in common),
         *(f"freshness{each}" for each in [*common[:5], "?verdict=silent", "?kind=Alerts", "?kind=Alert"]),
         *(f"canaries{each}" for each in common[:5]),
-        *(f"{name}?subscription={id}" for name in ("coverage", "status", "freshness", "canaries") for id in worlds.others),
+        *(f"{name}?subscription={each}" for name in names for each in worlds.others),
     ]  # fmt: skip
 
 
@@ -161,10 +173,16 @@ def test_every_route_has_a_decision() -> None:
     assert set(DECISIONS) == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/csv", "text/html", "image/png"])
-def test_each_answer_is_that_of_a_tenant_of_that_part_alone(worlds: Worlds, accept: str) -> None:
-    for path in queries(worlds):
-        mine, alone = worlds.limited(path, accept=accept), call(worlds.part, path, ALL, accept=accept)
+@pytest.mark.parametrize(
+    ("accept", "step"), [("application/json", 1), ("text/csv", 3), ("text/html", 7), ("image/png", 9)]
+)
+def test_each_answer_is_that_of_a_tenant_of_that_part_alone(worlds: Worlds, accept: str, step: int) -> None:
+    def both(path: str) -> tuple[str, Answer, Answer]:
+        return path, worlds.limited(path, accept=accept), call(worlds.part, path, ALL, accept=accept)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(both, queries(worlds)[::step]))
+    for path, mine, alone in answers:
         if path.startswith("evidence") and accept != "application/json":  # it prints the trend and a digest
             assert (mine.status, mine.headers["content-type"]) == (alone.status, alone.headers["content-type"])
         else:
@@ -173,7 +191,8 @@ def test_each_answer_is_that_of_a_tenant_of_that_part_alone(worlds: Worlds, acce
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv", "text/html"])
 def test_nothing_of_others_is_in_any_answer(worlds: Worlds, accept: str) -> None:
-    names = {row["subscription"] for row in call(worlds.whole, "coverage", ALL).json()["value"] if row["subscriptionId"] in worlds.others}
+    rows = call(worlds.whole, "coverage", ALL).json()["value"]
+    names = {row["subscription"] for row in rows if row["subscriptionId"] in worlds.others}
     secrets = {*worlds.others, *names, *worlds.ids.values(), "Secret", "contoso-sandbox", "secret of a record"}
     for operation in OPERATIONS.values():
         if operation.method == "GET":
@@ -200,7 +219,8 @@ def test_jobs_runs_letters_and_files_of_others_are_as_if_there_were_none(worlds:
         assert call(worlds.whole, path, ALL).json()["value"] != [], path
         document = worlds.limited(path).json()
         assert (document["value"], document["continuation"]) == ([], "")
-        assert len(worlds.limited(path, accept="text/csv").text.splitlines()) == (0 if path in {"jobs"} else 1) or path in {"jobs", "exports"}
+        if path != "jobs":
+            assert len(worlds.limited(path, accept="text/csv").text.splitlines()) == 1, path
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -285,8 +305,7 @@ def test_off_its_role_opens_nothing(worlds: Worlds) -> None:
 
 @pytest.mark.parametrize("name", ["shared.web.readers", "shared.web.limited_services", "shared.web.readers_file"])
 def test_off_no_module_of_it_is_imported(name: str) -> None:
-    import subprocess
-
-    code = f"import sys, function_app, shared.web.routing, shared.web.coverage, shared.web.health_check; print({name!r} in sys.modules)"
+    modules = "function_app, shared.web.routing, shared.web.coverage, shared.web.health_check"
+    code = f"import sys, {modules}; print({name!r} in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "False"
