@@ -55,7 +55,7 @@ class Part:
 def part_of(state: TenantState, ids: frozenset[str], *, by_group: bool) -> Part:
     """The tenant without what is not of these subscriptions, as if it held no others.
 
-    Reasons for what is missing may name others, so they become one that names nobody; where the part is made by
+    Reasons for what is missing may name others, so they become one without names; where the part is made by
     management groups, a subscription whose groups are not known may belong to it.
     """
     unplaced = by_group and not all(each.placed for each in state.subscriptions)
@@ -161,7 +161,7 @@ class Theirs(_Limited):
         return {name: at for name, at in (await self._services.proven()).items() if name in self._part.ids}
 
     async def evidence(self, state: TenantState, chosen: Collection[str], by: str) -> dict[str, Any]:
-        """The report on some of their subscriptions; it is kept for nobody else, and has no figures."""
+        """The report on some of their subscriptions; it is kept for no other reader, and has no figures."""
         try:
             required, _ = await self._services.requirements.read()
         except InvalidExport:

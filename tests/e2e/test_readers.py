@@ -18,7 +18,9 @@ from local.tenant import APP, synthetic_tenant
 from local.tenant.ids import management_group_id
 from local.tenant.state import Tenant
 from local.tenant.synthetic import CUSTOMER_TENANT
-from shared.web.readers import DECISIONS, Decision
+from shared.bootstrap import Services
+from shared.web.problems import ApiError
+from shared.web.readers import DECISIONS, Decision, limiting
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
 from tests.e2e.test_api_entra import principal
@@ -68,7 +70,7 @@ def their_part() -> Tenant:
 
 
 def call(api: Caller, path: str, *roles: str, method: str = "GET", **headers: str) -> Answer:
-    body = {} if method == "POST" else "version: 1\n" if method == "PUT" else None
+    body: str | dict[str, str] | None = {} if method == "POST" else "version: 1\n" if method == "PUT" else None
     return api.call(method, f"/api/{path}", body, key=False, x_ms_client_principal=principal(*roles), **headers)
 
 
@@ -86,14 +88,21 @@ class Worlds:
 
 def fill(api: Api, mine: str, theirs: str) -> str:
     """An export, a plan, a check of freshness, requirements; the id of the job."""
-    who = {"key": False, "x_ms_client_principal": principal("Exports.Write")}
+    who: dict[str, Any] = {"key": False, "x_ms_client_principal": principal("Exports.Write")}
     assert api.put("baseline", **who).status == 201
     text = REQUIREMENTS.format(mine=mine) + (MORE.format(theirs=theirs) if theirs else "")
     assert api.call("PUT", "/api/requirements", text, **who).status == 204
     answer = api.call("POST", "/api/jobs?wait=60", {"kind": "reconcile"}, **who)
     assert answer.status == 200, answer.text
     job = str(answer.json()["id"])
-    api._with_services(lambda services: services.check_freshness())
+    ended = {"outcome": "proven", "begun": "2026-11-01T00:00:00Z", "ended": "2026-11-01T00:01:00Z", "hops": []}
+
+    async def check(services: Services) -> None:
+        await services.check_freshness()
+        for one in filter(None, (mine, theirs)):
+            await services.canary.history.add({**ended, "subscription": one, "reason": one}, "me")
+
+    api._with_services(check)
     assert call(api, "coverage?maxAge=0", ALL).status == 200
     return job
 
@@ -174,7 +183,7 @@ def test_every_route_has_a_decision() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "step"), [("application/json", 1), ("text/csv", 3), ("text/html", 7), ("image/png", 9)]
+    ("accept", "step"), [("application/json", 1), ("text/csv", 5), ("text/html", 7), ("image/png", 9)]
 )
 def test_each_answer_is_that_of_a_tenant_of_that_part_alone(worlds: Worlds, accept: str, step: int) -> None:
     def both(path: str) -> tuple[str, Answer, Answer]:
@@ -200,7 +209,12 @@ def test_nothing_of_others_is_in_any_answer(worlds: Worlds, accept: str) -> None
             text = worlds.limited(path, accept=accept).text.lower()
             if operation.name != "openapi":
                 assert [each for each in secrets if each.lower() in text] == [], operation.name
-    assert "Secret" in call(worlds.whole, "evidence", ALL).text  # it is there for who sees all
+    # They are there for who sees all.
+    assert "Secret" in call(worlds.whole, "evidence", ALL).text
+    assert len(call(worlds.whole, "canaries", ALL).json()["value"]) == 2
+    assert len(worlds.limited("canaries").json()["value"]) == 1
+    assert len(worlds.limited("freshness").json()["value"]) > 0
+    assert any(row["exports"] for row in worlds.limited("status").json()["value"])
 
 
 def test_jobs_runs_letters_and_files_of_others_are_as_if_there_were_none(worlds: Worlds) -> None:
@@ -289,14 +303,26 @@ def test_ready_names_roles_that_see_nothing(worlds: Worlds) -> None:
 
 def test_a_file_that_can_not_be_read_shows_limited_readers_nothing(worlds: Worlds, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("version: 1\nreaders:\n  - {role: Exports.Read.A, tenant: [x]}\n")
-    for name in ("wrong.yaml", "none.yaml"):
-        with worlds.whole.beside(name, READERS_FILE=str(tmp_path / name)) as app:
-            assert call(app, "coverage", MINE).problem == "unavailable"
-            assert call(app, "coverage", ALL).status == 200
-            assert call(app, "coverage", "Records.Read").problem == "forbidden"
-            checks = call(app, "ready", ALL).json()["checks"]
-            detail = next(each for each in checks if each["name"] == "signIn")["detail"]
-            assert ("Did you mean tenants?" if name == "wrong.yaml" else "can't be read") in detail
+    with worlds.whole.beside("wrong", READERS_FILE=str(tmp_path / "wrong.yaml")) as app:
+        assert call(app, "coverage", MINE).problem == "unavailable"
+        assert call(app, "coverage", ALL).status == 200
+        assert call(app, "coverage", "Records.Read").problem == "forbidden"
+        checks = call(app, "ready", ALL).json()["checks"]
+        detail = next(each for each in checks if each["name"] == "signIn")["detail"]
+        assert "Did you mean tenants?" in detail
+
+
+def test_a_file_that_is_not_there_limits_to_nothing_and_others_not_at_all(tmp_path: Path) -> None:
+    for roles in ([MINE], [MINE, "Records.Read"]):
+        with pytest.raises(ApiError) as refused:
+            limiting(roles, str(tmp_path / "none.yaml"), "get_coverage")
+        assert refused.value.problem.status == 503
+    for roles in ([], [ALL], [MINE, ALL], [MINE, "Exports.Write"], ["exports.read.nonprod"], ["Records.Read"]):
+        assert limiting(roles, str(tmp_path / "none.yaml"), "get_coverage") == frozenset()
+    (tmp_path / "there.yaml").write_text(FILE)
+    with pytest.raises(ApiError) as closed:
+        limiting([MINE], str(tmp_path / "there.yaml"), "a_route_without_a_decision")
+    assert closed.value.problem.status == 403
 
 
 def test_off_its_role_opens_nothing(worlds: Worlds) -> None:
