@@ -320,7 +320,13 @@ class Services:
         from shared.tenant_state import TenantStateReader
 
         quotas = self.clients.tables.get_table_client(self.settings.jobs_table)
-        return TenantStateReader(self.clients, self.exports, self.settings.instance_id, quotas=quotas)
+        return TenantStateReader(
+            self.clients,
+            self.exports,
+            self.settings.instance_id,
+            quotas=quotas,
+            keeps_live=bool(self.settings.readers_file),
+        )
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -26,12 +26,18 @@ def conflicts(values: Mapping[str, Any], given: Collection[str]) -> dict[str, st
         values: every setting as it was read, by name.
         given: the settings that were not left to their defaults; a default contradicts nothing.
     """
-    return {**_times(values, given), **_hubs(values), **_same_places(values)}
+    return {**_times(values, given), **_hubs(values), **_same_places(values), **_readers(values)}
 
 
 def longest_run(timeout: timedelta) -> timedelta:
     """The longest that a run may take within a function's timeout."""
     return timeout * _RUN_ENDS
+
+
+def _readers(values: Mapping[str, Any]) -> dict[str, str]:
+    if values["READERS_FILE"] and values["AUTH_MODE"] != "entra":
+        return {"READERS_FILE": "READERS_FILE: it limits nobody unless AUTH_MODE is entra, for keys have no roles"}
+    return {}
 
 
 def _times(values: Mapping[str, Any], given: Collection[str]) -> dict[str, str]:

@@ -674,6 +674,13 @@ class Settings:
         read.flag,
         unreadable="`false`: nobody is let in",
     )
+    readers_file: str = _http(
+        "READERS_FILE",
+        "",
+        "Under entra, the file that says which app role sees which part of the tenant (docs/readers.md): a path within "
+        "the app's package, or an absolute one. Empty: nobody is limited.",
+        unreadable=AS_WRITTEN,
+    )
     request_deadline_seconds: int = _http(
         "REQUEST_DEADLINE_SECONDS",
         "60",

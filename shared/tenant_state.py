@@ -59,6 +59,8 @@ class TenantState:
     unseen: tuple[str, ...] = ()
     """Those of the reasons that are about subscriptions and automations, rather than about export files."""
     automations: int = 0
+    live: tuple[Live, ...] = ()
+    """The automations as they were read, kept only where there are limited readers."""
     digest: str = ""
     """Of the subscriptions and automations as they were read (`shared.watch.evidence.document.tenant_digest`)."""
 
@@ -122,11 +124,13 @@ class TenantStateReader:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         quotas: TableClient | None = None,
+        keeps_live: bool = False,
     ) -> None:
         self._clients = clients
         self._exports = exports
         self._instance_id = instance_id
         self._now = now
+        self._keeps_live = keeps_live
         self._last: TenantState | None = None
         self._ended = datetime.min.replace(tzinfo=UTC)
         self._reading: asyncio.Task[TenantState] | None = None
@@ -218,6 +222,7 @@ class TenantStateReader:
             cut_short=cut_short,
             unseen=tuple(inventory.reasons),
             automations=len(automations),
+            live=tuple(automations) if self._keeps_live else (),
             digest=tenant_digest((each.id for each in inventory.subscriptions), automations),
         )
 

@@ -35,6 +35,7 @@ NOT_DEPLOYED = {
     "EventHubConnection": "the app reaches Event Hubs by identity; a key would be a secret",
     "ForwardConnection": "the output hub is reached by identity",
     "ACCEPT_MISSING_AUTH_MARKER": "an exception that somebody has to decide on",
+    "READERS_FILE": "names a file that somebody has to put beside the app",
     "ARM_ENDPOINT": "follows from AZURE_CLOUD",
     "ARM_AUDIENCE": "follows from AZURE_CLOUD",
     "LOGS_INGESTION_AUDIENCE": "follows from AZURE_CLOUD",

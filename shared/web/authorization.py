@@ -23,6 +23,8 @@ READ = "Exports.Read"
 WRITE = "Exports.Write"
 APPROVE = "Exports.Approve"
 RECORDS = "Records.Read"
+ALL_SEEN = frozenset({READ, WRITE, APPROVE})
+"""Roles that see the whole tenant."""
 OF_PERSONS = frozenset({APPROVE, RECORDS})
 """Roles that no function key bears, for a key names no person."""
 PRINCIPAL_HEADER = "x-ms-client-principal"
@@ -73,8 +75,19 @@ def marked() -> bool:
     return os.environ.get(EASY_AUTH_MARKER, "").lower() == "true"
 
 
-def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
+def roles_of(headers: Mapping[str, str]) -> frozenset[str]:
+    """The app roles of the principal.
+
+    Raises:
+        ApiError: 401 without a readable principal.
+    """
+    return frozenset(value for kind, value in _claims(headers) if kind in _ROLES)
+
+
+def authorise(headers: Mapping[str, str], mode: str, role: str, *, limited: bool = False) -> Actor:
     """The caller, provided they hold `role`; Exports.Write and Exports.Approve include Exports.Read.
+
+    A limited reader has a role that stands for Exports.Read of a part of the tenant.
 
     Raises:
         ApiError: 401 without a readable principal, 403 without the role.
@@ -85,15 +98,14 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
                 FORBIDDEN, f"No function key bears the role {role}: set AUTH_MODE=entra, or work with --direct."
             )
         return Actor("key", _address(headers))
-    principal = _principal(headers.get(PRINCIPAL_HEADER, ""))
-    claims = [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]
+    claims = _claims(headers)
     actor = next((plain for kind, value in claims if kind in _OBJECT_ID and (plain := _plain(value))), "")
     if not actor:
         raise ApiError(
             UNAUTHENTICATED, "The sign-in carries no object id; sign in with Microsoft Entra.", headers=_CHALLENGE
         )
     roles = {value for kind, value in claims if kind in _ROLES}
-    if role not in roles and not (role == READ and roles & {WRITE, APPROVE}):
+    if role not in roles and not (role == READ and (limited or roles & ALL_SEEN)):
         raise ApiError(FORBIDDEN, f"Assign the app role {role} to the caller in the app's enterprise application.")
     return Actor("entra", actor)
 
@@ -101,6 +113,11 @@ def authorise(headers: Mapping[str, str], mode: str, role: str) -> Actor:
 def origin_of(headers: Mapping[str, str]) -> Origin:
     """From where a request comes, for the audit trail."""
     return Origin("api", _address(headers), _plain(headers.get("user-agent", "").replace("/", "-").split(" ")[0]))
+
+
+def _claims(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    principal = _principal(headers.get(PRINCIPAL_HEADER, ""))
+    return [(str(claim.get("typ", "")), str(claim.get("val", ""))) for claim in principal]
 
 
 def _address(headers: Mapping[str, str]) -> str:

@@ -428,7 +428,18 @@ async def _sign_in(services: Services) -> str:
             "ACCEPT_MISSING_AUTH_MARKER is on and the platform does not say that Easy Auth is: see that it refuses "
             "callers without a token, for without it anyone can claim to be anyone"
         )
-    return "Easy Auth, which the platform says is on"
+    return f"Easy Auth, which the platform says is on{await _readers(services)}"
+
+
+async def _readers(services: Services) -> str:
+    if not services.settings.readers_file:
+        return ""
+    from shared.web.readers import well
+
+    try:
+        return f"; {await well(services)}"
+    except ValueError as wrong:
+        raise NotWell(str(wrong)) from None
 
 
 CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {

@@ -13,7 +13,9 @@ import json
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -40,6 +42,7 @@ _TAG = r'(?:W/)?"[!#-~]{0,200}"'
 ENTITY_TAGS = rf"(?:[!#-+\--~]{{1,200}}|{_TAG}(?: ?, ?{_TAG}){{0,49}})"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,2000}={0,2}")
 _SHOWN = 60
+_limits: ContextVar[tuple[str, ...]] = ContextVar("limits", default=())
 
 
 def check_names(request: func.HttpRequest, known: Collection[str]) -> None:
@@ -247,8 +250,18 @@ def continuation(request: func.HttpRequest, last: str) -> str:
     return base64.urlsafe_b64encode(f"{_binding(request)}.{last}".encode()).decode().rstrip("=")
 
 
+@contextmanager
+def bound_to(limits: Collection[str]) -> Iterator[None]:
+    """Have tokens belong to readers with the same limiting roles."""
+    before = _limits.set(tuple(sorted(limits)))
+    try:
+        yield
+    finally:
+        _limits.reset(before)
+
+
 def _binding(request: func.HttpRequest) -> str:
-    """What a token belongs to: the route and every parameter that chooses rows."""
+    """What a token belongs to: the route, every parameter that chooses rows, and the roles that limit the reader."""
     apart = {*PAGING, _COMMON, "maxAge"}
     chosen = sorted(
         (name, value)
@@ -256,7 +269,9 @@ def _binding(request: func.HttpRequest) -> str:
         if name not in apart and name.lower() not in PLATFORM_PARAMETERS
     )
     route = urlsplit(request.url).path.rstrip("/").lower()
-    return hashlib.sha256(json.dumps([route, chosen]).encode()).hexdigest()[:12]
+    limits = _limits.get()
+    parts = [route, chosen, *([limits] if limits else [])]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def page(request: func.HttpRequest, rows: Sequence[Row], key: Callable[[Row], SortKey]) -> tuple[Sequence[Row], str]:

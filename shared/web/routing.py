@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from shared import __version__, commit, python_build
 from shared.audit.deed import working_from
 from shared.bootstrap import Services, services
-from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front, origin_of
+from shared.web.authorization import APPROVE, READ, RECORDS, WRITE, Actor, authorise, check_front, origin_of, roles_of
 from shared.web.compression import compressed
 from shared.web.problems import (
     FORBIDDEN,
@@ -30,7 +30,7 @@ from shared.web.problems import (
     UNAVAILABLE,
     ApiError,
 )
-from shared.web.request_parameters import PAGING, check_names
+from shared.web.request_parameters import PAGING, bound_to, check_names
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -140,11 +140,13 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         running = services()
         running.settings.require("AUTH_MODE")
         check_front(running.settings.auth_mode, accept_missing=running.settings.accept_missing_auth_marker)
-        actor = authorise(request.headers, running.settings.auth_mode, operation.role)
+        limits = _limits(running, request, name)
+        actor = authorise(request.headers, running.settings.auth_mode, operation.role, limited=bool(limits))
         check_names(request, operation.query)
         async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)), _turn(name):
-            with working_from(origin_of(request.headers)):
-                response = await operation.handler()(Call(request, running, actor, deed))
+            with working_from(origin_of(request.headers)), bound_to(limits):
+                given = await _limited(running, limits, name)
+                response = await operation.handler()(Call(request, given, actor, deed))
     except ImportError as error:
         fault = python_build.fault()
         response = (
@@ -159,6 +161,23 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         event = {"event": name, "actor": str(actor or "unknown"), "target": dict(request.route_params), **deed}
         log.info("%s", json.dumps({**event, "status": response.status_code}))
     return await compressed(request, response)
+
+
+def _limits(running: Services, request: func.HttpRequest, name: str) -> frozenset[str]:
+    """The roles that limit the caller to a part of the tenant; none for those who see all."""
+    if not running.settings.readers_file or running.settings.auth_mode != "entra":
+        return frozenset()
+    from shared.web.readers import limiting
+
+    return limiting(roles_of(request.headers), running.settings.readers_file, name)
+
+
+async def _limited(running: Services, limits: frozenset[str], name: str) -> Services:
+    if not limits:
+        return running
+    from shared.web.readers import limited
+
+    return await limited(running, limits, name)
 
 
 @cache

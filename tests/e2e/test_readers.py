@@ -1,0 +1,352 @@
+"""A limited reader gets what a tenant of its part alone would give: over every route, with every id of others."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from local.certs import Certificates
+from local.tenant import APP, synthetic_tenant
+from local.tenant.ids import management_group_id
+from local.tenant.state import Tenant
+from local.tenant.synthetic import CUSTOMER_TENANT
+from shared.bootstrap import Services
+from shared.web.problems import ApiError
+from shared.web.readers import DECISIONS, Decision, limiting
+from shared.web.routing import OPERATIONS
+from tests.e2e.api import Answer, Api, Caller
+from tests.e2e.test_api_entra import principal
+
+GROUPS = ("contoso-management", "contoso-nonprod")
+MINE = "Exports.Read.Nonprod"
+FILE = f"""version: 1
+readers:
+  - role: {MINE}
+    managementGroups: [{", ".join(GROUPS)}]
+  - role: Exports.Read.Management
+    managementGroups: [contoso-management]
+  - role: Exports.Read.Customer
+    tenants: [{CUSTOMER_TENANT}]
+  - role: Exports.Read.Nobody
+    managementGroups: [contoso-nonprd]
+  - role: Exports.Read.Gone
+    managementGroups: [contoso-nonprod]
+    tenants: [99999999-9999-4999-8999-999999999999]
+"""
+REQUIREMENTS = """version: 1
+requirements:
+  - {{name: attack-paths, kind: AttackPaths}}
+exceptions:
+  - {{requirement: cis-8.1.5.2, subscriptions: [{mine}], owner: Mine, reason: Moved in spring, until: 2099-12-31}}
+"""
+MORE = """  - {{requirement: cis-8.1.5.2, subscriptions: [{theirs}], owner: Secret, reason: Hidden, until: 2099-12-31}}
+  - {{requirement: cis-8.1.5.2, managementGroups: [contoso-sandbox], owner: Secret, reason: Hidden, until: 2099-12-31}}
+"""
+MUTES = """version: 1
+mutes:
+  - {{name: mine, subscription: {mine}, owner: Mine, reason: Moved, from: {since}, until: {until}}}
+  - {{name: ours, export: baseline, owner: Ours, reason: New filter, from: {since}, until: {until}}}
+"""
+MORE_MUTES = """  - {{name: other, subscription: {theirs}, owner: Secret, reason: Hid, from: {since}, until: {until}}}
+  - {{name: sandbox, managementGroup: contoso-sandbox, owner: Secret, reason: Hidden, from: {since}, until: {until}}}
+  - {{name: hidden, export: secret, owner: Secret, reason: Hidden, from: {since}, until: {until}}}
+"""
+ENTRA = {"AUTH_MODE": "entra", "WEBSITE_AUTH_ENABLED": "true"}
+ALL = "Exports.Read"
+
+
+def tenant() -> Tenant:
+    return synthetic_tenant(5, 14)
+
+
+def their_part() -> Tenant:
+    """The same tenant, of which the app sees nothing but the part."""
+    made = tenant()
+    held = [each for each in made.assignments if each.principal_id == APP.object_id]
+    made.revoke(APP)
+    for group in GROUPS:
+        for role in {each.role.guid: each.role for each in held}.values():
+            made.assign(APP, management_group_id(group), role)
+    return made
+
+
+def call(api: Caller, path: str, *roles: str, method: str = "GET", **headers: str) -> Answer:
+    body: str | dict[str, str] | None = {} if method == "POST" else "version: 1\n" if method == "PUT" else None
+    return api.call(method, f"/api/{path}", body, key=False, x_ms_client_principal=principal(*roles), **headers)
+
+
+@dataclass(frozen=True)
+class Worlds:
+    whole: Api
+    part: Api
+    mine: frozenset[str]
+    others: frozenset[str]
+    ids: dict[str, str]
+
+    def limited(self, path: str, **headers: Any) -> Answer:
+        return call(self.whole, path, MINE, **headers)
+
+
+def fill(api: Api, mine: str, theirs: str) -> str:
+    """An export, a plan, a check of freshness, requirements; the id of the job."""
+    who: dict[str, Any] = {"key": False, "x_ms_client_principal": principal("Exports.Write")}
+    assert api.put("baseline", **who).status == 201
+    text = REQUIREMENTS.format(mine=mine) + (MORE.format(theirs=theirs) if theirs else "")
+    assert api.call("PUT", "/api/requirements", text, **who).status == 204
+    now = datetime.now(UTC)
+    times = {"since": f"{now - timedelta(days=1):%FT%TZ}", "until": f"{now + timedelta(days=9):%FT%TZ}"}
+    text = MUTES.format(mine=mine, **times) + (MORE_MUTES.format(theirs=theirs, **times) if theirs else "")
+    assert api.call("PUT", "/api/mutes", text, **who).status == 200
+    answer = api.call("POST", "/api/jobs?wait=60", {"kind": "reconcile"}, **who)
+    assert answer.status == 200, answer.text
+    job = str(answer.json()["id"])
+    ended = {"outcome": "proven", "begun": "2026-11-01T00:00:00Z", "ended": "2026-11-01T00:01:00Z", "hops": []}
+
+    async def check(services: Services) -> None:
+        await services.check_freshness()
+        for one in filter(None, (mine, theirs)):
+            await services.canary.history.add({**ended, "subscription": one, "reason": one}, "me")
+
+    api._with_services(check)
+    assert call(api, "coverage?maxAge=0", ALL).status == 200
+    return job
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory, local_certs: Certificates) -> Iterator[Worlds]:
+    folder = tmp_path_factory.mktemp("readers")
+    (folder / "readers.yaml").write_text(FILE)
+    settings = {**ENTRA, "READERS_FILE": str(folder / "readers.yaml")}
+    with (
+        Api(tmp_path_factory.mktemp("whole"), local_certs, tenant(), **settings) as whole,
+        Api(tmp_path_factory.mktemp("part"), local_certs, their_part(), **ENTRA) as part,
+    ):
+        rows = {
+            name: {row["subscriptionId"]: row for row in call(api, "coverage", ALL).json()["value"]}
+            for name, api in (("whole", whole), ("part", part))
+        }
+        mine, others = frozenset(rows["part"]), frozenset(rows["whole"]) - frozenset(rows["part"])
+        assert len(mine) >= 3
+        assert len(others) >= 5
+        # Later automations bear the time at which they were written.
+        whole_read, part_read = call(whole, "evidence", MINE).json(), call(part, "evidence", ALL).json()
+        assert whole_read["sources"]["sha256"] == part_read["sources"]["sha256"]
+        job = fill(whole, min(mine), min(others))
+        fill(part, min(mine), "")
+        letter, _ = whole.dead_letter()
+        run = call(whole, "runs", ALL).json()["value"][0]["runId"]
+        yield Worlds(whole, part, mine, others, {"job": job, "run": run, "letter": letter})
+
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+HEADERS = {"date", "server", "content-length", "transfer-encoding", "keep-alive"}
+
+
+def told(answer: Answer) -> tuple[int, dict[str, str], Any]:
+    """An answer without times, and without what is closed (the newest run, figures, the digest of the requirements)."""
+    headers = {name: value for name, value in answer.headers.items() if name not in HEADERS}
+    text = TIME.sub("T", answer.text)
+    if "json" in headers.get("content-type", ""):
+        document = json.loads(text)
+        for name in ("run", "runMuted"):  # the newest run of the tenant
+            document.pop(name, None)
+        document.pop("trend", None)
+        for name in ("requirementsSha256", "sha256"):
+            document.get("sources", {}).pop(name, None)
+        if document.get("continuation"):
+            document["continuation"] = "more"
+        return answer.status, headers, document
+    headers |= {"continuation": "more"} if headers.get("continuation") else {}
+    return answer.status, headers, text
+
+
+def queries(worlds: Worlds) -> list[str]:
+    one, other = min(worlds.mine), min(worlds.others)
+    names = ("coverage", "status", "freshness", "canaries")
+    common = ["", "?limit=2", f"?subscription={one}", f"?subscription={other}", f"?subscription={other.upper()}"]
+    groups = ["contoso", *GROUPS, "contoso-sandbox", "contoso-prod", "contoso-sandbx", "contoso-nonprd"]
+    common += [f"?managementGroup={name}" for name in groups]
+    status = [
+        *common,
+        f"?tenant={CUSTOMER_TENANT}",
+        f"?tenant={other}",
+        "?unmet=cis-8.1.5.2",
+        "?unmet=x",
+        "?surprise=1",
+    ]
+    return [
+        *(f"coverage{each}" for each in [*status, "?source=Alerts", "?source=Alert"]),
+        *(f"status{each}" for each in status),
+        *(f"evidence{each}" for each in common),
+        *(f"freshness{each}" for each in [*common[:5], "?verdict=silent", "?kind=Alerts", "?kind=Alert"]),
+        *(f"canaries{each}" for each in common[:5]),
+        *(f"{name}?subscription={each}" for name in names for each in worlds.others),
+    ]  # fmt: skip
+
+
+def test_every_route_has_a_decision() -> None:
+    assert set(DECISIONS) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("accept", "step"), [("application/json", 1), ("text/csv", 5), ("text/html", 7), ("image/png", 9)]
+)
+def test_each_answer_is_that_of_a_tenant_of_that_part_alone(worlds: Worlds, accept: str, step: int) -> None:
+    def both(path: str) -> tuple[str, Answer, Answer]:
+        return path, worlds.limited(path, accept=accept), call(worlds.part, path, ALL, accept=accept)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(both, queries(worlds)[::step]))
+    for path, mine, alone in answers:
+        if path.startswith("evidence") and accept != "application/json":  # it prints the trend and a digest
+            assert (mine.status, mine.headers["content-type"]) == (alone.status, alone.headers["content-type"])
+        else:
+            assert told(mine) == told(alone), path
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "text/html"])
+def test_nothing_of_others_is_in_any_answer(worlds: Worlds, accept: str) -> None:
+    rows = call(worlds.whole, "coverage", ALL).json()["value"]
+    names = {row["subscription"] for row in rows if row["subscriptionId"] in worlds.others}
+    secrets = {*worlds.others, *names, *worlds.ids.values(), "Secret", "contoso-sandbox", "secret of a record"}
+    for operation in OPERATIONS.values():
+        if operation.method == "GET":
+            path = operation.path.format(name="baseline", id="none")
+            text = worlds.limited(path, accept=accept).text.lower()
+            if operation.name != "openapi":
+                assert [each for each in secrets if each.lower() in text] == [], operation.name
+    # They are there for who sees all.
+    assert "Secret" in call(worlds.whole, "evidence", ALL).text
+    assert len(call(worlds.whole, "canaries", ALL).json()["value"]) == 2
+    assert len(worlds.limited("canaries").json()["value"]) == 1
+    assert len(worlds.limited("freshness").json()["value"]) > 0
+    assert any(row["exports"] for row in worlds.limited("status").json()["value"])
+
+
+def test_jobs_runs_letters_and_files_of_others_are_as_if_there_were_none(worlds: Worlds) -> None:
+    ids = worlds.ids
+    for path, none in (
+        (f"jobs/{ids['job']}", f"jobs/{ids['job'][:-4]}0000"),
+        (f"runs/{ids['run']}", f"runs/{ids['run'][:-4]}0000"),
+        ("exports/baseline", "exports/baselinf"),
+    ):
+        assert call(worlds.whole, path, ALL).status == 200
+        assert told(worlds.limited(path)) == told(worlds.limited(none))
+        assert worlds.limited(path).status == 404
+    for path in ("requirements", "notify"):
+        assert worlds.limited(path).status == 404
+    for path in ("jobs", "runs", "exports", "dead-letters", f"dead-letters?day={ids['letter'][:10]}"):
+        assert call(worlds.whole, path, ALL).json()["value"] != [], path
+        document = worlds.limited(path).json()
+        assert (document["value"], document["continuation"]) == ([], "")
+        if path != "jobs":
+            assert len(worlds.limited(path, accept="text/csv").text.splitlines()) == 1, path
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_route_follows_its_decision(worlds: Worlds, operation: str) -> None:
+    asked = OPERATIONS[operation]
+    path = asked.path.format(name="baseline", id=worlds.ids["job"])
+    for more in ((), ("Records.Read",)):
+        answer = call(worlds.whole, path, MINE, *more, method=asked.method)
+        if DECISIONS[operation] is Decision.REFUSED:
+            assert answer.problem == "forbidden"
+        else:
+            assert answer.status in {200, 404}
+    letter = f"{path}?name={quote(worlds.ids['letter'])}"
+    if operation == "read_dead_letter":
+        assert call(worlds.whole, letter, MINE, "Records.Read").problem == "forbidden"
+    assert call(worlds.whole, path, "Exports.Read.Other", method=asked.method).problem == "forbidden"
+
+
+@pytest.mark.parametrize("role", ["Exports.Read.Nobody", "Exports.Read.Gone"])
+@pytest.mark.parametrize("path", ["coverage", "status", "evidence", "freshness", "canaries"])
+def test_a_limit_that_can_not_be_resolved_reads_nothing(worlds: Worlds, role: str, path: str) -> None:
+    for roles in ((role,), (role, MINE)):
+        answer = call(worlds.whole, path, *roles)
+        assert answer.problem == "unavailable"
+        assert "can't be told" in answer.json()["detail"]
+
+
+def test_several_roles_see_all_of_theirs_and_who_sees_all_is_not_limited(worlds: Worlds) -> None:
+    def seen(*roles: str) -> set[str]:
+        return {row["subscriptionId"] for row in call(worlds.whole, "coverage", *roles).json()["value"]}
+
+    assert seen(MINE) == worlds.mine
+    assert seen("Exports.Read.Management") < worlds.mine
+    assert seen("Exports.Read.Customer") <= worlds.others
+    assert seen(MINE, "Exports.Read.Customer") == worlds.mine | seen("Exports.Read.Customer")
+    for role in (ALL, "Exports.Write", "Exports.Approve"):
+        assert seen(MINE, role) == worlds.mine | worlds.others
+
+
+def test_a_cursor_is_good_for_the_same_limit_alone(worlds: Worlds) -> None:
+    pages, token = [], ""
+    while True:
+        document = worlds.limited(f"coverage?limit=2{token and '&continuation=' + token}").json()
+        pages += [row["subscriptionId"] for row in document["value"]]
+        if not (token := document["continuation"]):
+            break
+    assert sorted(pages) == sorted(worlds.mine)
+    of_all = call(worlds.whole, "coverage?limit=2", ALL).json()["continuation"]
+    of_mine = worlds.limited("coverage?limit=2").json()["continuation"]
+    assert worlds.limited(f"coverage?continuation={of_all}").problem == "bad-request"
+    assert call(worlds.whole, f"coverage?continuation={of_mine}", ALL).problem == "bad-request"
+    assert call(worlds.whole, f"coverage?continuation={of_mine}", "Exports.Read.Customer").problem == "bad-request"
+
+
+def test_a_limited_reader_has_nothing_read_anew(worlds: Worlds) -> None:
+    taken = [worlds.limited("coverage?maxAge=0").json()["generated"] for _ in range(3)]
+    assert len(set(taken)) == 1
+
+
+def test_ready_names_roles_that_see_nothing(worlds: Worlds) -> None:
+    checks = call(worlds.whole, "ready", ALL).json()["checks"]
+    found = next(each for each in checks if each["name"] == "signIn")
+    assert not found["ok"]
+    assert "Exports.Read.Nobody sees nothing: the management group contoso-nonprd" in found["detail"]
+
+
+def test_a_file_that_can_not_be_read_shows_limited_readers_nothing(worlds: Worlds, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("version: 1\nreaders:\n  - {role: Exports.Read.A, tenant: [x]}\n")
+    with worlds.whole.beside("wrong", READERS_FILE=str(tmp_path / "wrong.yaml")) as app:
+        assert call(app, "coverage", MINE).problem == "unavailable"
+        assert call(app, "coverage", ALL).status == 200
+        assert call(app, "coverage", "Records.Read").problem == "forbidden"
+        checks = call(app, "ready", ALL).json()["checks"]
+        detail = next(each for each in checks if each["name"] == "signIn")["detail"]
+        assert "Did you mean tenants?" in detail
+
+
+def test_a_file_that_is_not_there_limits_to_nothing_and_others_not_at_all(tmp_path: Path) -> None:
+    for roles in ([MINE], [MINE, "Records.Read"]):
+        with pytest.raises(ApiError) as refused:
+            limiting(roles, str(tmp_path / "none.yaml"), "get_coverage")
+        assert refused.value.problem.status == 503
+    for roles in ([], [ALL], [MINE, ALL], [MINE, "Exports.Write"], ["exports.read.nonprod"], ["Records.Read"]):
+        assert limiting(roles, str(tmp_path / "none.yaml"), "get_coverage") == frozenset()
+    (tmp_path / "there.yaml").write_text(FILE)
+    with pytest.raises(ApiError) as closed:
+        limiting([MINE], str(tmp_path / "there.yaml"), "a_route_without_a_decision")
+    assert closed.value.problem.status == 403
+
+
+def test_off_its_role_opens_nothing(worlds: Worlds) -> None:
+    assert call(worlds.part, "coverage", MINE).problem == "forbidden"
+
+
+@pytest.mark.parametrize("name", ["shared.web.readers", "shared.web.limited_services", "shared.web.readers_file"])
+def test_off_no_module_of_it_is_imported(name: str) -> None:
+    modules = "function_app, shared.web.routing, shared.web.coverage, shared.web.health_check"
+    code = f"import sys, {modules}; print({name!r} in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == "False"
