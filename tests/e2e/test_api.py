@@ -376,7 +376,8 @@ class TestReads:
         matrix = api.call("GET", "/api/status?limit=2").json()["value"]
         assert set(matrix[0]) == {
             "subscriptionId", "subscription", "tenantId", "managementGroups", "subscriptionState", "owner",
-            "exports", "destinations", "takesWrites", "states", "notes", "verdicts",
+            "exports", "destinations", "takesWrites", "states", "notes", "verdicts", "muted",
+            "subscriptionMuted",
         }  # fmt: skip
         lines = api.call("GET", "/api/coverage", accept="text/csv").text.splitlines()
         assert lines[0].startswith("subscriptionId,subscription,tenantId,eventSource,automation")
@@ -415,7 +416,7 @@ class TestReads:
             assert api.call("GET", f"/api/dead-letters{query}").json() == {"value": [], "continuation": ""}
 
     def test_freshness_is_what_the_last_check_said(self, api: Api) -> None:
-        assert set(api.call("GET", "/api/freshness").json()) == {"checked", "value", "continuation"}
+        assert set(api.call("GET", "/api/freshness").json()) == {"checked", "value", "muteTrouble", "continuation"}
 
     @pytest.mark.parametrize("path", ["exports", "coverage", "status", "freshness", "runs", "dead-letters"])
     def test_every_table_is_csv_by_accept_and_406_as_anything_else(self, api: Api, path: str) -> None:

@@ -105,7 +105,7 @@ def test_what_is_watched_and_asked_for_is_shown(api: Api, shell: Shell) -> None:
     shell("freshness --now", 2)
     previewed = shell.json("preview soc")
     assert previewed["sent"] <= previewed["records"]
-    assert shell("preview soc").endswith("would be sent\n")
+    assert "would be sent\n" in shell("preview soc")
     shell("preview soc.yaml", 2)
     job = shell.json("backfill --export soc --kind alerts --detach")["job"]
     assert f"{job}: succeeded" in shell(f"jobs show {job} --wait")
