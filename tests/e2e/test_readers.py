@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from local.certs import Certificates
 from local.tenant import APP, synthetic_tenant
@@ -24,6 +25,7 @@ from shared.web.problems import ApiError
 from shared.web.readers import DECISIONS, Decision, limiting
 from shared.web.routing import OPERATIONS
 from tests.e2e.api import Answer, Api, Caller
+from tests.e2e.browser import ARGUMENTS, CHROMIUM
 from tests.e2e.test_api_entra import principal
 
 GROUPS = ("contoso-management", "contoso-nonprod")
@@ -350,3 +352,20 @@ def test_off_no_module_of_it_is_imported(name: str) -> None:
     code = f"import sys, {modules}; print({name!r} in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH (apt-get install chromium)")
+def test_the_page_says_that_it_shows_a_part_and_names_nobody_of_the_others(worlds: Worlds) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(extra_http_headers={"x-ms-client-principal": principal(MINE)})
+        page.goto(f"{worlds.whole.url}/api/operations")
+        expect(page.locator("#part")).to_contain_text("Your role sees a part of the tenant")
+        expect(page.locator("#tile-exported")).to_contain_text(f"of {len(worlds.mine)}")
+        expect(page.locator("#tile-changed")).to_contain_text("not shown")
+        expect(page.locator("#tile-flowing")).to_contain_text("not known")
+        expect(page.locator("#tile-needed")).not_to_contain_text("Loading")
+        expect(page.locator("#tile-needed")).not_to_contain_text("All is as declared")
+        shown = page.content()
+        browser.close()
+    assert not [other for other in worlds.others if other in shown]

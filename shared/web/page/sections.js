@@ -34,6 +34,7 @@ export function tiles({ coverage, metrics, letters, freshness, ready }, found, q
   });
   tile("tile-changed", coverage, () => {
     const { run } = coverage;
+    if (ready?.part) return ["none", "not shown", "Runs are of the whole tenant."];
     if (!run) return ["quiet", "no run yet", "The timer runs every 15 minutes unless RECONCILE_SCHEDULE says otherwise."];
     const changes = ["Created", "Updated", "Deleted", "Adopted"].reduce((sum, name) => sum + (run.counts?.[name] ?? 0), 0);
     const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
@@ -43,6 +44,7 @@ export function tiles({ coverage, metrics, letters, freshness, ready }, found, q
   tile("tile-open", metrics?.openRecords, () => openRecords(metrics.openRecords));
   tile("tile-needed", coverage && letters && freshness && ready, () =>
     found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"]
+      : ready.part ? ["quiet", "nothing seen", "Of the subscriptions that your role sees."]
       : quiet.length ? ["quiet", "nothing", "Nothing waits but what is muted."] : ["exported", "nothing", "All is as declared, and nothing waits."]);
 }
 
