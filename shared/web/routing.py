@@ -145,7 +145,7 @@ async def respond(name: str, request: func.HttpRequest) -> func.HttpResponse:
         check_names(request, operation.query)
         async with asyncio.timeout(_patience(request, running.settings.request_deadline_seconds)), _turn(name):
             with working_from(origin_of(request.headers)), bound_to(limits):
-                given = await _limited(running, limits, name)
+                given = await _part(running, limits, name) if limits else running
                 response = await operation.handler()(Call(request, given, actor, deed))
     except ImportError as error:
         fault = python_build.fault()
@@ -172,12 +172,10 @@ def _limits(running: Services, request: func.HttpRequest, name: str) -> frozense
     return limiting(roles_of(request.headers), running.settings.readers_file, name)
 
 
-async def _limited(running: Services, limits: frozenset[str], name: str) -> Services:
-    if not limits:
-        return running
+def _part(running: Services, limits: frozenset[str], name: str) -> Awaitable[Services]:
     from shared.web.readers import limited
 
-    return await limited(running, limits, name)
+    return limited(running, limits, name)
 
 
 @cache

@@ -204,7 +204,8 @@ class TestFourEyes:
 
 async def test_a_job_carries_out_what_is_approved_and_nothing_else(here: World) -> None:
     make: Any = Runners
-    unused = dict.fromkeys(("tenant_state", "present", "replay", "discard", "deliver", "deadline", "gone", "canary"))
+    others = ("tenant_state", "present", "replay", "discard", "deliver", "deadline", "gone", "canary", "to_rows")
+    unused = dict.fromkeys(others)
     runners = make(reconciler=here.reconciler(), exports=here.store, **unused)
     progress: Any = type("Silent", (), {"say": lambda *_: None})()
     job = Job("1", "reconcile", {}, BOB, here.clock.now())
