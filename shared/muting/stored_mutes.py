@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.audit.deed import MUTE
 from shared.exports.kept_file import KeptFile
-from shared.muting.mutes import NOTHING, Muting
+from shared.muting.mutes import NOTHING, Mute, Muting
 from shared.muting.mutes_file import read_mutes
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class StoredMutes(KeptFile):
     def __init__(self, container: ContainerClient, trail: Trail, seconds: float = READING_SECONDS) -> None:
         super().__init__(container, trail, BLOB, MUTE, read_mutes)
         self._seconds = seconds
+        self._last: tuple[bytes, tuple[Mute, ...]] | None = None
 
     async def muting(self, groups: Callable[[], Awaitable[Groups]]) -> Muting:
         """What is muted; where that can't be read nothing is, and `trouble` says why: an alarm rather than silence.
@@ -44,7 +45,7 @@ class StoredMutes(KeptFile):
         try:
             async with asyncio.timeout(self._seconds):
                 text = await self.text()
-            mutes = await asyncio.to_thread(read_mutes, text, BLOB) if text is not None else ()
+            mutes = await self.mutes_of(text) if text is not None else ()
         except InvalidExport as invalid:
             return _nothing(f"nothing is muted: {invalid.findings[0]}")
         except (AzureError, TimeoutError) as error:
@@ -57,6 +58,16 @@ class StoredMutes(KeptFile):
             told = f"nothing is muted by management group: these can't be read ({type(error).__name__})"
             log.warning("mutes: %s", told)
             return Muting(mutes, trouble=told)
+
+    async def mutes_of(self, text: bytes) -> tuple[Mute, ...]:
+        """The mutes in a file's text; the text read last is not read again, since each answer of a list asks.
+
+        Raises:
+            shared.exports.diagnostics.InvalidExport: it is no such file.
+        """
+        if self._last is None or self._last[0] != text:
+            self._last = text, await asyncio.to_thread(read_mutes, text, BLOB)
+        return self._last[1]
 
 
 def _nothing(told: str) -> Muting:

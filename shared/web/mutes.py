@@ -47,7 +47,7 @@ async def put_mutes(call: Call) -> func.HttpResponse:
         raise _changed() from None
     except FileBusy as busy:
         raise ApiError(UNAVAILABLE, str(busy)) from None
-    mutes = read_mutes(text, BLOB)
+    mutes = await call.services.mutes.mutes_of(text)
     said = await call.services.mute_warnings(mutes)
     return serialization.answer({"mutes": len(mutes), "warnings": said}, headers={"ETag": etag})
 
