@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from local import running
 from local.faults import KINDS, Fault
@@ -100,7 +101,13 @@ def execute(arguments: argparse.Namespace) -> None:
     """Become the command, so that this shell keeps its own settings and trust."""
     if not arguments.command:
         raise ValueError("exec needs a command, such as: python -m local exec defender-export plan --direct")
-    os.execvpe(arguments.command[0], arguments.command, os.environ | running.read()["settings"])  # noqa: S606 - that is its purpose
+    settings = running.read()["settings"]
+    # The command line is installed beside this Python, whose environment need not be activated.
+    environment = os.environ | settings | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    try:
+        os.execvpe(arguments.command[0], arguments.command, environment)  # noqa: S606 - that is its purpose
+    except FileNotFoundError:
+        raise ValueError(f"there is no command {arguments.command[0]} on PATH") from None
 
 
 def parser() -> argparse.ArgumentParser:
