@@ -67,6 +67,7 @@ async def test_the_story_ends_well_tells_each_step_and_goes_on(tmp_path: Path) -
     assert await other(tmp_path, "local", "send", "20") == "20 records sent\n"
     python = (sys.executable, "-m", "shared.cli", "plan", "--direct")
     assert "Plan: " in await other(tmp_path, "local", "exec", *python)
+    assert "defender-export" in await other(tmp_path, "local", "exec", "defender-export", "--version")
     process.send_signal(signal.SIGTERM)
     await process.communicate()
     assert process.returncode == 0
