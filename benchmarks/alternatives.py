@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Protocol
 
+from azure.core.exceptions import HttpResponseError
 from azure.identity import ManagedIdentityCredential
-from azure.monitor.ingestion import LogsIngestionClient
+from azure.monitor.ingestion import LogsIngestionClient, LogsUploadError
 from requests import Session
 
 from benchmarks import stock
@@ -37,7 +39,33 @@ class Stock:
             row = stock.make_row(read, now, whole=self._whole)
             tables.setdefault(row["RecordKind"], []).append(row)
         for kind, rows in tables.items():
-            self._client.upload(self._rule, BY_NAME[kind].table.stream, rows)  # type: ignore[arg-type] # dictionaries
+            self._upload(BY_NAME[kind].table.stream, rows)
+
+    def _upload(self, stream: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Upload; a chunk that was refused goes again in halves.
+
+        The client counts rows without their separators and makes chunks of up to 1 MiB, so that some are over the
+        limit by a few bytes.
+        """
+        refused: list[Sequence[Any]] = []
+        self._client.upload(
+            self._rule,
+            stream,
+            rows,  # type: ignore[arg-type] # dictionaries
+            on_error=lambda failed: refused.append(_too_long(failed)),
+        )
+        for chunk in refused:
+            half = len(chunk) // 2
+            self._upload(stream, chunk[:half])
+            self._upload(stream, chunk[half:])
+
+
+def _too_long(failed: LogsUploadError) -> Sequence[Any]:
+    """The rows of a chunk that is over the limit; any other error is raised."""
+    error = failed.error
+    if isinstance(error, HttpResponseError) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return failed.failed_logs
+    raise error
 
 
 class Steps(Protocol):
