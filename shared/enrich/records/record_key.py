@@ -16,14 +16,17 @@ Offsets and sequence numbers never are: duplicates collapse whatever caused them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 import orjson
+from msgspec import Raw
 
 from shared.enrich.records.field_mapping import Kind
 from shared.enrich.records.json_values import loaded
@@ -64,6 +67,8 @@ _NO_CHANGE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "AttackPath": (("properties", "refreshinterval"), ("attackpath", "refreshinterval")),
 }
 """By kind: paths in Raw that say nothing about the state of a record."""
+_SHORT = 200
+"""Bytes of a JSON text that is likely to come again."""
 _USUAL_CASING = {"ascscore": "ascScore"}
 
 KeyOf = Callable[[Read, datetime], str]
@@ -98,7 +103,10 @@ def _by_own_time(name: str, own: Callable[[Any], tuple[Any, Any]], by_content: K
             severity, entities = content
             still = [severity.lower() if severity else severity, canonical_entities(entities)]
         else:
-            still = [_settled(loaded(value)) if value is not None else None for value in content]
+            still = [
+                value.lower() if type(value) is str else None if value is None else _standing(value)
+                for value in content
+            ]
         day = _day(enqueued) if snapshot or action == "Backfill" else None
         said = _encode((name, values.RecordId, action, snapshot, day, state, moment, still))
         return sha256(said).hexdigest()[:KEY_LENGTH]
@@ -179,14 +187,88 @@ def canonical_entities(value: Any) -> list[str] | None:
 
     A reference is replaced by the texts and numbers of the entity that it names.
     """
-    entities = loaded(value)
-    if not isinstance(entities, list):
-        return None if entities is None else [_sorted(_settled(entities)).decode()]
-    numbered: dict[str, Any] = {}
-    lowered = [_numbered(entity, numbered) for entity in entities]
-    if numbered:
-        lowered = [_referred(entity, numbered) for entity in lowered]
+    lowered = _lowered(value) if isinstance(value, Raw) else None
+    if lowered is None:
+        entities = loaded(value)
+        if not isinstance(entities, list):
+            return None if entities is None else [_sorted(_settled(entities)).decode()]
+        numbered: dict[str, Any] = {}
+        lowered = [_numbered(entity, numbered) for entity in entities]
+        if numbered:
+            lowered = [_referred(entity, numbered) for entity in lowered]
     return sorted([_sorted(entity).decode() for entity in lowered])
+
+
+_ESCAPED_CAPITAL = re.compile(rb"\\u00[45]")
+
+
+def _lowered(value: Raw) -> list[Any] | None:
+    """The entities as `_numbered` and `_referred` give them, from a text whose ASCII is lowered as a whole.
+
+    None where that can't be, and where it holds something else than a list: of names that differ by case alone, a null
+    would count.
+    """
+    text = bytes(value)
+    plain = text.isascii()
+    if b"\\u" in text:
+        if _ESCAPED_CAPITAL.search(text):
+            return None
+        plain = False
+    entities = orjson.loads(text.lower())
+    if type(entities) is not list or not (plain or _lower_others(entities)):
+        return None
+    numbered: dict[str, Any] = {}
+    references: list[tuple[Any, Any, Any]] = []
+    if not _survey(entities, numbered, references):
+        return None
+    if numbered:
+        scalars: dict[str, Any] = {}
+        for holder, name, number in references:
+            key = str(number)
+            if key not in scalars:
+                named = numbered.get(key, {})
+                scalars[key] = {member: inner for member, inner in named.items() if type(inner) not in _NESTED}
+            holder[name] = scalars[key]
+    return entities
+
+
+def _lower_others(holder: Any) -> bool:
+    """Lower what is not ASCII in the texts of an object or list; False where a name is none."""
+    is_object = type(holder) is dict
+    if is_object and not "".join(holder).isascii():
+        return False
+    for name, inner in holder.items() if is_object else enumerate(holder):
+        kind = type(inner)
+        if kind is str:
+            if not inner.isascii():
+                holder[name] = inner.lower()
+        elif kind in _NESTED and not _lower_others(inner):
+            return False
+    return True
+
+
+def _survey(holder: Any, numbered: dict[str, Any], references: list[tuple[Any, Any, Any]]) -> bool:
+    """Note the entities below an object or list by their numbers, and where one is referred to; drop their types.
+
+    False where there is a null, or a number or type that is none.
+    """
+    for name, inner in holder.items() if type(holder) is dict else enumerate(holder):
+        kind = type(inner)
+        if kind is str:
+            continue
+        if kind is dict:
+            number = inner.pop("$id", None)
+            if type(number) in _NESTED or type(inner.pop("$type", "")) is not str:
+                return False
+            if "$ref" in inner:
+                references.append((holder, name, inner["$ref"]))
+            if not _survey(inner, numbered, references):
+                return False
+            if number is not None:
+                numbered[str(number)] = inner
+        elif inner is None or (kind is list and not _survey(inner, numbered, references)):
+            return False
+    return True
 
 
 def _numbered(value: Any, numbered: dict[str, Any]) -> Any:
@@ -234,6 +316,22 @@ def _canonical(value: Any) -> Any:
             if name != "$type"
         }
     return [_canonical(item) if type(item) in _NESTED else item for item in value] if type(value) is list else value
+
+
+def _standing(value: Any) -> Any:
+    """A column's value as `_settled` has it."""
+    if type(value) is Raw:
+        text = bytes(value)
+        return _settled_text(text) if len(text) <= _SHORT else _settled(orjson.loads(text))
+    if type(value) is list and len(value) == 1 and type(value[0]) is str:
+        return [value[0].lower()]
+    return _settled(value)
+
+
+@lru_cache(1024)
+def _settled_text(text: bytes) -> Any:
+    """The same of a short JSON text, such as risk factors: few of them differ.  Nothing may change what it gives."""
+    return _settled(orjson.loads(text))
 
 
 def _settled(value: Any) -> Any:

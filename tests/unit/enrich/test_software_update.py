@@ -16,6 +16,17 @@ from shared.enrich.records.derived.software_update import software_update
 from shared.enrich.records.derived.vulnerabilities import vulnerability
 from shared.enrich.tables import BY_KIND
 
+FULL = {
+    "CveId": "CVE-2026-4321",
+    "Severity": "High",
+    "Cvss": [
+        {"Key": "2", "Value": {"Base": 7.0}},
+        {"Key": "3", "Value": {"Base": 8.5, "CvssVectorString": "CVSS:3.1/AV:N"}},
+    ],
+    "PublishedDate": "2026-04-15T00:00:01.8000000Z",
+    "Description": "CVE-2020-0001 was similar.",
+}
+"""The details of a CVE, with all that they are known to hold."""
 CVES = [{"CveId": "CVE-2026-1234", "FixStatus": "FixAvailable", "FixedVersion": "3.0.3"}, {"CveId": "cve-2025-0007"}]
 USUAL: dict[str, Any] = {
     "SoftwareName": "openssl",
@@ -58,6 +69,13 @@ TEXTS = st.sampled_from(
         '[{"CveId":null}]',
         '[{"CveId":"CVE-2026-4321","Cvss":[{"Key":"3","Value":{"Base":9.8}}]}]',
         ' [{"CveId":"CVE-2026-4321","FixedVersion":["1"]}]',
+        json.dumps([FULL]),
+        json.dumps(
+            [FULL, {"CveId": "CVE-2026-4322", "PublishedDate": "2025-01-01"}, {**FULL, "PublishedDate": "soon"}]
+        ),
+        json.dumps([{**FULL, "Cvss": [{"Key": "3", "Value": {"Base": 11}}, {"Key": "3", "Value": {"Base": 0}}]}]),
+        json.dumps([{**FULL, "Cvss": [{"Key": "3", "Value": {"Base": "8.5"}}]}]),
+        json.dumps([{**FULL, "Cvss": {"3": {"Base": 8.5}}, "PublishedDate": None}]),
         '\u00a0[{"CveId":"CVE-2026-4321"}]',
         '{"CveId":"CVE-2026-4321"}',
         '["CVE-2026-4321"]',
@@ -100,6 +118,12 @@ def test_todays_form_is_read_the_short_way() -> None:
     assert (found["CveIds"], found["CvssScore"], found["Patchable"]) == (["CVE-2026-1234", "CVE-2025-0007"], 7.1, True)
     short, patient = both(USUAL, None)
     assert short == patient
+
+
+def test_details_in_full_are_read_the_short_way() -> None:
+    found = software_update(Raw(orjson.dumps({**USUAL, "CvesDetails": json.dumps([FULL])})))
+    assert found is not None
+    assert (found["CvssScore"], str(found["PublishedTime"])) == (8.5, "2026-04-15 00:00:01.800000+00:00")
 
 
 @pytest.mark.parametrize("name", list(USUAL))

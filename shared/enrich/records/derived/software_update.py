@@ -1,7 +1,7 @@
 """Columns of an individual recommendation on software, from additional data in the form in which it is sent today.
 
 `vulnerabilities` reads every form and gives the same columns, in several times the time.  This form has its names in
-their casing, CVEs' details with an id, a fix status and a fixed version alone, and at least one CVE id.
+their casing, and at least one CVE id among the details of CVEs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from shared.enrich.records.derived.cves import CVE, FIXABLE, LONGEST_ID, LONGEST_TEXT, MOST_ITEMS, score
+from shared.enrich.records.tolerant_reader import moment
 
 
 class _Software(Struct, forbid_unknown_fields=True, gc=False):
@@ -27,10 +28,24 @@ class _Software(Struct, forbid_unknown_fields=True, gc=False):
     ScannersDetails: Raw = Raw()
 
 
+class _Base(Struct, forbid_unknown_fields=True, gc=False):
+    Base: float
+    CvssVectorString: Raw = Raw()
+
+
+class _Version(Struct, forbid_unknown_fields=True, gc=False):
+    Value: _Base
+    Key: Raw = Raw()
+
+
 class _Details(Struct, forbid_unknown_fields=True, gc=False):
     CveId: str
     FixStatus: Raw = Raw()
     FixedVersion: Raw = Raw()
+    Severity: Raw = Raw()
+    Cvss: list[_Version] = []  # msgspec copies an empty list
+    PublishedDate: str = ""
+    Description: Raw = Raw()
 
 
 _read = msgspec.json.Decoder(_Software).decode
@@ -50,11 +65,15 @@ def software_update(additional: Raw) -> dict[str, Any] | None:
     if not software.FixStatus or len(text) > LONGEST_TEXT or len(details) > MOST_ITEMS or len(listed) > LONGEST_TEXT:
         return None
     ids = [one.CveId for one in details]
-    if max(map(len, ids), default=0) > LONGEST_ID:
+    if len(text) > LONGEST_ID and max(map(len, ids), default=0) > LONGEST_ID:
         return None
     found = CVE.findall(" ".join(ids))
     if not found:
         return None
+    scores = [score(version.Value.Base) for one in details for version in one.Cvss[:MOST_ITEMS]]
+    if software.MaxCvssScore:
+        scores.append(score(software.MaxCvssScore))
+    dates = [moment(one.PublishedDate) for one in details if one.PublishedDate]
     return {
         "SoftwareName": software.SoftwareName or None,
         "SoftwareVendor": software.SoftwareVendor or None,
@@ -64,6 +83,7 @@ def software_update(additional: Raw) -> dict[str, Any] | None:
         "FixStatus": software.FixStatus,
         "Patchable": FIXABLE.get(software.FixStatus.lower()),
         "SoftwareVersions": [version for version in versions if version] or None,
-        "CvssScore": score(software.MaxCvssScore),
+        "CvssScore": max((each for each in scores if each is not None), default=None),
+        "PublishedTime": min((each for each in dates if each is not None), default=None),
         "CveIds": list(dict.fromkeys([cve.upper() for cve in found])),
     }

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -51,14 +52,17 @@ def vulnerability(values: Any, additional: Any, resource: Any, *titles: str | No
     levels = _levels(named)
     details = _details(levels)
     columns: dict[str, Any] = _texts(levels, about)
-    status = columns["FixStatus"] = _first_text(levels, "fixstatus") or _common(details, "fixstatus")
-    patchable = _first(levels, "patchable", "boolean")
-    columns["Patchable"] = patchable if patchable is not None else _is_fixable(status, details)
-    columns["SoftwareVersions"] = _versions(levels)
-    columns["PublishedTime"] = _published(levels, details)
-    columns["CvssScore"] = _highest_score(levels, details)
-    columns["Cvss"] = _first(levels, "cvss", "dynamic")
-    columns["CveIds"] = _cve_ids(levels, details, data, titles)
+    if details or not _ABOUT_VULNERABILITIES.isdisjoint(chain.from_iterable(levels)):
+        status = columns["FixStatus"] = _first_text(levels, "fixstatus") or _common(details, "fixstatus")
+        patchable = _first(levels, "patchable", "boolean")
+        columns["Patchable"] = patchable if patchable is not None else _is_fixable(status, details)
+        columns["SoftwareVersions"] = _versions(levels)
+        columns["PublishedTime"] = _published(levels, details)
+        columns["CvssScore"] = _highest_score(levels, details)
+        columns["Cvss"] = _first(levels, "cvss", "dynamic")
+        columns["CveIds"] = _cve_ids(levels, details, data, titles)
+    else:
+        columns["CveIds"] = _cves_in_text(additional if isinstance(additional, Raw) else data, titles)
     _fill(values, columns)
 
 
@@ -73,6 +77,14 @@ def cve_entries(additional: Any) -> dict[str, Named]:
     return found
 
 
+_ABOUT_VULNERABILITIES = frozenset(
+    {
+        *("fixstatus", "patchable", "detectedsoftwareversions", "softwareversion", "version"),
+        *("publishedtime", "publisheddate", "cvss", "cvssscore", "cvssv30score", "cvssv31score", "cvssv40score"),
+        *("maxcvssscore", "cveid", "cveids", "cvesids", "scannersdetails"),
+    }
+)
+"""Names in lower case without which additional data say nothing of CVEs, scores, fixes and versions."""
 _SAYS_NOTHING = frozenset({"subassessmentslink", "$type"})
 """Members of a classic recommendation's additional data, which most of them have."""
 
@@ -112,25 +124,26 @@ _NESTED_ABOUT = ("repositorydetails", "clusterdetails", "imagedetails", "kuberne
 """Objects, or lists of which the first entry counts, with fields of their own."""
 
 
-_COLUMN_OF = {name: column for column, names in _TEXTS.items() for name in names}
-_RANK = {name: rank for names in _TEXTS.values() for rank, name in enumerate(names)}
-_NAMES = _COLUMN_OF.keys()
+_RANKED = {name: (column, rank) for column, names in _TEXTS.items() for rank, name in enumerate(names)}
+_LAST = len(_RANKED)
 
 
 def _texts(levels: list[Named], about: Named) -> dict[str, str]:
-    """By column: the first text that has one of its names, the additional data before what is about the resource."""
-    found: dict[str, str] = {}
+    """By column: the text of the name that counts most, of the additional data before what is about the resource."""
+    columns: dict[str, str] = {}
+    ranks: dict[str, int] = {}
     nested = [_one(holder[name]) for holder in (about, *levels) for name in _NESTED_ABOUT if name in holder]
     for level in (*levels, about, *nested):
-        for name in level.keys() & _NAMES:
-            value = level[name]
+        for name, value in level.items():
+            if name not in _RANKED:
+                continue
+            column, rank = _RANKED[name]
+            if rank >= ranks.get(column, _LAST):
+                continue
             if name == "ruleid" and type(value) is int:
-                value = str(value)
+                value = str(value)  # noqa: PLW2901 # a number stands for a text
             if isinstance(value, str) and value and (name not in _OF_SOFTWARE_ALONE or _tells_software(level)):
-                found.setdefault(name, value)
-    columns: dict[str, str] = {}
-    for name in sorted(found, key=_RANK.__getitem__):
-        columns.setdefault(_COLUMN_OF[name], found[name])
+                columns[column], ranks[column] = value, rank
     return columns
 
 
@@ -269,13 +282,32 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
     if not any(named):
         named += [cve for level in levels for cve in _of_scanners(level)]
     found = [cve for text in named if isinstance(text, str) for cve in _in_text(text)]
+    return list(dict.fromkeys(cve.upper() for cve in found)) or None if found else _cves_in_text(data, titles)
+
+
+def _cves_in_text(data: Any, titles: tuple[str | None, ...]) -> list[str] | None:
+    """The CVE ids in free text: the first title where it is one, else those in the data, else those in the titles.
+
+    Args:
+        data: the additional data, parsed or as sent.
+        titles: texts that may name a CVE.
+    """
+    found = [title for title in titles[:1] if title and CVE.fullmatch(title)]
+    if not found and data:
+        found = CVE.findall(_as_text(data))
     if not found:
-        found = [cve for title in titles[:1] if title and CVE.fullmatch(title) for cve in (title,)]
-    if not found:
-        text = " ".join(title for title in titles if title)
-        found = CVE.findall(encoded(data).decode()) if data else []
-        found = found or CVE.findall(text)
+        found = CVE.findall(" ".join(title for title in titles if title))
     return list(dict.fromkeys(cve.upper() for cve in found)) or None
+
+
+def _as_text(data: Any) -> str:
+    """Additional data as JSON; empty where no CVE id can be in it."""
+    if isinstance(data, Raw):
+        text = bytes(data)
+        if b"\\" not in text and b"cve-" not in text.lower():  # without escapes it holds no other characters
+            return ""
+        data = _decoded(loaded(data))
+    return encoded(data).decode()
 
 
 @lru_cache(8192)
