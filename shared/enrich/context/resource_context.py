@@ -48,6 +48,9 @@ PAUSE = 30.0
 PROBE = 0.1
 """Share of the patience that a batch has for a look-up after such a pause, until one is answered in time again."""
 
+FROM_TAGS = ("Owner", "AssetEnvironment", "Criticality")
+"""The columns that come from tags."""
+
 Query = Callable[[str], Awaitable[Sequence[Mapping[str, Any]]]]
 """Runs KQL over everything the app may read and gives its rows; raises when rows may be missing."""
 
@@ -63,7 +66,10 @@ class Tagging:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What Resource Graph said of an id, and when (monotonic seconds); `found` is False where there is no such id."""
+    """What Resource Graph said of an id, and when (monotonic seconds); `found` is False where there is no such id.
+
+    `columns` are what its own tags say of the columns that come from tags, in their order.
+    """
 
     at: float
     found: bool = False
@@ -72,6 +78,7 @@ class Known:
     path: str = ""
     tenant: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ("", "", "")
 
 
 _NOTHING = Known(0.0)
@@ -112,11 +119,9 @@ class Context:
         self.counts = Counts()
         self._query = query
         tagging = tagging or Tagging()
-        self._tagging = {
-            "Owner": [name.lower() for name in tagging.owner],
-            "AssetEnvironment": [name.lower() for name in tagging.environment],
-            "Criticality": [name.lower() for name in tagging.criticality],
-        }
+        self._tagging = [
+            [name.lower() for name in names] for names in (tagging.owner, tagging.environment, tagging.criticality)
+        ]
         self._ttl = ttl
         self._drop = frozenset(drop_columns)
         self._patience = patience
@@ -197,7 +202,7 @@ class Context:
         try:
             rows = await self._query(query.replace("{ids}", ", ".join(map(_quoted, keys))))
             now = self._clock()
-            found = {key: Known(now) for key in keys} | {str(row["id"]).lower(): _known(row, now) for row in rows}
+            found = {key: Known(now) for key in keys} | {str(row["id"]).lower(): self._read(row, now) for row in rows}
             self._known.update(found)
             self._in_time = now - begun <= self._patience
         except Exception:  # noqa: BLE001 - whatever fails, the rows go on without context, and it is counted
@@ -207,14 +212,32 @@ class Context:
             for key in keys:
                 self._flights.pop(key, None)
 
+    def _read(self, row: Mapping[str, Any], now: float) -> Known:
+        tags = row.get("tags")
+        read = {name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}
+        chain = row.get("chain")
+        names = [str(group.get("name", "")) for group in chain] if isinstance(chain, list) else []
+        return Known(
+            now,
+            found=True,
+            name=row.get("name") or "",
+            location=row.get("location") or "",
+            tenant=row.get("tenantId") or "",
+            path="/".join(reversed(names)),  # the chain begins with the nearest group
+            tags=read,
+            columns=tuple(first_tag(wanted, (read,)) for wanted in self._tagging),
+        )
+
     def _fragment(self, row: Row, known: Mapping[str, Known]) -> bytes:
         """The JSON members to put at the end of a row, with the closing brace; empty where nothing is known."""
         resource = known.get(row.resource, _NOTHING)
         group = known.get(_group_id(row), _NOTHING)
         subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING)
         columns: dict[str, Any] = {"SubscriptionName": subscription.name, "ManagementGroupPath": subscription.path}
-        for column, names in self._tagging.items():
-            columns[column] = first_tag(names, (resource.tags, group.tags, subscription.tags))
+        for column, own, of_group, of_subscription in zip(
+            FROM_TAGS, resource.columns, group.columns, subscription.columns, strict=True
+        ):
+            columns[column] = own or of_group or of_subscription  # the nearest level that has one
         if not row.tenanted:
             columns["SourceTenantId"] = subscription.tenant
         if not row.located:
@@ -264,21 +287,6 @@ def _quoted(text: str) -> str:
     """A KQL string literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _known(row: Mapping[str, Any], now: float) -> Known:
-    tags = row.get("tags")
-    chain = row.get("chain")
-    names = [str(group.get("name", "")) for group in chain] if isinstance(chain, list) else []
-    return Known(
-        now,
-        found=True,
-        name=row.get("name") or "",
-        location=row.get("location") or "",
-        tenant=row.get("tenantId") or "",
-        path="/".join(reversed(names)),  # the chain begins with the nearest group
-        tags={name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {},
-    )
 
 
 def first_tag(names: Sequence[str], levels: Iterable[Mapping[str, str]]) -> str:

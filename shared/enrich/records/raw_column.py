@@ -7,6 +7,7 @@ an object or a list.  Numbers and other values inside of such inputs are carried
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from shared.enrich.records.field_mapping import Kind
@@ -19,20 +20,24 @@ Check = Callable[[Any, Any], bool]
 
 def keeper(kind: Kind) -> Callable[[Read], None]:
     """A function that puts the inputs that no column carries into the rest of a record."""
-    checks = tuple((name, _CHECKS.get(name) or _type_of(kind)) for name in inputs_of(kind))
+    names = inputs_of(kind)
+    checks = tuple((name, _CHECKS.get(name) or _type_of(kind)) for name in names)
+    inputs = attrgetter(*names) if len(names) > 1 else lambda read: [getattr(read, name) for name in names]
 
     def keep_inputs(read: Read) -> None:
-        for name, carried in checks:
-            value = getattr(read, name)
-            if value is not None and not carried(value, read.values):
+        values = read.values
+        for value, (name, carried) in zip(inputs(read), checks, strict=True):
+            if value is not None and not carried(value, values):
                 read.put_into_rest(name)
 
     return keep_inputs
 
 
 def _type_of(kind: Kind) -> Check:
+    own = kind.type
+
     def carried(value: Any, _values: Any) -> bool:
-        return bool(value.lower() == kind.type)
+        return bool(value.lower() == own)
 
     return carried
 

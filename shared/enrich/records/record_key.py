@@ -16,7 +16,6 @@ Offsets and sequence numbers never are: duplicates collapse whatever caused them
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -199,23 +198,23 @@ def canonical_entities(value: Any) -> list[str] | None:
     return sorted([_sorted(entity).decode() for entity in lowered])
 
 
-_ESCAPED_CAPITAL = re.compile(rb"\\u00[45]")
+_ASCII = bytes(range(128))
 
 
 def _lowered(value: Raw) -> list[Any] | None:
     """The entities as `_numbered` and `_referred` give them, from a text whose ASCII is lowered as a whole.
 
-    None where that can't be, and where it holds something else than a list: of names that differ by case alone, a null
-    would count.
+    None where that can't be, and where it holds something else than a list: escaped characters have no case yet, and of
+    names that differ by case alone a null would count.
     """
-    text = bytes(value)
-    plain = text.isascii()
+    text = bytes(value).lower()
     if b"\\u" in text:
-        if _ESCAPED_CAPITAL.search(text):
-            return None
-        plain = False
-    entities = orjson.loads(text.lower())
-    if type(entities) is not list or not (plain or _lower_others(entities)):
+        return None
+    others = "" if text.isascii() else text.translate(None, _ASCII).decode()
+    if others.lower() != others:
+        return None
+    entities = orjson.loads(text)
+    if type(entities) is not list:
         return None
     numbered: dict[str, Any] = {}
     references: list[tuple[Any, Any, Any]] = []
@@ -230,21 +229,6 @@ def _lowered(value: Raw) -> list[Any] | None:
                 scalars[key] = {member: inner for member, inner in named.items() if type(inner) not in _NESTED}
             holder[name] = scalars[key]
     return entities
-
-
-def _lower_others(holder: Any) -> bool:
-    """Lower what is not ASCII in the texts of an object or list; False where a name is none."""
-    is_object = type(holder) is dict
-    if is_object and not "".join(holder).isascii():
-        return False
-    for name, inner in holder.items() if is_object else enumerate(holder):
-        kind = type(inner)
-        if kind is str:
-            if not inner.isascii():
-                holder[name] = inner.lower()
-        elif kind in _NESTED and not _lower_others(inner):
-            return False
-    return True
 
 
 def _survey(holder: Any, numbered: dict[str, Any], references: list[tuple[Any, Any, Any]]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ def alert(read: Read) -> datetime | None:
     values = read.values
     values.RecordId = lower_or_none(values.SystemAlertId or read.name)
     extended = mapping(values.ExtendedProperties)
-    identifiers = [mapping(item) for item in listed(values.ResourceIdentifiers)]
+    identifiers = [_merged(listed(values.ResourceIdentifiers))]
     resource = (
         read.resource
         or first_text(extended, "effectiveazureresourceid")
@@ -60,7 +60,17 @@ _MARKS = (b"amazon-resource", b"amazonresource", b"gcp-resource", b"gcpresource"
 """What a part of an alert on a resource of another cloud has in it, in lower case."""
 
 
-def _first_of(identifiers: list[dict[str, Any]], *names: str) -> str | None:
+def _merged(items: list[Any]) -> dict[str, str]:
+    """By name in lower case: the first text among an alert's identifiers."""
+    merged: dict[str, str] = {}
+    for item in items:
+        for name, value in mapping(item).items():
+            if isinstance(value, str) and value:
+                merged.setdefault(name, value)
+    return merged
+
+
+def _first_of(identifiers: Sequence[Mapping[str, Any]], *names: str) -> str | None:
     """The first text of one of these names among an alert's identifiers."""
     return next((found for name in names for item in identifiers if (found := first_text(item, name))), None)
 
@@ -71,7 +81,7 @@ def _resource_of(alert_id: str | None) -> str | None:
     return resource_part(lowered) if lowered.startswith("/subscriptions/") else None
 
 
-def _fill_cloud(read: Read, identifiers: list[dict[str, Any]], extended: Mapping[str, Any]) -> None:
+def _fill_cloud(read: Read, identifiers: Sequence[Mapping[str, Any]], extended: Mapping[str, Any]) -> None:
     """Cloud, native id, account and region of an alert on a resource of another cloud.
 
     Entities of Microsoft's types amazon-resource and gcp-resource name them, as do the entities of connectors.
