@@ -28,6 +28,12 @@ _SHORT = 8
 """Characters of a score as it is usually written."""
 
 
+@lru_cache(8192)
+def cves_in(text: str) -> tuple[str, ...]:
+    """The CVE ids in a short text, in upper case: the same ones come from resource after resource."""
+    return tuple(cve.upper() for cve in CVE.findall(text[:LONGEST_ID]))
+
+
 def score(value: Any) -> float | None:
     """A base score of CVSS, 0 to 10; None where it is none."""
     if type(value) is str and len(value) <= _SHORT:

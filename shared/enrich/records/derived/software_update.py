@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from shared.enrich.records.derived.cves import CVE, FIXABLE, LONGEST_ID, LONGEST_TEXT, MOST_ITEMS, score
+from shared.enrich.records.derived.cves import FIXABLE, LONGEST_ID, LONGEST_TEXT, MOST_ITEMS, cves_in, score
 from shared.enrich.records.tolerant_reader import moment
 
 
@@ -67,10 +67,10 @@ def software_update(additional: Raw) -> dict[str, Any] | None:
     ids = [one.CveId for one in details]
     if len(text) > LONGEST_ID and max(map(len, ids), default=0) > LONGEST_ID:
         return None
-    found = CVE.findall(" ".join(ids))
+    found = [cve for each in ids for cve in cves_in(each)]
     if not found:
         return None
-    scores = [score(version.Value.Base) for one in details for version in one.Cvss[:MOST_ITEMS]]
+    scores = [score(version.Value.Base) for one in details if one.Cvss for version in one.Cvss[:MOST_ITEMS]]
     if software.MaxCvssScore:
         scores.append(score(software.MaxCvssScore))
     dates = [moment(one.PublishedDate) for one in details if one.PublishedDate]
@@ -85,5 +85,5 @@ def software_update(additional: Raw) -> dict[str, Any] | None:
         "SoftwareVersions": [version for version in versions if version] or None,
         "CvssScore": max((each for each in scores if each is not None), default=None),
         "PublishedTime": min((each for each in dates if each is not None), default=None),
-        "CveIds": list(dict.fromkeys([cve.upper() for cve in found])),
+        "CveIds": list(dict.fromkeys(found)),
     }

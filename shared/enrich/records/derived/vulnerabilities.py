@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import orjson
 from msgspec import Raw
 
-from shared.enrich.records.derived.cves import CVE, FIXABLE, LONGEST_ID, LONGEST_TEXT, MOST_ITEMS, score
+from shared.enrich.records.derived.cves import CVE, FIXABLE, LONGEST_TEXT, MOST_ITEMS, cves_in, score
 from shared.enrich.records.derived.software_update import software_update
 from shared.enrich.records.json_values import encoded, loaded
 from shared.enrich.records.tolerant_reader import convert
@@ -39,7 +38,7 @@ def vulnerability(values: Any, additional: Any, resource: Any, *titles: str | No
         resource: its additional data about the resource, likewise.
         titles: texts that may name a CVE where no field does.
     """
-    about = _named(_decoded(loaded(resource)))
+    about = {} if resource is None else _named(_decoded(loaded(resource)))
     if not titles and isinstance(additional, Raw) and (software := software_update(additional)):
         _fill(values, software)
         if about:
@@ -281,7 +280,7 @@ def _cve_ids(levels: list[Named], details: list[Any], data: Any, titles: tuple[s
         named += [level.get("cveid"), *_listed(_decoded(level.get("cveids"))), *_listed(_decoded(level.get("cvesids")))]
     if not any(named):
         named += [cve for level in levels for cve in _of_scanners(level)]
-    found = [cve for text in named if isinstance(text, str) for cve in _in_text(text)]
+    found = [cve for text in named if isinstance(text, str) for cve in cves_in(text)]
     return list(dict.fromkeys(cve.upper() for cve in found)) or None if found else _cves_in_text(data, titles)
 
 
@@ -308,12 +307,6 @@ def _as_text(data: Any) -> str:
             return ""
         data = _decoded(loaded(data))
     return encoded(data).decode()
-
-
-@lru_cache(8192)
-def _in_text(text: str) -> tuple[str, ...]:
-    """The CVE ids in a short text, in upper case: the same ones come from resource after resource."""
-    return tuple(cve.upper() for cve in CVE.findall(text[:LONGEST_ID]))
 
 
 def _of_scanners(level: Named) -> list[Any]:
