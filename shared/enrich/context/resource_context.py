@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from cachetools import LRUCache
@@ -40,16 +40,13 @@ IDS_PER_QUERY = 1_000
 LONGEST_ID = 1_000
 """Characters; a longer text is no Azure id and is not asked for."""
 CACHED_BYTES = 128 << 20
-"""What the cache may hold, by estimate: some 200,000 resources with a few tags each, fewer where tags are long."""
+"""What the cache may hold, by estimate: some 110,000 resources with a few tags each, fewer where tags are long."""
 PATIENCE = 5.0
 """Seconds that a batch waits for a look-up; the look-up itself goes on and helps the next batch."""
 PAUSE = 30.0
 """Seconds after a look-up that failed or was not waited for, in which none is begun and no batch waits."""
 PROBE = 0.1
 """Share of the patience that a batch has for a look-up after such a pause, until one is answered in time again."""
-
-FROM_TAGS = ("Owner", "AssetEnvironment", "Criticality")
-"""The columns that come from tags."""
 
 Query = Callable[[str], Awaitable[Sequence[Mapping[str, Any]]]]
 """Runs KQL over everything the app may read and gives its rows; raises when rows may be missing."""
@@ -64,12 +61,32 @@ class Tagging:
     criticality: Sequence[str] = ("criticality",)
 
 
+class Members(NamedTuple):
+    """Members of a row's JSON, encoded, that an id's entry gives; empty for what it does not say, or no row has."""
+
+    subscription: bytes = b""
+    path: bytes = b""
+    owner: bytes = b""
+    environment: bytes = b""
+    criticality: bytes = b""
+    tenant: bytes = b""
+    location: bytes = b""
+    tags: bytes = b""
+
+
+COLUMNS = (
+    *("SubscriptionName", "ManagementGroupPath", "Owner", "AssetEnvironment", "Criticality"),
+    *("SourceTenantId", "Location", "Tags"),
+)
+"""The column of each member."""
+NO_MEMBERS = Members()
+_SUBSCRIPTION_SLASHES = 2
+"""In /subscriptions/S."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What Resource Graph said of an id, and when (monotonic seconds); `found` is False where there is no such id.
-
-    `columns` are what its own tags say of the columns that come from tags, in their order.
-    """
+    """What Resource Graph said of an id, and when (monotonic seconds); `found` is False where there is no such id."""
 
     at: float
     found: bool = False
@@ -78,7 +95,7 @@ class Known:
     path: str = ""
     tenant: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
-    columns: tuple[str, ...] = ("", "", "")
+    members: Members = NO_MEMBERS
 
 
 _NOTHING = Known(0.0)
@@ -223,32 +240,48 @@ class Context:
             name=row.get("name") or "",
             location=row.get("location") or "",
             tenant=row.get("tenantId") or "",
-            path="/".join(reversed(names)),  # the chain begins with the nearest group
+            path="/".join(reversed(names)),
             tags=read,
-            columns=tuple(first_tag(wanted, (read,)) for wanted in self._tagging),
+            members=self._members(row, read, names),
+        )
+
+    def _members(self, row: Mapping[str, Any], tags: Mapping[str, str], chain: Sequence[str]) -> Members:
+        """What rows take over as it is: encoded here, once for all rows of a resource."""
+        is_subscription = str(row["id"]).count("/") == _SUBSCRIPTION_SLASHES
+        values = (
+            (row.get("name") or "") if is_subscription else "",
+            "/".join(reversed(chain)) if is_subscription else "",  # the chain begins with the nearest group
+            *(first_tag(wanted, (tags,)) for wanted in self._tagging),
+            row.get("tenantId") or "",
+            row.get("location") or "",
+            tags,
+        )
+        return Members._make(
+            orjson.dumps({name: value})[1:-1] if value and name not in self._drop else b""
+            for name, value in zip(COLUMNS, values, strict=True)
         )
 
     def _fragment(self, row: Row, known: Mapping[str, Known]) -> bytes:
         """The JSON members to put at the end of a row, with the closing brace; empty where nothing is known."""
-        resource = known.get(row.resource, _NOTHING)
-        group = known.get(_group_id(row), _NOTHING)
-        subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING)
-        columns: dict[str, Any] = {"SubscriptionName": subscription.name, "ManagementGroupPath": subscription.path}
-        for column, own, of_group, of_subscription in zip(
-            FROM_TAGS, resource.columns, group.columns, subscription.columns, strict=True
-        ):
-            columns[column] = own or of_group or of_subscription  # the nearest level that has one
-        if not row.tenanted:
-            columns["SourceTenantId"] = subscription.tenant
-        if not row.located:
-            columns["Location"] = resource.location
-        if not row.tagged:
-            columns["Tags"] = resource.tags
-        kept = {name: value for name, value in columns.items() if value and name not in self._drop}
-        return b"," + orjson.dumps(kept)[1:] if kept else b""
+        resource = known.get(row.resource, _NOTHING).members
+        group = known.get(_group_id(row), _NOTHING).members
+        subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING).members
+        members = (
+            subscription.subscription,
+            subscription.path,
+            resource.owner or group.owner or subscription.owner,  # of the nearest level that has one
+            resource.environment or group.environment or subscription.environment,
+            resource.criticality or group.criticality or subscription.criticality,
+            b"" if row.tenanted else subscription.tenant,
+            b"" if row.located else resource.location,
+            b"" if row.tagged else resource.tags,
+        )
+        kept = [member for member in members if member]
+        return b"," + b",".join(kept) + b"}" if kept else b""
 
 
-_ENTRY_BYTES = 500  # an entry's objects, and its id in lower case
+_ENTRY_BYTES = 620  # an entry's objects, its members' among them, and its id in lower case
+_MEMBER_BYTES = 35  # a member's object, without its characters
 _TAG_BYTES = 200  # a tag's two strings and its place, without their characters
 
 
@@ -256,7 +289,8 @@ def _size(known: Known) -> int:
     """About how many bytes an entry takes in memory."""
     texts = len(known.name) + len(known.location) + len(known.path) + len(known.tenant)
     tags = sum(len(name) + len(value) + _TAG_BYTES for name, value in known.tags.items())
-    return _ENTRY_BYTES + texts + tags
+    members = sum(len(member) + _MEMBER_BYTES for member in known.members if member)
+    return _ENTRY_BYTES + texts + tags + members
 
 
 def _group_id(row: Row) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +43,16 @@ class DeferredEvent(func.EventHubEvent):
     def enqueued_time(self) -> datetime | None:
         """When the hub took it, without a zone where the host says none; ValueError when it is no time."""
         return parse_time(self._properties.get("EnqueuedTimeUtc"))
+
+    def enqueued_in_utc(self) -> datetime | None:
+        """The same in UTC, which is meant where the host says no zone."""
+        text = self._properties.get("EnqueuedTimeUtc")
+        found = _TIME.fullmatch(text) if isinstance(text, str) else None
+        if text and found:
+            with suppress(ValueError):
+                return datetime.fromisoformat(text if found["zone"] else f"{text}+00:00")  # naming it later costs more
+        moment = parse_time(text)
+        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @property
     def sequence_number(self) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -35,8 +35,7 @@ def from_trigger(events: Sequence[HubEvent], now: datetime | None = None) -> lis
     partition = _partition(events[0].metadata or {})
     moment = now or datetime.now(UTC)
     return [
-        Event(event.get_body(), _aware(event.enqueued_time or moment), partition, event.sequence_number or 0)
-        for event in events
+        Event(event.get_body(), _enqueued(event) or moment, partition, event.sequence_number or 0) for event in events
     ]
 
 
@@ -46,6 +45,10 @@ def _partition(metadata: Mapping[str, Any]) -> str:
     return str(context.get("PartitionId", "")) if isinstance(context, Mapping) else ""
 
 
-def _aware(moment: datetime) -> datetime:
-    """In UTC, which the host leaves unsaid."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _enqueued(event: HubEvent) -> datetime | None:
+    """When the hub took it, in UTC, which the host leaves unsaid."""
+    read: Callable[[], datetime | None] | None = getattr(event, "enqueued_in_utc", None)
+    if read is not None:  # what this app decoded itself
+        return read()
+    moment = event.enqueued_time
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -46,12 +46,11 @@ def _is(*columns: str) -> Check:
     """A column has the text."""
 
     def carried(value: Any, values: Any) -> bool:
+        texts = [getattr(values, column) for column in columns]
+        if value in texts:
+            return True
         lowered = value.lower()
-        for column in columns:
-            text = getattr(values, column)
-            if text is not None and (text == value or text.lower() == lowered):
-                return True
-        return False
+        return any(text is not None and text.lower() == lowered for text in texts)
 
     return carried
 

@@ -44,6 +44,8 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "SubAssessment": ("RecommendationState", "SubAssessmentTimeGeneration"),
 }
 """By kind: the columns of its state, and of when it became so."""
+OWN_TIME: Mapping[str, str] = {kind: moment for kind, (_, moment) in _OWN.items()}
+"""By kind: the column of its own time; a row that has it has a key that what no column carries has no part in."""
 _STANDS_STILL: Mapping[str, tuple[str, ...]] = {
     "Alert": ("AlertSeverity", "Entities"),
     "Assessment": (

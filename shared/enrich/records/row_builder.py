@@ -14,7 +14,7 @@ from shared.enrich.records.field_mapping import Kind
 from shared.enrich.records.model import Batch, Event, Row
 from shared.enrich.records.raw_column import keeper
 from shared.enrich.records.reader_output import Read
-from shared.enrich.records.record_key import KEY_LENGTH, key_of
+from shared.enrich.records.record_key import KEY_LENGTH, OWN_TIME, key_of
 from shared.exports.known_values import is_simulated
 
 RecordFilter = Callable[[Kind, bool | None, Any], bool]
@@ -41,7 +41,7 @@ class RowBuilder:
         self._name, self._table = kind.name, kind.table.name
         self._derive = DERIVE[kind.name]
         self._keep_inputs = keeper(kind)
-        self._key = key_of(kind)
+        self._key, self._own_time = key_of(kind), OWN_TIME.get(kind.name)
         self._whole = whole
         self._alerts = kind.name == "Alert"
         self._drop = [name for name in drop if name in kind.table.types and name not in INDISPENSABLE]
@@ -74,7 +74,8 @@ class RowBuilder:
                 seen = (values.SubscriptionId or "", self._name, snapshot)
                 batch.left_out[seen] = max(enqueued, batch.left_out.get(seen, enqueued))
                 return None
-        self._keep_inputs(read)
+        if not self._whole or self._own_time is None or getattr(values, self._own_time) is None:
+            self._keep_inputs(read)
         key = values.RecordKey = self._key(read, enqueued)
         values.RecordKind = self._name
         values.EnqueuedTime = enqueued

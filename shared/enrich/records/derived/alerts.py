@@ -56,8 +56,6 @@ def alert(read: Read) -> datetime | None:
 
 _TENANT = ("azureresourcetenantid", "azuretenantid", "aadtenantid")
 _NATIVE = ("amazonresourceid", "awsresourceid", "fullresourcename", "gcpresourceid", "nativeresourceid")
-_MARKS = (b"amazon-resource", b"amazonresource", b"gcp-resource", b"gcpresource", b"awsresourceid", b"arn:aws")
-"""What a part of an alert on a resource of another cloud has in it, in lower case."""
 
 
 def _merged(items: list[Any]) -> dict[str, str]:
@@ -91,7 +89,7 @@ def _fill_cloud(read: Read, identifiers: Sequence[Mapping[str, Any]], extended: 
     entities = values.Entities
     text = bytes(entities) if isinstance(entities, Raw) else encoded(entities)
     lowered = text.lower()
-    if cloud or native or any(mark in lowered for mark in _MARKS):
+    if cloud or native or b"amazon" in lowered or b"gcp" in lowered or b"aws" in lowered:
         for entity in map(mapping, listed(entities)):
             kind = (first_text(entity, "type") or "").lower().replace("-", "")
             if kind not in {"amazonresource", "gcpresource"}:

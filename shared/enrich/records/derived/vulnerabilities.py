@@ -291,19 +291,20 @@ def _cves_in_text(data: Any, titles: tuple[str | None, ...]) -> list[str] | None
         data: the additional data, parsed or as sent.
         titles: texts that may name a CVE.
     """
-    found = [title for title in titles[:1] if title and CVE.fullmatch(title)]
-    if not found and data:
-        found = CVE.findall(_as_text(data))
-    if not found:
+    if titles and titles[0] and CVE.fullmatch(titles[0]):
+        return [titles[0].upper()]
+    text = _as_text(data) if data else ""
+    found = CVE.findall(text) if text else []
+    if not found and titles:
         found = CVE.findall(" ".join(title for title in titles if title))
-    return list(dict.fromkeys(cve.upper() for cve in found)) or None
+    return list(dict.fromkeys(cve.upper() for cve in found)) if found else None
 
 
 def _as_text(data: Any) -> str:
     """Additional data as JSON; empty where no CVE id can be in it."""
     if isinstance(data, Raw):
         text = bytes(data)
-        if b"\\" not in text and b"cve-" not in text.lower():  # without escapes it holds no other characters
+        if b"\\u" not in text and b"cve-" not in text.lower():  # other escapes stand for no letter
             return ""
         data = _decoded(loaded(data))
     return encoded(data).decode()
