@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,11 +10,16 @@ import sys
 from datetime import timedelta, timezone
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
 
 from local.records import generate
 from shared.enrich.records.model import Event
 from shared.enrich.records.parser import Parser
+from shared.enrich.records.record_key import canonical_entities
 from tests.unit.enrich.builders import ENQUEUED, NOW, alert, assessment, enrichment, finding, row
 from tests.unit.enrich.golden import GOLDENS
 from tests.unit.enrich.golden.base import SUB, Golden
@@ -157,3 +163,40 @@ def test_duplicates_in_a_stream_share_their_key_and_nothing_else_does() -> None:
         (made,) = parser.parse([Event(event.body, enqueued, str(number % 4), number)], NOW).rows
         assert keys.setdefault(event.body, made.record_key) == made.record_key
     assert len(set(keys.values())) == len(keys)
+
+
+TEXTS = st.sampled_from(
+    ["A", "b", "\u00c9t\u00e9", "\u03a3", "a\u03a3", "\n\u03a3", "\\N", '"', "\u0130", "1", "2", "\u2028", ""]
+)
+NAMES = ["$id", "$ref", "$type", "Host", "address", "Type", "\u00c9", "x"]
+ENTITIES = st.recursive(
+    st.one_of(TEXTS, TEXTS, st.none(), st.booleans(), st.integers(1, 2), st.just(1.5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=400)
+@given(st.lists(ENTITIES, max_size=4))
+def test_entities_are_the_same_lowered_as_one_text_or_one_by_one(entities: list[Any]) -> None:
+    one_by_one = canonical_entities(orjson.loads(orjson.dumps(entities)))
+    assert canonical_entities(Raw(orjson.dumps(entities))) == one_by_one
+    assert canonical_entities(Raw(json.dumps(entities).encode())) == one_by_one  # characters escaped
+
+
+@pytest.mark.parametrize(
+    ("entities", "expected"),
+    [
+        (
+            [{"$id": "1", "Name": "VM"}, {"$id": "2", "Host": {"$ref": "1"}}],
+            ['{"host":{"name":"vm"}}', '{"name":"vm"}'],
+        ),
+        ([{"$id": "7", "$type": "T", "A": None}], ["{}"]),
+        ([{"A": "\u00c9"}], ['{"a":"\u00e9"}']),
+        ([{"A": {"$id": "1", "B": "C"}}, {"$ref": "1"}], ['{"a":{"b":"c"}}', '{"b":"c"}']),
+        ([{"A": {"$ref": "9"}, "$id": "1"}], ['{"a":{}}']),
+    ],
+)
+def test_entities_lose_their_numbers_and_their_casing(entities: list[Any], expected: list[str]) -> None:
+    assert canonical_entities(Raw(orjson.dumps(entities))) == canonical_entities(entities) == expected

@@ -142,3 +142,40 @@ def test_both_ways_give_the_same_columns(changes: dict[str, Any], missing: list[
     data = {name: value for name, value in USUAL.items() if name not in missing} | changes
     short, patient = both(data, about)
     assert short == patient
+
+
+OLDER = st.sampled_from(
+    [
+        *(
+            "Benchmarks",
+            "Category",
+            "RuleId",
+            "ToolName",
+            "Findings",
+            "cve",
+            "CvesDetails",
+            "patchable",
+            "cvss",
+            "data",
+        ),
+        *("vulnerabilityDetails", "softwareDetails", "version", "publishedTime", "CveIds", "PackageName", "Digest"),
+    ]
+)
+SAID = st.one_of(
+    VALUES,
+    st.dictionaries(OLDER, TEXTS, max_size=3),
+    st.sampled_from(["CVE-2026-1234 x", "CVE\u20132026-1234", "a\\b cve-2025-0007", '"CVE-2026-1"']),
+)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=400)
+@given(st.dictionaries(OLDER, SAID, max_size=5), ABOUT, st.sampled_from([(), ("CVE-2026-9999", "n"), ("id", None)]))
+def test_older_data_gives_the_same_as_sent_and_parsed(data: dict[str, Any], about: Any, titles: Any) -> None:
+    kind = "SubAssessment" if titles else "Assessment"
+    found = []
+    for additional in (Raw(orjson.dumps(data)), Raw(json.dumps(data).encode()), orjson.loads(orjson.dumps(data))):
+        values = SimpleNamespace(**dict.fromkeys(BY_KIND[kind].types))
+        vulnerability(values, additional, about, *titles)
+        found.append(vars(values))
+    assert found[0] == found[1] == found[2]
