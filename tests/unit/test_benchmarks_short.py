@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
+from benchmarks import __main__ as runner
 from benchmarks import bench_shapes
-from benchmarks.__main__ import page, table
+from benchmarks.__main__ import Outcome, page, table
 from benchmarks.bench_enrich import BATCH, compare, growth, judge
 from benchmarks.bench_scale import judge as judge_growth
 from benchmarks.budgets import Budget, budgets_in
@@ -50,3 +55,20 @@ def test_growth_of_cpu_requests_and_memory_is_judged_at_its_worst_step() -> None
     for name, factor in (("cpu", 1.3), ("requests", 1.3), ("memory", 11)):
         worse = {**linear, 10_000: {**linear[10_000], name: linear[10_000][name] * factor}}
         assert not judge_growth({("step", size): each for size, each in worse.items()}, sizes)[0].met, name
+
+
+def test_what_was_measured_on_the_same_code_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "KEPT", tmp_path)
+    name, arguments = "bench_start", ["--help"]
+    first = runner.run_or_resume(name, arguments, "code", resume=True)
+    assert first.text.startswith("usage")
+    assert first.code == 0
+    kept = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+    marked = Outcome("kept", 1, "before")
+    (tmp_path / f"{name}.json").write_text(json.dumps({**kept, "outcome": asdict(marked)}), encoding="utf-8")
+    assert runner.run_or_resume(name, arguments, "code", resume=True) == marked
+    assert runner.run_or_resume(name, arguments, "", resume=True).text == first.text
+    assert runner.run_or_resume(name, arguments, "other code", resume=True).text == first.text
+    assert runner.run_or_resume(name, arguments, "code", resume=False).text == first.text
