@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -40,7 +41,7 @@ IDS_PER_QUERY = 1_000
 LONGEST_ID = 1_000
 """Characters; a longer text is no Azure id and is not asked for."""
 CACHED_BYTES = 128 << 20
-"""What the cache may hold, by estimate: some 110,000 resources with a few tags each, fewer where tags are long."""
+"""What the cache may hold, by estimate: some 190,000 resources with a few tags each, fewer where tags are long."""
 PATIENCE = 5.0
 """Seconds that a batch waits for a look-up; the look-up itself goes on and helps the next batch."""
 PAUSE = 30.0
@@ -71,31 +72,38 @@ class Members(NamedTuple):
     criticality: bytes = b""
     tenant: bytes = b""
     location: bytes = b""
-    tags: bytes = b""
 
 
 COLUMNS = (
     *("SubscriptionName", "ManagementGroupPath", "Owner", "AssetEnvironment", "Criticality"),
-    *("SourceTenantId", "Location", "Tags"),
+    *("SourceTenantId", "Location"),
 )
 """The column of each member."""
 NO_MEMBERS = Members()
+NO_TAGS = b"{}"
 _SUBSCRIPTION_SLASHES = 2
 """In /subscriptions/S."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What Resource Graph said of an id, and when (monotonic seconds); `found` is False where there is no such id."""
+    """What Resource Graph said of an id, and when (monotonic seconds); `found` is False where there is no such id.
+
+    `path` is a subscription's.
+    """
 
     at: float
     found: bool = False
-    name: str = ""
-    location: str = ""
     path: str = ""
     tenant: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
     members: Members = NO_MEMBERS
+    encoded_tags: bytes = NO_TAGS
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags; encoded they take a quarter of the memory, and few ask for them."""
+        read: dict[str, str] = orjson.loads(self.encoded_tags)
+        return read
 
 
 _NOTHING = Known(0.0)
@@ -141,6 +149,7 @@ class Context:
         ]
         self._ttl = ttl
         self._drop = frozenset(drop_columns)
+        self._tags = "Tags" not in self._drop
         self._patience = patience
         self._clock = clock
         self._known: LRUCache[str, Known] = LRUCache(CACHED_BYTES, getsizeof=_size)
@@ -232,38 +241,28 @@ class Context:
     def _read(self, row: Mapping[str, Any], now: float) -> Known:
         tags = row.get("tags")
         read = {name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}
-        chain = row.get("chain")
-        names = [str(group.get("name", "")) for group in chain] if isinstance(chain, list) else []
-        return Known(
-            now,
-            found=True,
-            name=row.get("name") or "",
-            location=row.get("location") or "",
-            tenant=row.get("tenantId") or "",
-            path="/".join(reversed(names)),
-            tags=read,
-            members=self._members(row, read, names),
-        )
-
-    def _members(self, row: Mapping[str, Any], tags: Mapping[str, str], chain: Sequence[str]) -> Members:
-        """What rows take over as it is: encoded here, once for all rows of a resource."""
         is_subscription = str(row["id"]).count("/") == _SUBSCRIPTION_SLASHES
+        chain = row.get("chain") if is_subscription else None
+        names = [str(group.get("name", "")) for group in chain] if isinstance(chain, list) else []
+        path = "/".join(reversed(names))  # the chain begins with the nearest group
+        tenant = row.get("tenantId") or ""
         values = (
             (row.get("name") or "") if is_subscription else "",
-            "/".join(reversed(chain)) if is_subscription else "",  # the chain begins with the nearest group
-            *(first_tag(wanted, (tags,)) for wanted in self._tagging),
-            row.get("tenantId") or "",
+            path,
+            *(first_tag(wanted, (read,)) for wanted in self._tagging),
+            tenant if is_subscription else "",
             row.get("location") or "",
-            tags,
         )
-        return Members._make(
-            orjson.dumps({name: value})[1:-1] if value and name not in self._drop else b""
-            for name, value in zip(COLUMNS, values, strict=True)
+        members = Members._make(
+            b"" if name in self._drop else _member(name, value) for name, value in zip(COLUMNS, values, strict=True)
         )
+        encoded = bytes(memoryview(orjson.dumps(read))) if read else NO_TAGS  # a copy: orjson's own is a kilobyte
+        return Known(now, found=True, path=path, tenant=tenant, members=members, encoded_tags=encoded)
 
     def _fragment(self, row: Row, known: Mapping[str, Known]) -> bytes:
         """The JSON members to put at the end of a row, with the closing brace; empty where nothing is known."""
-        resource = known.get(row.resource, _NOTHING).members
+        itself = known.get(row.resource, _NOTHING)
+        resource = itself.members
         group = known.get(_group_id(row), _NOTHING).members
         subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING).members
         members = (
@@ -274,23 +273,24 @@ class Context:
             resource.criticality or group.criticality or subscription.criticality,
             b"" if row.tenanted else subscription.tenant,
             b"" if row.located else resource.location,
-            b"" if row.tagged else resource.tags,
+            b"" if row.tagged or not self._tags or itself.encoded_tags == NO_TAGS else b'"Tags":' + itself.encoded_tags,
         )
         kept = [member for member in members if member]
         return b"," + b",".join(kept) + b"}" if kept else b""
 
 
-_ENTRY_BYTES = 620  # an entry's objects, its members' among them, and its id in lower case
-_MEMBER_BYTES = 35  # a member's object, without its characters
-_TAG_BYTES = 200  # a tag's two strings and its place, without their characters
+_ENTRY_BYTES = 560  # an entry's objects, its members' among them, and its id in lower case
+
+
+@lru_cache(8192)
+def _member(name: str, value: str) -> bytes:
+    """A member of a row's JSON; empty without a value.  Places, owners and environments are the same time and again."""
+    return orjson.dumps({name: value})[1:-1] if value else b""
 
 
 def _size(known: Known) -> int:
     """About how many bytes an entry takes in memory."""
-    texts = len(known.name) + len(known.location) + len(known.path) + len(known.tenant)
-    tags = sum(len(name) + len(value) + _TAG_BYTES for name, value in known.tags.items())
-    members = sum(len(member) + _MEMBER_BYTES for member in known.members if member)
-    return _ENTRY_BYTES + texts + tags + members
+    return _ENTRY_BYTES + len(known.path) + len(known.encoded_tags) + sum(map(len, known.members))
 
 
 def _group_id(row: Row) -> str:

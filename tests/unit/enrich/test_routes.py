@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -331,8 +332,8 @@ class Table:
         owner = {"Owner": facts.owner} if facts.owner else {}
         assert facts.tags is not None
         assert facts.groups is not None
-        subscription = Known(0, found=True, tags=dict(facts.tags), path="/".join(facts.groups))
-        return subscription, Known(0), Known(0, found=True, tags=owner)
+        subscription = Known(0, found=True, encoded_tags=orjson.dumps(dict(facts.tags)), path="/".join(facts.groups))
+        return subscription, Known(0), Known(0, found=True, encoded_tags=orjson.dumps(owner))
 
 
 class Nothing:
@@ -376,7 +377,7 @@ class TestFacts:
         assert decide({"managementGroups": ["pay"]}, above) == Decision((DEFAULT,))
 
     def test_a_tags_name_has_no_case_its_value_has(self) -> None:
-        tagged = Says(Known(0, found=True, tags={"UNIT": "Pay"}))
+        tagged = Says(Known(0, found=True, encoded_tags=orjson.dumps({"UNIT": "Pay"})))
         assert decide({"subscriptionTags": {"unit": ["Pay"]}}, tagged) == Decision(("payments",), ("r",))
         assert decide({"subscriptionTags": {"unit": ["pay"]}}, tagged) == Decision((DEFAULT,))
 
@@ -384,11 +385,11 @@ class TestFacts:
         assert decide({"subscriptionTags": {"unit": ["Pay"]}}, Says(Known(0))) == Decision((DEFAULT,))
 
     def test_tags_of_resources_and_groups_are_not_the_subscriptions(self) -> None:
-        tagged = Known(0, found=True, tags={"unit": "Pay"})
+        tagged = Known(0, found=True, encoded_tags=orjson.dumps({"unit": "Pay"}))
         assert decide({"subscriptionTags": {"unit": ["Pay"]}}, Says(Known(0), tagged, tagged)) == Decision((DEFAULT,))
 
     def test_the_owner_is_that_of_the_row_the_nearest_level_wins(self) -> None:
-        ann, bob = (Known(0, found=True, tags={"Contact": name}) for name in ("Ann", "Bob"))
+        ann, bob = (Known(0, found=True, encoded_tags=orjson.dumps({"Contact": name})) for name in ("Ann", "Bob"))
         assert decide({"owners": ["ANN"]}, Says(bob, ann)) == Decision(("payments",), ("r",))
         assert decide({"owners": ["bob"]}, Says(bob, ann)) == Decision((DEFAULT,))
 
