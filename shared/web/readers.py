@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 from shared.exports.diagnostics import InvalidExport
 from shared.web.authorization import ALL_SEEN
-from shared.web.limited_services import NOT_READ, Nothing, Theirs, part_of
+from shared.web.limited_part import part_of
+from shared.web.limited_services import NOT_READ, Nothing, Theirs
 from shared.web.problems import FORBIDDEN, RETRY_LATER, UNAVAILABLE, ApiError
-from shared.web.readers_file import PREFIX, Readers, read_readers, seen_by, unresolved
+from shared.web.readers_file import PREFIX, Readers, perhaps_more, read_readers, seen_by, unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -123,10 +124,10 @@ async def limited(services: Services, roles: Collection[str], operation: str) ->
     if state.failed:
         raise ApiError(UNAVAILABLE, NOT_READ, headers=RETRY_LATER)
     if missing := unresolved(limits, state.subscriptions):
-        told = f"What your role may see can't be told: {', '.join(missing)} is not among what the app can read."
-        raise ApiError(UNAVAILABLE, f"{told} Nothing is shown.", headers=RETRY_LATER)
-    by_group = any(limit.groups for limit in limits)
-    part = part_of(state, seen_by(limits, state.subscriptions), by_group=by_group)
+        told = f"What your role may see can't be told: {', '.join(missing)}. Nothing is shown."
+        raise ApiError(UNAVAILABLE, told, headers=RETRY_LATER)
+    ids = seen_by(limits, state.subscriptions)
+    part = part_of(state, ids, perhaps_more=perhaps_more(limits, state.subscriptions))
     return cast("Services", Theirs(services, part))
 
 
@@ -148,5 +149,5 @@ async def well(services: Services) -> str:
         raise ValueError("the tenant can't be read, so no limited reader sees anything")
     for role, limit in declared.items():
         if missing := unresolved([limit], state.subscriptions):
-            raise ValueError(f"{role} sees nothing: {', '.join(missing)} is not among what the app can read")
+            raise ValueError(f"{role} sees nothing: {', '.join(missing)}")
     return f"{len(declared)} limited readers"
