@@ -25,6 +25,7 @@ _GROUPS = (
     "notify",
     "mutes",
     "routes",
+    "readers",
     "jobs",
     "dead_letters",
     "shapes",

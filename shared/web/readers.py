@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from shared.exports.diagnostics import InvalidExport
+from shared.readers_file import MAX_BYTES, PREFIX, Readers, perhaps_more, read_readers, seen_by, unresolved
 from shared.web.authorization import ALL_SEEN
 from shared.web.limited_part import part_of
 from shared.web.limited_services import NOT_READ, Nothing, Theirs
 from shared.web.problems import FORBIDDEN, RETRY_LATER, UNAVAILABLE, ApiError
-from shared.web.readers_file import PREFIX, Readers, perhaps_more, read_readers, seen_by, unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from shared.bootstrap import Services
 
 _APP = Path(__file__).parents[2]
-_MOST_BYTES = 1_000_000
 _REFUSED = "This is about the whole tenant, and your role sees a part of it: it needs the app role Exports.Read."
 
 
@@ -85,7 +84,7 @@ def readers_of(name: str) -> Readers:
     """
     if name not in _read:
         with (_APP / name).open("rb") as file:
-            _read[name] = read_readers(file.read(_MOST_BYTES + 1), Path(name).name)
+            _read[name] = read_readers(file.read(MAX_BYTES + 1), Path(name).name)
     return _read[name]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from shared.exports.diagnostics import InvalidExport
-from shared.web.readers_file import Limit, perhaps_more, read_readers, seen_by, unresolved
+from shared.readers_file import Limit, perhaps_more, read_readers, seen_by, unresolved
 
 TENANT = "22222222-2222-4222-8222-222222222222"
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "Exports.Read."
 MOST: Final = 1_000
+MAX_BYTES: Final = 1_000_000
 _KEYS = ("version", "readers")
 _READER_KEYS = ("role", "tenants", "managementGroups")
 _ROLE = re.compile(r"Exports\.Read\.[A-Za-z0-9_-]{1,60}")
