@@ -31,15 +31,13 @@ def test_what_each_role_sees_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("", "must be a mapping"),
         ("\x1b[31m", ""),
         ("a: " + "b" * 1_000_001, ""),
-        (None, "readers.yaml"),
     ],
 )
 def test_what_is_wrong_is_an_error_in_lines(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], contents: str | None, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], contents: str, said: str
 ) -> None:
     path = tmp_path / "readers.yaml"
-    if contents is not None:
-        path.write_text(contents)
+    path.write_text(contents)
     assert main(["readers", "check", str(path)]) == 1
     told = capsys.readouterr()
     assert not told.out
@@ -47,3 +45,8 @@ def test_what_is_wrong_is_an_error_in_lines(
     assert told.err.strip()
     assert "Traceback" not in told.err
     assert "\x1b" not in told.err
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["readers", "check", str(tmp_path / "none.yaml")]) == 2
+    assert "there is no such file" in capsys.readouterr().err
