@@ -26,6 +26,7 @@ _GROUPS = (
     "mutes",
     "routes",
     "readers",
+    "package",
     "jobs",
     "dead_letters",
     "shapes",

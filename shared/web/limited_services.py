@@ -138,7 +138,7 @@ class Theirs(_Limited):
             "subscription": self._part.ids,
             "management_group": self._part.groups,
             "export": frozenset(name.lower() for name in self._part.exports),
-            # Freshness is judged by the hub that is read here, whoever sends to it.
+            # Freshness is judged by the hub that is read here.
             "destination": self._part.destinations | {self.settings.event_hub_resource_id.strip("/").lower()},
         }
         kept = tuple(
