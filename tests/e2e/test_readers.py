@@ -383,6 +383,12 @@ def test_a_reading_that_is_not_whole_names_nobody_and_a_group_in_two_tenants_is_
 
     incomplete = "not everything could be read, of your part or of others"
     with worlds.whole.beside("altered") as app:
+        worlds.whole.azure.arm.faults.add("error", matching="POST .*Microsoft.ResourceGraph", status=403)
+        try:
+            nothing = [call(app, path, MINE) for path in ("coverage", "status", "evidence", "freshness", "canaries")]
+        finally:
+            worlds.whole.azure.arm.faults.clear()
+        assert {answer.problem for answer in nothing} == {"unavailable"}
         for change in (twice, partial(one, chain=[])):
             for answer in altered(app, change):
                 document = answer.json()
