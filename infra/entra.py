@@ -1,9 +1,10 @@
 """The app registration behind Easy Auth, in one step that can be repeated: what is there stays, the rest is added.
 
-    python infra/entra.py --url https://<function app> [--assign <object id>=Exports.Write ...]
+    python infra/entra.py --url https://<function app> [--readers readers.yaml] [--assign <object id>=Exports.Write ...]
 
 Signs in as the Azure CLI does (`az login`): someone who may register applications (Application Developer or more) and,
 for `--assign`, give app roles (Cloud Application Administrator).  Prints the parameters for `infra/main.bicep`.
+`--readers` makes a role for each that a file of readers declares (docs/readers.md); it needs the packages of the app.
 
 Requests: Microsoft Graph v1.0, applications, servicePrincipals and appRoleAssignedTo.
 """
@@ -17,13 +18,14 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 ROLES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "app-roles.json").read_text(encoding="utf-8"))
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
-SCOPE = {
+SCOPE: dict[str, Any] = {
     "id": "8d2f4a52-6c4e-4bb0-9f0e-3f2a2a5f4d03",
     "value": "user_impersonation",
     "type": "User",
@@ -76,7 +78,25 @@ def merged(there: list[dict[str, Any]], wanted: list[dict[str, Any]], key: str =
     return kept + list(ours.values())
 
 
-def settings(application: Mapping[str, Any], url: str) -> dict[str, Any]:
+def with_readers(there: list[dict[str, Any]], readers: Collection[str]) -> list[dict[str, Any]]:
+    """These roles, and those of limited readers that are missing: one made by hand has an id of its own and stays."""
+    known = {one.get("value") for one in there}
+    return there + [reader_role(name) for name in readers if name not in known]
+
+
+def reader_role(name: str) -> dict[str, Any]:
+    """The app role of a limited reader; its id is the same each time."""
+    return {
+        "allowedMemberTypes": ["User", "Application"],
+        "description": "Read the part of the tenant that the app's file of readers gives this role.",
+        "displayName": f"Read exports: {name.removeprefix(ROLES[0]['value'] + '.')}",
+        "id": str(uuid.uuid5(uuid.UUID(SCOPE["id"]), name)),
+        "isEnabled": True,
+        "value": name,
+    }
+
+
+def settings(application: Mapping[str, Any], url: str, readers: Collection[str] = ()) -> dict[str, Any]:
     """Roles, reply address, id tokens, token version and scope, over what the registration has.
 
     Easy Auth signs in by id tokens, and checks an issuer of version 2; registrations begin with version 1.
@@ -85,7 +105,7 @@ def settings(application: Mapping[str, Any], url: str) -> dict[str, Any]:
     addresses = [*web.get("redirectUris", []), f"{url}{CALLBACK}"]
     grants = {**(web.get("implicitGrantSettings") or {}), "enableIdTokenIssuance": True}
     return {
-        "appRoles": merged(application.get("appRoles") or [], ROLES),
+        "appRoles": with_readers(merged(application.get("appRoles") or [], ROLES), readers),
         "web": {**web, "redirectUris": list(dict.fromkeys(addresses)), "implicitGrantSettings": grants},
         "api": {
             **api,
@@ -95,7 +115,7 @@ def settings(application: Mapping[str, Any], url: str) -> dict[str, Any]:
     }
 
 
-def clients(application: Mapping[str, Any], _: str) -> dict[str, Any]:
+def clients(application: Mapping[str, Any], *_: Any) -> dict[str, Any]:
     """The name that tokens are asked for, and the Azure CLI as a client that needs no consent.
 
     A request of its own: a client can be allowed a scope only once the registration has it.
@@ -117,7 +137,9 @@ def differs(there: Any, wanted: Any) -> bool:
     return bool(there != wanted)
 
 
-def register(call: Call, name: str, url: str, say: Callable[[str], None]) -> dict[str, Any]:
+def register(
+    call: Call, name: str, url: str, say: Callable[[str], None], readers: Collection[str] = ()
+) -> dict[str, Any]:
     """The registration, made or brought up to date."""
     quoted = urllib.parse.quote(name.replace("'", "''"), safe="")
     found = call("GET", f"applications?$filter=displayName%20eq%20%27{quoted}%27")["value"]
@@ -129,7 +151,7 @@ def register(call: Call, name: str, url: str, say: Callable[[str], None]) -> dic
     application: dict[str, Any] = found[0]
     path = f"applications/{application['id']}"
     for wanted in (settings, clients):
-        change = wanted(application, url)
+        change = wanted(application, url, readers)
         if differs(application, change):
             say(f"changing {', '.join(change)}")
             call("PATCH", path, change)
@@ -147,23 +169,56 @@ def service_principal(call: Call, app_id: str, say: Callable[[str], None]) -> di
     return principal
 
 
-def assign(call: Call, principal: Mapping[str, Any], who: str, role: str, say: Callable[[str], None]) -> None:
+def assign(
+    call: Call, principal: Mapping[str, Any], who: str, role: Mapping[str, Any], say: Callable[[str], None]
+) -> None:
     """Give a person, group or identity one of the app's roles, unless they have it."""
-    role_id = next(one["id"] for one in ROLES if one["value"] == role)
+    role_id = role["id"]
     path = f"servicePrincipals/{principal['id']}/appRoleAssignedTo"
     held = call("GET", path)["value"]
     if any((one["principalId"], one["appRoleId"]) == (who, role_id) for one in held):
         return
-    say(f"assigning {role} to {who}")
+    say(f"assigning {role['value']} to {who}")
     call("POST", path, {"principalId": who, "resourceId": principal["id"], "appRoleId": role_id})
 
 
-def _assignment(text: str) -> tuple[str, str]:
-    who, _, role = text.partition("=")
-    if role not in {one["value"] for one in ROLES}:
-        known = ", ".join(one["value"] for one in ROLES)
-        raise argparse.ArgumentTypeError(f"give <object id>=<one of {known}>, not {text}")
-    return who, role
+def _assignments(given: Collection[str], known: Collection[str]) -> list[tuple[str, str]]:
+    """Whom to give which role.
+
+    Raises:
+        ValueError: one names no role of the app.
+    """
+    found = []
+    for text in given:
+        who, _, role = text.partition("=")
+        if role not in known:
+            raise ValueError(f"give --assign <object id>=<one of {', '.join(known)}>, not {text}")
+        found.append((who, role))
+    return found
+
+
+def _readers(file: str | None) -> list[str]:
+    """The roles that a file of readers declares.
+
+    Raises:
+        ValueError: it is no such file, can't be read, or the app's packages are missing.
+    """
+    if file is None:
+        return []
+    sys.path.append(str(Path(__file__).parents[1]))
+    try:
+        from shared.exports.diagnostics import InvalidExport
+        from shared.readers_file import read_readers
+    except ImportError as error:
+        raise ValueError(
+            f"--readers needs the packages of the app (pip install -r requirements.txt): {error}"
+        ) from None
+    try:
+        return list(read_readers(Path(file).read_bytes(), file))
+    except InvalidExport as invalid:
+        raise ValueError("\n".join(map(str, invalid.findings))) from None
+    except OSError as error:
+        raise ValueError(f"{file} can't be read: {error.strerror}") from None
 
 
 def _azure_cli(*arguments: str) -> str:
@@ -177,20 +232,27 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--url", required=True, help="output functionAppUrl of infra/main.bicep")
     parser.add_argument("--name", default="Defender Export", help="display name; one registration a deployment")
-    parser.add_argument("--assign", action="append", default=[], type=_assignment, metavar="OBJECT_ID=ROLE")
+    parser.add_argument("--readers", metavar="FILE", help="file of limited readers; each of its roles is made")
+    parser.add_argument("--assign", action="append", default=[], metavar="OBJECT_ID=ROLE")
     parser.add_argument("--graph", help="address of Microsoft Graph, where the cloud's own is not meant")
     given = parser.parse_args(argv)
     url = given.url.rstrip("/")
     if not url.startswith("https://"):
         parser.error("--url must begin with https://: replies go nowhere else")
+    try:
+        readers = _readers(given.readers)
+        assignments = _assignments(given.assign, [*(one["value"] for one in ROLES), *readers])
+    except ValueError as wrong:
+        parser.error(str(wrong))
     address = given.graph or GRAPHS[_azure_cli("cloud", "show", "--query", "name")]
     token = _azure_cli("account", "get-access-token", "--resource-type", "ms-graph", "--query", "accessToken")
     call = graph(address.rstrip("/"), token)
     try:
-        application = register(call, given.name, url, print)
+        application = register(call, given.name, url, print, readers)
+        roles = {one.get("value"): one for one in application["appRoles"]}
         principal = service_principal(call, application["appId"], print)
-        for who, role in given.assign:
-            assign(call, principal, who, role, print)
+        for who, role in assignments:
+            assign(call, principal, who, roles[role], print)
     except Refused as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 1

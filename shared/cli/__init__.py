@@ -25,6 +25,8 @@ _GROUPS = (
     "notify",
     "mutes",
     "routes",
+    "readers",
+    "package",
     "jobs",
     "dead_letters",
     "shapes",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import InvalidExport
-from shared.watch.evidence.document import Made, evidence, tenant_digest
+from shared.watch.evidence.document import Made, evidence
 from shared.watch.evidence.muted_months import since_of, with_mutes
 from shared.watch.open_items import Newest, subscription_of
+from shared.web.limited_part import Part
 from shared.web.problems import RETRY_LATER, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
@@ -31,67 +32,9 @@ if TYPE_CHECKING:
 
 NOT_READ = "The tenant could not be read, so it can't be told what your role may see: nothing is shown."
 WHOLE = "These are figures of the whole tenant, and your role sees a part of it."
-_INCOMPLETE = "not everything could be read, of your part or of others"
 _UNMUTED = "not all that may be muted can be told, so nothing of it is muted"
 _MONTHS = 3
-
-
-@dataclass(frozen=True)
-class Part:
-    """The part of the tenant that a reader sees, and the lower-case ids of its subscriptions."""
-
-    state: TenantState
-    ids: frozenset[str]
-
-    @property
-    def groups(self) -> frozenset[str]:
-        """Management groups above its subscriptions."""
-        return frozenset(name for each in self.state.subscriptions for name in each.ancestors)
-
-    @property
-    def destinations(self) -> frozenset[str]:
-        """Lower-case ids of where automations of this part send."""
-        return frozenset(
-            place.resource_id.strip("/").lower()
-            for covered in self.state.coverage
-            for exporters in covered.exporters.values()
-            for one in exporters
-            for place in one.destinations
-        )
-
-    @property
-    def exports(self) -> frozenset[str]:
-        """Names of the exports that automations of this part are of."""
-        return frozenset(
-            one.export
-            for covered in self.state.coverage
-            for exporters in covered.exporters.values()
-            for one in exporters
-            if one.export
-        )
-
-
-def part_of(state: TenantState, ids: frozenset[str], *, by_group: bool) -> Part:
-    """The tenant without what is not of these subscriptions, as if it held no others.
-
-    Reasons for what is missing may name others, so they become one without names; where the part is made by
-    management groups, a subscription whose groups are not known may belong to it.
-    """
-    unplaced = by_group and not all(each.placed for each in state.subscriptions)
-    live = [one for one in state.live if subscription_of({"id": one.id}) in ids]
-    subscriptions = [each for each in state.subscriptions if each.id.lower() in ids]
-    narrowed = replace(
-        state,
-        subscriptions=subscriptions,
-        coverage=[each for each in state.coverage if each.subscription_id.lower() in ids],
-        declared=(),
-        reasons=(_INCOMPLETE,) if state.reasons or unplaced else (),
-        unseen=(_INCOMPLETE,) if state.unseen or unplaced else (),
-        automations=len(live),
-        digest=tenant_digest((each.id for each in subscriptions), live),
-        live=(),
-    )
-    return Part(narrowed, ids)
+_REASONS = ("reason", "outcomeReason", "mend")
 
 
 class _Limited:
@@ -150,10 +93,15 @@ class Theirs(_Limited):
 
     def _report(self, report: Mapping[str, Any]) -> dict[str, Any]:
         """A run's report with what it says of this part; destinations where exports of this part send."""
-        items = [item for item in report["items"] if subscription_of(item) in self._part.ids]
+        told = self._part.told
+        items = [told(item, _REASONS) for item in report["items"] if subscription_of(item) in self._part.ids]
         names = self._part.exports | {str(item.get("export", "")) for item in items}
         places = [
-            {**known, "exports": [name for name in known["exports"] if name in names]}
+            {
+                **known,
+                "exports": [name for name in known["exports"] if name in names],
+                "reasons": [self._part.shown(reason) for reason in known["reasons"]],
+            }
             for known in report.get("destinations", ())
         ]
         return {**report, "items": items, "destinations": [each for each in places if each["exports"]]}
@@ -162,7 +110,8 @@ class Theirs(_Limited):
         latest = await self._services.freshness.latest()
         if latest is None:
             return None
-        health = [each for each in latest["health"] if each["subscription_id"].lower() in self._part.ids]
+        told, ids = self._part.told, self._part.ids
+        health = [told(each, _REASONS) for each in latest["health"] if each["subscription_id"].lower() in ids]
         return {"checked": latest["checked"], "health": health}
 
     async def _load_all(self) -> LoadedExports:
@@ -175,7 +124,12 @@ class Theirs(_Limited):
         if subscription and subscription not in self._part.ids:
             return []
         found = await self._services.canary.history.read(subscription)
-        return [each for each in found if str(each.get("subscription", "")).lower() in self._part.ids]
+        mine = [each for each in found if str(each.get("subscription", "")).lower() in self._part.ids]
+        return [self._canary(each) for each in mine]
+
+    def _canary(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        hops = [self._part.told(hop, _REASONS) for hop in found.get("hops") or ()]
+        return {**self._part.told(found, _REASONS), "hops": hops}
 
     async def muting(self, _: TenantState | None = None) -> Muting:
         """What is muted of this part, without mutes of others alone."""
@@ -184,7 +138,8 @@ class Theirs(_Limited):
             "subscription": self._part.ids,
             "management_group": self._part.groups,
             "export": frozenset(name.lower() for name in self._part.exports),
-            "destination": self._part.destinations,
+            # Freshness is judged by the hub that is read here.
+            "destination": self._part.destinations | {self.settings.event_hub_resource_id.strip("/").lower()},
         }
         kept = tuple(
             mute for mute in found.mutes if all(getattr(mute, name) in {"", *known} for name, known in of.items())

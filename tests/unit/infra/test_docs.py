@@ -135,6 +135,7 @@ NAMED = {
     "rule": "the export file's authorizationRule",
     "workspace": "its name, the end of workspaceResourceId",
     "workspace's group": "in workspaceResourceId",
+    "version": "of the release, in its files' names",
     "appId": "printed by infra/entra.py or az ad app create",
     "home tenant": "the tenant of the deployment",
     "partner tenant": "the tenant of the destination",

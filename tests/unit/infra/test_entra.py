@@ -137,6 +137,62 @@ def test_a_role_that_is_none_of_the_app_s_is_refused_first(
     assert directory.requests == []
 
 
+def readers(folder: Path, *names: str) -> tuple[str, str]:
+    group = "managementGroups: [unit]"
+    file = folder / "readers.yaml"
+    file.write_text("version: 1\nreaders:\n" + "".join(f"  - {{role: {name}, {group}}}\n" for name in names))
+    return "--readers", str(file)
+
+
+def test_each_role_of_a_file_of_readers_is_made_once_and_can_be_assigned(directory: Directory, tmp_path: Path) -> None:
+    run(directory, tmp_path)
+    (made,) = directory.applications.values()
+    by_hand = {"id": "11111111-1111-4111-8111-111111111111", "value": "Exports.Read.Hand", "isEnabled": True}
+    made["appRoles"].append(by_hand)
+    names = ("Exports.Read.Contoso", "Exports.Read.Hand", "Exports.Read.contoso-2")
+    assigned = ("--assign", f"{RUNBOOK}=Exports.Read.Hand", "--assign", f"{RUNBOOK}=Exports.Read.Contoso")
+    for _ in range(2):
+        code, _, error = run(directory, tmp_path, *readers(tmp_path, *names), *assigned)
+        assert code == 0, error
+        roles = {one["value"]: one for one in made["appRoles"]}
+        assert list(roles) == [*ROLES, "Exports.Read.Hand", "Exports.Read.Contoso", "Exports.Read.contoso-2"]
+        assert len(made["appRoles"]) == len({one["id"] for one in made["appRoles"]}) == len(roles)
+        assert roles["Exports.Read.Hand"] == by_hand
+        assert roles["Exports.Read.Contoso"]["allowedMemberTypes"] == ["User", "Application"]
+        given = {one["appRoleId"] for one in directory.assignments}
+        assert given == {by_hand["id"], roles["Exports.Read.Contoso"]["id"]}
+        writes_first = len(writes(directory))
+    directory.requests.clear()
+    # Without the file, or with one that names fewer, no role goes: somebody may have it.
+    assert run(directory, tmp_path, *readers(tmp_path, names[0]))[0] == 0
+    assert run(directory, tmp_path)[0] == 0
+    assert writes(directory) == []
+    assert writes_first == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version: 1\nreaders: [{role: Exports.Write, managementGroups: [a]}]\n", "no role of a limited reader"),
+        ("version: 1\n", "'readers' must be a list"),
+        (None, "can't be read"),
+    ],
+)
+def test_a_file_that_is_none_of_readers_is_refused_first(
+    directory: Directory, tmp_path: Path, text: str | None, said: str
+) -> None:
+    file = tmp_path / "readers.yaml"
+    if text is not None:
+        file.write_text(text)
+    code, _, error = run(directory, tmp_path, "--readers", str(file))
+    assert code == 2
+    assert said in error
+    assert directory.requests == []
+    unnamed = (*readers(tmp_path, "Exports.Read.A"), "--assign", f"{RUNBOOK}=Exports.Read.B")
+    assert run(directory, tmp_path, *unnamed)[0] == 2
+    assert directory.requests == []
+
+
 def test_a_client_that_is_allowed_a_scope_in_the_request_that_makes_it_is_refused(
     directory: Directory, tmp_path: Path
 ) -> None:

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "Exports.Read."
 MOST: Final = 1_000
+MAX_BYTES: Final = 1_000_000
 _KEYS = ("version", "readers")
 _READER_KEYS = ("role", "tenants", "managementGroups")
 _ROLE = re.compile(r"Exports\.Read\.[A-Za-z0-9_-]{1,60}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_GROUP = re.compile(r"[a-z0-9_().-]{1,90}")
+_GROUP = re.compile(rf"({_GUID.pattern}/)?[a-z0-9_().-]{{1,90}}")
+_UNREAD = "is not among what the app can read"
 
 
 class Placed(Protocol):
-    """What is asked of a subscription; `ancestors` are its management groups in lower case."""
+    """What is asked of a subscription: `ancestors` are its management groups in lower case, `placed` if all known."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -37,6 +39,8 @@ class Placed(Protocol):
     def tenant_id(self) -> str: ...  # noqa: D102
     @property
     def ancestors(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def placed(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,21 @@ def read_readers(text: str | bytes, source: str = "<text>") -> Readers:
 
 
 def unresolved(limits: Iterable[Limit], subscriptions: Collection[Placed]) -> list[str]:
-    """The tenants and management groups among these limits that no subscription belongs to, in words."""
+    """Why the tenants and management groups among these limits that can't be told can't be, in words.
+
+    No subscription belongs to one, or to groups of the same name in several tenants: each tenant names its own.
+    """
     tenants = {each.tenant_id.lower() for each in subscriptions}
-    groups = {name for each in subscriptions for name in each.ancestors}
+    in_tenants = _tenants_of_groups(subscriptions)
     found: list[str] = []
     for limit in limits:
-        found += [f"the tenant {name}" for name in limit.tenants if name not in tenants]
-        found += [f"the management group {name}" for name in limit.groups if name not in groups]
+        found += [f"the tenant {name} {_UNREAD}" for name in limit.tenants if name not in tenants]
+        for name in limit.groups:
+            there = in_tenants.get(name, ())
+            if not there:
+                found.append(f"the management group {name} {_UNREAD}")
+            elif len(there) > 1:
+                found.append(f"there are management groups {name} in {len(there)} tenants (name one as TENANT/{name})")
     return list(dict.fromkeys(found))
 
 
@@ -85,8 +97,29 @@ def seen_by(limits: Iterable[Limit], subscriptions: Iterable[Placed]) -> frozens
     return frozenset(
         each.id.lower()
         for each in subscriptions
-        if each.tenant_id.lower() in tenants or not groups.isdisjoint(each.ancestors)
+        if each.tenant_id.lower() in tenants or not groups.isdisjoint(_groups_of(each))
     )
+
+
+def perhaps_more(limits: Collection[Limit], subscriptions: Collection[Placed]) -> bool:
+    """Whether one of the tenants that have the limits' groups has a subscription whose groups are not known."""
+    in_tenants = _tenants_of_groups(subscriptions)
+    tenants = {tenant for limit in limits for name in limit.groups for tenant in in_tenants.get(name, ())}
+    return any(not each.placed and each.tenant_id.lower() in tenants for each in subscriptions)
+
+
+def _groups_of(subscription: Placed) -> tuple[str, ...]:
+    """The names of its management groups, alone and with their tenant before them."""
+    tenant = subscription.tenant_id.lower()
+    return (*subscription.ancestors, *(f"{tenant}/{name}" for name in subscription.ancestors))
+
+
+def _tenants_of_groups(subscriptions: Iterable[Placed]) -> Mapping[str, Collection[str]]:
+    found: dict[str, set[str]] = {}
+    for each in subscriptions:
+        for name in _groups_of(each):
+            found.setdefault(name, set()).add(each.tenant_id.lower())
+    return found
 
 
 class _Reading(DocumentReading):
