@@ -40,7 +40,7 @@ _MAX_KEY = 200
 _TAG = r'(?:W/)?"[!#-~]{0,200}"'
 # A tag may come without its quotes, as a shell easily loses them.
 ENTITY_TAGS = rf"(?:[!#-+\--~]{{1,200}}|{_TAG}(?: ?, ?{_TAG}){{0,49}})"
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,2000}={0,2}")
+_CURSOR = r"[A-Za-z0-9_-]{1,2000}={0,2}"  # compiled when it is first needed: not at the start
 _SHOWN = 60
 _limits: ContextVar[tuple[str, ...]] = ContextVar("limits", default=())
 
@@ -232,7 +232,7 @@ def after(request: func.HttpRequest, pattern: str) -> str:
         return ""
     try:
         padded = token + "=" * (-len(token) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode() if _TOKEN.fullmatch(token) else ""
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode() if re.fullmatch(_CURSOR, token) else ""
     except (binascii.Error, UnicodeError):
         text = ""
     bound, _, last = text.partition(".")
