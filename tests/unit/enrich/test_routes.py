@@ -350,11 +350,12 @@ class TestDecision:
         subscription = Known(
             0,
             found=True,
-            tags={cased(name): value for name, value in facts.tags.items()},
+            encoded_tags=orjson.dumps({cased(name): value for name, value in facts.tags.items()}),
             path="/".join(cased(each) for each in facts.groups),
             tenant=cased(GUID[facts.tenant or "a"]),
         )
-        resource = Known(0, found=True, tags={"Contact": cased(facts.owner)} if facts.owner else {})
+        owner = {"Contact": cased(facts.owner)} if facts.owner else {}
+        resource = Known(0, found=True, encoded_tags=orjson.dumps(owner))
         one = row(alert())
         one.kind, one.subscription, one.tenanted = KIND[facts.kind], GUID[facts.subscription], chance.random() < 1 / 2
         one.json = b'{"SourceTenantId":"%s"}' % subscription.tenant.encode()
