@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 import orjson
+from msgspec import Raw
 
 BRACKETS = 2
 VALUE_LIMIT = 65_536
 """Most bytes of one value."""
 
-_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_values = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def fit(text: bytes, limit: int) -> bytes:
     """Cut a row's values until none is over 64 KB and the row is within `limit`; `text` itself where none is.
 
     Names what was cut in TruncatedColumns.  Escapes can make JSON six times as long as its text, and a row has many
-    columns, so the bound on values halves until the row fits.
+    columns, so the bound on values halves until the row fits.  Numbers, booleans and null can't be shortened: a row
+    that is over a small `limit` with nothing else in it stays so.
     """
-    if len(text) <= limit and all(len(value) <= VALUE_LIMIT for value in _values(text).values()):
+    values = _values(text)
+    if len(text) <= limit and all(len(value) <= VALUE_LIMIT for value in values.values()):
         return text  # most long rows: no value is long even with its quotes and escapes
+    before = values.pop("TruncatedColumns", None)
+    named = dict.fromkeys((before and orjson.loads(bytes(before))) or ())
     bound = VALUE_LIMIT
     while True:
-        row: dict[str, Any] = orjson.loads(text)
-        shorter = {name: shorten(value, bound) for name, value in row.items() if _length(value) > bound}
-        if shorter:
-            named = dict.fromkeys([*(row.get("TruncatedColumns") or ()), *shorter])
-            text = orjson.dumps(row | shorter | {"TruncatedColumns": list(named)})
+        if shorter := dict(_shorter(values, bound)):
+            values |= shorter
+            named |= dict.fromkeys(shorter)
+            text = _encode({**values, "TruncatedColumns": list(named)})
         if len(text) <= limit or bound == 0:
             return text
         bound //= 2
 
 
+def _shorter(values: Mapping[str, Raw], bound: int) -> Iterator[tuple[str, Raw]]:
+    """The values that are over the bound, shortened; all others stay the bytes that they are, with all their digits."""
+    for name, raw in values.items():
+        if len(raw) > bound and _length(value := orjson.loads(bytes(raw))) > bound:
+            yield name, Raw(orjson.dumps(shorten(value, bound)))
+
+
 def _length(value: Any) -> int:
-    """Bytes of a value as the limit counts them."""
-    return len(value.encode()) if isinstance(value, str) else len(orjson.dumps(value))
+    """Bytes of a value as the limit counts them; 0 for one that can't be shortened."""
+    if isinstance(value, str):
+        return len(value.encode())
+    return len(orjson.dumps(value)) if isinstance(value, list | dict) else 0
 
 
 def shorten(value: Any, bound: int) -> Any:

@@ -17,7 +17,7 @@ from shared.enrich.routing.accepted_routes import AcceptedRoutes
 from shared.enrich.routing.guarded_delivery import GuardedDelivery
 from shared.enrich.routing.place_ingestion import PlaceIngestion
 from shared.enrich.routing.route_model import HubPlace, Place
-from shared.enrich.routing.routes_against_settings import conflicts, fault_of
+from shared.enrich.routing.routes_against_settings import conflicts, fault_of, leads_back
 from shared.enrich.routing.routes_in_force import RoutesInForce
 from shared.settings import Settings, SettingsError
 
@@ -28,7 +28,12 @@ APP = Path(__file__).resolve().parents[3]
 def routed(settings: Settings, clients: Clients, clock: Clock) -> RoutedDelivery:
     """Delivery to the places of the file of routes."""
     accepted = AcceptedRoutes(lambda: clients.data_tables.get_table_client(settings.freshness_table))
-    source = RoutesInForce(APP / settings.routes_file, accepted, partial(conflicts, settings=settings))
+    source = RoutesInForce(
+        APP / settings.routes_file,
+        accepted,
+        partial(conflicts, settings=settings),
+        partial(leads_back, settings=settings),
+    )
     return RoutedDelivery(source, partial(_sender, settings, clients, clock), settings.owner_tags, clock)
 
 

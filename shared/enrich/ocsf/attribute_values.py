@@ -260,7 +260,8 @@ MEANINGS: Mapping[str, str] = {
     "graph": "nodes: the ends, named as such, and the resources along the path",
     "vulnerabilities": (
         "one for each CVE, with CVSS, EPSS and dates where the record has them for it, the package in each version, "
-        "and whether there is a fix; without a CVE one, with the scanner's id as `advisory.uid`"
+        "and whether there is a fix; without a CVE one, with the scanner's id as `advisory.uid`; texts that would be "
+        "repeated too often stay in `unmapped` alone"
     ),
 }
 """What each conversion does, for docs/ocsf.md."""

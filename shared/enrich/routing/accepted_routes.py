@@ -25,8 +25,11 @@ PATIENCE_SECONDS: Final = 5.0
 _KIND: Final = "accepted routes"
 PARTITION: Final = "uploaded-routes"  # among those that freshness passes over
 _ROW: Final = "accepted"
-MOST_PACKED: Final = 60_000
-"""Bytes: a property of an entity holds 64 KB (Table Storage, data model)."""
+PART: Final = 60_000
+"""Bytes: a property of an entity holds 64 KB, all of them 1 MB (Table Storage, data model).
+
+A file has at most 256 KB, of which compression takes nothing off in the worst case, so a few properties hold it.
+"""
 _WBITS: Final = 31
 
 
@@ -47,20 +50,22 @@ class AcceptedRoutes:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._replace(text)
-        except (AzureError, TimeoutError, ValueError) as error:  # the last of settings and of a file too large
+        except (AzureError, TimeoutError, ValueError) as error:  # the last of settings
             logger.warning("the routes in force could not be kept: %s", type(error).__name__)
 
     async def _replace(self, text: bytes) -> None:
+        from azure.data.tables import UpdateMode
+
         digest = hashlib.sha256(text).hexdigest()
         found = await self._found()
         if found is not None and (found.get("digest") == digest or not _of_this_release(found)):
             return
         packed = zlib.compress(text, wbits=_WBITS)
-        if len(packed) > MOST_PACKED:
-            raise ValueError(f"it has {len(packed):,} bytes when compressed, {MOST_PACKED:,} can be kept")
-        entity = {"PartitionKey": PARTITION, "RowKey": _ROW, "digest": digest, "text": packed}
+        parts = {_part(at): packed[at * PART : (at + 1) * PART] for at in range(-(-len(packed) // PART))}
+        entity = {"PartitionKey": PARTITION, "RowKey": _ROW, "digest": digest, **parts}
         with touching("routes.keep"):
-            await self._table().upsert_entity({**entity, **stored_format.stamp(_KIND)})
+            # Merged, a longer file's last parts would stay.
+            await self._table().upsert_entity({**entity, **stored_format.stamp(_KIND)}, mode=UpdateMode.REPLACE)
 
     async def read(self) -> bytes | None:
         """The file that was last in force; None where none ever was.
@@ -79,7 +84,7 @@ class AcceptedRoutes:
             return None
         try:
             stored_format.admit(_KIND, found)
-            return zlib.decompress(bytes(found["text"]), wbits=_WBITS)
+            return zlib.decompress(_packed(found), wbits=_WBITS)
         except (stored_format.KeptAsIs, zlib.error, KeyError, TypeError) as error:
             raise StoreError(f"which routes were in force can't be read: {error}") from error
 
@@ -88,6 +93,17 @@ class AcceptedRoutes:
         with touching("routes.read"):
             found = [dict(row) async for row in rows]
         return found[0] if found else None
+
+
+def _part(number: int) -> str:
+    return f"text{number or ''}"
+
+
+def _packed(found: dict[str, Any]) -> bytes:
+    parts = [bytes(found[_part(0)])]
+    while (more := found.get(_part(len(parts)))) is not None:
+        parts.append(bytes(more))
+    return b"".join(parts)
 
 
 def _of_this_release(found: dict[str, Any]) -> bool:

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from shared.enrich.routing.route_model import HubPlace, Place, Routes, RulePlace
 from shared.setting_values import connection_parts
 from shared.settings import Settings
 
 
+def leads_back(routes: Routes, settings: Settings) -> list[str]:
+    """Sentences on places that are the hub that is read: never in force, whatever else is."""
+    read = _hub(settings.event_hub_name, settings.event_hub_connection, settings.event_hub_namespace)
+    return [
+        f"{place.name} is the hub that is read, so rows would come back"
+        for place in routes.places
+        if isinstance(place, HubPlace) and _hub_of(place, settings) == read
+    ]
+
+
 def conflicts(routes: Routes, settings: Settings) -> list[str]:
     """Sentences on places that no row may be sent to, for which the whole file is not taken."""
-    found = []
-    read = _hub(settings.event_hub_name, settings.event_hub_connection, settings.event_hub_namespace)
-    own = (settings.forward_connection or settings.forward_namespace, settings.forward_connection)
+    return [*leads_back(routes, settings), *_doubled(routes, settings)]
+
+
+def _doubled(routes: Routes, settings: Settings) -> Iterator[str]:
+    """Places that are the default place or each other, which the file alone does not show of those by a connection."""
     connection, namespace = (
         (settings.forward_connection, settings.forward_namespace)
-        if own[0]
+        if settings.forward_connection or settings.forward_namespace
         else (settings.event_hub_connection, settings.event_hub_namespace)
     )
-    forward = _hub(settings.forward_event_hub, connection, namespace)
-    default = RulePlace("", settings.ingestion_endpoint, settings.ingestion_rule_id).address
+    default = {RulePlace("", settings.ingestion_endpoint, settings.ingestion_rule_id).address}
+    if settings.forward_event_hub:
+        where = _hub(settings.forward_event_hub, connection, namespace)
+        default.add(("hub", *where, settings.forward_format))
+    before: dict[tuple[str, ...], str] = {}
     for place in routes.places:
-        if isinstance(place, RulePlace):
-            same = place.address == default
-        else:
-            where = _hub(place.hub, settings.route_connections.get(place.name, ""), place.namespace)
-            if where == read:
-                found.append(f"{place.name} is the hub that is read, so rows would come back")
-            same = bool(settings.forward_event_hub) and where == forward and place.form == settings.forward_format
-        if same:
-            found.append(f"{place.name} is what the settings name: call it default")
-    return found
+        address = place.address
+        if isinstance(place, HubPlace):
+            address = ("hub", *_hub_of(place, settings), place.form)
+        if address in default:
+            yield f"{place.name} is what the settings name: call it default"
+        same = before.setdefault(address, place.name)
+        if same != place.name and address[1]:
+            yield f"{place.name} is the same place as {same}: rows would arrive there twice"
+
+
+def _hub_of(place: HubPlace, settings: Settings) -> tuple[str, str]:
+    return _hub(place.hub, settings.route_connections.get(place.name, ""), place.namespace)
 
 
 def fault_of(place: Place, settings: Settings) -> str:

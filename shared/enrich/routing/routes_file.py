@@ -29,6 +29,7 @@ _HUB_KEYS: Final = ("namespace", "name", "format", "eventKb", "tenantId")
 _CONDITIONS: Final = ("kinds", "subscriptions", "tenants", "managementGroups", "subscriptionTags", "owners")
 _RULE_KEYS: Final = ("name", *_CONDITIONS, "also", "instead")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_GROUP: Final = re.compile(r"[\w().-]{1,90}", re.ASCII)  # Azure's naming rules, Microsoft.Management
 _STREAM: Final = re.compile(r"Custom-[A-Za-z][A-Za-z0-9_]{0,99}")
 
 
@@ -142,7 +143,7 @@ class _Reading(DocumentReading):
             kinds=frozenset(kinds),
             subscriptions=self._ids(item, path, "subscriptions"),
             tenants=self._ids(item, path, "tenants"),
-            groups=frozenset(each.lower() for each in self._texts(item, path, "managementGroups")),
+            groups=self._groups(item, path),
             tags=self._tags(item, path),
             owners=frozenset(each.lower() for each in self._texts(item, path, "owners")),
         )
@@ -164,6 +165,14 @@ class _Reading(DocumentReading):
         if len(tags) < len(given):
             self._wrong(path, "duplicate", "a tag is named twice: to Azure its name is the same in any casing.", "")
         return tags
+
+    def _groups(self, item: dict[str, Any], path: Path) -> frozenset[str]:
+        given = self._texts(item, path, "managementGroups")
+        for index, each in enumerate(given):
+            if not _GROUP.fullmatch(each):
+                fix = "Write the id alone, such as payments, not its display name or path."
+                self._wrong((*path, "managementGroups", index), "invalid", f"{each[:40]!r} is no group's id.", fix)
+        return frozenset(each.lower() for each in given)
 
     def _ids(self, item: dict[str, Any], path: Path, key: str) -> frozenset[str]:
         given = self._texts(item, path, key)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.azure.blob_container import StoreError
 from shared.enrich.routing.accepted_routes import AcceptedRoutes
 from shared.enrich.routing.route_model import Routes
 from shared.enrich.routing.routes_file import MAX_BYTES, read_routes
@@ -35,16 +36,19 @@ class InForce:
 class RoutesInForce:
     """The file at a path, and what was accepted before."""
 
-    def __init__(self, path: Path, accepted: AcceptedRoutes, check: Check) -> None:
+    def __init__(self, path: Path, accepted: AcceptedRoutes, check: Check, never: Check) -> None:
+        """`check` says why a file is not taken, `never` why not even routes that were in force before may stay so."""
         self._path = path
         self._accepted = accepted
         self._check = check
+        self._never = never
 
     async def load(self) -> InForce:
         """The routes in force.
 
         Raises:
-            shared.azure.blob_container.StoreError: the file can't be read, and what was in force is not known.
+            shared.azure.blob_container.StoreError: the file can't be read, and what was in force is not known or
+                may not stay so.
         """
         try:
             text = await asyncio.to_thread(self._text)
@@ -69,9 +73,18 @@ class RoutesInForce:
         if text is None:
             routes, said = Routes(), _NONE_BEFORE
         else:
-            routes, said = await asyncio.to_thread(read_routes, text, "the routes in force before"), _BEFORE
+            routes, said = await asyncio.to_thread(self._kept, text, fault), _BEFORE
         logger.error("%s; %s", fault, said)
         return InForce(routes, f"{fault}; {said}")
+
+    def _kept(self, text: bytes, fault: str) -> Routes:
+        try:
+            routes = read_routes(text, "the routes in force before")
+        except InvalidExport as error:  # kept by a release that knew other kinds or tables
+            raise StoreError(f"{fault}; {error.findings[0]}") from error
+        if wrong := self._never(routes):
+            raise StoreError(f"{fault}; the routes in force before can't stay: {'; '.join(wrong)}")
+        return routes
 
 
 def _sentence(path: Path, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What is odd in a file of routes that can be read: rules that no row reaches, places that none names."""
+"""What is odd in a file of routes that can be read: rules that no row reaches, places that none names, blanks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.exports.diagnostics import Diagnostic
 
 def lint_routes(routes: Routes, source: str) -> list[Diagnostic]:
     """Warnings, in the file's order."""
-    return [*_unused(routes, source), *_unreachable(routes, source)]
+    return [*_unused(routes, source), *_unreachable(routes, source), *_blanks(routes, source)]
 
 
 def _unused(routes: Routes, source: str) -> list[Diagnostic]:
@@ -33,3 +33,14 @@ def _unreachable(routes: Routes, source: str) -> list[Diagnostic]:
                 )
             )
     return found
+
+
+def _blanks(routes: Routes, source: str) -> list[Diagnostic]:
+    """Tags and owners that begin or end with a blank, which is seldom how Azure has them."""
+    fix = "Take them out."
+    return [
+        Diagnostic("blank", "warning", f"{source}: {rule.name}", f"{text[:40]!r} is met with its blanks alone.", fix)
+        for rule in routes.rules
+        for text in sorted({*rule.owners, *rule.tags, *(value for values in rule.tags.values() for value in values)})
+        if text != text.strip()
+    ]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import orjson
@@ -296,6 +298,47 @@ class TestAFileThatCannotBeRead:
         with pytest.raises(StoreError):
             await delivering.run(assessments(range(3), OTHERS))
         assert sum(routed.seen()["default"].values()) == 0
+
+    async def test_a_long_one_stays_in_force_too(self, routed: Routed) -> None:
+        await routed.open("payments")
+        many = [str(uuid4()) for _ in range(4_900)]  # what compression makes least of
+        long = [{"name": "many", "subscriptions": many, "also": ["default"]}]
+        for rules in ([*long, {"name": "all", "instead": ["payments"]}], [{"name": "all", "instead": ["payments"]}]):
+            path = routed.write(rules)
+            await routed.process(path).run(assessments(range(3), OTHERS))
+            path.write_text("{")
+            await routed.process(path).run(assessments(range(3, 6), OTHERS))
+        assert sum(routed.seen()["payments"].values()) == 12
+        assert sum(routed.seen()["default"].values()) == 0
+
+    async def test_routes_that_were_in_force_do_not_stay_so_once_the_hub_of_one_is_read(
+        self, routed: Routed, broker: EventHubsBroker
+    ) -> None:
+        path = routed.write([{"name": "all", "also": ["soc"]}], soc={"hub": {"name": "defender-export"}})
+        connections: dict[str, Any] = {"route_connections": {"soc": broker.connection_string}}
+        connections["event_hub_connection"] = broker.connection_string
+        process = routed.process(path, event_hub_name="another", **connections)
+        assert process.routed is not None
+        assert (await process.routed.load()).fault == ""
+        for broken in (path.read_text(), "{"):
+            path.write_text(broken)
+            delivering = routed.process(path, **connections)
+            with pytest.raises(StoreError, match="rows would come back"):
+                await delivering.run(assessments(range(3), OTHERS))
+
+    async def test_routes_that_this_release_can_not_read_are_not_known(self, routed: Routed) -> None:
+        await routed.open("payments")
+        path = routed.write([{"name": "all", "instead": ["payments"]}])
+        before = routed.process(path)
+        assert before.routed is not None
+        await before.routed.load()
+        table = routed.plant.clients.data_tables.get_table_client(routed.plant.settings.freshness_table)
+        kept = [row async for row in table.query_entities("PartitionKey eq 'uploaded-routes'")]
+        kept[0]["text"] = zlib.compress(b"version: 1\nplaces: later\n", wbits=31)
+        await table.upsert_entity(kept[0])
+        path.write_text("{")
+        with pytest.raises(StoreError, match="places"):
+            await routed.process(path).run(assessments(range(3), OTHERS))
 
     async def test_letters_of_its_places_wait_and_are_not_parked(self, routed: Routed) -> None:
         await routed.open("payments")

@@ -17,6 +17,7 @@ from local.ocsf_schema import ocsf_schema
 from local.records import KINDS, OLD_MODEL, generate
 from shared.enrich.delivery.output_format import BESIDE_THE_BODY, OutputEncoder, RowFormat
 from shared.enrich.delivery.packing import pack
+from shared.enrich.delivery.truncation import fit
 from shared.enrich.ocsf.attribute_mapping import BASE, CLASSES, MAPPING, PROFILES, VERSION, Line
 from shared.enrich.ocsf.attribute_values import CONVERSIONS, MEANINGS
 from shared.enrich.ocsf.event_builder import OcsfFormat
@@ -333,13 +334,30 @@ def test_a_part_of_an_object_that_the_schema_would_refuse_is_unmapped() -> None:
 
 
 SIX = ("Entities", "ExtendedLinks", "RemediationSteps", "ResourceIdentifiers", "ConfidenceReasons", "novelty")
+TEXTS = (
+    "Description",
+    "AlertDisplayName",
+    "ProductName",
+    "VendorName",
+    "CompromisedEntity",
+    "SystemAlertId",
+    "novelty",
+)
+
+
+def cves(count: int, **members: Any) -> str:
+    named = [{"CveId": f"CVE-2026-{10_000 + number}", "FixStatus": "NoFix", **members} for number in range(count)]
+    return json.dumps(named)
+
+
+VERSIONS = json.dumps([str(number) for number in range(999)])
 HUGE = [
     alert(**{name: [str(number) * 9 for number in range(12_000)] for name in SIX}),
     alert(Description="é" * 900_000),
     alert(Entities=[{"id": str(number) * 20} for number in range(30_000)]),
     alert(ExtendedProperties={f"name{number}": "v" * 60 for number in range(9_000)}, Description='"' * 300_000),
     alert(RemediationSteps=["\\" * 1_000] * 400, SystemAlertId="x" * 400_000),
-    software(CvesDetails=json.dumps([{"CveId": f"CVE-2026-{10_000 + n}", "FixStatus": "NoFix"} for n in range(9_000)])),
+    software(CvesDetails=cves(10_000)),
     software(DetectedSoftwareVersions=json.dumps([str(number) for number in range(60_000)])),
     {"type": "Microsoft.Security/new", "id": VM, "novelty": "\u0001" * 400_000},
     {"type": COMPLIANCE.record["type"], "id": f"{SECURITY}/a/{'b' * 500_000}", "name": REC},
@@ -347,6 +365,15 @@ HUGE = [
         **AS_EXPORTED.record,
         "attackPath": {"attackPathId": "P", "path": [{"resourceId": VM + str(n)} for n in range(9_000)]},
     },
+    software(CvesDetails=cves(3_000), SoftwareName="n" * 60_000),  # what each vulnerability names, times their number
+    software(CvesDetails=cves(1_000), SoftwareVendor="é" * 20_000),
+    software(CvesDetails=cves(100), SoftwareName="\u0001" * 60_000, PackageType='"' * 60_000),
+    software(
+        CvesDetails=cves(1, FixedVersion="9" * 60_000), DetectedSoftwareVersions=json.dumps([*map(str, range(999))])
+    ),
+    alert(**dict.fromkeys(TEXTS, "😀" * 300000)),
+    alert(**dict.fromkeys(TEXTS, "\x01" * 70000)),
+    alert(ExtendedProperties={"n" * 50_000 + str(number): "v" for number in range(30)}),
 ]
 
 
@@ -367,6 +394,7 @@ def test_no_event_is_over_the_hubs_limit_and_what_is_cut_is_named(record: Any, k
         assert named if cut else named == before
         if form is FORMAT:
             assert SCHEMA.problems(found) == []
+            assert set(lost(only, found)) <= {*named, "TruncatedColumns"}
             assert found["metadata"].get("is_truncated", False) == bool(named)
 
 
@@ -380,6 +408,29 @@ def test_no_event_is_over_any_limit(record: dict[str, Any], limit: int, filling:
     if len(FORMAT.encode(only, LARGE)[0]) > limit:
         assert found["metadata"]["is_truncated"]
         assert found["unmapped"]["TruncatedColumns"]
+
+
+@pytest.mark.parametrize("limit", [1, 20, 400])
+def test_what_can_not_be_shortened_stays_however_small_the_limit(limit: int) -> None:
+    text = orjson.dumps({"a": True, "b": None, "c": 7, "d": 0.5, "e": "é" * 99, "f": [1, 2], "g": {"h": 1}})
+    found = orjson.loads(fit(text, limit))
+    assert {name: found[name] for name in "abcd"} == {"a": True, "b": None, "c": 7, "d": 0.5}
+    assert set(found.get("TruncatedColumns", ())) <= {"e", "f", "g"}
+
+
+def test_what_is_not_cut_keeps_all_its_digits_beside_what_is() -> None:
+    record = {**ALERT.record, "Description": "x" * 70_000, "Entities": [{"id": 10**25 + 7, "share": 1e-7}]}
+    (only,) = [each for body in pack([row(record)]).bodies for each in body.rows]
+    assert orjson.loads(only.json)["TruncatedColumns"] == ["Description"]
+    for form in (FORMAT, RowFormat()):
+        assert str(10**25 + 7).encode() in form.encode(only, LARGE)[0]
+
+
+def test_what_is_not_repeated_in_each_vulnerability_is_unmapped() -> None:
+    found = of_record(software(CvesDetails=cves(300), SoftwareName="n" * 2_000))
+    assert not any("affected_packages" in each for each in found["vulnerabilities"])
+    assert found["unmapped"]["SoftwareName"] == "n" * 2_000
+    assert {"SoftwareVendor", "SoftwareVersions", "FixedVersion", "PackageType"} <= found["unmapped"].keys()
 
 
 def test_the_page_is_current() -> None:

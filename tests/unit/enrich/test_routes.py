@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import orjson
@@ -37,6 +38,7 @@ from tests.unit.enrich.builders import alert, assessment, row
 from tests.virtual_time import virtual_clock, virtually
 
 SUB, OTHER_SUB = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+GROUPS = "/providers/Microsoft.Management/managementGroups"
 ENDPOINT = "https://rule.ingest.monitor.azure.com"
 PAYMENTS = {"name": "payments", "rule": {"endpoint": ENDPOINT, "immutableId": "dcr-1"}}
 SIEM = {"name": "siem", "hub": {"namespace": "ns.servicebus.windows.net", "name": "out", "format": "ocsf"}}
@@ -97,6 +99,9 @@ class TestReading:
             (text({"name": "a", "also": "siem"}), "invalid"),
             (text({"name": "a", "also": ["siem"], "subscriptions": ["payments"]}), "invalid"),
             (text({"name": "a", "also": ["siem"], "subscriptionTags": ["unit"]}), "invalid"),
+            (text({"name": "a", "also": ["siem"], "managementGroups": ["payments "]}), "invalid"),
+            (text({"name": "a", "also": ["siem"], "managementGroups": ["Payments and cards"]}), "invalid"),
+            (text({"name": "a", "also": ["siem"], "managementGroups": [f"{GROUPS}/payments"]}), "invalid"),
             (text({"name": "a", "also": ["siem"], "subscriptionTags": {"unit": "x"}}), "invalid"),
             (text({"name": "a", "also": ["siem"], "subscriptionTags": {"unit": ["x"], "Unit": ["y"]}}), "duplicate"),
             (text({"name": "a", "also": ["siem"]}, {"name": "a", "also": ["siem"]}), "duplicate"),
@@ -158,6 +163,40 @@ class TestLinting:
         rules = [{"name": "a", "also": ["payments"]}, {"name": "b", "also": ["siem"]}]
         assert lint_routes(read_routes(text(*rules)), "r") == []
 
+    def test_blanks_around_tags_and_owners_are_warnings(self) -> None:
+        tags = {"unit ": ["a"], "team": ["b", " c"]}
+        found = lint_routes(
+            read_routes(
+                text({"name": "a", "also": ["payments", "siem"], "owners": ["Ann\t"], "subscriptionTags": tags})
+            ),
+            "r",
+        )
+        assert [(one.code, one.where) for one in found] == [("blank", "r: a")] * 3
+
+    def test_two_hubs_that_connections_make_one_are_refused(self) -> None:
+        def settings_of(**hosts: str) -> Settings:
+            said = {
+                name: f"Endpoint=sb://{host}/;SharedAccessKeyName=k;SharedAccessKey=s" for name, host in hosts.items()
+            }
+            return Settings.load({"ROUTE_CONNECTIONS": json.dumps(said)})
+
+        other = {"name": "other", "hub": {"name": "OUT", "format": "ocsf"}}
+        third = {"name": "third", "hub": {"name": "out", "format": "ocsf"}}
+        routes = read_routes(text({"name": "a", "also": ["siem"]}, places=[SIEM, other, third]))
+        host = "ns.servicebus.windows.net"
+        assert conflicts(routes, settings_of(other="NS.servicebus.windows.net", third="b")) == [
+            "other is the same place as siem: rows would arrive there twice"
+        ]
+        assert conflicts(routes, settings_of(other="a", third="a")) == [
+            "third is the same place as other: rows would arrive there twice"
+        ]
+        assert conflicts(routes, settings_of(other="a", third="b")) == []
+        assert conflicts(routes, settings_of()) == []  # which says nothing of where they are
+        rows = read_routes(
+            text({"name": "a", "also": ["siem"]}, places=[SIEM, {"name": "other", "hub": {"name": "out"}}])
+        )
+        assert conflicts(rows, settings_of(other=host)) == []
+
     def test_what_the_settings_name_is_no_further_place_and_the_hub_that_is_read_takes_no_row(self) -> None:
         settings = Settings.load(
             {
@@ -169,8 +208,8 @@ class TestLinting:
         )
         said = conflicts(read_routes(text({"name": "a", "also": ["siem", "payments"]})), settings)
         assert said == [
-            "payments is what the settings name: call it default",
             "siem is the hub that is read, so rows would come back",
+            "payments is what the settings name: call it default",
         ]
 
     def test_a_place_that_nothing_says_how_to_reach_is_named(self) -> None:
@@ -189,6 +228,14 @@ VALUES = st.sampled_from(["a", "b", "c"])
 SOME = st.frozensets(VALUES, max_size=2)
 NAMES = st.lists(st.sampled_from([DEFAULT, "p", "q", "r"]), min_size=1, max_size=3, unique=True).map(tuple)
 TAGS = st.dictionaries(VALUES, st.frozensets(VALUES, min_size=1, max_size=2), max_size=2)
+
+KIND = {"a": "Alert", "b": "Assessment", "c": "SecureScore"}
+GUID = {letter: "-".join(letter * length for length in (8, 4, 4, 4, 12)) for letter in "abc"}
+
+
+def _present(name: str, values: Any) -> dict[str, Any]:
+    """A condition, where it is one."""
+    return {name: values} if values else {}
 
 
 @st.composite
@@ -273,6 +320,50 @@ class TestDecision:
     def test_a_rule_that_covers_another_is_met_by_all_that_meet_that(self, one: Rule, two: Rule, facts: Facts) -> None:
         if one.covers(two) and two.meets(facts):
             assert one.meets(facts)
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.lists(rules(), min_size=1, max_size=5), FACTS, st.randoms(use_true_random=False))
+    def test_a_file_means_the_same_in_any_casing_of_what_azure_has_without_case(
+        self, listed: list[Rule], facts: Facts, chance: Random
+    ) -> None:
+        def cased(text: str) -> str:
+            return "".join(chance.choice((letter.lower(), letter.upper())) for letter in text)
+
+        assert facts.groups is not None
+        assert facts.tags is not None
+        assert facts.owner is not None
+        listed = [replace(rule, name=f"r{index}") for index, rule in enumerate(listed)]
+        written = [
+            {
+                "name": rule.name,
+                "also" if rule.also else "instead": list(rule.places) + chance.sample(rule.places, 1),
+                **_present("kinds", [KIND[each] for each in rule.kinds]),
+                **_present("subscriptions", [cased(GUID[each]) for each in rule.subscriptions]),
+                **_present("tenants", [cased(GUID[each]) for each in rule.tenants]),
+                **_present("managementGroups", [cased(each) for each in rule.groups]),
+                **_present("owners", [cased(each) for each in rule.owners]),
+                **_present("subscriptionTags", {cased(name): sorted(values) for name, values in rule.tags.items()}),
+            }
+            for rule in listed
+        ]
+        places = [{"name": name, "rule": {"endpoint": ENDPOINT, "immutableId": f"dcr-{name}"}} for name in "pqr"]
+        subscription = Known(
+            0,
+            found=True,
+            encoded_tags=orjson.dumps({cased(name): value for name, value in facts.tags.items()}),
+            path="/".join(cased(each) for each in facts.groups),
+            tenant=cased(GUID[facts.tenant or "a"]),
+        )
+        owner = {"Contact": cased(facts.owner)} if facts.owner else {}
+        resource = Known(0, found=True, encoded_tags=orjson.dumps(owner))
+        one = row(alert())
+        one.kind, one.subscription, one.tenanted = KIND[facts.kind], GUID[facts.subscription], chance.random() < 1 / 2
+        one.json = b'{"SourceTenantId":"%s"}' % subscription.tenant.encode()
+        routes = read_routes(text(*written, places=places))
+        decision = RowFacts(routes, Says(subscription, None, resource), ("OWNER", "contact")).decide(one)
+        assert decision is not None
+        assert set(decision.places) == model(listed, facts)
+        assert len(set(decision.places)) == len(decision.places)
 
     @settings(max_examples=300, deadline=None)
     @given(st.lists(rules(), max_size=5), st.lists(FACTS, max_size=8))
