@@ -10,7 +10,6 @@ import typing
 import azure.functions as func
 
 from shared.bootstrap import services
-from shared.web import routing
 
 # The level is fixed when the app is indexed: under Easy Auth the platform has already checked the caller.
 _ENTRA = os.environ.get("AUTH_MODE", "key").lower() == "entra"
@@ -19,6 +18,15 @@ with contextlib.suppress(ImportError):  # packages that were built for another P
     from shared.enrich.invocation import trigger_decoding
 
     trigger_decoding.install()
+
+
+async def _answer(name: str, req: func.HttpRequest) -> func.HttpResponse:
+    """What the operation of this name answers; a process without requests loads nothing of the API."""
+    from shared.web import routing
+
+    return await routing.respond(name, req)
+
+
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if _ENTRA else func.AuthLevel.FUNCTION)
 
 
@@ -101,223 +109,225 @@ async def run_job(message: func.QueueMessage) -> None:
 @app.route("exports", methods=["GET"])
 async def list_exports(req: func.HttpRequest) -> func.HttpResponse:
     """List the stored export files."""
-    return await routing.respond("list_exports", req)
+    return await _answer("list_exports", req)
 
 
 @app.function_name("get_export")
 @app.route("exports/{name}", methods=["GET"])
 async def get_export(req: func.HttpRequest) -> func.HttpResponse:
     """Read one export file."""
-    return await routing.respond("get_export", req)
+    return await _answer("get_export", req)
 
 
 @app.function_name("put_export")
 @app.route("exports/{name}", methods=["PUT"])
 async def put_export(req: func.HttpRequest) -> func.HttpResponse:
     """Store one export file."""
-    return await routing.respond("put_export", req)
+    return await _answer("put_export", req)
 
 
 @app.function_name("delete_export")
 @app.route("exports/{name}", methods=["DELETE"])
 async def delete_export(req: func.HttpRequest) -> func.HttpResponse:
     """Delete one export file."""
-    return await routing.respond("delete_export", req)
+    return await _answer("delete_export", req)
 
 
 @app.function_name("validate_export")
 @app.route("exports/validate", methods=["POST"])
 async def validate_export(req: func.HttpRequest) -> func.HttpResponse:
     """Check an export file without storing it."""
-    return await routing.respond("validate_export", req)
+    return await _answer("validate_export", req)
 
 
 @app.function_name("plan_changes")
 @app.route("plan", methods=["POST"])
 async def plan_changes(req: func.HttpRequest) -> func.HttpResponse:
     """Say what a reconcile would change, of what is stored or of files that come along."""
-    return await routing.respond("plan_changes", req)
+    return await _answer("plan_changes", req)
 
 
 @app.function_name("import_live")
 @app.route("import", methods=["POST"])
 async def import_live(req: func.HttpRequest) -> func.HttpResponse:
     """Write export files for what is live."""
-    return await routing.respond("import_live", req)
+    return await _answer("import_live", req)
 
 
 @app.function_name("start_job")
 @app.route("jobs", methods=["POST"])
 async def start_job(req: func.HttpRequest) -> func.HttpResponse:
     """Queue a job."""
-    return await routing.respond("start_job", req)
+    return await _answer("start_job", req)
 
 
 @app.function_name("get_job")
 @app.route("jobs/{id}", methods=["GET"])
 async def get_job(req: func.HttpRequest) -> func.HttpResponse:
     """Read a job, or wait for it."""
-    return await routing.respond("get_job", req)
+    return await _answer("get_job", req)
 
 
 @app.function_name("cancel_job")
 @app.route("jobs/{id}/cancel", methods=["POST"])
 async def cancel_job(req: func.HttpRequest) -> func.HttpResponse:
     """End a job."""
-    return await routing.respond("cancel_job", req)
+    return await _answer("cancel_job", req)
 
 
 @app.function_name("list_jobs")
 @app.route("jobs", methods=["GET"])
 async def list_jobs(req: func.HttpRequest) -> func.HttpResponse:
     """List the jobs."""
-    return await routing.respond("list_jobs", req)
+    return await _answer("list_jobs", req)
 
 
 @app.function_name("approve_plan")
 @app.route("approvals", methods=["POST"])
 async def approve_plan(req: func.HttpRequest) -> func.HttpResponse:
     """Let a plan through."""
-    return await routing.respond("approve_plan", req)
+    return await _answer("approve_plan", req)
 
 
 @app.function_name("get_coverage")
 @app.route("coverage", methods=["GET"])
 async def get_coverage(req: func.HttpRequest) -> func.HttpResponse:
     """Say what each subscription exports, and whether that suffices."""
-    return await routing.respond("get_coverage", req)
+    return await _answer("get_coverage", req)
 
 
 @app.function_name("get_status")
 @app.route("status", methods=["GET"])
 async def get_status(req: func.HttpRequest) -> func.HttpResponse:
     """Say the state of each subscription in one word for each kind of record."""
-    return await routing.respond("get_status", req)
+    return await _answer("get_status", req)
 
 
 @app.function_name("get_evidence")
 @app.route("evidence", methods=["GET"])
 async def get_evidence(req: func.HttpRequest) -> func.HttpResponse:
     """Give auditors the report of what meets which requirement."""
-    return await routing.respond("get_evidence", req)
+    return await _answer("get_evidence", req)
 
 
 @app.function_name("get_requirements")
 @app.route("requirements", methods=["GET"])
 async def get_requirements(req: func.HttpRequest) -> func.HttpResponse:
     """Read the file of requirements and exceptions."""
-    return await routing.respond("get_requirements", req)
+    return await _answer("get_requirements", req)
 
 
 @app.function_name("put_requirements")
 @app.route("requirements", methods=["PUT"])
 async def put_requirements(req: func.HttpRequest) -> func.HttpResponse:
     """Store the file of requirements and exceptions."""
-    return await routing.respond("put_requirements", req)
+    return await _answer("put_requirements", req)
 
 
 @app.function_name("get_mutes")
 @app.route("mutes", methods=["GET"])
 async def get_mutes(req: func.HttpRequest) -> func.HttpResponse:
     """Read the file of mutes."""
-    return await routing.respond("get_mutes", req)
+    return await _answer("get_mutes", req)
 
 
 @app.function_name("put_mutes")
 @app.route("mutes", methods=["PUT"])
 async def put_mutes(req: func.HttpRequest) -> func.HttpResponse:
     """Store the file of mutes."""
-    return await routing.respond("put_mutes", req)
+    return await _answer("put_mutes", req)
 
 
 @app.function_name("get_notify")
 @app.route("notify", methods=["GET"])
 async def get_notify(req: func.HttpRequest) -> func.HttpResponse:
     """Read the file of receivers and rules."""
-    return await routing.respond("get_notify", req)
+    return await _answer("get_notify", req)
 
 
 @app.function_name("put_notify")
 @app.route("notify", methods=["PUT"])
 async def put_notify(req: func.HttpRequest) -> func.HttpResponse:
     """Store the file of receivers and rules."""
-    return await routing.respond("put_notify", req)
+    return await _answer("put_notify", req)
 
 
 @app.function_name("get_freshness")
 @app.route("freshness", methods=["GET"])
 async def get_freshness(req: func.HttpRequest) -> func.HttpResponse:
     """Say when each subscription last sent each kind."""
-    return await routing.respond("get_freshness", req)
+    return await _answer("get_freshness", req)
 
 
 @app.function_name("list_canaries")
 @app.route("canaries", methods=["GET"])
 async def list_canaries(req: func.HttpRequest) -> func.HttpResponse:
     """List what canaries have proven."""
-    return await routing.respond("list_canaries", req)
+    return await _answer("list_canaries", req)
 
 
 @app.function_name("list_runs")
 @app.route("runs", methods=["GET"])
 async def list_runs(req: func.HttpRequest) -> func.HttpResponse:
     """List the reconcile runs."""
-    return await routing.respond("list_runs", req)
+    return await _answer("list_runs", req)
 
 
 @app.function_name("get_run")
 @app.route("runs/{id}", methods=["GET"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """Read the report of one run."""
-    return await routing.respond("get_run", req)
+    return await _answer("get_run", req)
 
 
 @app.function_name("list_dead_letters")
 @app.route("dead-letters", methods=["GET"])
 async def list_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
     """List what could not be delivered."""
-    return await routing.respond("list_dead_letters", req)
+    return await _answer("list_dead_letters", req)
 
 
 @app.function_name("read_dead_letter")
 @app.route("dead-letters/contents", methods=["GET"])
 async def read_dead_letter(req: func.HttpRequest) -> func.HttpResponse:
     """Show what could not be delivered."""
-    return await routing.respond("read_dead_letter", req)
+    return await _answer("read_dead_letter", req)
 
 
 @app.function_name("get_shapes")
 @app.route("shapes", methods=["GET"])
 async def get_shapes(req: func.HttpRequest) -> func.HttpResponse:
     """Show the structure of records without what they say."""
-    return await routing.respond("get_shapes", req)
+    return await _answer("get_shapes", req)
 
 
 @app.function_name("get_trend")
 @app.route("trend", methods=["GET"])
 async def get_trend(req: func.HttpRequest) -> func.HttpResponse:
     """Give coverage, silent time, time to repair and secure score over months."""
-    return await routing.respond("get_trend", req)
+    return await _answer("get_trend", req)
 
 
 @app.function_name("get_metrics")
 @app.route("metrics", methods=["GET"])
 async def get_metrics(req: func.HttpRequest) -> func.HttpResponse:
     """Say how much arrived when, how late, and how the score went."""
-    return await routing.respond("get_metrics", req)
+    return await _answer("get_metrics", req)
 
 
 @app.function_name("operations_page")
 @app.route("operations", methods=["GET"])
 async def operations_page(req: func.HttpRequest) -> func.HttpResponse:
     """Show all of this to people."""
-    return await routing.respond("operations_page", req)
+    return await _answer("operations_page", req)
 
 
 @app.function_name("health")
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Answer that the process runs; `ready` checks dependencies."""
+    from shared.web import routing
+
     return routing.alive()
 
 
@@ -325,11 +335,11 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("ready", methods=["GET"])
 async def ready(req: func.HttpRequest) -> func.HttpResponse:
     """Ask everything the app depends on."""
-    return await routing.respond("ready", req)
+    return await _answer("ready", req)
 
 
 @app.function_name("openapi")
 @app.route("openapi.json", methods=["GET"])
 async def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """Describe the HTTP API."""
-    return await routing.respond("openapi", req)
+    return await _answer("openapi", req)

@@ -243,7 +243,8 @@ for file in native:
     except ImportError as error:
         failed[name] = str(error)
 import function_app
-answer = json.loads(function_app.routing.alive().get_body())
+from shared.web import routing
+answer = json.loads(routing.alive().get_body())
 print(json.dumps({"native": len(native), "failed": failed, "health": answer}))
 """
 

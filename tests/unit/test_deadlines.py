@@ -62,7 +62,7 @@ BOUNDED = {
     ("enrich/invocation/routed_delivery.py", "async with self._turn"): CALLER,
     ("enrich/routing/routes_in_force.py", "asyncio.to_thread(self._text)"): OWN,
     ("enrich/routing/routes_in_force.py", "asyncio.to_thread(self._read, text)"): OWN,
-    ("enrich/routing/routes_in_force.py", "asyncio.to_thread(read_routes, text, 'the routes in force before')"): OWN,
+    ("enrich/routing/routes_in_force.py", "asyncio.to_thread(self._kept, text, fault)"): OWN,
     ("exports/last_known_good.py", "async with gate"): CALLER,
     ("exports/last_known_good.py", "asyncio.to_thread(check_version, name, data)"): OWN,
     ("exports/store.py", "asyncio.to_thread(check_new_version, name, text)"): OWN,
@@ -216,7 +216,7 @@ def test_every_task_beside_an_invocation_is_named() -> None:
 
 def test_every_trigger_works_within_its_time() -> None:
     tree = ast.parse((ROOT / "function_app.py").read_text())
-    ways = {"services().in_time", "services().timer_succeeded", "routing.respond"}
+    ways = {"services().in_time", "services().timer_succeeded", "_answer", "routing.respond"}
     waited = [node.value for node in ast.walk(tree) if isinstance(node, ast.Await)]
     assert len(waited) > 20
     assert [ast.unparse(each) for each in waited if _call(each) not in ways] == []

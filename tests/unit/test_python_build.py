@@ -20,9 +20,10 @@ ASK = """
 import json, sys
 sys.path[:0] = sys.argv[1:]
 import asyncio, azure.functions as func, function_app
-health = function_app.routing.alive()
+from shared.web import routing
+health = routing.alive()
 request = func.HttpRequest("GET", "http://x/api/ready", headers={}, params={}, route_params={}, body=b"")
-ready = asyncio.run(function_app.routing.respond("ready", request))
+ready = asyncio.run(routing.respond("ready", request))
 print(json.dumps([[each.status_code, each.get_body().decode()] for each in (health, ready)]))
 """
 
