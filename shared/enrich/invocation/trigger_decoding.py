@@ -45,14 +45,13 @@ class DeferredEvent(func.EventHubEvent):
         return parse_time(self._properties.get("EnqueuedTimeUtc"))
 
     def enqueued_in_utc(self) -> datetime | None:
-        """The same in UTC, which is meant where the host says no zone."""
+        """The same, in UTC where the host says no zone and the time is as hosts write it."""
         text = self._properties.get("EnqueuedTimeUtc")
         found = _TIME.fullmatch(text) if isinstance(text, str) else None
         if text and found:
             with suppress(ValueError):
                 return datetime.fromisoformat(text if found["zone"] else f"{text}+00:00")  # naming it later costs more
-        moment = parse_time(text)
-        return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+        return parse_time(text)
 
     @property
     def sequence_number(self) -> int | None:

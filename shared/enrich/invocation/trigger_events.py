@@ -47,8 +47,6 @@ def _partition(metadata: Mapping[str, Any]) -> str:
 
 def _enqueued(event: HubEvent) -> datetime | None:
     """When the hub took it, in UTC, which the host leaves unsaid."""
-    read: Callable[[], datetime | None] | None = getattr(event, "enqueued_in_utc", None)
-    if read is not None:  # what this app decoded itself
-        return read()
-    moment = event.enqueued_time
+    read: Callable[[], datetime | None] | None = getattr(event, "enqueued_in_utc", None)  # of what this app decoded
+    moment = event.enqueued_time if read is None else read()
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
