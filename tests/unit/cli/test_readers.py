@@ -50,3 +50,12 @@ def test_what_is_wrong_is_an_error_in_lines(
 def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["readers", "check", str(tmp_path / "none.yaml")]) == 2
     assert "there is no such file" in capsys.readouterr().err
+
+
+def test_every_finding_has_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "readers.yaml"
+    path.write_text("version: 1\nreaders:\n" + "  - {role: Exports.Read, tenants: [x]}\n" * 6)
+    assert main(["readers", "check", str(path)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 12
+    assert all(line.startswith(f"{path}:") for line in lines)
