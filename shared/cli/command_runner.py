@@ -78,7 +78,8 @@ def _told(error: Exception) -> str:
     from shared.exports.diagnostics import InvalidExport
 
     if isinstance(error, InvalidExport) and len(error.findings) > 1:  # a line for each thing to mend
-        return "\n".join((*(sentence(str(each)) for each in error.findings), *getattr(error, "__notes__", ())))
+        findings = (f"error: {sentence(str(each))}" for each in error.findings)
+        return "\n".join((*findings, *getattr(error, "__notes__", ())))
     if expected(error):
         return "; ".join((f"error: {sentence(error)}", *getattr(error, "__notes__", ())))
     kind = f"{type(error).__name__}: {sentence(error)}"

@@ -206,9 +206,11 @@ REFUSALS = [
     ("init soc --subscription nope --destination x --location westeurope", "error: the app sees no subscription", 1),
     ("doctor --direct", "error: `doctor` asks the app, which alone sees what it may reach: `defender-export use", 2),
 ]
+# A line for each mistake of a file.
+MISTAKES = {"coverage --requirements bad.yaml": 2}
 
 
-def test_each_refusal_of_the_app_is_one_line_that_says_what_to_do(api: Api, shell: Shell) -> None:
+def test_each_refusal_of_the_app_says_in_lines_what_to_do(api: Api, shell: Shell) -> None:
     (shell.folder / "empty").mkdir()
     (shell.folder / "soc.yaml").write_text(api.export("soc", scope=SOUND))
     (shell.folder / "bad.yaml").write_text("version: 1\nnmae: x\n")
@@ -218,6 +220,6 @@ def test_each_refusal_of_the_app_is_one_line_that_says_what_to_do(api: Api, shel
     for command, told, code in REFUSALS:
         shell(command, code)
         assert shell.err.startswith(told), (command, shell.err)
-        assert shell.err.count("\n") == 1, shell.err
+        assert shell.err.count("\n") == MISTAKES.get(command, 1), shell.err
     assert len({command.split()[0] for command, *_ in REFUSALS}) >= 15
     assert [row["name"] for row in shell.json("exports list")["value"]] == ["soc"]

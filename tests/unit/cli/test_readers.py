@@ -58,4 +58,4 @@ def test_every_finding_has_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["readers", "check", str(path)]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) >= 12
-    assert all(line.startswith(f"{path}:") for line in lines)
+    assert all(line.startswith(f"error: {path}:") for line in lines)
