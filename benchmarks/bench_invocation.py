@@ -198,6 +198,7 @@ async def measure(records: int, rounds: int, sink: str) -> dict[str, list[float]
         "stock, Raw whole": alternatives.Stock(whole=True).run,
         "labelled streams": alternatives.Forwarding(LabelledStreams(), sink).run,
         "joined lines": alternatives.Forwarding(JoinedLines(), sink).run,
+        "joined lines, with their log": alternatives.Forwarding(JoinedLines(told=True), sink).run,
     }
     for each in contest.batches(1_000):  # brings the resources into the contexts' caches
         for handler in (contest.handler, contest.whole):

@@ -1,9 +1,13 @@
 """The steps of two published event hub forwarders in Python, written anew from what they do.
 
 - `LabelledStreams`: as grafana/azure_eventhub_to_loki (November 2026): each record is decoded by `json`, gets a time, a
-  few labels and its text anew, and goes with those of the same labels into a protobuf message, compressed by snappy.
+  few labels and its text anew; what its filter lets through (all, without one) is copied and gets its text once more
+  (`stream_from_event_body`), and goes with those of the same labels into a protobuf message, compressed by snappy.
 - `JoinedLines`: as logzio/logzio-azure-serverless-py (November 2026): each line of an event is decoded by `json`, loses
-  its empty members, and its text anew is joined with others, a hundred a request.
+  its empty members, and its text anew is joined with others, a hundred a request.  The published one also writes two
+  lines of log an event, to two handlers (`process_eventhub_message`): `told` does, into nothing.
+
+Both post over a connection that is kept, where the first opens one for each batch.
 
 Neither makes columns, adds context, tells changes apart or keeps what was not taken.  Messages are Loki's push requests
 (`logproto` in grafana/loki): streams of labels and entries, an entry a time, a line and metadata.
@@ -12,6 +16,8 @@ Neither makes columns, adds context, tells changes apart or keeps what was not t
 from __future__ import annotations
 
 import json
+import logging
+import os
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -92,24 +98,43 @@ class LabelledStreams:
             if name in record:
                 entry.metadata.add(name=name, value=record[name])
         entry.line = json.dumps(record)
+        let_through = _LOKI["Entry"]()
+        let_through.CopyFrom(entry)
+        let_through.line = json.dumps(record)
         kind = record.get("type")
         if kind is None and record.get("ProductName") == "Microsoft Defender for Cloud":
             kind = f"Alert/{record.get('AlertType') or 'Unknown'}"
         named = {"category": record.get("category"), "type": kind}
         labels = ['job="azure"', *(f'{name}="{value}"' for name, value in named.items() if value is not None)]
-        return "{" + ",".join(labels) + "}", entry
+        return "{" + ",".join(labels) + "}", let_through
 
 
 class JoinedLines:
-    """Decode, clean, dump and join; a body for a hundred lines."""
+    """Decode, clean, dump and join; a body for a hundred lines.
+
+    Args:
+        told: whether each event is told in the log, as the published one does.
+    """
 
     content_type = "application/json"
 
+    def __init__(self, *, told: bool = False) -> None:
+        self._log = logging.getLogger(f"{__name__}.told" if told else __name__)
+        self._log.setLevel(logging.INFO if told else logging.ERROR)
+        self._log.propagate = False
+        for _ in range(2):
+            handler = logging.StreamHandler(open(os.devnull, "w"))  # noqa: SIM115, PTH123 # for as long as the process
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            self._log.addHandler(handler)
+
     def bodies(self, events: Iterable[bytes]) -> list[bytes]:
         """What is posted for a batch."""
-        lines = [
-            json.dumps(self._cleaned(json.loads(line))) for event in events for line in event.decode().splitlines()
-        ]
+        lines: list[str] = []
+        for event in events:
+            self._log.info("Processing a message")
+            began = time.time()
+            lines += [json.dumps(self._cleaned(json.loads(line))) for line in event.decode().splitlines()]
+            self._log.info("[message] Duration: %s seconds", time.time() - began)
         parts = (lines[start : start + LINES_A_REQUEST] for start in range(0, len(lines), LINES_A_REQUEST))
         return ["\n".join(part).encode() for part in parts]
 
