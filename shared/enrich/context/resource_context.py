@@ -163,20 +163,17 @@ class Context:
         for row in rows:
             place = (row.subscription, row.group, row.resource, row.located, row.tagged, row.tenanted)
             places.setdefault(place, []).append(row)
-        known = await self._look_up({key for own in places.values() for key in _keys(own[0])})
-        for own in places.values():
-            fragment = self._fragment(own[0], known)
+        asked = [(own, _ids(own[0])) for own in places.values()]
+        known = await self._look_up({key for _, ids in asked for key in ids if key})
+        for own, ids in asked:
+            fragment = self._fragment(own[0], *(known.get(key, _NOTHING) for key in ids))
             if fragment:
                 for row in own:
                     row.json = row.json[:-1] + fragment
 
     def known_of(self, row: Row) -> tuple[Known | None, Known | None, Known | None]:
         """Of a row's subscription, resource group and resource; None for what was asked and not answered."""
-        asked = _keys(row)
-        subscription, group, resource = (
-            self._known.get(key) if key in asked else _NOTHING
-            for key in (f"/subscriptions/{row.subscription}", _group_id(row), row.resource)
-        )
+        subscription, group, resource = (self._known.get(key) if key else _NOTHING for key in _ids(row))
         return subscription, group, resource
 
     async def _look_up(self, keys: set[str]) -> Mapping[str, Known]:
@@ -259,12 +256,9 @@ class Context:
         encoded = bytes(memoryview(orjson.dumps(read))) if read else NO_TAGS  # a copy: orjson's own is a kilobyte
         return Known(now, found=True, path=path, tenant=tenant, members=members, encoded_tags=encoded)
 
-    def _fragment(self, row: Row, known: Mapping[str, Known]) -> bytes:
+    def _fragment(self, row: Row, of_subscription: Known, of_group: Known, itself: Known) -> bytes:
         """The JSON members to put at the end of a row, with the closing brace; empty where nothing is known."""
-        itself = known.get(row.resource, _NOTHING)
-        resource = itself.members
-        group = known.get(_group_id(row), _NOTHING).members
-        subscription = known.get(f"/subscriptions/{row.subscription}", _NOTHING).members
+        subscription, group, resource = of_subscription.members, of_group.members, itself.members
         members = (
             subscription.subscription,
             subscription.path,
@@ -293,20 +287,18 @@ def _size(known: Known) -> int:
     return _ENTRY_BYTES + len(known.path) + len(known.encoded_tags) + sum(map(len, known.members))
 
 
-def _group_id(row: Row) -> str:
-    return f"/subscriptions/{row.subscription}/resourcegroups/{row.group}" if row.subscription and row.group else ""
-
-
-def _keys(row: Row) -> tuple[str, ...]:
-    """The ids that a row's context comes from."""
+def _ids(row: Row) -> tuple[str, str, str]:
+    """The ids that a row's context comes from: its subscription, group and resource; empty where none is asked for."""
     if not row.subscription:
-        return ()
-    ids = (f"/subscriptions/{row.subscription}", _group_id(row), row.resource)
-    return tuple(dict.fromkeys(key for key in ids if _askable(key)))
+        return ("", "", "")
+    subscription = f"/subscriptions/{row.subscription}"
+    group = f"{subscription}/resourcegroups/{row.group}" if row.group else ""
+    return (_askable(subscription), _askable(group), _askable(row.resource))
 
 
-def _askable(key: str) -> bool:
-    return key.startswith("/subscriptions/") and len(key) <= LONGEST_ID and key.isprintable()
+def _askable(key: str) -> str:
+    """The id; empty where Resource Graph could not be asked for it."""
+    return key if key.startswith("/subscriptions/") and len(key) <= LONGEST_ID and key.isprintable() else ""
 
 
 def _is_container(key: str) -> bool:
