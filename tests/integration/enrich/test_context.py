@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -169,12 +170,13 @@ async def test_rows_go_on_at_full_rate_without_context_while_resource_graph_is_o
     context = Context(here.context._query, patience=PATIENCE, clock=clock)
     cold = Preparer(Parser, lambda: context)
     first = await seconds(cold, events, 1, known=False)
-    well = out = 0.0
+    took: dict[str, list[float]] = {"well": [], "out": []}
     for _ in range(PAUSES):
         clock.skipped += PAUSE
-        well += await seconds(warm, events, BATCHES, known=True)
-        out += await seconds(cold, events, BATCHES, known=False)
-    rows = PAUSES * BATCHES * len(events)
+        took["well"].append(await seconds(warm, events, BATCHES, known=True))
+        took["out"].append(await seconds(cold, events, BATCHES, known=False))
+    well, out = statistics.median(took["well"]), statistics.median(took["out"])  # one stall of the machine is no rate
+    rows = BATCHES * len(events)
     measured = f"{rows / out:,.0f} rows/s, {rows / well:,.0f} with context; the first batch took {first:.2f} s"
     assert out < 3 * well, measured
     assert first < PATIENCE + 1, measured
