@@ -30,7 +30,7 @@ def register(commands: Any) -> None:
     """Add the two commands."""
     evidence = commands.add_parser("evidence", help="the report for auditors: which subscription meets what, and why")
     evidence.add_argument("--subscription", metavar="ID|NAME", help="only this one")
-    evidence.add_argument("--management-group", metavar="ID", help="only subscriptions below this one")
+    evidence.add_argument("--management-group", metavar="[TENANT/]ID", help="only subscriptions below this one")
     evidence.add_argument("--output", choices=OUTPUTS, default="html", help="a page to print, a table or JSON")
     evidence.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of to standard output")
     evidence.add_argument("--check", action="store_true", help="end with 1 unless every requirement is met or excepted")
