@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from shared.lifecycle.open_in_tables import OpenInTables
     from shared.muting.mutes import Mute, Muting
     from shared.muting.mutes_file import Known
-    from shared.muting.stored_mutes import StoredMutes
+    from shared.muting.stored_mutes import Grouped, StoredMutes
     from shared.notify.http_sender import HttpSender
     from shared.notify.notifier import Notifier
     from shared.notify.stored_rules import StoredRules
@@ -131,11 +131,11 @@ class Services:
         container = self.clients.blobs.get_container_client(self.settings.exports_container)
         return StoredMutes(container, self.trail)
 
-    async def muting(self, state: TenantState | None = None) -> Muting:
+    async def muting(self, read: Grouped | None = None) -> Muting:
         """What is muted; with a reading of the tenant, by its management groups."""
 
         async def groups() -> GroupNames:
-            return (state or await self._tenant()).group_names
+            return (read or await self._tenant()).group_names
 
         return await self.mutes.muting(groups)
 

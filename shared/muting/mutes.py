@@ -106,8 +106,8 @@ class Muted(NamedTuple):
 class Muting:
     """The mutes of a deployment, and the management groups above each subscription where a mute names any.
 
-    `groups` is None where these could not be read.  `trouble` says why nothing, or nothing of some management groups,
-    is muted: that could not be read, or it is not known which group is meant.
+    `groups` is None where these, or the mutes, could not be read.  `trouble` says why nothing, or nothing of some
+    management groups, is muted: that could not be read, or it is not known which group is meant.
     """
 
     mutes: tuple[Mute, ...] = ()

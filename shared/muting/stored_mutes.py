@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.audit.deed import MUTE
 from shared.exports.kept_file import KeptFile
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 BLOB: Final = "mutes.yaml"
 READING_SECONDS: Final = 5.0
+
+
+class Grouped(Protocol):
+    """A reading of the tenant, as far as it is asked here."""
+
+    @property
+    def group_names(self) -> GroupNames: ...  # noqa: D102 # says what it is
+
 
 log = logging.getLogger(__name__)
 
@@ -80,4 +88,4 @@ def _doubts(mutes: Sequence[Mute], known: GroupNames) -> Iterator[str]:
 
 def _nothing(told: str) -> Muting:
     log.warning("mutes: %s", told)
-    return Muting(trouble=told)
+    return Muting((), None, told)

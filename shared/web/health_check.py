@@ -73,7 +73,7 @@ async def _checked(services: Services) -> dict[str, Any]:
         _other_releases(services),
         unseen_cves(services),
         waiting_deeds(services),
-        *([unclear_groups(services)] if _runs_here(CONTROL) else []),
+        _unclear_groups(services),
     )
     well = all(ok for _, ok, _ in results)
     return {
@@ -309,6 +309,10 @@ async def _other_releases(services: Services) -> list[str]:
     return (
         [f"another release was at work in the last hour ({', '.join(others)}), this is {__version__}"] if others else []
     )
+
+
+async def _unclear_groups(services: Services) -> list[str]:
+    return await unclear_groups(services) if _runs_here(CONTROL) else []
 
 
 async def unseen_cves(services: Services) -> list[str]:
