@@ -15,7 +15,7 @@ def lint_routes(routes: Routes, source: str) -> list[Diagnostic]:
 def lint_groups(routes: Routes, source: str, known: GroupNames) -> list[Diagnostic]:
     """A warning for each name that management groups of several tenants have: a rule is met by all of them."""
     return [
-        Diagnostic("several-tenants", "warning", f"{source}: {rule.name}", f"{told}.", "Write a name for each.")
+        Diagnostic("several-tenants", "warning", f"{source}: {rule.name}", f"{told}.", "A row of any of them meets it.")
         for rule in routes.rules
         for name in sorted(rule.groups)
         if (told := known.several(name))

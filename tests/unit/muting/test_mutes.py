@@ -82,6 +82,33 @@ def test_management_groups_are_those_above_the_subscription() -> None:
     assert until(both, Part(S1, "other")) is None
 
 
+def test_a_name_of_several_tenants_mutes_nothing() -> None:
+    a, b = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
+    two = [
+        Subscription(S1, tenant_id=a, ancestors=("pay", "own", a)),
+        Subscription(S2, tenant_id=b, ancestors=("pay", b)),
+    ]
+    known = GroupNames.of(two)
+
+    def silent(group: str, *parts: Part, groups: GroupNames | None = known) -> bool:
+        return until(muting(mute(f"managementGroup: {group}"), groups=groups), *parts) is not None
+
+    assert not silent("Pay", Part(S1))
+    assert silent(f"{a.upper()}/Pay", Part(S1))
+    assert not silent(f"{b}/pay", Part(S1))
+    assert silent("own", Part(S1))
+    # Of what is about a group, such as an exception, the name counts as it is meant.
+    assert silent("own", Part(groups=(f"{a}/own",)))
+    assert silent(f"{a}/own", Part(groups=("own",)))
+    assert silent(f"{a}/pay", Part(groups=(f"{a}/pay",)))
+    for group, about in (("pay", "pay"), (f"{a}/pay", "pay"), ("pay", f"{a}/pay"), (f"{b}/own", "own")):
+        assert not silent(group, Part(groups=(about,))), (group, about)
+    part = GroupNames.of(two, complete=False)
+    assert not silent("own", Part(S1), groups=part)
+    assert silent(f"{a}/own", Part(S1), groups=part)
+    assert not silent("own", Part(S1), Part(groups=("own",)), groups=None)
+
+
 def test_mutes_that_follow_each_other_have_one_end_and_the_first_answers_for_it() -> None:
     found = muting(
         mute("export: a"),
