@@ -1,6 +1,6 @@
 """Whose a mute or an exception of a file is: of a limited reader's part of the tenant, of others, or not to be told.
 
-What a file names may be gone, or never have been: a name that is not known lies in nobody's part.
+What a file names may be gone, or never have been: a name that is not known lies in no part.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Entries:
     def whose_mute(self, mute: Mute, hub: str = "") -> Whose:
         """Whose a mute is: it mutes what lies in all that it names, so a subscription or a group of theirs places it.
 
-        Without either, an export or a destination of theirs does, or `hub`, the id of the hub that is everybody's.  One
+        Without either, an export or a destination of theirs does, or `hub`, the id of the hub that all share.  One
         that names anything of others is of others.
         """
         places = [self._subscription(mute.subscription)] if mute.subscription else []

@@ -217,7 +217,10 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dryRun": ("Only check; write nothing.", _BOOLEAN),
     "wait": ("Seconds to wait for the job to finish.", {"type": "integer", "minimum": 0, "maximum": 200}),
     "subscription": ("Only this subscription id.", {"type": "string", "pattern": _GUID}),
-    "managementGroup": ("Only subscriptions below this one.", {"type": "string", "minLength": 1}),
+    "managementGroup": (
+        "Only those below this group, by its id or `<tenant id>/<id>`.",
+        {"type": "string", "minLength": 1},
+    ),
     "tenant": ("Only subscriptions of this tenant id.", {"type": "string", "pattern": _GUID}),
     "source": ("Only this event source.", {"type": "string", "enum": list(EVENT_SOURCES)}),
     "unmet": ("Only subscriptions that miss this requirement.", {"type": "string", "enum": [CIS.name]}),
