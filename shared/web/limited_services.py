@@ -65,7 +65,7 @@ class Nothing(_Limited):
         )
         self.pipeline = SimpleNamespace(dead_letters=SimpleNamespace(find=_no_letters))
         self.requirements = SimpleNamespace(stored=_absent)
-        self.notify_rules = SimpleNamespace(text=_absent)
+        self.notify_rules = SimpleNamespace(stored=_absent)
         self.cves = SimpleNamespace(latest=_absent)
         self.mutes = SimpleNamespace(stored=_absent)
 
