@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BLOB: Final = "mutes.yaml"
 READING_SECONDS: Final = 5.0
+_SHOWN: Final = 5
 
 
 class Grouped(Protocol):
@@ -66,7 +67,9 @@ class StoredMutes(KeptFile):
             told = f"nothing is muted by management group: these can't be read ({type(error).__name__})"
             log.warning("mutes: %s", told)
             return Muting(mutes, None, told)
-        return Muting(mutes, known, "; ".join(_doubts(mutes, known)))
+        doubts = list(_doubts(mutes, known))
+        more = [f"{len(doubts) - _SHOWN} more of them mute nothing either"] if len(doubts) > _SHOWN else []
+        return Muting(mutes, known, "; ".join([*doubts[:_SHOWN], *more]))
 
     async def mutes_of(self, text: bytes) -> tuple[Mute, ...]:
         """The mutes in a file's text; the text read last is not read again, since each answer of a list asks.
