@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.enrich.shapes.record_shapes import Shapes
     from shared.enrich.shapes.shape_request import ShapeRequest
     from shared.enrich.shapes.shape_sources import Reading
+    from shared.exports.management_groups import GroupNames
     from shared.exports.store import ExportStore
     from shared.jobs.canary_runner import CanaryRunner
     from shared.jobs.store import JobStore
@@ -36,11 +37,10 @@ if TYPE_CHECKING:
     from shared.lifecycle.open_in_tables import OpenInTables
     from shared.muting.mutes import Mute, Muting
     from shared.muting.mutes_file import Known
-    from shared.muting.stored_mutes import Groups, StoredMutes
+    from shared.muting.stored_mutes import Grouped, StoredMutes
     from shared.notify.http_sender import HttpSender
     from shared.notify.notifier import Notifier
     from shared.notify.stored_rules import StoredRules
-    from shared.reconcile.model import Subscription
     from shared.reconcile.run import Reconciler
     from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
@@ -131,12 +131,11 @@ class Services:
         container = self.clients.blobs.get_container_client(self.settings.exports_container)
         return StoredMutes(container, self.trail)
 
-    async def muting(self, state: TenantState | None = None) -> Muting:
+    async def muting(self, read: Grouped | None = None) -> Muting:
         """What is muted; with a reading of the tenant, by its management groups."""
 
-        async def groups() -> Groups:
-            subscriptions = state.subscriptions if state else await self._subscriptions()
-            return {each.id.lower(): each.ancestors for each in subscriptions}
+        async def groups() -> GroupNames:
+            return (read or await self._tenant()).group_names
 
         return await self.mutes.muting(groups)
 
@@ -161,9 +160,8 @@ class Services:
                 if any(mute.subscription or mute.management_group for mute in mutes):
                     state = await self.tenant_state.take()
                     if not state.unseen and not state.failed:
-                        groups = frozenset(group for each in state.subscriptions for group in each.ancestors)
                         subscriptions = frozenset(each.id.lower() for each in state.subscriptions)
-                        found = replace(found, subscriptions=subscriptions, management_groups=groups)
+                        found = replace(found, subscriptions=subscriptions, management_groups=state.group_names)
         except Exception as error:  # noqa: BLE001 - the file is stored; what can't be read is not warned of
             log.warning("mutes: not all of what they name could be looked up: %s", type(error).__name__)
         return found
@@ -199,7 +197,7 @@ class Services:
         self._sender = HttpSender(settings.notify_receivers)
         return Notifier(
             self.clients.blobs.get_container_client(settings.reports_container),
-            Looks(Looking(sources).observe, placing(self._subscriptions, settings.owner_tags)),
+            Looks(Looking(sources).observe, placing(self._tenant, settings.owner_tags)),
             self._sender,
             self.pipeline.offer if self._rows is not None else None,
             Deployment(settings.instance_id, f"https://{host}/api/operations" if host else ""),
@@ -207,11 +205,11 @@ class Services:
             receiver_seconds=min(60.0, settings.function_timeout.total_seconds() * 0.1),
         )
 
-    async def _subscriptions(self) -> Sequence[Subscription]:
+    async def _tenant(self) -> TenantState:
         state = await self.tenant_state.take()
         if state.failed:
             raise ValueError("the tenant could not be read")
-        return state.subscriptions
+        return state
 
     async def send_news(self) -> None:
         """What the timer does: send the audit trail, and whatever came of it, the notices."""

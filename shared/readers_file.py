@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.document_reading import DocumentReading, read_document
+from shared.exports.management_groups import FORM, names_above
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ _KEYS = ("version", "readers")
 _READER_KEYS = ("role", "tenants", "managementGroups")
 _ROLE = re.compile(r"Exports\.Read\.[A-Za-z0-9_-]{1,60}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_GROUP = re.compile(rf"({_GUID.pattern}/)?[a-z0-9_().-]{{1,90}}")
+_GROUP = re.compile(FORM)
 _UNREAD = "is not among what the app can read"
 
 
@@ -97,7 +98,7 @@ def seen_by(limits: Iterable[Limit], subscriptions: Iterable[Placed]) -> frozens
     return frozenset(
         each.id.lower()
         for each in subscriptions
-        if each.tenant_id.lower() in tenants or not groups.isdisjoint(_groups_of(each))
+        if each.tenant_id.lower() in tenants or not groups.isdisjoint(names_above(each.tenant_id, each.ancestors))
     )
 
 
@@ -108,16 +109,10 @@ def perhaps_more(limits: Collection[Limit], subscriptions: Collection[Placed]) -
     return any(not each.placed and each.tenant_id.lower() in tenants for each in subscriptions)
 
 
-def _groups_of(subscription: Placed) -> tuple[str, ...]:
-    """The names of its management groups, alone and with their tenant before them."""
-    tenant = subscription.tenant_id.lower()
-    return (*subscription.ancestors, *(f"{tenant}/{name}" for name in subscription.ancestors))
-
-
 def _tenants_of_groups(subscriptions: Iterable[Placed]) -> Mapping[str, Collection[str]]:
     found: dict[str, set[str]] = {}
     for each in subscriptions:
-        for name in _groups_of(each):
+        for name in names_above(each.tenant_id, each.ancestors):
             found.setdefault(name, set()).add(each.tenant_id.lower())
     return found
 

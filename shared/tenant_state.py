@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.azure.quota import Holders, Quota, QuotaExceededError
 from shared.azure.resource_graph import LIMIT_HIT, Graph
 from shared.exports.compiler import compile_sources
+from shared.exports.management_groups import GroupNames, lies_below
 from shared.exports.scope_findings import KnownNames, UnknownName
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
@@ -69,6 +71,11 @@ class TenantState:
         """Whether everything there is was seen."""
         return not self.reasons
 
+    @cached_property
+    def group_names(self) -> GroupNames:
+        """The management groups above its subscriptions, by all of their names."""
+        return GroupNames.of(self.subscriptions, complete=not self.unseen)
+
     def basis(self, chosen: Collection[str], requirements_digest: str, broken: Collection[str] = ()) -> Basis:
         """What a report for auditors is made from; `chosen` are the lower-case ids of the subscriptions in it.
 
@@ -86,13 +93,14 @@ class TenantState:
             self.digest,
             requirements_digest,
             broken,
+            self.group_names,
         )
 
     def below(self, subscriptions: Collection[str], management_groups: Collection[str]) -> list[Subscription]:
         """The subscriptions that are listed, by id or name, or lie below one of the groups; all when nothing is given.
 
         Raises:
-            UnknownName: one of the names selects nothing.
+            UnknownName: one of the names selects nothing, or is that of management groups in several tenants.
             ValueError: several have a name that is given.
         """
         if not subscriptions and not management_groups:
@@ -101,13 +109,12 @@ class TenantState:
         ids = named(subscriptions, self.subscriptions)
         sentences = [
             *map(known.unknown_subscription, ids),
-            *map(known.unknown_management_group, management_groups),
+            *map(known.unclear_management_group, management_groups),
         ]
         if said := [sentence for sentence in sentences if sentence]:
             raise UnknownName("; ".join(said))
         listed = {subscription.lower() for subscription in ids}
-        groups = {group.lower() for group in management_groups}
-        return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]
+        return [each for each in self.subscriptions if each.id.lower() in listed or lies_below(each, management_groups)]
 
 
 class TenantStateReader:

@@ -74,7 +74,7 @@ def list_management_groups(call: Call) -> Reply:
         for one in call.tenant.management_groups.values()
         if one.tenant_id == call.caller.tenant_id
         and call.tenant.allowed(
-            call.caller.object_id, "Microsoft.Management/managementGroups/read", management_group_id(one.name)
+            call.caller.object_id, "Microsoft.Management/managementGroups/read", management_group_id(one.key)
         )
     ]
     return Reply(200, {"value": groups})
@@ -84,7 +84,7 @@ def get_management_group(call: Call) -> Reply:
     """One management group; `$expand=children` with `$recurse=true` brings the tree."""
     group = _known_group(call)
     document = _management_group(group)
-    chain = call.tenant.ancestors(group.name)
+    chain = call.tenant.ancestors(group.key)
     document["properties"]["details"] = {
         "version": 1,
         "parent": _node(chain[1]) if len(chain) > 1 else None,
@@ -134,12 +134,12 @@ def _groups_below(call: Call, group: ManagementGroup) -> list[ManagementGroup]:
     return [
         one
         for one in call.tenant.management_groups.values()
-        if one.parent is not None and one.parent.lower() == group.name.lower()
+        if one.parent is not None and one.parent.lower() == group.key.lower()
     ]
 
 
 def _subscriptions_below(call: Call, group: ManagementGroup) -> list[Subscription]:
-    return [one for one in call.tenant.subscriptions.values() if one.management_group.lower() == group.name.lower()]
+    return [one for one in call.tenant.subscriptions.values() if one.management_group.lower() == group.key.lower()]
 
 
 def _children(call: Call, group: ManagementGroup, *, recurse: bool) -> list[Document]:

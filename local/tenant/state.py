@@ -39,12 +39,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class ManagementGroup:
-    """A node of the hierarchy; a tenant's root group has the tenant's id as its name and no parent."""
+    """A node of the hierarchy; a tenant's root group has the tenant's id as its name and no parent.
+
+    `key` is by what it is found here: its name, unless a group of another tenant has the same one.
+    """
 
     name: str
     display_name: str
     tenant_id: str
     parent: str | None
+    key: str
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,12 @@ class Tenant:
     # The hierarchy.
 
     def add_management_group(
-        self, name: str, display_name: str, parent: str | None, *, tenant_id: str = ""
+        self, name: str, display_name: str, parent: str | None, *, tenant_id: str = "", key: str = ""
     ) -> ManagementGroup:
-        """A new management group below `parent`."""
+        """A new management group below `parent`, which is a key, as a subscription's `management_group` is."""
         owner = tenant_id or self.management_groups[(parent or self.home).lower()].tenant_id
-        group = ManagementGroup(name, display_name, owner, parent)
-        self.management_groups[name.lower()] = group
+        group = ManagementGroup(name, display_name, owner, parent, key or name)
+        self.management_groups[group.key.lower()] = group
         return group
 
     def ancestors(self, management_group: str) -> list[ManagementGroup]:
@@ -270,7 +274,7 @@ class Tenant:
             start = group
         else:
             return ("",)
-        return ("", *(ids.management_group_id(one.name).lower() for one in self.ancestors(start)))
+        return ("", *(ids.management_group_id(one.key).lower() for one in self.ancestors(start)))
 
     def roles_at(self, principal_id: str, scope: str) -> list[RoleDefinition]:
         """The roles that reach a principal at a scope."""

@@ -181,33 +181,15 @@ class ApiClient:
         headers = {"Content-Type": "application/yaml", **condition}
         self._refuse_changed(await self._ask("PUT", f"exports/{name}", {200, 201, 412}, headers=headers, data=text))
 
-    async def requirements(self) -> bytes | None:
-        """The stored file of requirements; None where there is none."""
-        answer = await self._ask("GET", "requirements", {200, 404}, headers={"Accept": "application/yaml"})
+    async def kept_file(self, route: str) -> bytes | None:
+        """A file that is kept beside the export files; None where there is none."""
+        answer = await self._ask("GET", route, {200, 404}, headers={"Accept": "application/yaml"})
         return None if answer.status == 404 else answer.body  # noqa: PLR2004 - HTTP
 
-    async def put_requirements(self, text: bytes) -> None:
-        """Store a file of requirements."""
-        await self._ask("PUT", "requirements", {204}, headers={"Content-Type": "application/yaml"}, data=text)
-
-    async def mutes(self) -> bytes | None:
-        """The stored file of mutes; None where there is none."""
-        answer = await self._ask("GET", "mutes", {200, 404}, headers={"Accept": "application/yaml"})
-        return None if answer.status == 404 else answer.body  # noqa: PLR2004 - HTTP
-
-    async def put_mutes(self, text: bytes) -> list[str]:
-        """Store a file of mutes; gives what is odd about it."""
-        answer = await self._ask("PUT", "mutes", {200}, headers={"Content-Type": "application/yaml"}, data=text)
-        return [str(each) for each in json.loads(answer.body)["warnings"]]
-
-    async def notify_rules(self) -> bytes | None:
-        """The stored file of receivers and rules; None where there is none."""
-        answer = await self._ask("GET", "notify", {200, 404}, headers={"Accept": "application/yaml"})
-        return None if answer.status == 404 else answer.body  # noqa: PLR2004 - HTTP
-
-    async def put_notify_rules(self, text: bytes) -> None:
-        """Store a file of receivers and rules."""
-        await self._ask("PUT", "notify", {204}, headers={"Content-Type": "application/yaml"}, data=text)
+    async def put_kept_file(self, route: str, text: bytes) -> list[str]:
+        """Store such a file; gives what is odd about it."""
+        answer = await self._ask("PUT", route, {200, 204}, headers={"Content-Type": "application/yaml"}, data=text)
+        return [str(each) for each in json.loads(answer.body)["warnings"]] if answer.body else []
 
     async def release(self) -> str:
         """See `PushTarget`."""

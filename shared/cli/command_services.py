@@ -30,7 +30,9 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subscription", action="append", default=[], metavar="ID|NAME", help="only this one; repeatable"
     )
-    parser.add_argument("--management-group", action="append", default=[], metavar="ID", help="only below this one")
+    parser.add_argument(
+        "--management-group", action="append", default=[], metavar="[TENANT/]ID", help="only below this one"
+    )
 
 
 def with_services(direct: Command, through_app: ApiCommand | None = None) -> Callable[[argparse.Namespace], int]:

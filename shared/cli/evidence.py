@@ -10,27 +10,28 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from shared.cli.app_context import add_target
 from shared.cli.command_services import failed, person, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.cli.file_commands import FileCommands
 from shared.watch.evidence.document import MET, WITH_EXCEPTIONS
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
     from shared.cli.api_client import ApiClient
+    from shared.watch.requirements_file import Required
 
 OUTPUTS = ("html", "csv", "json")
 _TRIES = 3
-_NONE = "there is no file of requirements: `defender-export requirements put FILE` stores one"
 
 
 def register(commands: Any) -> None:
     """Add the two commands."""
     evidence = commands.add_parser("evidence", help="the report for auditors: which subscription meets what, and why")
     evidence.add_argument("--subscription", metavar="ID|NAME", help="only this one")
-    evidence.add_argument("--management-group", metavar="ID", help="only subscriptions below this one")
+    evidence.add_argument("--management-group", metavar="[TENANT/]ID", help="only subscriptions below this one")
     evidence.add_argument("--output", choices=OUTPUTS, default="html", help="a page to print, a table or JSON")
     evidence.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of to standard output")
     evidence.add_argument("--check", action="store_true", help="end with 1 unless every requirement is met or excepted")
@@ -39,13 +40,7 @@ def register(commands: Any) -> None:
 
     requirements = commands.add_parser("requirements", help="what every subscription must meet, and the exceptions")
     below = requirements.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = below.add_parser("show", help="print the stored file as it was put")
-    add_target(show)
-    show.set_defaults(run=with_services(_show, _show_by_app))
-    put = below.add_parser("put", help="check a file and store it in place of the one that is there")
-    put.add_argument("file", type=Path)
-    add_target(put)
-    put.set_defaults(run=with_services(_put, _put_by_app))
+    _REQUIREMENTS.register(below)
 
 
 async def _evidence(arguments: argparse.Namespace, services: Services) -> int:
@@ -110,44 +105,20 @@ def _formed(document: Mapping[str, Any], output: str) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-async def _show(arguments: argparse.Namespace, services: Services) -> int:  # noqa: ARG001 - every command takes them
-    text = await services.requirements.text()
-    if text is None:
-        return failed(_NONE)
-    sys.stdout.write(text.decode())
-    return DONE
-
-
-async def _show_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:  # noqa: ARG001 - every command takes them
-    text = await api.requirements()
-    if text is None:
-        return failed(_NONE)
-    sys.stdout.write(text.decode())
-    return DONE
-
-
-async def _put(arguments: argparse.Namespace, services: Services) -> int:
-    text, told = _checked(arguments.file)
-    await services.requirements.put(text, await person(services))
-    print(told)
-    return DONE
-
-
-async def _put_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
-    text, told = _checked(arguments.file)
-    await api.put_requirements(text)
-    print(told)
-    return DONE
-
-
-def _checked(file: Path) -> tuple[bytes, str]:
-    """A file's text, and what to say of it once it is stored.
-
-    Raises:
-        shared.exports.diagnostics.InvalidExport: it is no file of requirements.
-    """
+def _read(text: bytes, source: str) -> Required:
     from shared.watch.requirements_file import read_requirements
 
-    text = file.read_bytes()
-    found = read_requirements(text, str(file))
-    return text, f"stored: {len(found.requirements)} requirements, {len(found.exceptions)} exceptions"
+    return read_requirements(text, source)
+
+
+def _told(found: Required) -> str:
+    return f"{len(found.requirements)} requirements, {len(found.exceptions)} exceptions"
+
+
+_REQUIREMENTS: Final = FileCommands(
+    "requirements",
+    "there is no file of requirements: `defender-export requirements put FILE` stores one",
+    lambda services: services.requirements,
+    _read,
+    _told,
+)

@@ -35,7 +35,9 @@ def register(commands: Any) -> None:
     init = commands.add_parser("init", help="write a first export file, by options or by questions")
     init.add_argument("name", metavar="NAME", help="the export's name; the file is NAME.yaml")
     init.add_argument("--destination", metavar="ID", help="resource id of the event hub or the workspace")
-    init.add_argument("--management-group", action="append", default=[], metavar="ID", help="from all below this one")
+    init.add_argument(
+        "--management-group", action="append", default=[], metavar="[TENANT/]ID", help="from all below this one"
+    )
     init.add_argument(
         "--subscription", action="append", default=[], metavar="ID|NAME", help="from this one; repeatable"
     )
@@ -122,13 +124,14 @@ def _known(arguments: argparse.Namespace) -> Known:
 
 async def _look_up(arguments: argparse.Namespace) -> Known:
     from shared.cli.api_client import open_api
+    from shared.exports.management_groups import GroupNames
+    from shared.reconcile.model import Subscription
 
     context = chosen(arguments)
     if context is None:
         return Known()
     async with open_api(context) as api:
         rows = await api.pages("coverage", limit="1000")
-    groups = {group: None for row in rows for group in row["managementGroups"]}
     destinations = {
         each: None
         for row in rows
@@ -136,7 +139,11 @@ async def _look_up(arguments: argparse.Namespace) -> Known:
         for exporter in found
         for each in exporter["destinations"]
     }
-    return Known(tuple(groups), tuple(destinations))
+    seen = [
+        Subscription(row["subscriptionId"], tenant_id=row["tenantId"], ancestors=tuple(row["managementGroups"]))
+        for row in rows
+    ]
+    return Known(tuple(GroupNames.of(seen).written), tuple(destinations))
 
 
 def _ids(arguments: argparse.Namespace) -> tuple[str, ...]:

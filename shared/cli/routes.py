@@ -51,6 +51,8 @@ async def _preview(arguments: argparse.Namespace) -> int:
     from shared.azure.clients import Clients
     from shared.azure.resource_graph import Graph
     from shared.enrich.routing.route_preview import Known, shares, who_decides
+    from shared.enrich.routing.routes_linter import lint_groups
+    from shared.exports.management_groups import GroupNames
     from shared.reconcile.discover.inventory import from_graph
     from shared.settings import Settings
 
@@ -62,6 +64,7 @@ async def _preview(arguments: argparse.Namespace) -> int:
     finally:
         await clients.close()
     known = [Known(one.id, one.name, one.tenant_id, one.ancestors, one.tags) for one in found.subscriptions]
+    warnings = [*warnings, *lint_groups(routes, str(arguments.file), GroupNames.of(found.subscriptions))]
     told = list(shares(routes, known, settings.owner_tags))
     decide = who_decides(routes, settings.owner_tags)
     if arguments.json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from shared.exports.management_groups import GroupNames, lies_below
 from shared.exports.suggestions import suggest
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Subscription
@@ -47,15 +48,16 @@ async def places(asked: Sequence[str], groups: Sequence[str], api: ApiClient) ->
     """The lower-case ids of what is asked for, by id, name or a management group above; None for all.
 
     Raises:
-        ValueError: as `ids_of`, or there is no such management group.
+        ValueError: as `ids_of`, or there is no such management group, or several tenants have one of that name.
     """
     if not asked and not groups:
         return None
     seen = await subscriptions(api)
-    known = {name for one in seen for name in one.ancestors}
+    known = GroupNames.of(seen)
     for group in groups:
-        if group.lower() not in known:
-            raise ValueError(f"the app sees no management group {group}. {suggest(group, known)}".strip())
-    above = {group.lower() for group in groups}
+        if several := known.several(group):
+            raise ValueError(several)
+        if group not in known:
+            raise ValueError(f"the app sees no management group {group}. {suggest(group, known.written)}".strip())
     chosen = {one.lower() for one in await ids_of(asked, api)} if asked else set()
-    return chosen | {one.id.lower() for one in seen if above & {*one.ancestors}}
+    return chosen | {one.id.lower() for one in seen if lies_below(one, groups)}

@@ -80,6 +80,7 @@ OTHERS: Final[Mapping[str, Meaning]] = {
     "unused-place": Meaning("warning", "a place of the file of routes that none of its rules names"),
     "unreachable-rule": Meaning("warning", "a rule of that file behind one that takes all that would meet it"),
     "blank": Meaning("warning", "a tag or owner of that file that begins or ends with a blank"),
+    "several-tenants": Meaning("warning", "a management group of that file whose name several tenants have"),
     "unknown-waiver": Meaning("error", "a waived code that does not exist"),
     "unused-waiver": Meaning("warning", "a waived code that is not found any more"),
     "too-large": Meaning("error", "the file or the automation exceeds its limit"),

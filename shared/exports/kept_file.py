@@ -38,6 +38,16 @@ class KeptFile:
         self._check = check
         self._turn = asyncio.Lock()
 
+    @property
+    def check(self) -> Callable[[bytes, str], object]:
+        """What raises for a text that is no such file; it takes the text and a name for it."""
+        return self._check
+
+    @property
+    def blob(self) -> str:
+        """Its name."""
+        return self._blob
+
     async def stored(self) -> tuple[bytes, str] | None:
         """The file as it was put, and its quoted ETag; None where there is none."""
         from azure.core.exceptions import ResourceNotFoundError

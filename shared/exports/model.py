@@ -35,6 +35,7 @@ from shared.exports.known_values import (
     SQL_SCANNER,
     STANDARDS,
 )
+from shared.exports.management_groups import FORM
 from shared.exports.rule_sets import Rule, Source, canonical
 from shared.exports.validation_errors import word_errors
 from shared.exports.yaml_reader import Document, Unreadable, read
@@ -137,7 +138,7 @@ ResourceGroup = Annotated[
 AutomationName = Annotated[
     str, *_text(r"[-A-Za-z0-9_@.()]{1,260}", "an automation's name: letters, digits, _ - @ . ( ) only")
 ]
-ManagementGroup = Annotated[str, *_text(r"[-A-Za-z0-9_.()]{1,90}", "a management group's id (not its display name)")]
+ManagementGroup = Annotated[str, *_text(FORM, "a management group's id (not its display name), or <tenant>/<id>")]
 Location = Annotated[
     str, _text(r"[A-Za-z0-9 ]{2,60}", "an Azure location such as westeurope")[0], _open(*REGIONS, *CHINA_REGIONS)
 ]

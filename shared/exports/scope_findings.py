@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from shared.exports.management_groups import GroupNames
 from shared.exports.scope_selection import SelectableSubscription, selects
 from shared.exports.suggestions import suggest
 
@@ -25,7 +26,7 @@ class KnownNames:
     """The names that a scope can select by: ids and groups in lower case, values by the tag's name in lower case."""
 
     subscriptions: Mapping[str, str] = field(default_factory=dict)
-    management_groups: frozenset[str] = frozenset()
+    management_groups: GroupNames = field(default_factory=GroupNames)
     tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tag_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -33,16 +34,15 @@ class KnownNames:
     def of(cls, subscriptions: Iterable[SelectableSubscription]) -> KnownNames:
         """The names that these subscriptions bear or lie below."""
         ids: dict[str, str] = {}
-        groups: set[str] = set()
         tags: dict[str, dict[str, str]] = {}
         names: dict[str, str] = {}
-        for one in subscriptions:
+        seen = list(subscriptions)
+        for one in seen:
             ids[one.id.lower()] = one.id
-            groups.update(one.ancestors)
             for name, value in one.tags.items():
                 names.setdefault(name.lower(), name)
                 tags.setdefault(name.lower(), {}).setdefault(value.casefold(), value)
-        return cls(ids, frozenset(groups), tags, names)
+        return cls(ids, GroupNames.of(seen), tags, names)
 
     def unknown_subscription(self, name: str) -> str:
         """Why a subscription id selects nothing; empty when it is known."""
@@ -52,10 +52,14 @@ class KnownNames:
 
     def unknown_management_group(self, name: str) -> str:
         """Why a management group selects nothing; empty when a visible subscription lies below it."""
-        if name.lower() in self.management_groups:
+        if name in self.management_groups:
             return ""
         sentence = f"no visible subscription lies below the management group {name}: {_HIDDEN}, or it is empty"
-        return _said(sentence, suggest(name, sorted(self.management_groups)))
+        return _said(sentence, suggest(name, self.management_groups.written))
+
+    def unclear_management_group(self, name: str) -> str:
+        """Why a management group is no name, or that of several groups; empty when it is that of one."""
+        return self.management_groups.several(name) or self.unknown_management_group(name)
 
     def unknown_tag(self, name: str, value: str) -> str:
         """Why a tag selects nothing; empty when a visible subscription bears it."""
@@ -90,7 +94,7 @@ def _parts(scope: Scope, known: KnownNames) -> Iterator[str]:
     excluded = scope.exclude
     for label, groups in (("scope", scope.management_groups), ("scope.exclude", excluded.management_groups)):
         for group in groups:
-            if sentence := known.unknown_management_group(group):
+            if sentence := known.unclear_management_group(group):
                 yield f"{label}.managementGroups: {sentence}"
     for label, ids in (("scope", scope.subscriptions), ("scope.exclude", excluded.subscriptions)):
         for one in ids:

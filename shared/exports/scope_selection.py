@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from shared.exports.event_sources import member
+from shared.exports.management_groups import Placed, lies_below
 
 if TYPE_CHECKING:
     from shared.exports.model import Scope
@@ -14,25 +15,21 @@ if TYPE_CHECKING:
 _IN_GROUP: Final = re.compile(r"/subscriptions/[^/]+/resourceGroups/([^/]+)(?:/|$)", re.IGNORECASE)
 
 
-class SelectableSubscription(Protocol):
-    """What a scope looks at; `ancestors` are management groups in lower case."""
+class SelectableSubscription(Placed, Protocol):
+    """What a scope looks at."""
 
     @property
-    def id(self) -> str: ...  # noqa: D102 # says what it is
-    @property
-    def ancestors(self) -> Sequence[str]: ...  # noqa: D102 # as above
-    @property
-    def tags(self) -> Mapping[str, str]: ...  # noqa: D102 # as above
+    def tags(self) -> Mapping[str, str]: ...  # noqa: D102 # says what it is
 
 
 def selects(scope: Scope, subscription: SelectableSubscription) -> bool:
     """Whether a scope covers a subscription; what is excluded stays out, however it was included."""
     name = subscription.id.lower()
     listed = name in map(str.lower, scope.subscriptions)
-    if not listed and not _below(scope.management_groups, subscription):
+    if not listed and not lies_below(subscription, scope.management_groups):
         return False
     excluded = scope.exclude
-    if name in map(str.lower, excluded.subscriptions) or _below(excluded.management_groups, subscription):
+    if name in map(str.lower, excluded.subscriptions) or lies_below(subscription, excluded.management_groups):
         return False
     tags = {key.lower(): value.casefold() for key, value in subscription.tags.items()}
     if any(tags.get(key.lower()) == value.casefold() for key, value in excluded.tags.items()):
@@ -62,7 +59,3 @@ def in_resource_groups(groups: Collection[str], record: Mapping[str, Any]) -> bo
     wanted = {group.lower() for group in groups}
     found = (_IN_GROUP.match(str(member(record, name) or "")) for name in ("id", "AzureResourceId"))
     return any(each[1].lower() in wanted for each in found if each)
-
-
-def _below(groups: Iterable[str], subscription: SelectableSubscription) -> bool:
-    return any(group.lower() in subscription.ancestors for group in groups)

@@ -11,10 +11,12 @@ from typing import Any
 from shared.canary.bundles import NAMES as BUNDLES
 from shared.enrich.dead_letters.letter_names import LETTERS_NAME
 from shared.exports.event_sources import KINDS as RECORD_KINDS
+from shared.exports.management_groups import FORM
 from shared.exports.suggestions import suggest
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[-\w.()]{1,90}", re.ASCII)
+_GROUP = re.compile(FORM)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _MAX_ITEMS = 1_000
@@ -68,7 +70,7 @@ def _number(least: int, most: int) -> Callable[[Any], Any]:
 
 
 _SUBSCRIPTIONS = _list_of(lambda item: _GUID.fullmatch(item) is not None, "subscription ids")
-_GROUPS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "management group ids")
+_GROUPS = _list_of(lambda item: _GROUP.fullmatch(item) is not None, "management group ids, each alone or as TENANT/ID")
 _EXPORTS = _list_of(lambda item: _NAME.fullmatch(item) is not None, "export names")
 _KINDS = _list_of(lambda item: item in RECORD_KINDS, f"kinds of record ({', '.join(RECORD_KINDS)})")
 

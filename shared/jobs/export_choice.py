@@ -91,7 +91,7 @@ class ExportChoice:
         known = KnownNames.of(state.subscriptions)
         sentences = [
             *map(known.unknown_subscription, self.scope.subscriptions),
-            *map(known.unknown_management_group, self.scope.management_groups),
+            *map(known.unclear_management_group, self.scope.management_groups),
         ]
         said = [f"scope of {self.name}: {sentence}" for sentence in sentences if sentence]
         more = [f"scope of {self.name}: {len(said) - NAMES_SAID} more names select nothing"]

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from shared.clock import utc_text
+from shared.exports.management_groups import GroupNames
 
 _STEPS: Final = 100
 """How many mutes in a row are followed to one end; the rows of the next check or run say it anew."""
@@ -17,7 +18,7 @@ _STEPS: Final = 100
 class Part(NamedTuple):
     """What may be muted: an export, a destination or a subscription, or one of them in another; in lower case.
 
-    `groups` are management groups that it is about, beside those above its subscription.
+    `groups` are names of management groups that it is about, beside those above its subscription.
     """
 
     subscription: str = ""
@@ -69,12 +70,12 @@ class Mute:
         return min(end, self.until) if end else None
 
     def covers(self, part: Part, groups: Sequence[str] = ()) -> bool:
-        """Whether it is for this; `groups` are those above the part's subscription."""
+        """Whether it is for this; `groups` are the names that mean one group of the part, or above its subscription."""
         return (
             self.subscription in {"", part.subscription}
             and self.export in {"", part.export}
             and self.destination in {"", part.destination}
-            and (not self.management_group or self.management_group in part.groups or self.management_group in groups)
+            and (not self.management_group or self.management_group in groups)
         )
 
     @property
@@ -105,11 +106,12 @@ class Muted(NamedTuple):
 class Muting:
     """The mutes of a deployment, and the management groups above each subscription where a mute names any.
 
-    `trouble` says why nothing, or nothing of management groups, is muted where that could not be read.
+    `groups` is None where these, or the mutes, could not be read.  `trouble` says why nothing, or nothing of some
+    management groups, is muted: that could not be read, or it is not known which group is meant.
     """
 
     mutes: tuple[Mute, ...] = ()
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    groups: GroupNames | None = field(default_factory=GroupNames)
     trouble: str = ""
 
     @cached_property
@@ -143,13 +145,20 @@ class Muting:
         return Muted(until, by) if by else None
 
     def _for(self, part: Part) -> Iterator[Mute]:
-        above = self.groups.get(part.subscription, ())
+        groups = self._groups_of(part)
         places = [("subscription", part.subscription), ("export", part.export), ("destination", part.destination)]
-        places += [("management_group", group) for group in dict.fromkeys((*part.groups, *above))]
+        places += [("management_group", group) for group in groups]
         for place in places:
             for mute in self._by_place.get(place, ()):
-                if mute.covers(part, above):
+                if mute.covers(part, groups):
                     yield mute
+
+    def _groups_of(self, part: Part) -> Sequence[str]:
+        """The names of its groups that mean one group; who can't be placed is not muted."""
+        if self.groups is None:
+            return ()
+        named = (name for group in part.groups for name in self.groups.sure(group))
+        return tuple(dict.fromkeys((*named, *self.groups.surely_above.get(part.subscription, ()))))
 
 
 NOTHING: Final = Muting()

@@ -11,6 +11,7 @@ from typing import Any, Final
 from shared.clock import utc_moment
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.document_reading import DocumentReading, read_document
+from shared.exports.management_groups import GroupNames
 from shared.exports.yaml_reader import Document, Path
 from shared.muting.mutes import Mute, Weekly
 
@@ -38,7 +39,7 @@ class Known:
 
     exports: frozenset[str] | None = None
     subscriptions: frozenset[str] | None = None
-    management_groups: frozenset[str] | None = None
+    management_groups: GroupNames | None = None
     destinations: frozenset[str] | None = None
 
 
@@ -70,6 +71,8 @@ def warnings(mutes: Sequence[Mute], known: Known, now: datetime) -> list[str]:
         ):
             if name and there is not None and name not in there:
                 said.append(f"{mute.name}: {sentence.format(name[:200])}.")
+        if known.management_groups and (several := known.management_groups.several(mute.management_group)):
+            said.append(f"{mute.name}: {several}.")
     return said
 
 

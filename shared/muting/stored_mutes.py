@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.audit.deed import MUTE
 from shared.exports.kept_file import KeptFile
+from shared.exports.management_groups import GroupNames
 from shared.muting.mutes import NOTHING, Mute, Muting
 from shared.muting.mutes_file import read_mutes
 
@@ -19,7 +21,15 @@ if TYPE_CHECKING:
 
 BLOB: Final = "mutes.yaml"
 READING_SECONDS: Final = 5.0
-Groups = Mapping[str, Sequence[str]]
+_SHOWN: Final = 5
+
+
+class Grouped(Protocol):
+    """A reading of the tenant, as far as it is asked here."""
+
+    @property
+    def group_names(self) -> GroupNames: ...  # noqa: D102 # says what it is
+
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +42,10 @@ class StoredMutes(KeptFile):
         self._seconds = seconds
         self._last: tuple[bytes, tuple[Mute, ...]] | None = None
 
-    async def muting(self, groups: Callable[[], Awaitable[Groups]]) -> Muting:
+    async def muting(self, groups: Callable[[], Awaitable[GroupNames]]) -> Muting:
         """What is muted; where that can't be read nothing is, and `trouble` says why: an alarm rather than silence.
 
-        `groups` gives the management groups above each subscription by its lower-case id; it is asked where a mute
-        names one.
+        `groups` gives the management groups above each subscription; it is asked where a mute names one.
         """
         from azure.core.exceptions import AzureError
 
@@ -53,11 +62,14 @@ class StoredMutes(KeptFile):
         if not any(mute.management_group for mute in mutes):
             return Muting(mutes) if mutes else NOTHING
         try:
-            return Muting(mutes, await groups())
+            known = await groups()
         except Exception as error:  # noqa: BLE001 - who can't be placed is not muted, whatever the reason
             told = f"nothing is muted by management group: these can't be read ({type(error).__name__})"
             log.warning("mutes: %s", told)
-            return Muting(mutes, trouble=told)
+            return Muting(mutes, None, told)
+        doubts = list(_doubts(mutes, known))
+        more = [f"{len(doubts) - _SHOWN} more of them mute nothing either"] if len(doubts) > _SHOWN else []
+        return Muting(mutes, known, "; ".join([*doubts[:_SHOWN], *more]))
 
     async def mutes_of(self, text: bytes) -> tuple[Mute, ...]:
         """The mutes in a file's text; the text read last is not read again, since each answer of a list asks.
@@ -70,6 +82,13 @@ class StoredMutes(KeptFile):
         return self._last[1]
 
 
+def _doubts(mutes: Sequence[Mute], known: GroupNames) -> Iterator[str]:
+    now = datetime.now(UTC)
+    for mute in mutes:
+        if mute.management_group and mute.until > now and (doubt := known.doubt(mute.management_group)):
+            yield f"{mute.name} mutes nothing: {doubt}"
+
+
 def _nothing(told: str) -> Muting:
     log.warning("mutes: %s", told)
-    return Muting(trouble=told)
+    return Muting((), None, told)

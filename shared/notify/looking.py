@@ -7,9 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shared.clock import utc_moment
+from shared.exports.management_groups import GroupNames, names_above
 from shared.muting.mutes import NOTHING, Muting, Part
 from shared.notify import observed as seen
 from shared.notify.events import Event, Observed
@@ -25,7 +26,14 @@ _LOOKS_BACK: Final = timedelta(days=1)
 _MOST_RUNS: Final = 20
 """Reports of runs that are read in one look; the others are for the next."""
 
-Subscriptions = Callable[[], Awaitable[Sequence[Any]]]
+
+class Tenant(Protocol):
+    """Where subscriptions lie, and their tags."""
+
+    @property
+    def subscriptions(self) -> Sequence[Any]: ...  # noqa: D102 # says what it is
+    @property
+    def group_names(self) -> GroupNames: ...  # noqa: D102 # as above
 
 
 @dataclass(frozen=True)
@@ -120,21 +128,29 @@ class Looking:
         return seen.of_exceptions(required.exceptions, now)
 
 
-def placing(subscriptions: Subscriptions, owner_tags: Sequence[str]) -> Callable[[Sequence[Event]], Awaitable[Placed]]:
+def placing(
+    tenant: Callable[[], Awaitable[Tenant]], owner_tags: Sequence[str]
+) -> Callable[[Sequence[Event]], Awaitable[Placed]]:
     """Gives events the management groups and the owner of their subscription."""
 
     async def place(events: Sequence[Event]) -> Placed:
-        if not any(each.subscription for each in events):
+        if not any(each.subscription or each.groups for each in events):
             return Placed(events, known=True)
         try:
-            known = {each.id.lower(): each for each in await subscriptions()}
+            read = await tenant()
+            known = {each.id.lower(): each for each in read.subscriptions}
         except Exception as error:  # noqa: BLE001 - who can't be found out about is informed of to all
             log.warning("notices: management groups are not known: %s", type(error).__name__)
             return Placed(events, known=False)
         placed = all(not each.subscription or each.subscription in known for each in events)
-        return Placed([_placed(each, known.get(each.subscription), owner_tags) for each in events], placed)
+        named = [replace(each, groups=_all_names(each.groups, read.group_names)) for each in events]
+        return Placed([_placed(each, known.get(each.subscription), owner_tags) for each in named], placed)
 
     return place
+
+
+def _all_names(groups: Sequence[str], known: GroupNames) -> tuple[str, ...]:
+    return tuple(name for group in groups for name in known.sure(group) or (group,))
 
 
 def _placed(event: Event, subscription: Any, owner_tags: Sequence[str]) -> Event:
@@ -142,4 +158,5 @@ def _placed(event: Event, subscription: Any, owner_tags: Sequence[str]) -> Event
         return event
     tags = {name.lower(): value for name, value in subscription.tags.items()}
     owner = event.owner or next((tags[name.lower()] for name in owner_tags if tags.get(name.lower())), "")
-    return replace(event, owner=owner, groups=(*event.groups, *subscription.ancestors))
+    above = names_above(subscription.tenant_id, subscription.ancestors)
+    return replace(event, owner=owner, groups=(*event.groups, *above))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.exports.compiler import NAME_TAG
+from shared.exports.management_groups import lies_below
 from shared.exports.ownership import owned, tag
 from shared.exports.scope_findings import KnownNames, UnknownName
 from shared.exports.suggestions import suggest
@@ -22,19 +23,18 @@ def places(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: 
     """The lower-case ids of the subscriptions asked for, by id, name or a group above; all where nothing is asked for.
 
     Raises:
-        UnknownName: one is not known; the message names the nearest known one.
+        UnknownName: one is not known, or is several management groups'; the message names what would be right.
         ValueError: several subscriptions have that name.
     """
     ids = [one.lower() for one in named(asked, subscriptions)]
     known = KnownNames.of(subscriptions)
-    said = [*map(known.unknown_subscription, ids), *map(known.unknown_management_group, groups)]
+    said = [*map(known.unknown_subscription, ids), *map(known.unclear_management_group, groups)]
     if told := "; ".join(filter(None, said)):
         raise UnknownName(told)
-    above = {one.lower() for one in groups}
     return {
         one.id.lower()
         for one in subscriptions
-        if not (ids or above) or one.id.lower() in ids or above.intersection(one.ancestors)
+        if not (ids or groups) or one.id.lower() in ids or lies_below(one, groups)
     }
 
 
@@ -56,7 +56,7 @@ class Narrowing:
         """Refuse unknown names: a run over them would find nothing, and so nothing wrong.
 
         Raises:
-            UnknownName: naming the nearest known one.
+            UnknownName: naming the nearest known one, or those that one name may mean.
         """
         if not (self.subscriptions or self.management_groups or self.exports):
             return
@@ -69,7 +69,7 @@ class Narrowing:
         }
         sentences = [
             *map(known.unknown_subscription, self.subscriptions),
-            *map(known.unknown_management_group, self.management_groups),
+            *map(known.unclear_management_group, self.management_groups),
             *(
                 f"there is no export named {name}. {suggest(name, sorted(exports))}".strip()
                 for name in self.exports
@@ -84,9 +84,8 @@ class Narrowing:
         exports = set(self.exports)
         places: set[str] | None = None
         if self.subscriptions or self.management_groups:
-            groups = {group.lower() for group in self.management_groups}
             places = {name.lower() for name in self.subscriptions}
-            places |= {one.id.lower() for one in subscriptions if groups & {*one.ancestors}}
+            places |= {one.id.lower() for one in subscriptions if lies_below(one, self.management_groups)}
         if places is None and not exports:
             return None
         return lambda item: (places is None or item.id.key[0] in places) and (not exports or item.export in exports)

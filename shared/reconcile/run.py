@@ -21,6 +21,7 @@ from shared import deployment_file, stored_format
 from shared.azure.resource_graph import Graph
 from shared.clock import Clock, utc_text
 from shared.exports.last_known_good import LoadedExports
+from shared.exports.management_groups import GroupNames
 from shared.exports.scope_selection import selects
 from shared.reconcile.apply.executor import GONE, WRITTEN, Apply, Outcome
 from shared.reconcile.apply.run_lock import RENEW_SECONDS, LeaseHeld, RunLease
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from shared.azure.clients import Clients
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
-    from shared.muting.stored_mutes import Groups, StoredMutes
+    from shared.muting.stored_mutes import StoredMutes
     from shared.settings import Settings
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
@@ -626,8 +627,8 @@ class Reconciler:
                 logger.exception("run %s: its row could not be sent", run.report.run_id)
 
     async def _with_mutes(self, report: Report) -> Report:
-        async def groups() -> Groups:
-            return {each.id.lower(): each.ancestors for each in report.subscriptions}
+        async def groups() -> GroupNames:
+            return GroupNames.of(report.subscriptions, complete=report.saw_all)
 
         return replace(report, muting=await self._mutes.muting(groups)) if self._mutes else report
 

@@ -101,7 +101,7 @@ def open_items(
 ) -> list[Mapping[str, Any]]:
     """The items of these reports that no newer one speaks for.
 
-    `ancestors` are the management groups above each subscription, all in lower case.  What a run that was not
+    `ancestors` are names of the management groups above each subscription, all in lower case.  What a run that was not
     complete did not see keeps what was said of it before.
     """
     found: list[Mapping[str, Any]] = []

@@ -68,7 +68,7 @@ class GrantedException:
     management_groups: tuple[str, ...] = ()
 
     def covers(self, subscription_id: str, groups_above: Iterable[str]) -> bool:
-        """Whether it is for this subscription; its id and groups in lower case."""
+        """Whether it is for this subscription, by its id and its groups' names that mean one each; in lower case."""
         return subscription_id in self.subscriptions or not set(self.management_groups).isdisjoint(groups_above)
 
 

@@ -90,7 +90,7 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     for row in value:
         row["muted"] = shown_mute(asked.muting.of([Part(row["subscriptionId"].lower())], now))
     if call.request.params.get("subscription") and value:
-        items = asked.newest.items(_ancestors(asked.state))
+        items = asked.newest.items(asked.state.group_names.surely_above)
         value[0]["open"] = [one for one in items if subscription_of(one) == shown[0].subscription_id.lower()]
     return serialization.answer({**asked.about, "value": value, "continuation": token})
 
@@ -105,7 +105,7 @@ async def get_status(call: Call) -> func.HttpResponse:
         known["muted"] = shown_mute(asked.muting.of(parts, now))
     about = {**asked.about, "destinations": places}
     if run := asked.newest.run:
-        muted = muted_run(run, asked.newest.items(_ancestors(asked.state)), asked.muting, now)
+        muted = muted_run(run, asked.newest.items(asked.state.group_names.surely_above), asked.muting, now)
         about |= {"run": run, "runMuted": shown_mute(muted)}
     if routes := await _routes(call):
         about["routes"] = routes
@@ -175,7 +175,7 @@ async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, A
     }
     latest = await call.services.freshness.latest()
     health = latest["health"] if latest else ()
-    found = statuses(asked.chosen, health, newest.items(_ancestors(asked.state)), asked.verdicts, exports)
+    found = statuses(asked.chosen, health, newest.items(asked.state.group_names.surely_above), asked.verdicts, exports)
     known = {each.id.lower(): each for each in asked.state.subscriptions}
     now = datetime.now(UTC)
     owner_tags = [name.lower() for name in call.services.settings.owner_tags]
@@ -219,10 +219,6 @@ def _destinations(coverage: SubscriptionCoverage) -> list[str]:
 
 def _exporters(coverage: SubscriptionCoverage) -> Iterable[Exporter]:
     return chain.from_iterable(coverage.exporters.values())
-
-
-def _ancestors(state: TenantState) -> dict[str, Sequence[str]]:
-    return {each.id.lower(): each.ancestors for each in state.subscriptions}
 
 
 def _above(survey: TenantState) -> dict[str, list[str]]:

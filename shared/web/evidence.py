@@ -1,22 +1,19 @@
-"""Evidence for auditors over HTTP, and the requirements and exceptions that it judges by."""
+"""Evidence for auditors over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from shared.exports.diagnostics import Diagnostic, InvalidExport
-from shared.exports.kept_file import FileBusy, FileChanged
+from shared.exports.diagnostics import InvalidExport
 from shared.exports.scope_findings import UnknownName
 from shared.watch.evidence.csv_form import csv_table
 from shared.watch.evidence.html_form import STYLE, html_page
-from shared.watch.requirements_file import read_requirements
-from shared.watch.stored_requirements import BLOB
 from shared.web import request_parameters, serialization
-from shared.web.checks_apart import apart
-from shared.web.findings import found_by, shown
+from shared.web.files_beside import REQUIREMENTS_FILE
+from shared.web.findings import shown
 from shared.web.html_pages import page_answer, source_hash
-from shared.web.problems import BAD_REQUEST, CHANGED, INVALID_EXPORT, NOT_FOUND, SECURITY_HEADERS, UNAVAILABLE, ApiError
+from shared.web.problems import BAD_REQUEST, INVALID_EXPORT, NOT_FOUND, ApiError
 from shared.web.scope import check_scope, read_tenant
 
 if TYPE_CHECKING:
@@ -63,46 +60,5 @@ async def _report(call: Call) -> dict[str, Any]:
     try:
         return await call.services.evidence(state, chosen, str(call.actor))
     except InvalidExport as invalid:
-        raise _invalid(invalid.findings) from None
-
-
-async def get_requirements(call: Call) -> func.HttpResponse:
-    """The stored file of requirements and exceptions, as it was put; 304 when the caller has this version."""
-    import azure.functions as func
-
-    condition = request_parameters.condition(call.request)
-    stored = await call.services.requirements.stored()
-    if stored is None:
-        raise ApiError(NOT_FOUND, "There is no file of requirements: `PUT /api/requirements` stores one.")
-    text, etag = stored
-    if not condition.matches(etag):
-        raise _changed()
-    if not condition.is_new(etag):
-        return func.HttpResponse(status_code=304, headers={**SECURITY_HEADERS, "ETag": etag})
-    return serialization.answer(text, kind=serialization.YAML, headers={"ETag": etag})
-
-
-async def put_requirements(call: Call) -> func.HttpResponse:
-    """Store the file of requirements and exceptions, in place of the one that is there or that is named."""
-    import azure.functions as func
-
-    text = serialization.body(call.request, *serialization.YAML_TYPES)
-    condition = request_parameters.condition(call.request)
-    if findings := await apart(len(text), found_by, read_requirements, text, BLOB):
-        raise _invalid(findings)
-    try:
-        etag = await call.services.requirements.put(text, str(call.actor), meant=condition.holds, checked=True)
-    except FileChanged:
-        raise _changed() from None
-    except FileBusy as busy:
-        raise ApiError(UNAVAILABLE, str(busy)) from None
-    return func.HttpResponse(status_code=204, headers={**SECURITY_HEADERS, "ETag": etag})
-
-
-def _changed() -> ApiError:
-    return ApiError(CHANGED, "The file is not the version you named: read it again, and repeat your change on it.")
-
-
-def _invalid(findings: tuple[Diagnostic, ...]) -> ApiError:
-    told = "Mend the findings in the file of requirements and put it again."
-    return ApiError(INVALID_EXPORT, told, findings=shown(findings))
+        told = f"Mend the findings in {REQUIREMENTS_FILE} and put it again."
+        raise ApiError(INVALID_EXPORT, told, findings=shown(invalid.findings)) from None

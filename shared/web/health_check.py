@@ -21,6 +21,7 @@ from shared.settings import SettingsError
 from shared.watch.timer_runs import stopped
 from shared.web import serialization
 from shared.web.authorization import marked
+from shared.web.unclear_groups import unclear_groups
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -72,6 +73,7 @@ async def _checked(services: Services) -> dict[str, Any]:
         _other_releases(services),
         unseen_cves(services),
         waiting_deeds(services),
+        _unclear_groups(services),
     )
     well = all(ok for _, ok, _ in results)
     return {
@@ -307,6 +309,10 @@ async def _other_releases(services: Services) -> list[str]:
     return (
         [f"another release was at work in the last hour ({', '.join(others)}), this is {__version__}"] if others else []
     )
+
+
+async def _unclear_groups(services: Services) -> list[str]:
+    return await unclear_groups(services) if _runs_here(CONTROL) else []
 
 
 async def unseen_cves(services: Services) -> list[str]:

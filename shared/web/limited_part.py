@@ -9,12 +9,15 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.watch.evidence.document import tenant_digest
 from shared.watch.open_items import subscription_of
+from shared.web.limited_entries import Entries, Names
 
 if TYPE_CHECKING:
+    from shared.exports.management_groups import GroupNames
     from shared.tenant_state import TenantState
 
 INCOMPLETE: Final = "not everything could be read, of your part or of others"
@@ -40,11 +43,9 @@ class Part:
     destinations: frozenset[str]
     others: frozenset[str]
     """What else the tenant has: lower-case ids of subscriptions and tenants, names of management groups and exports."""
-
-    @cached_property
-    def groups(self) -> frozenset[str]:
-        """Management groups above its subscriptions."""
-        return frozenset(name for each in self.state.subscriptions for name in each.ancestors)
+    entries: Entries
+    group_names: GroupNames
+    """Of the whole tenant: whether a name is one group's is no matter of the part alone."""
 
     @cached_property
     def shown(self) -> Callable[[str], str]:
@@ -66,8 +67,8 @@ class Part:
         }
 
 
-def part_of(state: TenantState, ids: frozenset[str], *, perhaps_more: bool) -> Part:
-    """The tenant without what is not of these subscriptions, as if it held no others.
+def part_of(state: TenantState, ids: frozenset[str], *, perhaps_more: bool, tenants: Collection[str] = ()) -> Part:
+    """The tenant without what is not of these subscriptions, as if it held no others; `tenants` are wholly in it.
 
     Reasons for what is missing may name others, so they become one without names; where there may be more of the
     part than these, it is incomplete.
@@ -87,7 +88,28 @@ def part_of(state: TenantState, ids: frozenset[str], *, perhaps_more: bool) -> P
     )
     exports = _exports(narrowed)
     others = (_names(state) | {name.lower() for name in _exports(state)}) - _names(narrowed)
-    return Part(narrowed, ids, exports, _destinations(narrowed), others - {name.lower() for name in exports})
+    entries = Entries(_known(narrowed, state.group_names), _known(state, state.group_names), frozenset(tenants))
+    return Part(
+        narrowed,
+        ids,
+        exports,
+        _destinations(narrowed),
+        others - {name.lower() for name in exports},
+        entries,
+        state.group_names,
+    )
+
+
+def _known(state: TenantState, groups: GroupNames) -> Names:
+    ids = frozenset(each.id.lower() for each in state.subscriptions)
+    return Names(
+        ids,
+        frozenset(filter(None, (each.tenant_id.lower() for each in state.subscriptions))),
+        frozenset(chain.from_iterable(groups.above[one] for one in ids)),
+        frozenset(chain.from_iterable(groups.surely_above[one] for one in ids)),
+        frozenset(name.lower() for name in _exports(state)),
+        _destinations(state),
+    )
 
 
 def _exports(state: TenantState) -> frozenset[str]:

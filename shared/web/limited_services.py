@@ -17,6 +17,7 @@ from shared.exports.diagnostics import InvalidExport
 from shared.watch.evidence.document import Made, evidence
 from shared.watch.evidence.muted_months import since_of, with_mutes
 from shared.watch.open_items import Newest, subscription_of
+from shared.web.limited_entries import Whose, not_shown
 from shared.web.limited_part import Part
 from shared.web.problems import RETRY_LATER, UNAVAILABLE, ApiError
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from shared.jobs.store import JobPage
     from shared.muting.mutes import Muting
     from shared.tenant_state import TenantState
-    from shared.watch.requirements_file import Required
     from shared.watch.trend_figures import Figures
 
 NOT_READ = "The tenant could not be read, so it can't be told what your role may see: nothing is shown."
@@ -65,7 +65,7 @@ class Nothing(_Limited):
         )
         self.pipeline = SimpleNamespace(dead_letters=SimpleNamespace(find=_no_letters))
         self.requirements = SimpleNamespace(stored=_absent)
-        self.notify_rules = SimpleNamespace(text=_absent)
+        self.notify_rules = SimpleNamespace(stored=_absent)
         self.cves = SimpleNamespace(latest=_absent)
         self.mutes = SimpleNamespace(stored=_absent)
 
@@ -131,20 +131,19 @@ class Theirs(_Limited):
         hops = [self._part.told(hop, _REASONS) for hop in found.get("hops") or ()]
         return {**self._part.told(found, _REASONS), "hops": hops}
 
-    async def muting(self, _: TenantState | None = None) -> Muting:
-        """What is muted of this part, without mutes of others alone."""
-        found = await self._services.muting(self._part.state)
-        of = {
-            "subscription": self._part.ids,
-            "management_group": self._part.groups,
-            "export": frozenset(name.lower() for name in self._part.exports),
-            # Freshness is judged by the hub that is read here.
-            "destination": self._part.destinations | {self.settings.event_hub_resource_id.strip("/").lower()},
-        }
-        kept = tuple(
-            mute for mute in found.mutes if all(getattr(mute, name) in {"", *known} for name, known in of.items())
-        )
-        return replace(found, mutes=kept, trouble=_UNMUTED if found.trouble else "")
+    async def muting(self, _: object = None) -> Muting:
+        """What is muted of this part, without mutes of others, and those that can't be placed."""
+        muting, _ = await self._mutes()
+        return muting
+
+    async def _mutes(self) -> tuple[Muting, int]:
+        """What is muted of this part, and how many mutes can't be placed."""
+        found = await self._services.muting(self._part)
+        # Freshness is judged by the hub that is read here.
+        whose = {mute: self._part.entries.whose_mute(mute, self.settings.event_hub_resource_id) for mute in found.mutes}
+        theirs = tuple(mute for mute in found.mutes if whose[mute] is Whose.THEIRS)
+        trouble = _UNMUTED if found.groups is None else ""
+        return replace(found, mutes=theirs, trouble=trouble), [*whose.values()].count(Whose.UNKNOWN)
 
     async def proven(self) -> Mapping[str, str]:
         """When a canary last proved the path of each of their subscriptions."""
@@ -162,24 +161,18 @@ class Theirs(_Limited):
         # The digest of the file would change with exceptions of others.
         basis = state.basis(chosen, "", (await self._newest(now)).broken)
         proven = await self.proven()
-        report = await asyncio.to_thread(evidence, basis, self._required(required), made, proven)
+        shown = [(each, self._part.entries.shown(each)) for each in required.exceptions]
+        theirs = replace(required, exceptions=tuple(one for _, one in shown if one))
+        report = await asyncio.to_thread(evidence, basis, theirs, made, proven)
         figures = (await self.figures(now, _MONTHS)).document()
-        whole = {**report, "trend": {name: figures[name] for name in ("problem", "since", "until", "months")}}
-        return with_mutes(whole, await self.muting(), since_of(whole), now)
-
-    def _required(self, required: Required) -> Required:
-        """What is required, with those exceptions that cover a subscription of this part, without others' names."""
-        groups = self._part.groups
-        exceptions = [
-            replace(
-                each,
-                subscriptions=tuple(name for name in each.subscriptions if name in self._part.ids),
-                management_groups=tuple(name for name in each.management_groups if name in groups),
-            )
-            for each in required.exceptions
-        ]
-        kept = tuple(each for each in exceptions if each.subscriptions or each.management_groups)
-        return replace(required, exceptions=kept)
+        muting, mutes = await self._mutes()
+        unplaced = not_shown(mutes, sum(not one and not self._part.entries.can_be_placed(each) for each, one in shown))
+        whole = {
+            **report,
+            "trend": {name: figures[name] for name in ("problem", "since", "until", "months")},
+            "limits": [*report["limits"], *unplaced],
+        }
+        return with_mutes(whole, muting, since_of(whole), now)
 
 
 async def _absent(*_: Any) -> None:

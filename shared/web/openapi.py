@@ -51,13 +51,14 @@ class _Shape:
 
 _TABLE = ("application/json", "text/csv")
 
-# By module: the operations that belong together.
+# The operations that belong together: by module, or by path where one module has files of several kinds.
 _TAGS = {
     "exports": ("exports", "Export files: what is exported, from where, to where."),
     "jobs": ("jobs", "Work that is started by hand."),
     "approvals": ("approvals", "Plans that people reviewed."),
     "coverage": ("coverage", "What each subscription exports, and its state."),
     "evidence": ("evidence", "What meets which requirement, for auditors, and what is required and excepted."),
+    "requirements": ("evidence", "What meets which requirement, for auditors, and what is required and excepted."),
     "notify": ("notify", "Who is informed of what."),
     "mutes": ("mutes", "What raises nothing until an agreed end."),
     "freshness": ("freshness", "When each subscription last sent each kind of record."),
@@ -217,7 +218,10 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dryRun": ("Only check; write nothing.", _BOOLEAN),
     "wait": ("Seconds to wait for the job to finish.", {"type": "integer", "minimum": 0, "maximum": 200}),
     "subscription": ("Only this subscription id.", {"type": "string", "pattern": _GUID}),
-    "managementGroup": ("Only subscriptions below this one.", {"type": "string", "minLength": 1}),
+    "managementGroup": (
+        "Only those below this group, by its id or `<tenant id>/<id>`.",
+        {"type": "string", "minLength": 1},
+    ),
     "tenant": ("Only subscriptions of this tenant id.", {"type": "string", "pattern": _GUID}),
     "source": ("Only this event source.", {"type": "string", "enum": list(EVENT_SOURCES)}),
     "unmet": ("Only subscriptions that miss this requirement.", {"type": "string", "enum": [CIS.name]}),
@@ -345,7 +349,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         responses[str(status)] = answer
     described: dict[str, Any] = {
         "operationId": to_camel(operation.name),
-        "tags": [_TAGS[operation.module][0]],
+        "tags": [(_TAGS.get(operation.module) or _TAGS[operation.path])[0]],
         "summary": shape.summary,
         "description": f"Needs the app role `{operation.role}` under Entra."
         + (" No function key bears it." if operation.role in OF_PERSONS else ""),

@@ -148,7 +148,9 @@ class _Parts:
                 told = f"What your role may see can't be told: {', '.join(missing)}. Nothing is shown."
                 raise ApiError(UNAVAILABLE, told, headers=RETRY_LATER)
             ids = seen_by(limits, state.subscriptions)
-            self._made[key] = part_of(state, ids, perhaps_more=perhaps_more(limits, state.subscriptions))
+            more = perhaps_more(limits, state.subscriptions)
+            tenants = {tenant for limit in limits for tenant in limit.tenants}
+            self._made[key] = part_of(state, ids, perhaps_more=more, tenants=tenants)
         return self._made[key]
 
 

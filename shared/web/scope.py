@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.exports.suggestions import suggest
 from shared.web import request_parameters
-from shared.web.problems import NOT_FOUND, RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
+from shared.web.problems import BAD_REQUEST, NOT_FOUND, RETRY_LATER, TOO_MANY, UNAVAILABLE, ApiError
 from shared.web.request_parameters import shown
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def check_scope(
     Where no complete reading of the last minute is at hand within 3 s nothing is refused: absence is not known then.
 
     Raises:
-        ApiError: 404 with the nearest name that there is.
+        ApiError: 404 with the nearest name that there is, 400 for a management group's that several tenants have.
     """
     if not subscriptions and not groups and not tenants:
         return
@@ -57,6 +57,7 @@ async def check_scope(
         state = await _state(call, age)
         if state is None:
             break
+        _refuse_unclear(state, groups)
         refusal = check_names_of(state, subscriptions=subscriptions, groups=groups, tenants=tenants)
         if refusal is None:
             return
@@ -70,7 +71,7 @@ async def check_job_scope(call: Call, arguments: Mapping[str, Any]) -> None:
     An export that was deleted still exists where its automations do.
 
     Raises:
-        ApiError: 404 with the nearest name that there is.
+        ApiError: as `check_scope`.
     """
     one = arguments.get("export")
     exports = {*arguments.get("exports", ()), *([one] if one else [])}
@@ -98,14 +99,20 @@ def check_names_of(
         return None
     known = {
         "subscription": (subscriptions, {each.id.lower() for each in state.subscriptions}),
-        "management group": (groups, {name for each in state.subscriptions for name in each.ancestors}),
         "tenant": (tenants, {each.tenant_id.lower() for each in state.subscriptions}),
     }
     for what, (asked, names) in known.items():
         for name in asked:
             if name.lower() not in names:
                 return _unknown(what, name, names)
-    return None
+    unknown = next((name for name in groups if name not in state.group_names), None)
+    return None if unknown is None else _unknown("management group", unknown, state.group_names.written)
+
+
+def _refuse_unclear(state: TenantState, groups: Collection[str]) -> None:
+    for name in groups:
+        if sentence := state.group_names.several(name):
+            raise ApiError(BAD_REQUEST, f"{sentence[0].upper()}{sentence[1:]}.")
 
 
 async def _state(call: Call, age: timedelta | None) -> TenantState | None:

@@ -41,7 +41,7 @@ BOUNDED = {
     ("audit/trail.py", "async with gate"): CALLER,
     ("azure/quota.py", "async with self._turn"): CALLER,
     ("bootstrap.py", "asyncio.to_thread(evidence, basis, required, made, proven)"): OWN,
-    ("web/limited_services.py", "asyncio.to_thread(evidence, basis, self._required(required), made, proven)"): OWN,
+    ("web/limited_services.py", "asyncio.to_thread(evidence, basis, theirs, made, proven)"): OWN,
     ("bootstrap.py", "asyncio.to_thread(shapes_of, reading.met, asked.names, asked.most)"): OWN,
     ("azure/resource_graph.py", "self._clock.sleep(min(capped(wait), max(0.0, end.left)))"): "its own end",
     ("azure/retry_backoff.py", "clock.sleep(pause)"): "not begun where it would pass the deadline; a minute at most",

@@ -42,7 +42,7 @@ class Roles:
         """The roles that reach a whole subscription."""
         group = subscription.management_group.lower()
         if group not in self._above:
-            scopes = ["", *(ids.management_group_id(one.name).lower() for one in self._tenant.ancestors(group))]
+            scopes = ["", *(ids.management_group_id(one.key).lower() for one in self._tenant.ancestors(group))]
             self._above[group] = tuple(role for scope in scopes for role in self._at.get(scope, ()))
         own = self._at.get(subscription.scope.lower())
         return (*self._above[group], *own) if own else self._above[group]
@@ -153,9 +153,9 @@ class Tables:
                         yield self._kept(record["id"].lower(), record, _security_row)
 
     def _management_groups(self, subscriptions: list[Subscription]) -> Iterator[Row]:
-        seen = {one.name: one for sub in subscriptions for one in self._tenant.ancestors(sub.management_group)}
+        seen = {one.key: one for sub in subscriptions for one in self._tenant.ancestors(sub.management_group)}
         for group in seen.values():
-            chain = [{"name": one.name, "displayName": one.display_name} for one in self._tenant.ancestors(group.name)]
+            chain = [{"name": one.name, "displayName": one.display_name} for one in self._tenant.ancestors(group.key)]
             row = _blank(ids.management_group_id(group.name), group.name, MANAGEMENT_GROUPS, group.tenant_id)
             row["properties"] = {
                 "displayName": group.display_name,

@@ -56,7 +56,7 @@ Place = RulePlace | HubPlace
 class Facts:
     """What rules ask of a row, all but tag values in lower case; None is what is not known at this moment.
 
-    `groups` are the management groups above its subscription, `tags` the subscription's by lower-case name.
+    `groups` are all names of the management groups above its subscription, `tags` its tags by lower-case name.
     """
 
     kind: str

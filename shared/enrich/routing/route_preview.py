@@ -9,6 +9,7 @@ from typing import Any, Final
 from shared.enrich.context.resource_context import first_tag
 from shared.enrich.routing.route_model import Decision, Facts, Routes
 from shared.enrich.routing.routes_file import KINDS
+from shared.exports.management_groups import names_above
 
 _TAGGERS: Final = (
     "whoever holds Microsoft.Resources/tags/write or */write there or above: Owner, Contributor, Tag Contributor and "
@@ -22,12 +23,12 @@ _OF_RESOURCES: Final = (
 
 @dataclass(frozen=True)
 class Known:
-    """A subscription as discovery saw it; `groups` are the management groups above it, in lower case."""
+    """A subscription as discovery saw it; `ancestors` are the management groups above it, in lower case."""
 
     id: str
     name: str = ""
-    tenant: str = ""
-    groups: tuple[str, ...] = ()
+    tenant_id: str = ""
+    ancestors: tuple[str, ...] = ()
     tags: Mapping[str, str] | None = None
 
 
@@ -71,8 +72,8 @@ def _facts(kind: str, one: Known, owner_tags: Sequence[str]) -> Facts:
     return Facts(
         kind,
         one.id.lower(),
-        one.tenant.lower(),
-        frozenset(one.groups),
+        one.tenant_id.lower(),
+        frozenset(names_above(one.tenant_id, one.ancestors)),
         {name.lower(): value for name, value in tags.items()},
         first_tag([name.lower() for name in owner_tags], [tags]).lower(),
     )

@@ -15,6 +15,7 @@ from shared.enrich.routing.route_model import DEFAULT, HubPlace, Place, Routes, 
 from shared.enrich.tables import BY_KIND, RECORD_TABLES
 from shared.exports.diagnostics import Diagnostic
 from shared.exports.document_reading import DocumentReading, read_document
+from shared.exports.management_groups import FORM
 from shared.exports.yaml_reader import Document, Path
 
 MAX_BYTES: Final = 256 * 1024
@@ -29,7 +30,7 @@ _HUB_KEYS: Final = ("namespace", "name", "format", "eventKb", "tenantId")
 _CONDITIONS: Final = ("kinds", "subscriptions", "tenants", "managementGroups", "subscriptionTags", "owners")
 _RULE_KEYS: Final = ("name", *_CONDITIONS, "also", "instead")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_GROUP: Final = re.compile(r"[\w().-]{1,90}", re.ASCII)  # Azure's naming rules, Microsoft.Management
+_GROUP: Final = re.compile(FORM)
 _STREAM: Final = re.compile(r"Custom-[A-Za-z][A-Za-z0-9_]{0,99}")
 
 
@@ -170,7 +171,7 @@ class _Reading(DocumentReading):
         given = self._texts(item, path, "managementGroups")
         for index, each in enumerate(given):
             if not _GROUP.fullmatch(each):
-                fix = "Write the id alone, such as payments, not its display name or path."
+                fix = "Write the id alone, such as payments, or <tenant>/payments; not its display name or path."
                 self._wrong((*path, "managementGroups", index), "invalid", f"{each[:40]!r} is no group's id.", fix)
         return frozenset(each.lower() for each in given)
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from shared.enrich.routing.route_model import Routes
 from shared.exports.diagnostics import Diagnostic
+from shared.exports.management_groups import GroupNames
 
 
 def lint_routes(routes: Routes, source: str) -> list[Diagnostic]:
     """Warnings, in the file's order."""
     return [*_unused(routes, source), *_unreachable(routes, source), *_blanks(routes, source)]
+
+
+def lint_groups(routes: Routes, source: str, known: GroupNames) -> list[Diagnostic]:
+    """A warning for each name that management groups of several tenants have: a rule is met by all of them."""
+    return [
+        Diagnostic("several-tenants", "warning", f"{source}: {rule.name}", f"{told}.", "A row of any of them meets it.")
+        for rule in routes.rules
+        for name in sorted(rule.groups)
+        if (told := known.several(name))
+    ]
 
 
 def _unused(routes: Routes, source: str) -> list[Diagnostic]:

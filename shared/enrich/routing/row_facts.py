@@ -10,6 +10,7 @@ import msgspec
 from shared.enrich.context.resource_context import Known, first_tag
 from shared.enrich.records.model import Row
 from shared.enrich.routing.route_model import Decision, Facts, Routes
+from shared.exports.management_groups import names_above
 
 
 class Lookup(Protocol):
@@ -62,7 +63,7 @@ class RowFacts:
             row.kind,
             row.subscription,
             said_tenant or subscription.tenant.lower(),
-            frozenset(subscription.path.lower().split("/")),
+            frozenset(names_above(subscription.tenant, subscription.path.lower().split("/"))),
             {name.lower(): value for name, value in subscription.tags.items()},
             owner,
         )

@@ -34,10 +34,10 @@ async def rewriting(arm: Arm, automations: Iterable[ResourceId], subscriptions: 
         where, group, name = automation.key
         if name in names:
             at_risk.setdefault(where, set()).add((group, name))
-    chains: dict[tuple[str, ...], list[Subscription]] = {}
+    chains: dict[tuple[str, tuple[str, ...]], list[Subscription]] = {}
     for subscription in subscriptions:
         if subscription.id.lower() in at_risk:
-            chains.setdefault(subscription.ancestors, []).append(subscription)
+            chains.setdefault(_chain(subscription), []).append(subscription)
     first = [members[0] for members in chains.values()]
     others = [one for members in chains.values() for one in members[1:]]
     found: dict[str, _Behind] = {}
@@ -46,10 +46,14 @@ async def rewriting(arm: Arm, automations: Iterable[ResourceId], subscriptions: 
         for assignment in await _assignments(arm, asked.id):
             key = str(assignment.get("id")).lower()
             behind = found.setdefault(key, _Behind(assignment, await _writes(arm, assignment, sets), {}))
-            for one in chains[asked.ancestors]:
+            for one in chains[_chain(asked)]:
                 if _meets(assignment, behind.names, one.id, at_risk[one.id.lower()]):
                     behind.met[one.id] = None
     return [_sentence(each) for each in found.values() if each.met]
+
+
+def _chain(subscription: Subscription) -> tuple[str, tuple[str, ...]]:
+    return subscription.tenant_id, subscription.ancestors
 
 
 class _Behind(NamedTuple):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from shared.azure.resource_graph import REFUSED, Graph
 from shared.reconcile.arm.arm_client import Arm, ArmError
@@ -58,10 +59,11 @@ async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: in
     refused: list[str] = []
     rows = [row async for row in _listed(arm, "list subscriptions", "/subscriptions", SUBSCRIPTIONS_VERSION, reasons)]
     above: dict[str, list[str]] = {}
-    for group in management_groups:
-        path = f"/providers/Microsoft.Management/managementGroups/{group}/descendants"
+    # The list knows groups of the caller's own tenant alone, so a tenant before the name says nothing to it.
+    for group in dict.fromkeys(name.rpartition("/")[2].lower() for name in management_groups):
+        path = f"/providers/Microsoft.Management/managementGroups/{quote(group, safe='')}/descendants"
         async for row in _listed(arm, "list descendants", path, MANAGEMENT_GROUPS_VERSION, reasons):
-            above.setdefault(str(row.get("name")).lower(), []).append(group.lower())
+            above.setdefault(str(row.get("name")).lower(), []).append(group)
     subscriptions = [
         Subscription(
             row["subscriptionId"],

@@ -42,6 +42,7 @@ def declared(
         unknown={name: found for name, found in unknown.items() if found},
         findings=(
             *(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
+            *_about_rollouts(configs, known),
             *_about_files(loaded),
             *_not_judged(configs, inventory),
         ),
@@ -56,6 +57,13 @@ def declared(
 def first_sentence(problem: Problem) -> str:
     """What is wrong with a file, in one sentence."""
     return problem.findings[0].sentence if problem.findings else "it is invalid"
+
+
+def _about_rollouts(configs: Sequence[ExportConfig], known: KnownNames) -> Iterator[str]:
+    for config in configs:
+        for group in config.rollout.management_groups if config.rollout else ():
+            if sentence := known.management_groups.several(group):
+                yield f"{config.name}: rollout.managementGroups: {sentence}"
 
 
 def _about_destinations(configs: Sequence[ExportConfig], prepared: Mapping[str, Prepared]) -> Iterator[str]:

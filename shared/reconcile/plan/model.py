@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from shared.exports.management_groups import lies_below
 from shared.reconcile.model import Desired, ResourceId, Subscription
 from shared.reconcile.plan.automation_diff import Change
 
@@ -182,8 +183,9 @@ class Rollout:
 
     def group_of(self, subscription: Subscription | None) -> int:
         """The place in the order of the first group that a subscription lies below; what is below none comes last."""
-        ancestors = subscription.ancestors if subscription else ()
-        places = (place for place, group in enumerate(self.groups) if group.lower() in ancestors)
+        places = (
+            place for place, group in enumerate(self.groups) if subscription and lies_below(subscription, (group,))
+        )
         return next(places, len(self.groups))
 
     def name(self, group: int) -> str:

@@ -18,6 +18,7 @@ import orjson
 
 from shared import __version__
 from shared.clock import utc_text
+from shared.exports.management_groups import GroupNames, Placed
 from shared.watch.cis_benchmark import CIS
 from shared.watch.coverage import Live, SubscriptionCoverage
 from shared.watch.requirement_checks import GrantedException, Requirement, Verdict, judge, with_proof
@@ -36,19 +37,15 @@ LIMITS: Final = (
 """What no report of this kind can show."""
 
 
-class Judged(Protocol):
+class Judged(Placed, Protocol):
     """What a report needs of a subscription; `ancestors` are its groups in lower case, nearest first."""
 
-    @property
-    def id(self) -> str: ...  # noqa: D102
     @property
     def state(self) -> str: ...  # noqa: D102
     @property
     def writable(self) -> bool: ...  # noqa: D102
     @property
     def placed(self) -> bool: ...  # noqa: D102
-    @property
-    def ancestors(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,8 @@ class Basis:
     requirements_digest: str = ""
     broken: Collection[str] = ()
     """The lower-case ids of destinations where nothing arrives."""
+    groups: GroupNames | None = None
+    """The management groups of the whole tenant; None where these subscriptions are all there are."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,8 @@ def evidence(
     """
     requirements = (CIS, *required.requirements)
     verdicts = with_proof(judge(basis.coverage, requirements, basis.broken), proven, CIS.name)
-    judging = _Judging(required.exceptions, made.at.date(), seen=not basis.unseen)
+    groups = basis.groups or GroupNames.of(basis.subscriptions)
+    judging = _Judging(required.exceptions, made.at.date(), groups, _doubts(required, groups), seen=not basis.unseen)
     rows = [
         _row(subscription, covered, verdicts[number * len(requirements) + place], judging)
         for place in range(len(requirements))
@@ -125,23 +125,42 @@ def evidence(
             "requirementsSha256": basis.requirements_digest,
         },
         "requirements": [_summary(each, rows, complete=not basis.unseen) for each in requirements],
-        "exceptions": [_exception(each, basis.subscriptions, made.at.date()) for each in required.exceptions],
-        "limits": list(LIMITS),
+        "exceptions": [_exception(each, basis.subscriptions, judging) for each in required.exceptions],
+        "limits": [*LIMITS, *_of_doubts(judging.doubts)],
         "value": rows,
     }
 
 
 @dataclass(frozen=True)
 class _Judging:
-    """What verdicts are weighed by: the exceptions, the day (UTC), and whether all of the tenant was seen."""
+    """What verdicts are weighed by: the exceptions, the day (UTC), and whether all of the tenant was seen.
+
+    `doubts` says by requirement and name of a group why it is not known which group an exception means.
+    """
 
     exceptions: Sequence[GrantedException]
     today: date
+    groups: GroupNames
+    doubts: Mapping[tuple[str, str], str]
     seen: bool
+
+    def covers(self, exception: GrantedException, subscription: Judged) -> bool:
+        """Whether an exception is for a subscription, for certain."""
+        one = subscription.id.lower()
+        return exception.covers(one, self.groups.surely_above.get(one, ()))
+
+
+def _doubts(required: Required, groups: GroupNames) -> Mapping[tuple[str, str], str]:
+    named = {(each.requirement, name): "" for each in required.exceptions for name in each.management_groups}
+    return {where: doubt for where in named if (doubt := groups.doubt(where[1]))}
+
+
+def _of_doubts(doubts: Mapping[tuple[str, str], str]) -> list[str]:
+    return [f"By this name an exception covers nothing: {doubt}." for doubt in dict.fromkeys(doubts.values())]
 
 
 def _row(subscription: Judged, covered: SubscriptionCoverage, verdict: Verdict, judging: _Judging) -> dict[str, Any]:
-    exception = _covering(subscription, verdict.requirement, judging.exceptions)
+    exception = _covering(subscription, verdict.requirement, judging)
     word, reason, notes = MET, verdict.reason, [verdict.note]
     if not verdict.met:
         word, reason = _unmet(subscription, verdict, exception, judging)
@@ -180,16 +199,15 @@ def _notes(
     grouped = any(each.management_groups for each in judging.exceptions if each.requirement == requirement)
     if grouped and not exception and not subscription.placed:
         yield "Its management groups are not known, so whether an exception for one of them covers it is not either."
+    for (about, name), doubt in judging.doubts.items():
+        if about == requirement and not exception and name in subscription.ancestors:
+            yield f"An exception for a management group {name} does not count: {doubt}."
 
 
-def _covering(
-    subscription: Judged, requirement: str, exceptions: Iterable[GrantedException]
-) -> GrantedException | None:
+def _covering(subscription: Judged, requirement: str, judging: _Judging) -> GrantedException | None:
     """The exception that holds longest."""
     found = [
-        each
-        for each in exceptions
-        if each.requirement == requirement and each.covers(subscription.id.lower(), subscription.ancestors)
+        each for each in judging.exceptions if each.requirement == requirement and judging.covers(each, subscription)
     ]
     return max(found, key=lambda each: each.until, default=None)
 
@@ -203,13 +221,13 @@ def _about(exception: GrantedException, today: date) -> dict[str, Any]:
     }
 
 
-def _exception(exception: GrantedException, subscriptions: Iterable[Judged], today: date) -> dict[str, Any]:
+def _exception(exception: GrantedException, subscriptions: Iterable[Judged], judging: _Judging) -> dict[str, Any]:
     return {
         "requirement": exception.requirement,
-        **_about(exception, today),
+        **_about(exception, judging.today),
         "subscriptions": list(exception.subscriptions),
         "managementGroups": list(exception.management_groups),
-        "covers": sum(exception.covers(each.id.lower(), each.ancestors) for each in subscriptions),
+        "covers": sum(judging.covers(exception, each) for each in subscriptions),
     }
 
 

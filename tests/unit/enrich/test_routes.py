@@ -30,9 +30,10 @@ from shared.enrich.routing.route_preview import shares, who_decides
 from shared.enrich.routing.routes_against_settings import conflicts, fault_of
 from shared.enrich.routing.routes_file import MAX_BYTES, read_routes
 from shared.enrich.routing.routes_in_force import InForce
-from shared.enrich.routing.routes_linter import lint_routes
+from shared.enrich.routing.routes_linter import lint_groups, lint_routes
 from shared.enrich.routing.row_facts import RowFacts
 from shared.exports.diagnostics import InvalidExport
+from shared.exports.management_groups import GroupNames
 from shared.settings import Settings
 from tests.unit.enrich.builders import alert, assessment, row
 from tests.virtual_time import virtual_clock, virtually
@@ -467,6 +468,12 @@ class TestFacts:
         assert decide({"managementGroups": ["PAYMENTS"]}, above) == Decision(("payments",), ("r",))
         assert decide({"managementGroups": ["pay"]}, above) == Decision((DEFAULT,))
 
+    def test_a_group_of_one_tenant_is_not_that_of_another(self) -> None:
+        above = Says(Known(0, found=True, path="root/Payments/cards", tenant=SUB.upper()))
+        assert decide({"managementGroups": [f"{SUB.upper()}/PAYMENTS"]}, above) == Decision(("payments",), ("r",))
+        assert decide({"managementGroups": [f"{OTHER_SUB}/payments"]}, above) == Decision((DEFAULT,))
+        assert decide({"managementGroups": [f"{SUB}/root"]}, Nothing()) is None
+
     def test_a_tags_name_has_no_case_its_value_has(self) -> None:
         tagged = Says(Known(0, found=True, encoded_tags=orjson.dumps({"UNIT": "Pay"})))
         assert decide({"subscriptionTags": {"unit": ["Pay"]}}, tagged) == Decision(("payments",), ("r",))
@@ -587,6 +594,19 @@ class TestPreview:
             ((DEFAULT, "siem"), ("alerts",), ("by-owner",)),
             ((DEFAULT,), (), ("by-owner",)),
         ]
+
+    def test_a_group_of_several_tenants_is_a_finding(self) -> None:
+        routes = read_routes(text({"name": "r", "managementGroups": ["Pay", "root"], "also": ["siem"]}))
+        two = [Subscription(SUB, tenant_id=SUB, ancestors=("pay", "root"))]
+        two.append(Subscription(OTHER_SUB, tenant_id=OTHER_SUB, ancestors=("pay",)))
+        (finding,) = lint_groups(routes, "routes.yaml", GroupNames.of(two))
+        assert str(finding).startswith(
+            "routes.yaml: r: warning several-tenants: 2 tenants have a management group pay: write "
+        )
+        assert f"{SUB}/pay" in finding.sentence
+        mine = read_routes(text({"name": "r", "managementGroups": [f"{SUB}/pay"], "instead": ["siem"]}))
+        assert [one.places for one in shares(mine, two, ())] == [("siem",), (DEFAULT,)]
+        assert lint_groups(mine, "routes.yaml", GroupNames.of(two)) == []
 
     def test_who_may_change_a_tag_or_an_owner_is_said_for_each_rule_that_asks_it(self) -> None:
         tag, owner = who_decides(self.ROUTES, ("Owner",))

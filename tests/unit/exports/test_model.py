@@ -96,7 +96,7 @@ def test_a_text_without_a_name_is_called_text() -> None:
         ({"scope": []}, "scope: a list is not a mapping of keys to values. Write keys with values below it."),
         ({"scope": {"subscriptions": ["prod"]}}, "scope.subscriptions[0]: 'prod' is not a GUID. Give the subscription's id, not its name: `az account list` shows both."),
         ({"scope": {"subscriptions": SUBSCRIPTION}}, f"scope.subscriptions: '{SUBSCRIPTION}' is not a list. Write [{SUBSCRIPTION}]."),
-        ({"scope": {"managementGroups": ["My group"]}}, "scope.managementGroups[0]: 'My group' is not a management group's id (not its display name)."),
+        ({"scope": {"managementGroups": ["My group"]}}, "scope.managementGroups[0]: 'My group' is not a management group's id (not its display name), or <tenant>/<id>."),
         ({"scope": {"subscriptions": [SUBSCRIPTION], "tags": {"a": 1}}}, 'scope.tags.a: 1 is not text. Put it in quotes: "1".'),
         ({"automation": {}}, "automation.location: 'location' is missing."),
         ({"automation": {"location": "w"}}, "automation.location: 'w' is not an Azure location such as westeurope."),

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from shared.exports.diagnostics import InvalidExport
+from shared.exports.management_groups import GroupNames
 from shared.muting.mutes import NOTHING, Muting, Part, parts_of
 from shared.muting.mutes_file import MAX_MUTES, Known, read_mutes, warnings
+from shared.reconcile.model import Subscription
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)  # a Saturday
 HOUR = timedelta(hours=1)
@@ -26,6 +28,10 @@ def mute(
 
 def muting(*mutes: str, **groups: Any) -> Muting:
     return Muting(read_mutes(HEAD + "".join(mutes)), **groups)
+
+
+def above(*groups: str) -> GroupNames:
+    return GroupNames.of([Subscription(S1, ancestors=groups)])
 
 
 def until(found: Muting, *parts: Part, at: datetime = NOW) -> datetime | None:
@@ -67,13 +73,40 @@ def test_of_several_exports_each_must_be_muted() -> None:
 def test_management_groups_are_those_above_the_subscription() -> None:
     text = mute("managementGroup: Payments")
     assert until(muting(text), Part(S1)) is None  # not known: an alarm rather than silence
-    assert until(muting(text, groups={S1: ("payments", "root")}), Part(S1)) == END
-    assert until(muting(text, groups={S1: ("root",)}), Part(S1)) is None
+    assert until(muting(text, groups=above("payments", "root")), Part(S1)) == END
+    assert until(muting(text, groups=above("root")), Part(S1)) is None
     assert until(muting(text), Part(groups=("payments",))) == END
-    both = muting(mute("managementGroup: payments, export: soc"), groups={S1: ("payments",)})
+    both = muting(mute("managementGroup: payments, export: soc"), groups=above("payments"))
     assert until(both, Part(S1, "soc")) == END
     assert until(both, Part(S2, "soc")) is None
     assert until(both, Part(S1, "other")) is None
+
+
+def test_a_name_of_several_tenants_mutes_nothing() -> None:
+    a, b = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
+    two = [
+        Subscription(S1, tenant_id=a, ancestors=("pay", "own", a)),
+        Subscription(S2, tenant_id=b, ancestors=("pay", b)),
+    ]
+    known = GroupNames.of(two)
+
+    def silent(group: str, *parts: Part, groups: GroupNames | None = known) -> bool:
+        return until(muting(mute(f"managementGroup: {group}"), groups=groups), *parts) is not None
+
+    assert not silent("Pay", Part(S1))
+    assert silent(f"{a.upper()}/Pay", Part(S1))
+    assert not silent(f"{b}/pay", Part(S1))
+    assert silent("own", Part(S1))
+    # Of what is about a group, such as an exception, the name counts as it is meant.
+    assert silent("own", Part(groups=(f"{a}/own",)))
+    assert silent(f"{a}/own", Part(groups=("own",)))
+    assert silent(f"{a}/pay", Part(groups=(f"{a}/pay",)))
+    for group, about in (("pay", "pay"), (f"{a}/pay", "pay"), ("pay", f"{a}/pay"), (f"{b}/own", "own")):
+        assert not silent(group, Part(groups=(about,))), (group, about)
+    part = GroupNames.of(two, complete=False)
+    assert not silent("own", Part(S1), groups=part)
+    assert silent(f"{a}/own", Part(S1), groups=part)
+    assert not silent("own", Part(S1), Part(groups=("own",)), groups=None)
 
 
 def test_mutes_that_follow_each_other_have_one_end_and_the_first_answers_for_it() -> None:
@@ -199,7 +232,7 @@ def test_what_mutes_nothing_is_said_where_it_is_known() -> None:
     mutes = read_mutes(HEAD + text)
     assert warnings(mutes, Known(), NOW) == ["o: it is over, and can go."]
     none: frozenset[str] = frozenset()
-    assert warnings(mutes, Known(none, none, none, none), NOW) == [
+    assert warnings(mutes, Known(none, none, GroupNames(), none), NOW) == [
         "m: there is no export soc.",
         f"m: there is no subscription {S1}.",
         "n: no subscription is below a management group g.",
@@ -207,7 +240,7 @@ def test_what_mutes_nothing_is_said_where_it_is_known() -> None:
         "o: it is over, and can go.",
         "o: there is no export over.",
     ]
-    there = Known(frozenset({"soc", "over"}), frozenset({S1}), frozenset({"g"}), frozenset({HUB.lower().strip("/")}))
+    there = Known(frozenset({"soc", "over"}), frozenset({S1}), above("g"), frozenset({HUB.lower().strip("/")}))
     assert warnings(mutes, there, NOW) == ["o: it is over, and can go."]
 
 

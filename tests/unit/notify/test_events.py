@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.exports.diagnostics import InvalidExport
+from shared.exports.management_groups import GroupNames
 from shared.muting.mutes import Muting, Part, parts_of
 from shared.muting.mutes_file import read_mutes
 from shared.notify.events import KINDS, Condition, Event, Followed, Observed, follow, read_event
@@ -25,6 +26,7 @@ from shared.notify.observed import (
 from shared.notify.outbox import with_news
 from shared.notify.rules import AT_ONCE, CHANNELS, DAILY, Receiver, Rule, Rules, read_rules
 from shared.notify.state import State
+from shared.reconcile.model import Subscription
 from shared.watch.open_items import Newest
 from shared.watch.requirement_checks import GrantedException
 
@@ -246,10 +248,13 @@ def test_every_kind_has_a_severity_and_words() -> None:
     assert event(kind="of-a-later-release").severity == "High"
 
 
+ABOVE = GroupNames.of([Subscription("s1", ancestors=("payments",)), Subscription("", ancestors=("root",))])
+
+
 def muting(*mutes: str) -> Muting:
     held = 'owner: Ann, reason: x, from: "2026-11-28T06:00Z", until: "2026-11-28T18:00Z"'
     lines = [f"- {{name: m{index}, {what}, {held}}}" for index, what in enumerate(mutes)]
-    return Muting(read_mutes("\n".join(("version: 1", "mutes:", *lines))), {"s1": ("payments",), "": ("root",)})
+    return Muting(read_mutes("\n".join(("version: 1", "mutes:", *lines))), ABOVE)
 
 
 PLACE = "/subscriptions/s/x/hub"

@@ -9,7 +9,7 @@ import pytest
 from shared import __version__
 from shared.exports.diagnostics import InvalidExport
 from shared.exports.model import parse_export
-from shared.reconcile.model import Inventory, Live
+from shared.reconcile.model import Inventory, Live, Subscription
 from shared.reconcile.plan.model import Action, Cause, Declaration, Plan, Rollout
 from shared.reconcile.plan.planner import Terms, make_plan
 from shared.reconcile.plan.provenance_tags import (
@@ -73,6 +73,10 @@ def test_a_subscription_belongs_to_the_first_group_of_the_order_that_it_lies_bel
     order = Rollout(("Prod-EU", "root", "canary"), timedelta())
     assert [order.group_of(each) for each in SUBSCRIPTIONS] == [1, 0, 1]
     assert order.group_of(None) == 3
+    first = "aaaaaaaa-0000-4000-8000-000000000001"
+    order = Rollout((f"{first.upper()}/Prod", "prod"), timedelta())
+    tenants = (first, "b")
+    assert [order.group_of(Subscription("1", tenant_id=each, ancestors=("prod",))) for each in tenants] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from shared.exports.management_groups import GroupNames
 from shared.muting.mutes import Muting
 from shared.muting.mutes_file import read_mutes
 from shared.reconcile.model import Subscription
@@ -275,7 +276,10 @@ def muting(*mutes: str) -> Muting:
     lines = [
         f"- {{name: m{i}, {what}, {head.format(*day)}}}" for i, (what, day) in enumerate(zip(mutes, days, strict=True))
     ]
-    return Muting(read_mutes("\n".join(("version: 1", "mutes:", *lines))), {NARROW.id.lower(): ("corp",)})
+    return Muting(
+        read_mutes("\n".join(("version: 1", "mutes:", *lines))),
+        GroupNames.of([Subscription(NARROW.id, ancestors=("corp",))]),
+    )
 
 
 def test_mutes_are_listed_and_noted_and_change_no_verdict() -> None:

@@ -46,7 +46,7 @@ def test_what_is_declared_for_a_part_is_of_it_before_there_is_an_automation(part
     assert part.exports == {"Later"}
     assert part.destinations == {HUB.lower().strip("/")}
     assert [each.export for each in part.state.declared] == ["Later"]
-    assert part.groups == {"unit", "root"}
+    assert part.entries.theirs.groups == {"unit", "root"}
 
 
 def test_reasons_for_what_is_missing_name_nobody() -> None:
