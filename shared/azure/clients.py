@@ -201,6 +201,11 @@ class Clients:
         except (IndexError, ValueError):
             return {}
 
+    @staticmethod
+    def pipeline_of(client: AsyncARMPipelineClient[Any, Any]) -> Any:
+        """The pipeline inside a client, for generated clients to share: they take one as `pipeline=`."""
+        return client._pipeline  # noqa: SLF001 - azure-core has no public name for it
+
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """Blob Storage of the function app's own account."""
