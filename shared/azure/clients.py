@@ -83,7 +83,7 @@ class Clients:
 
     @cached_property
     def arm(self) -> AsyncARMPipelineClient[Any, Any]:
-        """A bare pipeline to Azure Resource Manager with its retries, for Resource Graph and small reads.
+        """A bare pipeline to Azure Resource Manager, which tries nothing again: that is the caller's.
 
         One pipeline serves every subscription; the response's headers (quota, throttling) stay in reach.
         """
@@ -116,7 +116,6 @@ class Clients:
             policies=[
                 policies.RequestIdPolicy(),
                 policies.UserAgentPolicy(USER_AGENT),
-                policies.AsyncRetryPolicy(),
                 AsyncARMChallengeAuthenticationPolicy(credential, self.arm_scope),
                 *other,
             ],

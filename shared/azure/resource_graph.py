@@ -170,7 +170,7 @@ class Graph:
             try:
                 async with asyncio.timeout(max(0.0, min(REQUEST_SECONDS, end.left))):
                     with touching("graph.query"):
-                        response = await self._clients.arm.send_request(request, retry_total=0)
+                        response = await self._clients.arm.send_request(request)
             except TimeoutError:
                 raise ServiceResponseTimeoutError("no answer in time") from None
             self._note_quota(response.headers)

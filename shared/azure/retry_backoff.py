@@ -1,7 +1,7 @@
 """Retry what may pass by itself: throttling, timeouts, server errors and lost connections.
 
 azure-core's own policy leaves 408, 502 for POST and dropped connections after sending alone, retries a 400 that carries
-`Retry-After`, and sleeps in real time beyond any deadline of ours; so requests here pass `retry_total=0`.
+`Retry-After`, and sleeps in real time beyond any deadline of ours; so the pipeline to Azure Resource Manager has none.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class OwnPermissions:
             try:
                 async with asyncio.timeout(max(0.0, end.left)):
                     with touching("permissions.read"):
-                        response = await self._clients.arm.send_request(request, retry_total=0)
+                        response = await self._clients.arm.send_request(request)
             except TimeoutError:
                 raise ServiceResponseTimeoutError("no answer in time") from None
             response.raise_for_status()

@@ -136,7 +136,7 @@ class SecurityAlerts:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 with touching("canary.ask"):
-                    answer = await self._clients.arm.send_request(request, retry_total=0)
+                    answer = await self._clients.arm.send_request(request)
         except (AzureError, TimeoutError) as error:
             raise UnansweredError(f"Azure Resource Manager did not answer ({type(error).__name__})") from None
         status = int(answer.status_code)

@@ -95,12 +95,12 @@ class Arm:
             ArmError: any failure but 404.
         """
         operations = await self._automations(place)
-        found = await self._unless_missing(
-            self._asked(
-                "get automation", place, lambda options: operations.get(place.resource_group, place.name, **options)
-            )
-        )
-        return None if found is None else found.as_dict()
+
+        async def ask(options: Mapping[str, Any]) -> dict[str, Any]:
+            sent: Any = await operations.get(place.resource_group, place.name, cls=_as_sent, **options)
+            return dict(sent)
+
+        return await self._unless_missing(self._asked("get automation", place, ask))
 
     async def validate(self, place: ResourceId, body: Mapping[str, Any], towards: str = "") -> str:
         """What Azure has against the body; empty when it is valid.
@@ -245,11 +245,12 @@ class Arm:
         from azure.core.rest import HttpRequest
 
         url = path if path.startswith("https:") else f"{self._clients.arm_endpoint}/{path.lstrip('/')}"
-        params = {} if "api-version=" in path else {"api-version": version}
+        if "api-version=" not in path:
+            url += f"{'&' if '?' in path else '?'}api-version={version}"
         subscription = path.strip("/").split("/")[1] if path.lower().startswith("/subscriptions/") else ""
 
         async def ask(options: Mapping[str, Any]) -> dict[str, Any]:
-            request = HttpRequest(method, url, params=params, json=body)
+            request = HttpRequest(method, url, json=body)
             client = await self._clients.arm_in(tenant)
             response = await client.send_request(request, **options)
             response.raise_for_status()
@@ -288,7 +289,7 @@ class Arm:
         from azure.core.exceptions import AzureError
 
         subscription = place if isinstance(place, str) else place.subscription_id
-        options = {"retry_total": 0, "read_timeout": REQUEST_SECONDS, "connection_timeout": REQUEST_SECONDS}
+        options = {"read_timeout": REQUEST_SECONDS, "connection_timeout": REQUEST_SECONDS}
 
         tries = 0
 
@@ -323,6 +324,11 @@ class Arm:
             if error.status == 404 and not error.not_registered:  # noqa: PLR2004 - not found
                 return None
             raise
+
+
+def _as_sent(response: Any, _document: Any, _headers: Any) -> Any:
+    """The JSON of an answer, which has been read already: what a model gives is the same, and takes time to make."""
+    return response.http_response.json()
 
 
 def _was_there(response: Any, _document: Any, _headers: Any) -> bool:

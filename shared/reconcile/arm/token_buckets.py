@@ -7,12 +7,16 @@ fifteen times that (Azure Resource Manager throttling, 2024 limits).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from shared.clock import Clock
 
 ACROSS = 15
 # Our clock and the server's run apart, and the buckets may hold others' requests too.
 HEADROOM = 0.97
+# Waits end at multiples of this many seconds, so that several requests are let go at once: one by one they cost a fifth
+# more CPU.  Tokens that flow in meanwhile are not lost, and a run takes no longer.
+STEP = 0.25
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Pacer:
         now = self._clock.monotonic()
         wait = max(self._bucket(subscription_id, write, now).take(now), self._across[write].take(now))
         if wait > 0:
-            await self._clock.sleep(wait)
+            step = ceil((now + wait) / STEP) * STEP
+            await self._clock.sleep(step - now)
 
     def throttled(self, subscription_id: str, *, write: bool) -> None:
         """Learn from a 429 of the server: others use the same bucket."""

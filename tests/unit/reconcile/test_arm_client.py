@@ -43,7 +43,7 @@ class Pipeline:
         return self
 
     async def send_request(self, request: Any, **options: Any) -> Response:
-        assert options["retry_total"] == 0
+        assert options.keys() == {"read_timeout", "connection_timeout"}
         self.sent.append(request.method)
         return Response(self._statuses.pop(0) if self._statuses else 200, {"Retry-After": "10"})
 

@@ -13,7 +13,7 @@ from local.arm.throttle import Throttle
 from shared.clock import Clock
 from shared.reconcile.apply.executor import Apply, Status
 from shared.reconcile.arm.arm_client import Arm
-from shared.reconcile.arm.token_buckets import ACROSS, READS, WRITES, Pacer
+from shared.reconcile.arm.token_buckets import ACROSS, HEADROOM, READS, STEP, WRITES, Pacer
 from shared.reconcile.model import ResourceId
 from shared.reconcile.plan.model import Action, Item, Plan
 from tests.unit.reconcile.bodies import INSTANCE, body, desired, place, subscription
@@ -180,3 +180,70 @@ def test_tokens_come_back_but_never_more_than_the_bucket_holds() -> None:
     before, after = run(work())
     assert before == 3600
     assert after > before
+
+
+@pytest.mark.parametrize("start", [0.0, 0.1, 1234.567])
+@pytest.mark.parametrize("write", [True, False])
+def test_those_who_wait_are_let_go_several_at_a_time_none_early_and_none_a_step_late(write: bool, start: float) -> None:
+    rate = (WRITES if write else READS).times(ACROSS * HEADROOM)
+    waiting = 500
+
+    async def work() -> list[float]:
+        time = clock()
+        await time.sleep(start)
+        pacer = Pacer(time)
+        for number in range(int(rate.size)):
+            await pacer.turn(str(number), write=write)
+
+        async def let_go(number: int) -> float:
+            await pacer.turn(f"later {number}", write=write)
+            return time.monotonic() - start
+
+        return await asyncio.gather(*[let_go(number) for number in range(waiting)])
+
+    ended = run(work())
+    missing = 1 - rate.size % 1  # of the first one's token
+    due = [(number + missing) / rate.refill for number in range(waiting)]
+    assert all(there - 1e-6 <= at <= there + STEP + 1e-6 for there, at in zip(due, ended, strict=True))
+    assert ended == sorted(ended)
+    assert len(set(ended)) <= waiting / rate.refill / STEP + 2
+
+
+@pytest.mark.parametrize("latency", [0.002, 0.1])
+@pytest.mark.parametrize("workers", [1, 32, 256])
+def test_letting_go_several_at_a_time_takes_no_longer_and_is_never_refused(workers: int, latency: float) -> None:
+    count = int(WRITES.size * ACROSS) + 1000
+
+    async def work() -> tuple[float, int]:
+        time = clock()
+        pacer, throttle = Pacer(time), Throttle(time.monotonic)
+        numbers = iter(range(count))
+
+        async def worker() -> None:
+            for number in numbers:
+                await pacer.turn(str(number), write=True)
+                throttle.take("PUT", str(number), "me")
+                await time.sleep(latency)
+
+        await asyncio.gather(*[worker() for _ in range(workers)])
+        return time.monotonic(), throttle.refused
+
+    seconds, refused = run(work())
+    by_buckets = (count - WRITES.size * ACROSS * HEADROOM) / (WRITES.refill * ACROSS * HEADROOM)
+    assert refused == 0
+    assert seconds <= max(by_buckets, count * latency / workers) * 1.03 + STEP + latency
+
+
+def test_one_after_the_other_in_one_subscription_waits_less_than_a_step_beyond_its_token() -> None:
+    async def work() -> list[float]:
+        time = clock()
+        pacer = Pacer(time)
+        ended = []
+        for _ in range(int(WRITES.size) + 100):
+            await pacer.turn("s", write=True)
+            ended.append(time.monotonic())
+        return ended
+
+    ended = run(work())
+    rate = WRITES.times(HEADROOM)
+    assert all(at <= max(0.0, (number + 1 - rate.size) / rate.refill) + STEP + 1e-6 for number, at in enumerate(ended))
