@@ -549,12 +549,7 @@ class Services:
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
 
     async def routes(self) -> dict[str, Any] | None:
-        """How each place of the file of routes does, and what is wrong with the file; None where there is none.
-
-        Raises:
-            shared.azure.blob_container.StoreError: the letters, or the routes in force, can't be read.
-            azure.core.exceptions.AzureError: what arrived can't be read.
-        """
+        """How each place of the file of routes does, and what is wrong with the file; None where there is none."""
         if (routed := self.pipeline.routed) is None:
             return None
         from shared.enrich.invocation import place_report
