@@ -30,7 +30,7 @@ async def further_place(
     """A rule over a workspace, both of its own; `publishers` are the object ids that may send to it."""
     rule_id = f"dcr-{uuid.uuid4().hex}"
     async with (
-        Workspace(folder / f"{rule_id}.duckdb") as workspace,
+        Workspace(folder / f"{rule_id}.duckdb", workspace_id=str(uuid.uuid4())) as workspace,
         Ingestion(
             workspace, tokens, certificates, publishers=publishers, rule_id=rule_id, tenant_id=tenant_id, now=now
         ) as place,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from shared.notify.stored_rules import StoredRules
     from shared.reconcile.model import Subscription
     from shared.reconcile.run import Reconciler
+    from shared.routed_workspaces import RoutedWorkspaces
     from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
     from shared.watch.freshness_outcome import StoredDay
@@ -675,11 +676,22 @@ class Services:
         from shared.watch.freshness_outcome import StoredDay
         from shared.watch.stored_rows import StoredRows
 
-        settings = self.settings
-        if not settings.workspace_id:
-            return StoredDay()
-        tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
-        return await StoredRows(self.clients.logs_query, settings.workspace_id, tables, settings.late_after)(day)
+        settings, found = self.settings, StoredDay()
+        if settings.workspace_id:
+            tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
+            found = await StoredRows(self.clients.logs_query, settings.workspace_id, tables, settings.late_after)(day)
+        if (places := self.routed_workspaces) is not None:
+            found = await places.with_stored(found, day, await self.last_seen.uploaded(day))
+        return found
+
+    @cached_property
+    def routed_workspaces(self) -> RoutedWorkspaces | None:
+        """Where the rows of further places lie; None where all rows go to the default one."""
+        if (routed := self.pipeline.routed) is None:
+            return None
+        from shared.routed_workspaces import RoutedWorkspaces
+
+        return RoutedWorkspaces(self.settings, self.clients, routed)
 
     def to_rows(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> Parsed:
         """Present records as rows, with the filters and columns of the settings."""

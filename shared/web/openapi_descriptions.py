@@ -208,6 +208,7 @@ DESCRIPTIONS = {
     "RoutesKnown.fault": "Why the routes in force are not those of the file, or not known; empty where they are.",
     "RoutesKnown.rules": "The names of the rules, in their order.",
     "RoutesKnown.places": "The default place, those declared, and those for which dead letters are left.",
+    "PlaceKnown.unseen": "Why nothing is known of the rows that lie there; empty where its workspace can be asked.",
     "RoutesKnown.needs": "Sentences on places that need a person, and on routes that could not be kept.",
     "PlaceKnown.name": "Its name; `default` is what the settings name.",
     "PlaceKnown.kind": "A data collection rule or an event hub; empty for the default place.",

@@ -845,6 +845,7 @@ class PlaceKnown(_Body):
     parked: int
     today: int
     yesterday: int
+    unseen: str = ""
 
 
 class RoutesKnown(_Body):

@@ -58,6 +58,7 @@ class Routed:
     folder: Path
     opened: AsyncExitStack
     places: dict[str, Ingestion] = field(default_factory=dict)
+    about: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def open(self, *names: str, **options: Any) -> None:
         """Further places by name."""
@@ -69,7 +70,10 @@ class Routed:
     def write(self, rules: list[dict[str, Any]], **more: Mapping[str, Any]) -> Path:
         """The file of routes with these rules, the open places and more."""
         places = [
-            {"name": name, "rule": {"endpoint": place.endpoint, "immutableId": place.rule_id}}
+            {
+                "name": name,
+                "rule": {"endpoint": place.endpoint, "immutableId": place.rule_id, **self.about.get(name, {})},
+            }
             for name, place in self.places.items()
         ]
         places += [{"name": name, **place} for name, place in more.items()]

@@ -1,0 +1,81 @@
+"""The workspaces of further places, asked as the default one is: joins the file of routes with what looks at tables.
+
+Loaded only where there is a file of routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from shared.azure.blob_container import StoreError
+from shared.enrich.routing.place_workspaces import PlaceWorkspace, PlaceWorkspaces, place_workspaces
+from shared.settings import Settings, SettingsError
+from shared.watch.freshness_outcome import StoredDay
+from shared.watch.stored_rows import StoredRows
+
+if TYPE_CHECKING:
+    from azure.monitor.query.aio import LogsQueryClient
+
+    from shared.azure.clients import Clients
+    from shared.enrich.invocation.routed_delivery import RoutedDelivery
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A workspace of further places with the client that asks it; `unseen` says why there is none."""
+
+    workspace: PlaceWorkspace
+    client: LogsQueryClient | None
+    unseen: str = ""
+
+
+class RoutedWorkspaces:
+    """Where the rows of further places lie."""
+
+    def __init__(self, settings: Settings, clients: Clients, routed: RoutedDelivery) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._routed = routed
+
+    async def known(self) -> PlaceWorkspaces:
+        """The workspaces that the routes in force name.
+
+        Raises:
+            shared.azure.blob_container.StoreError: it is not known which routes are in force.
+        """
+        return place_workspaces((await self._routed.load()).routes, self._settings.workspace_id)
+
+    def asked(self, one: PlaceWorkspace) -> Asked:
+        """A workspace with its client."""
+        try:
+            return Asked(one, self._clients.logs_query_in(one.tenant))
+        except SettingsError as error:
+            return Asked(one, None, f"not known for place {one.name}: {error}")
+
+    async def with_stored(self, default: StoredDay, day: date, uploaded: Mapping[str, int]) -> StoredDay:
+        """What the default workspace holds of a day, with what each further one does of what was uploaded there."""
+        try:
+            known = await self.known()
+        except StoreError:
+            return default  # of every place it is said that the routes in force do not name it
+        held = await asyncio.gather(*(self._stored(self.asked(one), day, uploaded) for one in known.further))
+        elsewhere = {one.places: found for one, found in zip(known.further, held, strict=True)}
+        elsewhere |= {(place,): StoredDay(trouble=why) for place, why in known.unseen.items()}
+        return replace(default, elsewhere=elsewhere, with_default=known.with_default)
+
+    async def _stored(self, asked: Asked, day: date, uploaded: Mapping[str, int]) -> StoredDay:
+        if asked.client is None:
+            return StoredDay(trouble=asked.unseen)
+        sent = (name.partition(".") for name in uploaded)
+        tables = {table for place, _, table in sent if place in asked.workspace.places}
+        there = tuple(sorted(tables - asked.workspace.renamed))  # a place need not have the others
+        if not there:
+            return StoredDay()
+        ask = StoredRows(asked.client, asked.workspace.workspace_id, there, self._settings.late_after)
+        found = await ask(day)
+        trouble = f"not known for place {asked.workspace.name}: {found.trouble}" if found.trouble else ""
+        return replace(found, trouble=trouble)

@@ -1,0 +1,137 @@
+"""What is asked of a workspace is asked of that where a row lies: rows stored, canaries, what ended, and scores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.logs_query import FurtherWorkspace
+from local.tenant import APP
+from shared.bootstrap import Services
+from shared.enrich.context.resource_context import Context
+from shared.settings import Settings
+from shared.watch.freshness_check import Tenant
+from shared.web.response_models import RoutesKnown
+from tests.integration.enrich.conftest import Plant
+from tests.integration.enrich.test_routing import CARDS, CLAIMS, OTHERS, PAYMENTS, Graph, Routed, assessments, instead
+
+DAY = timedelta(days=1)
+HUB = {"hub": {"name": "rows", "namespace": "nowhere.servicebus.windows.net"}}
+
+
+@pytest.fixture
+async def routed(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Routed]:
+    """Three places: payments, whose workspace the app may ask, cards, where it may not, and claims, of no known one."""
+    async with AsyncExitStack() as opened:
+        found = Routed(plant, tmp_path, opened)
+        await found.open("payments", "cards", "claims")
+        for name, readers in {"payments": {APP.object_id}, "cards": set[str]()}.items():
+            workspace = found.places[name].workspace
+            plant.azure.logs_query.further[workspace.workspace_id] = FurtherWorkspace(workspace, readers)
+            found.about[name] = {"workspaceId": workspace.workspace_id.upper()}
+        monkeypatch.setenv("ROUTES_FILE", str(tmp_path / "routes.yaml"))
+        monkeypatch.setattr(Services, "_context", lambda _: Context(Graph({})))
+        yield found
+
+
+def to_each(routed: Routed) -> None:
+    routed.write([*map(instead, routed.places, (PAYMENTS, CARDS, CLAIMS))])
+
+
+@asynccontextmanager
+async def process() -> AsyncIterator[Services]:
+    """A process that begins now."""
+    services = Services(Settings.load())
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+async def flushed(routed: Routed) -> None:
+    """Every row that was accepted is stored."""
+    for place in (*routed.places.values(), routed.plant.azure.ingestion):
+        await place.workspace.flush()
+
+
+async def checked(services: Services) -> dict[str, Any]:
+    """The freshness check of the next day."""
+    tomorrow = datetime.combine((datetime.now(UTC) + DAY).date(), time(3), UTC)
+    return await services.freshness.run(Tenant((), ()), tomorrow)
+
+
+async def test_rows_stored_are_compared_for_each_place_and_nothing_is_said_where_none_can_look(
+    routed: Routed,
+) -> None:
+    rules = [*map(instead, routed.places, (PAYMENTS, CARDS, CLAIMS)), {"name": "all", "also": ["siem"]}]
+    routed.write(rules, siem=HUB)
+    async with process() as services:
+        routed.places["payments"].drop_share = 1.0  # behind a 204
+        await services.pipeline.run(assessments(range(3), PAYMENTS))
+        routed.places["payments"].drop_share = 0.0
+        await services.pipeline.run(
+            [event for one in (PAYMENTS, CARDS, CLAIMS, OTHERS) for event in assessments(range(10, 15), one)]
+        )
+        await services.last_seen.flush()
+        await flushed(routed)
+        found = await checked(services)
+        known = await services.routes()
+    table = "DefenderAssessments_CL"
+    assert {each["table"]: (each["uploaded"], each["stored"]) for each in found["stored"]} == {
+        table: (5, 5),
+        f"payments.{table}": (8, 5),
+    }
+    cards, claims = sorted(found["notCompared"])
+    assert cards.startswith("not known for place cards: ")
+    assert "Log Analytics Data Reader" in cards
+    assert claims == "not known for place claims: the file of routes does not say its workspaceId"
+    assert found["reasons"] == []
+    query = "SELECT TableName FROM DefenderExportHealth_CL WHERE Verdict = 'missing'"
+    await flushed(routed)
+    assert (await routed.plant.azure.workspace.sql(query)).rows == [(f"payments.{table}",)]
+    assert known is not None
+    RoutesKnown.model_validate(known)
+    assert {one["name"]: bool(one["unseen"]) for one in known["places"]} == {
+        "default": False, "payments": False, "cards": False, "claims": True, "siem": True,
+    }  # fmt: skip
+
+
+async def test_places_whose_rows_lie_in_one_workspace_are_compared_together(routed: Routed) -> None:
+    here = {"workspaceId": routed.plant.settings.workspace_id}
+    routed.about |= {"claims": here, "cards": routed.about["payments"]}
+    routed.places["claims"].workspace = routed.plant.azure.workspace
+    routed.places["cards"].workspace = routed.places["payments"].workspace
+    to_each(routed)
+    async with process() as services:
+        for subscription in (PAYMENTS, CARDS, CLAIMS, OTHERS):
+            await services.pipeline.run(assessments(range(4), subscription))
+        await services.last_seen.flush()
+        await flushed(routed)
+        found = await checked(services)
+    table = "DefenderAssessments_CL"
+    assert {each["table"]: (each["uploaded"], each["stored"]) for each in found["stored"]} == {
+        table: (8, 8),
+        f"payments+cards.{table}": (8, 8),
+    }
+    assert found["notCompared"] == []
+
+
+async def test_what_was_sent_to_a_place_that_the_routes_name_no_more_is_not_known(routed: Routed) -> None:
+    to_each(routed)
+    async with process() as services:
+        await services.pipeline.run(assessments(range(4), PAYMENTS))
+        await services.last_seen.flush()
+        await flushed(routed)
+    routed.places.pop("payments")
+    to_each(routed)
+    for text in ((routed.folder / "routes.yaml").read_text(), "{"):
+        (routed.folder / "routes.yaml").write_text(text)
+        async with process() as services:
+            found = await checked(services)
+        assert found["stored"] == []
+        assert found["notCompared"] == ["not known for place payments: the routes in force do not name it"]
