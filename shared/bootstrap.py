@@ -509,7 +509,7 @@ class Services:
         """Proves on demand that an alert of a subscription reaches its table."""
         from shared.jobs.canary_factory import canary_runner
 
-        return canary_runner(self.settings, self.clients, self.tenant_state.take)
+        return canary_runner(self.settings, self.clients, self.tenant_state.take, elsewhere=self.routed_workspaces)
 
     @cached_property
     def trends(self) -> TrendQueries:

@@ -12,7 +12,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from shared.azure.blob_container import StoreError
-from shared.enrich.routing.place_workspaces import PlaceWorkspace, PlaceWorkspaces, place_workspaces
+from shared.canary.stored_alerts import StoredAlerts, UnreadableError
+from shared.enrich.routing.place_workspaces import PlaceWorkspace, PlaceWorkspaces, place_workspaces, sent_away
+from shared.enrich.tables import BY_KIND
 from shared.settings import Settings, SettingsError
 from shared.watch.freshness_outcome import StoredDay
 from shared.watch.stored_rows import StoredRows
@@ -55,6 +57,38 @@ class RoutedWorkspaces:
             return Asked(one, self._clients.logs_query_in(one.tenant))
         except SettingsError as error:
             return Asked(one, None, f"not known for place {one.name}: {error}")
+
+    async def takes_alerts(self) -> bool:
+        """Whether a route may send alerts to other places alone; where that is not known, it may."""
+        try:
+            routes = (await self._routed.load()).routes
+        except StoreError:
+            return True
+        return bool(sent_away(routes, "Alert"))
+
+    async def alerts_at(self, place: str) -> StoredAlerts:
+        """The alerts stored for a place.
+
+        Raises:
+            shared.canary.stored_alerts.UnreadableError: that can't be known.
+        """
+        table = BY_KIND["Alert"].name
+        try:
+            known = await self.known()
+        except StoreError:
+            raise UnreadableError(f"not known for place {place}: the routes in force are not known") from None
+        if place in known.with_default:
+            return StoredAlerts(self._clients.logs_query, self._settings.workspace_id, table)
+        one = known.of(place)
+        if one is None:
+            why = known.unseen.get(place, f"not known for place {place}: the routes in force do not name it")
+            raise UnreadableError(why)
+        if table in one.renamed:
+            raise UnreadableError(f"not known for place {place}: its table of alerts has another name")
+        asked = self.asked(one)
+        if asked.client is None:
+            raise UnreadableError(asked.unseen)
+        return StoredAlerts(asked.client, one.workspace_id, table, f"not known for place {place}: ")
 
     async def with_stored(self, default: StoredDay, day: date, uploaded: Mapping[str, int]) -> StoredDay:
         """What the default workspace holds of a day, with what each further one does of what was uploaded there."""

@@ -39,11 +39,22 @@ class Notes(Protocol):
         """The notes of a subscription's simulated alerts since then."""
 
 
+class Elsewhere(Protocol):
+    """Where rows lie that routes send to other places."""
+
+    async def takes_alerts(self) -> bool:
+        """Whether a route may send alerts to other places alone."""
+
+    async def alerts_at(self, place: str) -> StoredAlerts:
+        """The alerts stored for a place; raises UnreadableError where that can't be known."""
+
+
 @dataclass(frozen=True)
 class Ports:
     """What a canary asks; `stored` is None where there is no workspace, and then says so.
 
-    `spend` takes a place of the budget for a subscription, and raises BudgetSpentError.
+    `elsewhere` is None where there is no file of routes.  `spend` takes a place of the budget for a subscription, and
+    raises BudgetSpentError.
     """
 
     path: PathCheck
@@ -52,6 +63,7 @@ class Ports:
     stored: StoredAlerts | None
     newest_events: Callable[[datetime], Awaitable[NewestEvents]]
     spend: Callable[[str], Awaitable[None]]
+    elsewhere: Elsewhere | None = None
 
 
 class CanaryRun:
@@ -63,7 +75,7 @@ class CanaryRun:
         self._ports = ports
         self._allowed = allowed
         self._now = now
-        self._hops = (Hop.STORED, Hop.FORWARDED) if forwards else (Hop.STORED,)
+        self._forwards = forwards
 
     async def step(self, canary: Canary, wanted: str = "") -> tuple[Canary, Verdict]:
         """One step further; the verdict is running as long as there is another."""
@@ -93,16 +105,17 @@ class CanaryRun:
         hindering = [each for each in canary.obstacles if not each.fault]
         seen: list[Observation] = [*canary.seen, *unseen]
         now = self._now()
+        hops = (Hop.STORED, Hop.FORWARDED) if self._forwards and not canary.places else (Hop.STORED,)
         if hindering:
-            return judge(canary.begun, now, self._hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
-        verdict = judge(canary.begun, now, self._hops, seen, allowed=self._allowed)
+            return judge(canary.begun, now, hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
+        verdict = judge(canary.begun, now, hops, seen, allowed=self._allowed)
         if not canary.obstacles or verdict.outcome is Outcome.PROVEN:
             return verdict
         before = BEFORE.get(min((each.hop for each in canary.obstacles), key=[*Hop].index))
         so_far = judge(canary.begun, now, [before] if before else [], seen, allowed=self._allowed)
         if so_far.outcome is Outcome.RUNNING:
             return verdict
-        return judge(canary.begun, now, self._hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
+        return judge(canary.begun, now, hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
 
     async def _checked(self, canary: Canary, wanted: str) -> Canary:
         path = await self._ports.path.look(canary.subscription, wanted)
@@ -189,10 +202,45 @@ class CanaryRun:
             raise UnansweredError(f"the pipeline's notes can't be read ({type(error).__name__})") from None
         for note in notes:
             if _own(canary, note.alert):
-                canary = canary.with_seen(*_told(note))
+                places = tuple(dict.fromkeys((*canary.places, *note.places)))
+                canary = replace(canary, noted=True, places=places).with_seen(*_told(note))
         return canary
 
     async def _stored(self, canary: Canary) -> Canary:
+        """Look into the table of the place that the row went to."""
+        if canary.places:
+            return await self._stored_elsewhere(canary)
+        canary = await self._stored_here(canary)
+        elsewhere = self._ports.elsewhere
+        if not canary.noted and not _has(canary, Hop.STORED) and elsewhere and await elsewhere.takes_alerts():
+            raise UnreadableError("not known which place it was sent to: the pipeline noted nothing of it")
+        return canary
+
+    async def _stored_elsewhere(self, canary: Canary) -> Canary:
+        """It is stored once each of its places has it; one that certainly lacks it goes before one that can't say."""
+        stored: list[datetime] = []
+        unreadable: list[str] = []
+        for place in canary.places:
+            try:
+                look = await self._alerts_at(place)
+                rows = await look(canary.subscription, canary.alerts, canary.since, self._now())
+            except UnreadableError as error:
+                unreadable.append(str(error))
+                continue
+            own = [row.stored for row in rows if _own(canary, row.alert)]
+            if not own:
+                return canary
+            stored.append(min(own))
+        if unreadable:
+            raise UnreadableError("; ".join(unreadable))
+        return canary.with_seen(Reached(Hop.STORED, max(stored)))
+
+    async def _alerts_at(self, place: str) -> StoredAlerts:
+        if self._ports.elsewhere is None:
+            raise UnreadableError(f"not known for place {place}: ROUTES_FILE is not set here")
+        return await self._ports.elsewhere.alerts_at(place)
+
+    async def _stored_here(self, canary: Canary) -> Canary:
         if self._ports.stored is None:
             raise UnreadableError("WORKSPACE_ID is not set, so nobody can look into the table")
         for row in await self._ports.stored(canary.subscription, canary.alerts, canary.since, self._now()):

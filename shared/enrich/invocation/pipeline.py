@@ -136,7 +136,9 @@ class Pipeline:
     async def _follow(self, follower: Follower, work: Work, letters: Sequence[Letter]) -> None:
         forwards = self._forward is not None
         now, rows = self._clock.now(), work.parsed.rows
-        await tell(follower, sightings(rows, letters, now, forwards=forwards, own_rows=work.own))
+        elsewhere = {place: sent.keys() for place, sent in work.places.items()}
+        found = sightings(rows, letters, now, forwards=forwards, own_rows=work.own, elsewhere=elsewhere)
+        await tell(follower, found)
 
     async def replay(self, choice: LetterFilter | None = None) -> Replay:
         """Deliver dead letters again: those that are due, unless `choice` says otherwise.

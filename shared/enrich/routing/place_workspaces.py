@@ -73,9 +73,13 @@ def place_workspaces(routes: Routes, default_id: str) -> PlaceWorkspaces:
     return PlaceWorkspaces(tuple(found.values()), tuple(with_default), unseen)
 
 
-def sent_away(routes: Routes) -> tuple[str, ...]:
-    """The places that get rows of which the default place has none."""
-    rules = (rule for rule in routes.rules if rule.instead and DEFAULT not in rule.instead)
+def sent_away(routes: Routes, kind: str) -> tuple[str, ...]:
+    """The places that may get rows of a kind of which the default place has none."""
+    rules = (
+        rule
+        for rule in routes.rules
+        if rule.instead and DEFAULT not in rule.instead and (not rule.kinds or kind in rule.kinds)
+    )
     return tuple(dict.fromkeys(name for rule in rules for name in rule.instead))
 
 
