@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.azure.clients import Clients
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.enrich.shapes.shape_sources import Reading
     from shared.exports.store import ExportStore
     from shared.jobs.canary_runner import CanaryRunner
+    from shared.jobs.gone_everywhere import GoneChecks
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
     from shared.lifecycle.cve_refresh import CveRefresh
@@ -59,6 +60,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
 """Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
+
+_GONE, _GONE_ELSEWHERE, _OWN_ROWS = 0.4, 0.25, 0.05
+"""The same for one tick of the comparison, for those of further places in all, and for a send of what they found."""
 
 _OPTIONAL = 0.3
 """The share of a request's time for what its answer can do without."""
@@ -450,25 +454,66 @@ class Services:
         Raises:
             shared.settings.SettingsError: there is no workspace to ask, or none to write to.
         """
+        from shared.lifecycle.gone_check import LATEST
+
+        tables, rows = self._open_in_tables("close_gone")
+        return self._gone_check(tables, LATEST, rows, _GONE)
+
+    async def gone_checks(self) -> GoneChecks:
+        """The same, with that of each further place where there are routes; raises as `gone` does."""
+        from shared.jobs.gone_everywhere import GoneChecks
+
+        own = self.gone
+        if (places := self.routed_workspaces) is None:
+            return GoneChecks(own)
+        from shared.lifecycle.gone_check import ELSEWHERE
+
+        _, passes = self._open_in_tables("close_gone")
+        open_there, unseen = await places.open_in_tables()
+        share = _GONE_ELSEWHERE / max(1, len(open_there))
+        found = {
+            one.name: self._gone_check(
+                tables,
+                ELSEWHERE.format(one.workspace_id),
+                partial(self._send_to, one.places[0]),
+                share,
+                passes=passes,
+                place=one.name,
+            )
+            for one, tables in open_there
+        }
+        return GoneChecks(own, found, unseen)
+
+    def _gone_check(
+        self, tables: OpenInTables, kept: str, rows: Callable[..., Awaitable[None]], share: float, **more: Any
+    ) -> GoneCheck:
+        """A comparison of one workspace, which may take a share of the function's timeout."""
         from shared.azure.resource_graph import Graph
         from shared.azure.role_permissions import OwnPermissions
-        from shared.lifecycle.gone_check import LATEST, GoneCheck
+        from shared.lifecycle.gone_check import GoneCheck
         from shared.lifecycle.gone_pass import dumped, loaded
         from shared.lifecycle.kept_state import KeptState
         from shared.lifecycle.present_ids import PresentIds
 
         settings = self.settings
-        tables, rows = self._open_in_tables("close_gone")
         return GoneCheck(
             tables,
             PresentIds(Graph(self.clients), OwnPermissions(self.clients)),
-            KeptState(self._reports, LATEST, dumped, loaded),
+            KeptState(self._reports, kept, dumped, loaded),
             rows,
             instance_id=settings.instance_id,
             every=timedelta(hours=settings.gone_interval_hours),
             most_percent=settings.gone_max_percent,
-            seconds=settings.function_timeout.total_seconds() * 0.4,
+            seconds=settings.function_timeout.total_seconds() * share,
+            **more,
         )
+
+    async def _send_to(self, place: str, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        from shared.enrich.invocation.own_rows_elsewhere import send_to
+
+        pipeline, seconds = self.pipeline, self.settings.function_timeout.total_seconds() * _OWN_ROWS
+        if (routed := pipeline.routed) is not None:
+            await send_to(place, table, rows, routed=routed, dead_letters=pipeline.dead_letters, seconds=seconds)
 
     @cached_property
     def open_counts(self) -> OpenCounts:
@@ -542,7 +587,7 @@ class Services:
             discard=self.discard,
             deliver=self._deliver_present,
             deadline=self._job_deadline,
-            gone=lambda: self.gone,
+            gone=self.gone_checks,
             canary=lambda: self.canary,
             to_rows=self.to_rows,
         )
@@ -614,7 +659,9 @@ class Services:
         from datetime import UTC
 
         if self.settings.close_gone:
-            await _unless_held("close_gone", self.gone.tick(datetime.now(UTC)))
+            checks = await self.gone_checks()
+            await _unless_held("close_gone", checks.own.tick(datetime.now(UTC)))
+            await checks.tick_places(datetime.now(UTC))
             await self.open_counts.refresh(datetime.now(UTC))
 
     async def read_cves(self) -> None:

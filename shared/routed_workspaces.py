@@ -15,6 +15,8 @@ from shared.azure.blob_container import StoreError
 from shared.canary.stored_alerts import StoredAlerts, UnreadableError
 from shared.enrich.routing.place_workspaces import PlaceWorkspace, PlaceWorkspaces, place_workspaces, sent_away
 from shared.enrich.tables import BY_KIND
+from shared.lifecycle.open_in_tables import OpenInTables
+from shared.lifecycle.open_queries import WATCHED
 from shared.settings import Settings, SettingsError
 from shared.watch.freshness_outcome import StoredDay
 from shared.watch.stored_rows import StoredRows
@@ -89,6 +91,25 @@ class RoutedWorkspaces:
         if asked.client is None:
             raise UnreadableError(asked.unseen)
         return StoredAlerts(asked.client, one.workspace_id, table, f"not known for place {place}: ")
+
+    async def open_in_tables(self) -> tuple[list[tuple[PlaceWorkspace, OpenInTables]], tuple[str, ...]]:
+        """What asks each further workspace which records are open there; and why others can't be asked.
+
+        Only kinds that a rule sends there are asked for: the place need not have the tables of the others.
+        """
+        try:
+            known = await self.known()
+        except StoreError:
+            return [], ("not known for places: it is not known which routes are in force",)
+        found, unseen = [], list(known.unseen.values())
+        for one in known.further:
+            watched = [kind for kind in WATCHED if one.has(kind.name, BY_KIND[kind.name].name)]
+            asked = self.asked(one)
+            if asked.client is None:
+                unseen.append(asked.unseen)
+            elif watched:
+                found.append((one, OpenInTables(asked.client, one.workspace_id, watched)))
+        return found, tuple(unseen)
 
     async def with_stored(self, default: StoredDay, day: date, uploaded: Mapping[str, int]) -> StoredDay:
         """What the default workspace holds of a day, with what each further one does of what was uploaded there."""

@@ -26,6 +26,10 @@ class PlaceWorkspace:
         """Its places in one word."""
         return "+".join(self.places)
 
+    def has(self, kind: str, table: str) -> bool:
+        """Whether a rule sends rows of a kind there, into the table that is named so here."""
+        return (self.kinds is None or kind in self.kinds) and table not in self.renamed
+
 
 @dataclass(frozen=True)
 class PlaceWorkspaces:
