@@ -242,9 +242,11 @@ class Services:
         report = await self._verdicts(state, chosen, by)
         key = self._judged and self._judged[0]
         if self._shown is None or self._shown[0] != key:  # else each page would ask for them
+            from shared.watch.trend_figures import FIGURES_SHOWN
+
             seconds = self.settings.request_deadline_seconds * _OPTIONAL
             told = (await self.figures(datetime.now(UTC), 3, seconds, by_day=False)).document()
-            self._shown = key, {name: told[name] for name in ("problem", "since", "until", "months")}
+            self._shown = key, {name: told[name] for name in FIGURES_SHOWN}
         from shared.watch.evidence.muted_months import since_of, with_mutes
 
         whole = {**report, "trend": self._shown[1]}
@@ -561,7 +563,7 @@ class Services:
         """Arrivals and scores over time, from the workspace."""
         from shared.watch.trends import TrendQueries
 
-        return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
+        return TrendQueries(self.clients.logs_query, self.settings.workspace_id, self.routed_workspaces)
 
     async def figures(self, now: datetime, months: int, seconds: float = 30, *, by_day: bool = True) -> Figures:
         """Coverage, silent time, time to repair and secure score, by month and day; a problem where none can be had."""

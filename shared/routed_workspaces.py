@@ -6,7 +6,7 @@ Loaded only where there is a file of routes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -110,6 +110,40 @@ class RoutedWorkspaces:
             elif watched:
                 found.append((one, OpenInTables(asked.client, one.workspace_id, watched)))
         return found, tuple(unseen)
+
+    async def scores(self) -> tuple[Mapping[str, tuple[LogsQueryClient, str]], Sequence[str]]:
+        """By place, who asks which workspace for scores that routes send there; and why others can't be asked."""
+        kind, table = "SecureScore", BY_KIND["SecureScore"].name
+        try:
+            routes = (await self._routed.load()).routes
+        except StoreError:
+            return {}, ["not known for places: it is not known which routes are in force"]
+        known = place_workspaces(routes, self._settings.workspace_id)
+        found, unseen = {}, []
+        for place in sent_away(routes, kind):
+            one = known.of(place)
+            if place in known.with_default:
+                continue
+            if one is None or table in one.renamed:
+                unseen.append(known.unseen.get(place, f"not known for place {place}: its table has another name"))
+            elif (asked := self.asked(one)).client is None:
+                unseen.append(asked.unseen)
+            else:
+                found[one.name] = (asked.client, one.workspace_id)
+        return found, unseen
+
+    async def not_counted(self) -> Sequence[str]:
+        """A sentence on rows that are not among arrivals and open records, where there are any."""
+        try:
+            routes = (await self._routed.load()).routes
+        except StoreError:
+            return ["it is not known which routes are in force, and so not which rows lie in other workspaces"]
+        known = place_workspaces(routes, self._settings.workspace_id)
+        away = dict.fromkeys(place for kind in BY_KIND for place in sent_away(routes, kind))
+        names = [place for place in away if place not in known.with_default]
+        return (
+            [f"without the arrivals and open records of what routes send to {', '.join(names)} alone"] if names else []
+        )
 
     async def with_stored(self, default: StoredDay, day: date, uploaded: Mapping[str, int]) -> StoredDay:
         """What the default workspace holds of a day, with what each further one does of what was uploaded there."""

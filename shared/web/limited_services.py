@@ -157,6 +157,8 @@ class Theirs(_Limited):
         except InvalidExport:
             told = "The file of requirements can't be read, so nothing can be judged by it."
             raise ApiError(UNAVAILABLE, told, headers=RETRY_LATER) from None
+        from shared.watch.trend_figures import FIGURES_SHOWN
+
         now = datetime.now(UTC)
         made = Made(now, by, self.settings.instance_id, self.settings.tenant_id)
         # The digest of the file would change with exceptions of others.
@@ -164,7 +166,7 @@ class Theirs(_Limited):
         proven = await self.proven()
         report = await asyncio.to_thread(evidence, basis, self._required(required), made, proven)
         figures = (await self.figures(now, _MONTHS)).document()
-        whole = {**report, "trend": {name: figures[name] for name in ("problem", "since", "until", "months")}}
+        whole = {**report, "trend": {name: figures[name] for name in FIGURES_SHOWN}}
         return with_mutes(whole, await self.muting(), since_of(whole), now)
 
     def _required(self, required: Required) -> Required:

@@ -463,6 +463,7 @@ class EvidenceTrend(_Body):
     since: datetime
     until: datetime
     months: list[Figure]
+    not_counted: list[str] = []
 
 
 class EvidenceMute(_Body):
@@ -968,6 +969,7 @@ class Metrics(_Body):
     until: datetime
     bin_minutes: int
     problem: str
+    not_counted: list[str] = []
     times: list[datetime]
     records_per_minute: dict[str, list[float]]
     lag_seconds: list[float | None]
@@ -982,6 +984,7 @@ class Trend(_Body):
     since: datetime
     until: datetime
     problem: str
+    not_counted: list[str] = []
     months: list[Figure]
     days: list[Figure]
 

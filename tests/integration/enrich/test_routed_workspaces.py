@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
@@ -14,6 +15,7 @@ from local.logs_query import FurtherWorkspace
 from local.tenant import APP
 from shared.bootstrap import Services
 from shared.enrich.context.resource_context import Context
+from shared.enrich.records.model import Event
 from shared.settings import Settings
 from shared.watch.freshness_check import Tenant
 from shared.web.response_models import RoutesKnown
@@ -135,3 +137,50 @@ async def test_what_was_sent_to_a_place_that_the_routes_name_no_more_is_not_know
             found = await checked(services)
         assert found["stored"] == []
         assert found["notCompared"] == ["not known for place payments: the routes in force do not name it"]
+
+
+def score(subscription: str, current: float, weight: int, number: int) -> Event:
+    known = {"displayName": "ASC score", "score": {"max": 50, "current": current, "percentage": current / 50}}
+    record = {
+        "type": "Microsoft.Security/secureScores",
+        "id": f"/subscriptions/{subscription}/providers/Microsoft.Security/secureScores/ascScore",
+        "name": "ascScore",
+        "properties": {**known, "weight": weight},
+    }
+    return Event(json.dumps(record).encode(), datetime.now(UTC) - timedelta(minutes=60 - number), "0", number)
+
+
+async def test_the_secure_score_counts_what_lies_in_other_workspaces_and_says_what_it_leaves_out(
+    routed: Routed,
+) -> None:
+    """A subscription that moved to another workspace counts once, by its newest score."""
+    now = datetime.now(UTC)
+    async with process() as before:
+        routed.write([instead("claims", CLAIMS)])
+        await before.pipeline.run([score(PAYMENTS, 10, 3, 1), score(OTHERS, 20, 1, 2)])
+        await flushed(routed)
+    to_each(routed)
+    async with process() as services:
+        await services.pipeline.run([score(PAYMENTS, 40, 3, 3), score(CARDS, 50, 9, 4), score(CLAIMS, 50, 9, 5)])
+        await flushed(routed)
+        plots = await services.trends.read(now, 24)
+        figures = await services.figures(now, 2)
+        routed.plant.azure.logs_query.further[routed.places["cards"].workspace.workspace_id].readers = {APP.object_id}
+        with_cards = await services.trends.read(now, 24)
+    everything = round(100 * (40 / 50 * 3 + 20 / 50 * 1) / 4, 2)
+    assert (plots.scores[-1].percentage, plots.scores[-1].subscriptions) == (everything, 2)
+    months = [each for each in figures.months if each.measure == "secure score" and each.value is not None]
+    assert (months[-1].value, months[-1].over) == (everything, 2)
+    days = [each for each in figures.days if each.measure == "secure score" and each.value is not None]
+    assert (days[-1].value, days[-1].over) == (everything, 2)
+    claims = "secure score: not known for place claims: the file of routes does not say its workspaceId"
+    assert (
+        plots.not_counted[0]
+        == "without the arrivals and open records of what routes send to payments, cards, claims alone"
+    )
+    assert claims in plots.not_counted
+    assert any(each.startswith("secure score: not known for place cards: ") for each in plots.not_counted)
+    assert sorted(figures.not_counted) == sorted(plots.not_counted[1:])
+    three = round(100 * (40 / 50 * 3 + 20 / 50 * 1 + 9) / 13, 2)
+    assert (with_cards.scores[-1].percentage, with_cards.scores[-1].subscriptions) == (three, 3)
+    assert [each for each in with_cards.not_counted if "score" in each] == [claims]
