@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from local.logs_query import FurtherWorkspace
-from local.tenant import APP
+from local.tenant import APP, OTHER_TENANT
+from local.tenant.synthetic import CROSS_TENANT_APP_THERE
 from shared.bootstrap import Services
 from shared.enrich.context.resource_context import Context
 from shared.enrich.records.model import Event
@@ -184,3 +185,27 @@ async def test_the_secure_score_counts_what_lies_in_other_workspaces_and_says_wh
     three = round(100 * (40 / 50 * 3 + 20 / 50 * 1 + 9) / 13, 2)
     assert (with_cards.scores[-1].percentage, with_cards.scores[-1].subscriptions) == (three, 3)
     assert [each for each in with_cards.not_counted if "score" in each] == [claims]
+
+
+async def test_a_workspace_of_another_tenant_is_asked_through_the_multi_tenant_app(
+    routed: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = CROSS_TENANT_APP_THERE.object_id
+    await routed.open("partner", tenant_id=OTHER_TENANT, publishers=[there])
+    workspace = routed.places["partner"].workspace
+    further = FurtherWorkspace(workspace, {there}, OTHER_TENANT)
+    routed.plant.azure.logs_query.further[workspace.workspace_id] = further
+    routed.about["partner"] = {"workspaceId": workspace.workspace_id, "tenantId": OTHER_TENANT}
+    routed.write([instead("partner", OTHERS)])
+    async with process() as services:
+        await services.pipeline.run(assessments(range(4), OTHERS))
+        await services.last_seen.flush()
+        await flushed(routed)
+        found = await checked(services)
+    assert [(each["table"], each["stored"]) for each in found["stored"]] == [("partner.DefenderAssessments_CL", 4)]
+    monkeypatch.setenv("CROSS_TENANT_CREDENTIAL", "none")
+    async with process() as services:
+        found = await checked(services)
+    assert found["stored"] == []
+    (said,) = found["notCompared"]
+    assert said.startswith("not known for place partner: ")
