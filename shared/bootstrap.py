@@ -602,7 +602,18 @@ class Services:
             return None
         from shared.enrich.invocation import place_report
 
-        return await place_report.of(self.settings, routed, self.pipeline.dead_letters, self.last_seen.uploaded)
+        return await place_report.of(self.settings, routed, self.pipeline.dead_letters, self._uploaded)
+
+    async def _uploaded(self, day: date) -> Mapping[str, int]:
+        """Rows accepted on a day; raises StoreError where that can't be read."""
+        from azure.core.exceptions import AzureError
+
+        from shared.azure.blob_container import StoreError
+
+        try:
+            return await self.last_seen.uploaded(day)
+        except AzureError as error:
+            raise StoreError("rows accepted can't be read") from error
 
     async def check_freshness(self, *, as_of: datetime | None = None) -> Mapping[str, Any]:
         """What the timer does: read the tenant, then check everything once.

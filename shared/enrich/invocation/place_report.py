@@ -16,7 +16,7 @@ from shared.enrich.routing.routes_in_force import RoutesUnknownError
 from shared.settings import Settings
 
 Uploaded = Callable[[date], Awaitable[Mapping[str, int]]]
-"""Rows taken on a day (UTC), by table, or by place and table."""
+"""Rows taken on a day (UTC), by table, or by place and table; raises StoreError where that can't be read."""
 
 
 async def of(settings: Settings, routed: RoutedDelivery, letters: DeadLetters, uploaded: Uploaded) -> dict[str, Any]:
@@ -24,8 +24,6 @@ async def of(settings: Settings, routed: RoutedDelivery, letters: DeadLetters, u
 
     What can't be read is a fault; no place's state is told then, for none is known.
     """
-    from azure.core.exceptions import AzureError
-
     try:
         in_force = await routed.load()
     except RoutesUnknownError as unknown:
@@ -34,8 +32,8 @@ async def of(settings: Settings, routed: RoutedDelivery, letters: DeadLetters, u
     try:
         kept = [letter async for letter in letters.find(LetterFilter(parked=None, due_only=False))]
         arrived = (await uploaded(now.date()), await uploaded(now.date() - timedelta(days=1)))
-    except (AzureError, StoreError) as error:
-        told = f"the state of the places can't be read: {type(error).__name__}"
+    except StoreError as error:
+        told = f"the state of the places can't be read: {type(error.__cause__ or error).__name__}"
         return _without_places("; ".join(filter(None, [in_force.fault, in_force.unkept, told])))
     found = states(in_force.routes, partial(fault_of, settings=settings), kept, arrived, now)
     return {
