@@ -747,7 +747,7 @@ class Services:
     @cached_property
     def routed_workspaces(self) -> RoutedWorkspaces | None:
         """Where the rows of further places lie; None where all rows go to the default one."""
-        if (routed := self.pipeline.routed) is None:
+        if not self.settings.routes_file or (routed := self.pipeline.routed) is None:
             return None
         from shared.routed_workspaces import RoutedWorkspaces
 

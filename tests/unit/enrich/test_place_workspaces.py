@@ -40,7 +40,7 @@ def test_places_of_one_workspace_are_one_question_and_those_of_the_default_one_a
     )
     (one,) = known.further
     assert (one.places, one.name, one.workspace_id) == (("one", "two"), "one+two", OTHER)
-    assert one.kinds == {"Alert", "Assessment"}
+    assert one.kinds == frozenset({"Alert", "Assessment"})
     assert one.has("Assessment", "DefenderAssessments_CL")
     assert not one.has("Alert", "DefenderAlerts_CL"), "its name there is not known"
     assert not one.has("SecureScore", "DefenderSecureScores_CL"), "no rule sends it there"

@@ -23,7 +23,7 @@ def held(**tables: int) -> dict[str, InTable]:
 
 def test_each_place_is_compared_by_itself_and_what_is_not_known_is_no_loss() -> None:
     uploaded = {A: 5, f"one.{A}": 4, f"two.{A}": 2, f"home.{A}": 3, "siem.hub": 9, f"gone.{A}": 1, f"blind.{S}": 1}
-    elsewhere = {
+    elsewhere: dict[tuple[str, ...], StoredDay] = {
         ("one", "two"): StoredDay(held(**{A: 5}), operations=("capped",)),
         ("siem",): StoredDay(trouble="not known for place siem: a hub"),
         ("blind",): StoredDay(trouble="not known for place blind: 403"),
@@ -46,7 +46,7 @@ def test_each_place_is_compared_by_itself_and_what_is_not_known_is_no_loss() -> 
 def test_the_default_place_that_can_not_be_asked_keeps_no_other_from_it_and_is_a_trouble_only_where_it_got_rows() -> (
     None
 ):
-    elsewhere = {("one",): StoredDay(held(**{A: 4}))}
+    elsewhere: dict[tuple[str, ...], StoredDay] = {("one",): StoredDay(held(**{A: 4}))}
     stored = StoredDay(trouble="403", elsewhere=elsewhere)
     for uploaded, trouble in (({A: 1, f"one.{A}": 4}, "403"), ({f"one.{A}": 4}, "")):
         found, said, unknown = compared(DAY, uploaded, stored)
