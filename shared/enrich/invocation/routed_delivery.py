@@ -19,11 +19,13 @@ from shared.enrich.invocation.preparation import Divided, PlaceWork
 from shared.enrich.invocation.sending_again import events_of, not_accepted, not_known, not_taken, packed, without_place
 from shared.enrich.records.model import Row
 from shared.enrich.routing.route_model import DEFAULT, Place
-from shared.enrich.routing.routes_in_force import InForce
+from shared.enrich.routing.routes_in_force import InForce, RoutesUnknownError
 from shared.enrich.routing.row_facts import Lookup, RowFacts
 
 HUB = "hub"
 KEEP_AGAIN_SECONDS = 60
+UNKNOWN_SECONDS = 5
+"""The host tries a batch again after as long."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class RoutedDelivery:
         self._senders: dict[str, Sender] = {}
         self._in_force: InForce | None = None
         self._tried = 0.0
+        self._why_unknown, self._ask_again = "", 0.0
         self._turn = asyncio.Lock()
 
     async def load(self) -> InForce:
@@ -78,13 +81,23 @@ class RoutedDelivery:
         if self._in_force is None:
             async with self._turn:
                 if self._in_force is None:
-                    self._in_force = await self._source.load()
+                    self._in_force = await self._loaded()
                     self._senders = {place.name: self._make(place) for place in self._in_force.routes.places}
                     self._tried = self._clock.monotonic() if self._in_force.unkept else 0.0
         elif self._in_force.unkept and self._clock.monotonic() - self._tried >= KEEP_AGAIN_SECONDS:
             self._tried = self._clock.monotonic()  # before it is done: no other invocation waits for it
             self._in_force = await self._source.keep_again(self._in_force)
         return self._in_force
+
+    async def _loaded(self) -> InForce:
+        """The routes in force; where they are not known, that holds for seconds, so that letters wait for it once."""
+        if self._why_unknown and self._clock.monotonic() < self._ask_again:
+            raise RoutesUnknownError(self._why_unknown)
+        try:
+            return await self._source.load()
+        except RoutesUnknownError as unknown:
+            self._why_unknown, self._ask_again = str(unknown), self._clock.monotonic() + UNKNOWN_SECONDS
+            raise
 
     async def unknown(self) -> bool:
         """Whether the routes in force are not known, so that nothing may be delivered by them."""

@@ -180,6 +180,7 @@ async def test_routes_do_not_come_in_force_while_older_ones_stay_kept(kept: Kept
         await newer.run(batch(range(1, 2)))
     assert "older routes are kept" in await well_or_not()
     kept.tables.refuses = frozenset()
+    kept.plant.time.move(5)  # after which the host tries the batch again
     await newer.run(batch(range(1, 2)))
     path.write_text("{")
     await kept.process(path).run(batch(range(2, 3)))
