@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from shared.azure.blob_container import StoreError
 from shared.canary.stored_alerts import StoredAlerts, UnreadableError
 from shared.enrich.routing.place_workspaces import PlaceWorkspace, PlaceWorkspaces, place_workspaces, sent_away
-from shared.enrich.tables import BY_KIND
+from shared.enrich.tables import BY_KIND, RECORD_TABLES
 from shared.lifecycle.open_in_tables import OpenInTables
 from shared.lifecycle.open_queries import WATCHED
 from shared.settings import Settings, SettingsError
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from shared.azure.clients import Clients
     from shared.enrich.invocation.routed_delivery import RoutedDelivery
+
+
+_RECORDS = frozenset(table.name for table in RECORD_TABLES)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class RoutedWorkspaces:
         found, unseen = [], list(known.unseen.values())
         for one in known.further:
             watched = [kind for kind in WATCHED if one.has(kind.name, BY_KIND[kind.name].name)]
+            named = sorted({BY_KIND[kind.name].name for kind in WATCHED} & one.renamed)
+            unseen += [f"not known for place {one.name}: {table} has another name there" for table in named]
             asked = self.asked(one)
             if asked.client is None:
                 unseen.append(asked.unseen)
@@ -160,11 +165,12 @@ class RoutedWorkspaces:
         if asked.client is None:
             return StoredDay(trouble=asked.unseen)
         sent = (name.partition(".") for name in uploaded)
-        tables = {table for place, _, table in sent if place in asked.workspace.places}
-        there = tuple(sorted(tables - asked.workspace.renamed))  # a place need not have the others
+        tables = {table for place, _, table in sent if place in asked.workspace.places} & _RECORDS
+        renamed = asked.workspace.renamed
+        there = tuple(sorted(tables - renamed))  # a place need not have the others
         if not there:
-            return StoredDay()
+            return StoredDay(renamed=renamed)
         ask = StoredRows(asked.client, asked.workspace.workspace_id, there, self._settings.late_after)
         found = await ask(day)
         trouble = f"not known for place {asked.workspace.name}: {found.trouble}" if found.trouble else ""
-        return replace(found, trouble=trouble)
+        return replace(found, trouble=trouble, renamed=renamed)

@@ -41,7 +41,7 @@ class StoredDay:
 
     `operations` is what it says of limits that it met while it took rows in.  Where rows are routed to further places,
     `elsewhere` is what each workspace of those tells, by the names of its places, and `with_default` names those whose
-    rows lie in this one.
+    rows lie in this one; `renamed` are tables that have other names in a further one.
     """
 
     tables: Mapping[str, InTable] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class StoredDay:
     operations: Sequence[str] = ()
     elsewhere: Mapping[tuple[str, ...], StoredDay] = field(default_factory=dict)
     with_default: tuple[str, ...] = ()
+    renamed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

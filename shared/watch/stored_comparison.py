@@ -31,7 +31,10 @@ def compared(day: date, uploaded: Mapping[str, int], stored: StoredDay) -> tuple
         if rows and held.trouble:
             unknown.append(held.trouble)
         elif rows:
-            found += _of_one(day, rows, held, f"{'+'.join(names)}.")
+            place = "+".join(names)
+            found += _of_one(day, rows, held, f"{place}.")
+            renamed = sorted(held.renamed & rows.keys())
+            unknown += [f"not known for place {place}: {table} has another name there" for table in renamed]
     unknown += [f"not known for place {name}: the routes in force do not name it" for name in places]
     return found, stored.trouble if own else "", unknown
 

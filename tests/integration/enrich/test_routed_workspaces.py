@@ -20,7 +20,7 @@ from shared.enrich.records.model import Event
 from shared.settings import Settings
 from shared.watch.freshness_check import Tenant
 from shared.web.response_models import RoutesKnown
-from tests.integration.enrich.conftest import Plant
+from tests.integration.enrich.conftest import START, Plant
 from tests.integration.enrich.test_routing import CARDS, CLAIMS, OTHERS, PAYMENTS, Graph, Routed, assessments, instead
 
 DAY = timedelta(days=1)
@@ -209,3 +209,20 @@ async def test_a_workspace_of_another_tenant_is_asked_through_the_multi_tenant_a
     assert found["stored"] == []
     (said,) = found["notCompared"]
     assert said.startswith("not known for place partner: ")
+
+
+async def test_what_is_no_table_of_records_or_has_another_name_there_keeps_the_others_from_nothing(
+    routed: Routed,
+) -> None:
+    routed.about["payments"] |= {"streams": {"DefenderAlerts_CL": "Custom-DefenderOther_CL"}}
+    to_each(routed)
+    async with process() as services:
+        await services.pipeline.run(assessments(range(4), PAYMENTS))
+        more = {("payments.hub", START.date()): 1, ("payments.DefenderGone_CL", START.date()): 2}
+        await services.last_seen.note({}, {**more, ("payments.DefenderAlerts_CL", START.date()): 3}, START)
+        await services.last_seen.flush()
+        await flushed(routed)
+        found = await checked(services)
+    table = "payments.DefenderAssessments_CL"
+    assert {each["table"]: (each["uploaded"], each["stored"]) for each in found["stored"]} == {table: (4, 4)}
+    assert found["notCompared"] == ["not known for place payments: DefenderAlerts_CL has another name there"]

@@ -55,10 +55,10 @@ def test_the_default_place_that_can_not_be_asked_keeps_no_other_from_it_and_is_a
 
 
 def test_a_table_whose_name_is_not_known_there_is_not_compared() -> None:
-    stored = StoredDay(elsewhere={("one",): StoredDay(held(**{S: 1}))})
-    found, _, unknown = compared(DAY, {f"one.{A}": 4, f"one.{S}": 1}, stored)
+    stored = StoredDay(elsewhere={("one",): StoredDay(held(**{S: 1}), renamed=frozenset({A, "DefenderOther_CL"}))})
+    found, _, unknown = compared(DAY, {f"one.{A}": 4, f"one.{S}": 1, "one.DefenderGone_CL": 3}, stored)
     assert [each.table for each in found] == [f"one.{S}"]
-    assert unknown == []
+    assert unknown == [f"not known for place one: {A} has another name there"]
 
 
 def standing(day: int, subscription: str, current: float, weight: float, order: int) -> dict[str, Any]:
