@@ -18,7 +18,8 @@ from shared.canary.stored_alerts import StoredAlerts
 from shared.enrich.tables import BY_KIND
 from shared.jobs.canary_hub import look_at_hub
 from shared.jobs.canary_path import KeepsRow, PathCheck
-from shared.jobs.canary_run import BudgetSpentError, CanaryRun, Elsewhere, Ports
+from shared.jobs.canary_ports import BudgetSpentError, Elsewhere, Ports
+from shared.jobs.canary_run import CanaryRun
 from shared.jobs.canary_runner import CanaryRunner
 
 if TYPE_CHECKING:

@@ -8,62 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from shared.azure.event_hub import HubUnreadableError, NewestEvents
+from shared.azure.event_hub import HubUnreadableError
 from shared.canary.canary_state import Canary
 from shared.canary.hops import BEFORE, Hop, Observation, Obstacle, Reached, Refused, Unseen
 from shared.canary.pipeline_notes import Note
-from shared.canary.security_alerts import RefusedError, SecurityAlerts, UnansweredError
+from shared.canary.security_alerts import RefusedError, UnansweredError
 from shared.canary.stored_alerts import StoredAlerts, UnreadableError
 from shared.canary.verdict import Outcome, Verdict, judge
-from shared.jobs.canary_path import PathCheck
+from shared.jobs.canary_ports import BudgetSpentError, Ports
 
 LOOK_SECONDS = 45.0
 """For one look at all hops, whatever the services do."""
 
 
 _MEND_RIGHT = "Give the right to simulate alerts on the subscription (docs/canary.md), and ask again."
-
-
-class BudgetSpentError(Exception):
-    """There were enough canaries for now; the message says of what."""
-
-
-class Notes(Protocol):
-    """What the pipeline noted."""
-
-    async def since(self, subscription: str, moment: datetime) -> list[Note]:
-        """The notes of a subscription's simulated alerts since then."""
-
-
-class Elsewhere(Protocol):
-    """Where rows lie that routes send to other places."""
-
-    async def takes_alerts(self) -> bool:
-        """Whether a route may send alerts to other places alone."""
-
-    async def alerts_at(self, place: str) -> StoredAlerts:
-        """The alerts stored for a place; raises UnreadableError where that can't be known."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """What a canary asks; `stored` is None where there is no workspace, and then says so.
-
-    `elsewhere` is None where there is no file of routes.  `spend` takes a place of the budget for a subscription, and
-    raises BudgetSpentError.
-    """
-
-    path: PathCheck
-    alerts: SecurityAlerts
-    notes: Notes
-    stored: StoredAlerts | None
-    newest_events: Callable[[datetime], Awaitable[NewestEvents]]
-    spend: Callable[[str], Awaitable[None]]
-    elsewhere: Elsewhere | None = None
 
 
 class CanaryRun:
