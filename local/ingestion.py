@@ -10,7 +10,7 @@ import random
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -61,7 +61,8 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error
 class Ingestion(Emulator):
     """The endpoint of the data collection rules, over TLS, storing into `workspace`.
 
-    Of the workspace's tables, those of records belong to one rule, the others to a second (`own`).  `publishers` are
+    Of the workspace's tables, those of records and those named in `also` belong to one rule, the others to a second
+    (`own`).  `publishers` are
     the object ids that hold Monitoring Metrics Publisher on the first; taking one away makes its requests there 403.
     `most_unpacked` is what a compressed body may have, `refuses_undeclared` answers 400 to an undeclared column,
     and `converts` makes a text of a number that is sent for one.
@@ -80,11 +81,12 @@ class Ingestion(Emulator):
         rule_id: str = RULE_ID,
         tenant_id: str = HOME_TENANT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        also: Collection[str] = (),
     ) -> None:
         super().__init__(certificates.server_context())
         self.workspace = workspace
         tables = list(workspace.tables.values())
-        records = properties_for(table for table in tables if table.holds_records)
+        records = properties_for(table for table in tables if table.holds_records or table.name in also)
         own = properties_for(table for table in tables if not table.holds_records)
         who = set(publishers)
         self.records = written(rule_id, records, who)

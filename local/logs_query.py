@@ -13,7 +13,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,8 +59,20 @@ class Limits:
     requests: int = REQUESTS
 
 
+@dataclass
+class FurtherWorkspace:
+    """A workspace behind the same endpoint: who may read it, in which tenant it lies."""
+
+    workspace: Workspace
+    readers: set[str] = field(default_factory=set)
+    tenant_id: str = HOME_TENANT
+
+
 class LogsQuery(Emulator):
-    """The query endpoint, over TLS; `readers` are the object ids that may read the workspace."""
+    """The query endpoint, over TLS; `readers` are the object ids that may read the workspace.
+
+    `further` are other workspaces that it answers for, by their ids.
+    """
 
     def __init__(
         self,
@@ -74,6 +86,7 @@ class LogsQuery(Emulator):
         super().__init__(certificates.server_context())
         self.workspace = workspace
         self.readers = set(readers)
+        self.further: dict[str, FurtherWorkspace] = {}
         self._tokens = tokens
         self._tenant_id = tenant_id
         self.limits = Limits()
@@ -87,9 +100,11 @@ class LogsQuery(Emulator):
         except TokenRejectedError as rejected:
             return _error(401, rejected.code, str(rejected))
         request[RECORDED].principal = claims.object_id
-        if request.match_info["workspace"].lower() != self.workspace.workspace_id:
+        own = FurtherWorkspace(self.workspace, self.readers, self._tenant_id)
+        asked_of = {self.workspace.workspace_id: own, **self.further}.get(request.match_info["workspace"].lower())
+        if asked_of is None:
             return _error(404, "WorkspaceNotFoundError", "The workspace could not be found")
-        if claims.tenant_id != self._tenant_id or claims.object_id not in self.readers:
+        if claims.tenant_id != asked_of.tenant_id or claims.object_id not in asked_of.readers:
             message = "The provided credentials have insufficient access to perform the requested operation"
             return _error(403, "InsufficientAccessError", message)
         wait = self._take(claims.object_id)
@@ -102,7 +117,7 @@ class LogsQuery(Emulator):
             query, timespan = str(asked["query"]), _interval(asked.get("timespan"))
         except (ValueError, KeyError, TypeError) as error:
             return _bad_request("InvalidRequest", f"The request is not understood: {error}")
-        return await self._run(query, timespan)
+        return await self._run(asked_of.workspace, query, timespan)
 
     def _take(self, caller: str) -> int:
         """Count one request of a caller; seconds to wait where there were too many in this window, else 0."""
@@ -115,11 +130,13 @@ class LogsQuery(Emulator):
         self._windows[caller] = (began, used + 1)
         return 0
 
-    async def _run(self, query: str, timespan: tuple[datetime | None, datetime | None]) -> web.Response:
+    async def _run(
+        self, workspace: Workspace, query: str, timespan: tuple[datetime | None, datetime | None]
+    ) -> web.Response:
         from duckdb_kql import KqlError, KqlSyntaxError
 
         try:
-            result = await self.workspace.kql(query, timespan)
+            result = await workspace.kql(query, timespan)
         except KqlSyntaxError as error:
             return _bad_request("SyntaxError", str(error))
         except (KqlError, duckdb.Error) as error:

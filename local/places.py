@@ -15,6 +15,7 @@ from local.ingestion import Ingestion
 from local.tenant import APP
 from local.tokens import HOME_TENANT, TokenAuthority
 from local.workspace import Workspace
+from shared.lifecycle.gone_rows import GONE_TABLE
 
 
 @asynccontextmanager
@@ -30,9 +31,16 @@ async def further_place(
     """A rule over a workspace, both of its own; `publishers` are the object ids that may send to it."""
     rule_id = f"dcr-{uuid.uuid4().hex}"
     async with (
-        Workspace(folder / f"{rule_id}.duckdb") as workspace,
+        Workspace(folder / f"{rule_id}.duckdb", workspace_id=str(uuid.uuid4())) as workspace,
         Ingestion(
-            workspace, tokens, certificates, publishers=publishers, rule_id=rule_id, tenant_id=tenant_id, now=now
+            workspace,
+            tokens,
+            certificates,
+            publishers=publishers,
+            rule_id=rule_id,
+            tenant_id=tenant_id,
+            now=now,
+            also=[GONE_TABLE],
         ) as place,
     ):
         yield place

@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.azure.clients import Clients
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shared.exports.management_groups import GroupNames
     from shared.exports.store import ExportStore
     from shared.jobs.canary_runner import CanaryRunner
+    from shared.jobs.gone_everywhere import GoneChecks
     from shared.jobs.store import JobStore
     from shared.jobs.worker import JobWorker
     from shared.lifecycle.cve_refresh import CveRefresh
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from shared.notify.notifier import Notifier
     from shared.notify.stored_rules import StoredRules
     from shared.reconcile.run import Reconciler
+    from shared.routed_workspaces import RoutedWorkspaces
     from shared.tenant_state import TenantState, TenantStateReader
     from shared.watch.freshness_check import FreshnessCheck
     from shared.watch.freshness_outcome import StoredDay
@@ -58,6 +60,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 CUT_OFF, CLEANING_UP = 0.76, 0.02
 """Shares of the function's timeout: when an invocation is cut off, and what it then has to clean up or to note."""
+
+_GONE, _GONE_ELSEWHERE, _OWN_ROWS = 0.4, 0.25, 0.05
+"""The same for one tick of the comparison, for those of further places in all, and for a send of what they found."""
 
 _OPTIONAL = 0.3
 """The share of a request's time for what its answer can do without."""
@@ -235,9 +240,11 @@ class Services:
         report = await self._verdicts(state, chosen, by)
         key = self._judged and self._judged[0]
         if self._shown is None or self._shown[0] != key:  # else each page would ask for them
+            from shared.watch.trend_figures import FIGURES_SHOWN
+
             seconds = self.settings.request_deadline_seconds * _OPTIONAL
             told = (await self.figures(datetime.now(UTC), 3, seconds, by_day=False)).document()
-            self._shown = key, {name: told[name] for name in ("problem", "since", "until", "months")}
+            self._shown = key, {name: told[name] for name in FIGURES_SHOWN}
         from shared.watch.evidence.muted_months import since_of, with_mutes
 
         whole = {**report, "trend": self._shown[1]}
@@ -447,25 +454,66 @@ class Services:
         Raises:
             shared.settings.SettingsError: there is no workspace to ask, or none to write to.
         """
+        from shared.lifecycle.gone_check import LATEST
+
+        tables, rows = self._open_in_tables("close_gone")
+        return self._gone_check(tables, LATEST, rows, _GONE)
+
+    async def gone_checks(self) -> GoneChecks:
+        """The same, with that of each further place where there are routes; raises as `gone` does."""
+        from shared.jobs.gone_everywhere import GoneChecks
+
+        own = self.gone
+        if (places := self.routed_workspaces) is None:
+            return GoneChecks(own)
+        from shared.lifecycle.gone_check import ELSEWHERE
+
+        _, passes = self._open_in_tables("close_gone")
+        open_there, unseen = await places.open_in_tables()
+        share = _GONE_ELSEWHERE / max(1, len(open_there))
+        found = {
+            one.name: self._gone_check(
+                tables,
+                ELSEWHERE.format(one.workspace_id),
+                partial(self._send_to, one.places[0]),
+                share,
+                passes=passes,
+                place=one.name,
+            )
+            for one, tables in open_there
+        }
+        return GoneChecks(own, found, unseen)
+
+    def _gone_check(
+        self, tables: OpenInTables, kept: str, rows: Callable[..., Awaitable[None]], share: float, **more: Any
+    ) -> GoneCheck:
+        """A comparison of one workspace, which may take a share of the function's timeout."""
         from shared.azure.resource_graph import Graph
         from shared.azure.role_permissions import OwnPermissions
-        from shared.lifecycle.gone_check import LATEST, GoneCheck
+        from shared.lifecycle.gone_check import GoneCheck
         from shared.lifecycle.gone_pass import dumped, loaded
         from shared.lifecycle.kept_state import KeptState
         from shared.lifecycle.present_ids import PresentIds
 
         settings = self.settings
-        tables, rows = self._open_in_tables("close_gone")
         return GoneCheck(
             tables,
             PresentIds(Graph(self.clients), OwnPermissions(self.clients)),
-            KeptState(self._reports, LATEST, dumped, loaded),
+            KeptState(self._reports, kept, dumped, loaded),
             rows,
             instance_id=settings.instance_id,
             every=timedelta(hours=settings.gone_interval_hours),
             most_percent=settings.gone_max_percent,
-            seconds=settings.function_timeout.total_seconds() * 0.4,
+            seconds=settings.function_timeout.total_seconds() * share,
+            **more,
         )
+
+    async def _send_to(self, place: str, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        from shared.enrich.invocation.own_rows_elsewhere import send_to
+
+        pipeline, seconds = self.pipeline, self.settings.function_timeout.total_seconds() * _OWN_ROWS
+        if (routed := pipeline.routed) is not None:
+            await send_to(place, table, rows, routed=routed, dead_letters=pipeline.dead_letters, seconds=seconds)
 
     @cached_property
     def open_counts(self) -> OpenCounts:
@@ -506,14 +554,14 @@ class Services:
         """Proves on demand that an alert of a subscription reaches its table."""
         from shared.jobs.canary_factory import canary_runner
 
-        return canary_runner(self.settings, self.clients, self.tenant_state.take)
+        return canary_runner(self.settings, self.clients, self.tenant_state.take, elsewhere=self.routed_workspaces)
 
     @cached_property
     def trends(self) -> TrendQueries:
         """Arrivals and scores over time, from the workspace."""
         from shared.watch.trends import TrendQueries
 
-        return TrendQueries(self.clients.logs_query, self.settings.workspace_id)
+        return TrendQueries(self.clients.logs_query, self.settings.workspace_id, self.routed_workspaces)
 
     async def figures(self, now: datetime, months: int, seconds: float = 30, *, by_day: bool = True) -> Figures:
         """Coverage, silent time, time to repair and secure score, by month and day; a problem where none can be had."""
@@ -539,7 +587,7 @@ class Services:
             discard=self.discard,
             deliver=self._deliver_present,
             deadline=self._job_deadline,
-            gone=lambda: self.gone,
+            gone=self.gone_checks,
             canary=lambda: self.canary,
             to_rows=self.to_rows,
         )
@@ -547,17 +595,23 @@ class Services:
         return JobWorker(self.jobs, runners.by_kind(), retention=retention)
 
     async def routes(self) -> dict[str, Any] | None:
-        """How each place of the file of routes does, and what is wrong with the file; None where there is none.
-
-        Raises:
-            shared.azure.blob_container.StoreError: the letters, or the routes in force, can't be read.
-            azure.core.exceptions.AzureError: what arrived can't be read.
-        """
+        """How each place of the file of routes does, and what is wrong with the file; None where there is none."""
         if (routed := self.pipeline.routed) is None:
             return None
         from shared.enrich.invocation import place_report
 
-        return await place_report.of(self.settings, routed, self.pipeline.dead_letters, self.last_seen.uploaded)
+        return await place_report.of(self.settings, routed, self.pipeline.dead_letters, self._uploaded)
+
+    async def _uploaded(self, day: date) -> Mapping[str, int]:
+        """Rows accepted on a day; raises StoreError where that can't be read."""
+        from azure.core.exceptions import AzureError
+
+        from shared.azure.blob_container import StoreError
+
+        try:
+            return await self.last_seen.uploaded(day)
+        except AzureError as error:
+            raise StoreError("rows accepted can't be read") from error
 
     async def check_freshness(self, *, as_of: datetime | None = None) -> Mapping[str, Any]:
         """What the timer does: read the tenant, then check everything once.
@@ -616,7 +670,9 @@ class Services:
         from datetime import UTC
 
         if self.settings.close_gone:
-            await _unless_held("close_gone", self.gone.tick(datetime.now(UTC)))
+            checks = await self.gone_checks()
+            await _unless_held("close_gone", checks.own.tick(datetime.now(UTC)))
+            await checks.tick_places(datetime.now(UTC))
             await self.open_counts.refresh(datetime.now(UTC))
 
     async def read_cves(self) -> None:
@@ -678,11 +734,22 @@ class Services:
         from shared.watch.freshness_outcome import StoredDay
         from shared.watch.stored_rows import StoredRows
 
-        settings = self.settings
-        if not settings.workspace_id:
-            return StoredDay()
-        tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
-        return await StoredRows(self.clients.logs_query, settings.workspace_id, tables, settings.late_after)(day)
+        settings, found = self.settings, StoredDay()
+        if settings.workspace_id:
+            tables = tuple(table.name for table in TABLES if table.kind in {*KIND_OF_RECORD, "Other"})
+            found = await StoredRows(self.clients.logs_query, settings.workspace_id, tables, settings.late_after)(day)
+        if (places := self.routed_workspaces) is not None:
+            found = await places.with_stored(found, day, await self.last_seen.uploaded(day))
+        return found
+
+    @cached_property
+    def routed_workspaces(self) -> RoutedWorkspaces | None:
+        """Where the rows of further places lie; None where all rows go to the default one."""
+        if not self.settings.routes_file or (routed := self.pipeline.routed) is None:
+            return None
+        from shared.routed_workspaces import RoutedWorkspaces
+
+        return RoutedWorkspaces(self.settings, self.clients, routed)
 
     def to_rows(self, records: Sequence[Mapping[str, Any]], enqueued: datetime) -> Parsed:
         """Present records as rows, with the filters and columns of the settings."""

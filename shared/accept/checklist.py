@@ -87,7 +87,8 @@ ocsf: With `FORWARD_FORMAT=ocsf`: your SIEM takes the events under the schema's 
     `cvedetails`.
 routes: With `ROUTES_FILE`: `ready` finds each place well; a rule and a hub of another tenant take rows through the
     multi-tenant app; a row that a rule sends `instead` stands in that workspace alone. A place whose role is
-    taken away refuses, its rows wait as dead letters, and the other places get theirs meanwhile.
+    taken away refuses, its rows wait as dead letters, and the other places get theirs meanwhile. With a first file
+    that can't be read, `ready` says that events wait at the hub, and no row reaches the workspace.
 throttling: Throttling answers 429 with `Retry-After`, and lag falls again by itself.
 billing: What a million rows are billed (query *Volume by table*) against the formula of
     [operate.md](operate.md#what-it-costs).

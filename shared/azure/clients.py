@@ -396,6 +396,19 @@ class Clients:
     @cached_property
     def logs_query(self) -> LogsQueryClient:
         """Log Analytics queries."""
+        return self._logs_query_by(self.credential)
+
+    def logs_query_in(self, tenant_id: str) -> LogsQueryClient:
+        """The same for a workspace of a tenant.
+
+        Raises:
+            SettingsError: it is another one, and there is no credential for other tenants.
+        """
+        if not tenant_id or tenant_id.lower() == self._settings.tenant_id.lower():
+            return self.logs_query
+        return self._made("logs query", tenant_id, lambda: self._logs_query_by(self.cross_tenant(tenant_id)))  # type: ignore[no-any-return] # as above
+
+    def _logs_query_by(self, credential: AsyncTokenCredential) -> LogsQueryClient:
         from azure.monitor.query.aio import LogsQueryClient
 
         settings = self._settings
@@ -404,7 +417,7 @@ class Clients:
         audience = settings.logs_query_audience or self._cloud.logs_query
         client: LogsQueryClient = self._keep(
             LogsQueryClient(
-                self.credential,
+                credential,
                 endpoint=f"{endpoint}/v1",
                 audience=audience,
                 user_agent=USER_AGENT,

@@ -32,8 +32,8 @@ _REFUSED: Mapping[Hop, str] = MappingProxyType(
         Hop.EMITTED: _LATE[Hop.EMITTED],
         Hop.HUB: _LATE[Hop.HUB],
         Hop.ACCEPTED: (
-            "Look at the dead letter: `dead-letters list` has it under this reason. Under routed-elsewhere there is "
-            "none: a route sends such alerts to other places alone."
+            "Look at the dead letter: `dead-letters list` has it under this reason, and under its place where a route "
+            "sends such alerts elsewhere."
         ),
         Hop.STORED: _LATE[Hop.STORED],
         Hop.FORWARDED: "Look at the dead letter of the output hub: `dead-letters list` has it under this reason.",

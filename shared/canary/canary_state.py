@@ -21,7 +21,8 @@ class Canary:
 
     `alerts` are the ids that Defender for Cloud gave, `older` those that its list had before, `operation` where it says
     whether it is done, `checked` whether the path was looked at, `asked` whether the alert was asked for, `resumed`
-    whether an earlier attempt may have asked for it without keeping that.
+    whether an earlier attempt may have asked for it without keeping that, `noted` whether the pipeline noted it, and
+    `places` are those that it was routed to instead of the default one.
     """
 
     subscription: str
@@ -34,6 +35,8 @@ class Canary:
     resumed: bool = False
     alerts: tuple[str, ...] = ()
     older: tuple[str, ...] = ()
+    noted: bool = False
+    places: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     seen: tuple[Observation, ...] = ()
     """What stays true: reached and refused; what could not be looked at is asked anew each time."""
@@ -60,6 +63,8 @@ class Canary:
             "asked": self.asked,
             "alerts": list(self.alerts),
             "older": list(self.older),
+            "noted": self.noted,
+            "places": list(self.places),
             "obstacles": [[each.hop, each.reason, each.mend, each.fault] for each in self.obstacles],
             "seen": [_told(one) for one in self.seen],
         }
@@ -82,6 +87,8 @@ def from_document(subscription: str, document: Mapping[str, Any]) -> Canary:
         resumed=True,
         alerts=tuple(map(str, document["alerts"])),
         older=tuple(map(str, document["older"])),
+        noted=bool(document.get("noted")),  # an earlier release kept neither
+        places=tuple(map(str, document.get("places", ()))),
         obstacles=tuple(
             Obstacle(Hop(hop), str(reason), str(mend), fault=bool(fault))
             for hop, reason, mend, fault in document["obstacles"]

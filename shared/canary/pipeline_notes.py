@@ -42,11 +42,13 @@ class Sighting(Protocol):
     def forwarded(self) -> datetime | None: ...  # noqa: D102
     @property
     def unforwarded(self) -> str: ...  # noqa: D102
+    @property
+    def places(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
 class Note:
-    """A note as it was read."""
+    """A note as it was read; `places` stand for the default place, where a route sends its row elsewhere."""
 
     alert: str
     subscription: str
@@ -55,6 +57,7 @@ class Note:
     refused: str = ""
     forwarded: datetime | None = None
     unforwarded: str = ""
+    places: tuple[str, ...] = ()
 
 
 class PipelineNotes:
@@ -82,6 +85,7 @@ class PipelineNotes:
             }
             entity |= {"accepted": one.accepted} if one.accepted else {}
             entity |= {"forwarded": one.forwarded} if one.forwarded else {}
+            entity |= {"places": one.places} if one.places else {}
             with touching("canary.noted"):
                 await self._table.upsert_entity(entity)
 
@@ -131,7 +135,8 @@ def _note(entity: Mapping[str, Any]) -> Note | None:
         return None
     accepted, forwarded = (_time(entity.get(name)) for name in ("accepted", "forwarded"))
     told = {name: str(entity.get(name) or "") for name in ("alert", "subscription", "refused", "unforwarded")}
-    return Note(enqueued=enqueued, accepted=accepted, forwarded=forwarded, **told)
+    places = tuple(filter(None, str(entity.get("places") or "").split(",")))
+    return Note(enqueued=enqueued, accepted=accepted, forwarded=forwarded, places=places, **told)
 
 
 def _time(value: Any) -> datetime | None:

@@ -48,9 +48,10 @@ def query(table: str, subscription: str, alerts: Collection[str], since: datetim
 
 
 class StoredAlerts:
-    """Asks the workspace; `table` is that of alerts."""
+    """Asks the workspace; `table` is that of alerts, `whose` goes before what is said of one that can't be asked."""
 
-    def __init__(self, client: LogsQueryClient, workspace_id: str, table: str) -> None:
+    def __init__(self, client: LogsQueryClient, workspace_id: str, table: str, whose: str = "") -> None:
+        self._whose = whose
         self._client = client
         self._workspace_id = workspace_id
         self._table = table
@@ -73,7 +74,7 @@ class StoredAlerts:
         except (AzureError, TimeoutError) as error:
             status: int = getattr(error, "status_code", None) or 0
             why = _EXPLAINED.get(status, f"Log Analytics did not answer ({type(error).__name__})")
-            raise UnreadableError(why) from None
+            raise UnreadableError(self._whose + why) from None
         return [_row(row) for row in rows if isinstance(row.get("Stored"), datetime)]
 
 

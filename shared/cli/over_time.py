@@ -56,4 +56,6 @@ def _given(document: Mapping[str, Any], arguments: argparse.Namespace) -> int:
         print(json.dumps(document, indent=1))
     elif not document["problem"]:
         print_table(HEAD, [line(each) for each in document["days" if arguments.days else "months"]])
+        for each in document.get("notCounted", ()):
+            print(f"! {each}")
     return failed(document["problem"]) if document["problem"] else DONE

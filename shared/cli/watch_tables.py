@@ -110,6 +110,8 @@ def show_freshness(document: Mapping[str, Any], health: Sequence[Mapping[str, An
     counts = Counter(map(_verdict, document["health"]))
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (*ATTENTION, _MUTED) if counts[verdict])
     print(f"checked {moment_text(document['checked'])}: {told or 'no export sends to the hub that this app reads'}")
+    for each in document.get("notCompared", ()):
+        print(f"! rows stored: {each}")
     for each in document.get("stored", ()):
         lost = each["uploaded"] - each["stored"]
         if lost > 0:

@@ -18,7 +18,8 @@ from shared.canary.stored_alerts import StoredAlerts
 from shared.enrich.tables import BY_KIND
 from shared.jobs.canary_hub import look_at_hub
 from shared.jobs.canary_path import KeepsRow, PathCheck
-from shared.jobs.canary_run import BudgetSpentError, CanaryRun, Ports
+from shared.jobs.canary_ports import BudgetSpentError, Elsewhere, Ports
+from shared.jobs.canary_run import CanaryRun
 from shared.jobs.canary_runner import CanaryRunner
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def canary_runner(
     clients: Clients,
     read_tenant: Callable[[], Awaitable[TenantState]],
     now: Callable[[], datetime] = _utc_now,
+    elsewhere: Elsewhere | None = None,
 ) -> CanaryRunner:
     """What carries canaries out."""
     seen = clients.data_tables.get_table_client(settings.freshness_table)
@@ -66,7 +68,7 @@ def canary_runner(
 
     def run_for(job_id: str) -> CanaryRun:
         spend = partial(_spend, settings, clients, job_id)
-        ports = Ports(path, alerts, notes, stored(), partial(_newest, settings, clients), spend)
+        ports = Ports(path, alerts, notes, stored(), partial(_newest, settings, clients), spend, elsewhere)
         allowed = allowed_in(settings.canary_minutes)
         return CanaryRun(ports, allowed, now, forwards=bool(settings.forward_event_hub))
 

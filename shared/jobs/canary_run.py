@@ -8,50 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from shared.azure.event_hub import HubUnreadableError, NewestEvents
+from shared.azure.event_hub import HubUnreadableError
 from shared.canary.canary_state import Canary
 from shared.canary.hops import BEFORE, Hop, Observation, Obstacle, Reached, Refused, Unseen
 from shared.canary.pipeline_notes import Note
-from shared.canary.security_alerts import RefusedError, SecurityAlerts, UnansweredError
+from shared.canary.security_alerts import RefusedError, UnansweredError
 from shared.canary.stored_alerts import StoredAlerts, UnreadableError
 from shared.canary.verdict import Outcome, Verdict, judge
-from shared.jobs.canary_path import PathCheck
+from shared.jobs.canary_ports import BudgetSpentError, Ports
 
 LOOK_SECONDS = 45.0
 """For one look at all hops, whatever the services do."""
 
 
 _MEND_RIGHT = "Give the right to simulate alerts on the subscription (docs/canary.md), and ask again."
-
-
-class BudgetSpentError(Exception):
-    """There were enough canaries for now; the message says of what."""
-
-
-class Notes(Protocol):
-    """What the pipeline noted."""
-
-    async def since(self, subscription: str, moment: datetime) -> list[Note]:
-        """The notes of a subscription's simulated alerts since then."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """What a canary asks; `stored` is None where there is no workspace, and then says so.
-
-    `spend` takes a place of the budget for a subscription, and raises BudgetSpentError.
-    """
-
-    path: PathCheck
-    alerts: SecurityAlerts
-    notes: Notes
-    stored: StoredAlerts | None
-    newest_events: Callable[[datetime], Awaitable[NewestEvents]]
-    spend: Callable[[str], Awaitable[None]]
 
 
 class CanaryRun:
@@ -63,7 +36,7 @@ class CanaryRun:
         self._ports = ports
         self._allowed = allowed
         self._now = now
-        self._hops = (Hop.STORED, Hop.FORWARDED) if forwards else (Hop.STORED,)
+        self._forwards = forwards
 
     async def step(self, canary: Canary, wanted: str = "") -> tuple[Canary, Verdict]:
         """One step further; the verdict is running as long as there is another."""
@@ -93,16 +66,17 @@ class CanaryRun:
         hindering = [each for each in canary.obstacles if not each.fault]
         seen: list[Observation] = [*canary.seen, *unseen]
         now = self._now()
+        hops = (Hop.STORED, Hop.FORWARDED) if self._forwards and not canary.places else (Hop.STORED,)
         if hindering:
-            return judge(canary.begun, now, self._hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
-        verdict = judge(canary.begun, now, self._hops, seen, allowed=self._allowed)
+            return judge(canary.begun, now, hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
+        verdict = judge(canary.begun, now, hops, seen, allowed=self._allowed)
         if not canary.obstacles or verdict.outcome is Outcome.PROVEN:
             return verdict
         before = BEFORE.get(min((each.hop for each in canary.obstacles), key=[*Hop].index))
         so_far = judge(canary.begun, now, [before] if before else [], seen, allowed=self._allowed)
         if so_far.outcome is Outcome.RUNNING:
             return verdict
-        return judge(canary.begun, now, self._hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
+        return judge(canary.begun, now, hops, seen, obstacles=canary.obstacles, allowed=self._allowed)
 
     async def _checked(self, canary: Canary, wanted: str) -> Canary:
         path = await self._ports.path.look(canary.subscription, wanted)
@@ -189,10 +163,45 @@ class CanaryRun:
             raise UnansweredError(f"the pipeline's notes can't be read ({type(error).__name__})") from None
         for note in notes:
             if _own(canary, note.alert):
-                canary = canary.with_seen(*_told(note))
+                places = tuple(dict.fromkeys((*canary.places, *note.places)))
+                canary = replace(canary, noted=True, places=places).with_seen(*_told(note))
         return canary
 
     async def _stored(self, canary: Canary) -> Canary:
+        """Look into the table of the place that the row went to."""
+        if canary.places:
+            return await self._stored_elsewhere(canary)
+        canary = await self._stored_here(canary)
+        elsewhere = self._ports.elsewhere
+        if not canary.noted and not _has(canary, Hop.STORED) and elsewhere and await elsewhere.takes_alerts():
+            raise UnreadableError("not known which place it was sent to: the pipeline noted nothing of it")
+        return canary
+
+    async def _stored_elsewhere(self, canary: Canary) -> Canary:
+        """It is stored once each of its places has it; one that certainly lacks it goes before one that can't say."""
+        stored: list[datetime] = []
+        unreadable: list[str] = []
+        for place in canary.places:
+            try:
+                look = await self._alerts_at(place)
+                rows = await look(canary.subscription, canary.alerts, canary.since, self._now())
+            except UnreadableError as error:
+                unreadable.append(str(error))
+                continue
+            own = [row.stored for row in rows if _own(canary, row.alert)]
+            if not own:
+                return canary
+            stored.append(min(own))
+        if unreadable:
+            raise UnreadableError("; ".join(unreadable))
+        return canary.with_seen(Reached(Hop.STORED, max(stored)))
+
+    async def _alerts_at(self, place: str) -> StoredAlerts:
+        if self._ports.elsewhere is None:
+            raise UnreadableError(f"not known for place {place}: ROUTES_FILE is not set here")
+        return await self._ports.elsewhere.alerts_at(place)
+
+    async def _stored_here(self, canary: Canary) -> Canary:
         if self._ports.stored is None:
             raise UnreadableError("WORKSPACE_ID is not set, so nobody can look into the table")
         for row in await self._ports.stored(canary.subscription, canary.alerts, canary.since, self._now()):

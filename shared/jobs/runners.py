@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
     from shared.exports.store import ExportStore
     from shared.jobs.canary_runner import CanaryRunner
-    from shared.lifecycle.gone_check import GoneCheck
+    from shared.jobs.gone_everywhere import GoneChecks
     from shared.reconcile.report.run_report import Report
     from shared.reconcile.run import Reconciler, Request
     from shared.tenant_state import TenantStateReader
@@ -57,7 +57,7 @@ class Runners:
         discard: Callable[[str, str, str], Awaitable[None]],
         deliver: Deliver,
         deadline: Callable[[], Deadline],
-        gone: Callable[[], GoneCheck],
+        gone: Callable[[], Awaitable[GoneChecks]],
         canary: Callable[[], CanaryRunner],
         to_rows: ToRows,
     ) -> None:
@@ -177,7 +177,7 @@ class Runners:
         return {"subscriptions": len(subscriptions), "records": records, "reasons": reasons}
 
     async def gone(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        """Compare what the tables hold as open with Resource Graph now; goes on where it stopped.
+        """Compare what the tables hold as open with Resource Graph now, of each place; goes on where it stopped.
 
         Raises:
             UnfinishedError: the time is used up.
@@ -191,9 +191,9 @@ class Runners:
         progress.say("comparing")
         now = datetime.now(UTC)
         try:
-            check = self._gone()
-            under_way = await check.go_on(now) if job.cursor else None
-            state = under_way or await check.begin(now, job.arguments.get("maxChangePercent"))
+            checks = await self._gone()
+            under_way = await checks.own.go_on(now) if job.cursor else None
+            state = under_way or await checks.own.begin(now, job.arguments.get("maxChangePercent"))
         except LeaseHeld as held:
             raise _waiting(job, now, progress, str(held)) from None
         except (UnknownError, SettingsError, KeptAsIs) as refusal:
@@ -202,7 +202,7 @@ class Runners:
         if state.ended is None:
             progress.checkpoint({"began": state.began.isoformat()})
             raise UnfinishedError
-        return state.told()
+        return {**state.told(), **await checks.places_told(now, job.arguments.get("maxChangePercent"))}
 
     async def canary(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Prove that an alert of some subscriptions reaches its table.

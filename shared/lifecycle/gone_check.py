@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
 LATEST = "gone/pass.json"
+ELSEWHERE = "gone/workspaces/{}.json"
+"""The same of a further place's workspace, by its id."""
 ROWS_A_SEND = 1000
 
 
@@ -51,6 +53,8 @@ class GoneCheck:
         every: a pass begins so long after the one before it.
         most_percent: of a kind's open records may end in one pass.
         seconds: that one tick may take.
+        passes: where the rows about passes go; `rows` where nothing is said.
+        place: of the file of routes whose workspace this is; empty for the default one.
     """
 
     def __init__(
@@ -64,7 +68,11 @@ class GoneCheck:
         every: timedelta,
         most_percent: float,
         seconds: float,
+        passes: RowSink | None = None,
+        place: str = "",
     ) -> None:
+        self._passes = passes or rows
+        self._place = place
         self._tables = tables
         self._present = present
         self._kept = kept
@@ -153,7 +161,7 @@ class GoneCheck:
             first = False
         if not state.left and state.ended is None:
             state = replace(state, ended=now)
-            await self._rows(PASSES_TABLE, [pass_row(state.told(), self._instance_id, now)])
+            await self._passes(PASSES_TABLE, [pass_row(state.told(), self._instance_id, now, self._place)])
             await self._kept.keep(state)
             log.info("compared what is open with Resource Graph: %s", state.told())
         return state

@@ -19,8 +19,8 @@ _REASONS = {
 }
 
 
-def pass_row(told: Mapping[str, Any], instance_id: str, now: datetime) -> Mapping[str, Any]:
-    """The row of DefenderExportHealth_CL about a pass that ended, from what it tells."""
+def pass_row(told: Mapping[str, Any], instance_id: str, now: datetime, place: str = "") -> Mapping[str, Any]:
+    """The row of DefenderExportHealth_CL about a pass that ended, from what it tells; `place` is a further one."""
     why = [*told["heldBack"], *told["reasons"]]
     return {
         "TimeGenerated": now,
@@ -31,7 +31,7 @@ def pass_row(told: Mapping[str, Any], instance_id: str, now: datetime) -> Mappin
         "WindowStart": told["began"],
         "WindowEnd": told["ended"],
         "Release": __version__,
-        "Details": told,
+        "Details": {**told, "place": place} if place else told,
     }
 
 

@@ -45,9 +45,10 @@ class Survey:
 
 
 class OpenInTables:
-    """Asks the workspace; `requests` counts the queries."""
+    """Asks the workspace of some kinds; `requests` counts the queries."""
 
-    def __init__(self, client: LogsQueryClient, workspace_id: str) -> None:
+    def __init__(self, client: LogsQueryClient, workspace_id: str, watched: Sequence[WatchedKind] = WATCHED) -> None:
+        self._watched = watched
         self._client = client
         self._workspace_id = workspace_id
         self.requests = 0
@@ -60,7 +61,7 @@ class OpenInTables:
         """
         records: Counter[str] = Counter()
         totals: dict[tuple[str, bool], list[int]] = {}
-        for kind in WATCHED:
+        for kind in self._watched:
             for row in await self.ask(counting(kind, now), deadline):
                 if not _GUID.fullmatch(str(row["SubscriptionId"])):
                     continue  # a record of no subscription, which nothing can be asked about
@@ -77,7 +78,7 @@ class OpenInTables:
             UnknownError: some of them are not known.
         """
         found = []
-        for kind in (each for each in WATCHED if each.name in kinds):
+        for kind in (each for each in self._watched if each.name in kinds):
             found += [_record(kind, row) for row in await self.ask(listing(kind, part, now), deadline)]
         return found
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 from shared.watch.freshness_outcome import Compared, Outcome, StoredDay
 from shared.watch.health_rows import HEALTH_TABLE, as_document, as_far_as_readable, comparison_rows, health_rows
+from shared.watch.stored_comparison import compared
 
 RowSink = Callable[[str, Sequence[Mapping[str, Any]]], Awaitable[None]]
 # A day (UTC) -> what the workspace holds of it
@@ -101,17 +102,17 @@ class FreshnessCheck:
         """Check everything once: note, judge, compare, keep the answer and send its rows; gives the answer."""
         outcome = await self._judge(tenant, now, noting=True)
         day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
-        stored, trouble = await self._compare(day)
-        outcome = Outcome(now, outcome.health, stored, [*outcome.reasons, *trouble])
+        stored, trouble, unknown = await self._compare(day)
+        outcome = Outcome(now, outcome.health, stored, [*outcome.reasons, *trouble], unknown)
         silences = await self._silences(outcome, tenant)
         document = as_document(outcome, tenant.coverage, kept(silences.open))
         # The rows first: alerts rest on them, and the answer may lie where nothing can be written anew.
         muted = self._muted(tenant.muting, now)
         tables = tenant.muting.of([Part(destination=self._workspace_id.lower())], now)
-        compared = comparison_rows(outcome, self._instance_id, self._on_time_percent, tables.until if tables else None)
+        rows = comparison_rows(outcome, self._instance_id, self._on_time_percent, tables.until if tables else None)
         names = {each.subscription_id.lower(): each.name for each in tenant.coverage}
         over_time = trend_rows(outcome, tenant.standings, silences, names, self._instance_id)
-        await self._send([*health_rows(document, self._instance_id, muted), *compared, *over_time])
+        await self._send([*health_rows(document, self._instance_id, muted), *rows, *over_time])
         await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
         for each in outcome.stored:
             if each.lost:
@@ -200,21 +201,15 @@ class FreshnessCheck:
         known = read_back(before.get("silences", ()))
         return settle(known, outcome.health, outcome.checked, complete=not tenant.reasons)
 
-    async def _compare(self, day: date) -> tuple[list[Compared], list[str]]:
+    async def _compare(self, day: date) -> tuple[list[Compared], list[str], list[str]]:
         """What was accepted on a day beside what is stored of it; and why that is not known, where it is not."""
         uploaded = await self._last_seen.uploaded(day)
         if not uploaded:
-            return [], []
-        stored = await self._stored(day)
-        if stored.trouble:
-            log.warning("%s", stored.trouble)
-            return [], [stored.trouble]
-        because = "; ".join(stored.operations)
-        found = []
-        for table, rows in sorted(uploaded.items()):
-            if (held := stored.tables.get(table)) is not None:
-                found.append(Compared(table, day, rows, held.rows, held.delay, because))
-        return found, []
+            return [], [], []
+        found, trouble, unknown = compared(day, uploaded, await self._stored(day))
+        for each in filter(None, (trouble, *unknown)):
+            log.warning("%s", each)
+        return found, [trouble] if trouble else [], unknown
 
     async def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if self._rows is None:

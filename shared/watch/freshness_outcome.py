@@ -39,12 +39,17 @@ class InTable:
 class StoredDay:
     """What the workspace tells of a day, by table; `trouble` is why it does not.
 
-    `operations` is what it says of limits that it met while it took rows in.
+    `operations` is what it says of limits that it met while it took rows in.  Where rows are routed to further places,
+    `elsewhere` is what each workspace of those tells, by the names of its places, and `with_default` names those whose
+    rows lie in this one; `renamed` are tables that have other names in a further one.
     """
 
     tables: Mapping[str, InTable] = field(default_factory=dict)
     trouble: str = ""
     operations: Sequence[str] = ()
+    elsewhere: Mapping[tuple[str, ...], StoredDay] = field(default_factory=dict)
+    with_default: tuple[str, ...] = ()
+    renamed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,13 @@ class Compared:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found; `reasons` say what it could not see."""
+    """What one check found; `reasons` say what it could not see.
+
+    `not_compared` says of which places it is not known whether their rows are stored, which no verdict rests on.
+    """
 
     checked: datetime
     health: Sequence[Health]
     stored: Sequence[Compared] = ()
     reasons: Sequence[str] = ()
+    not_compared: Sequence[str] = ()

@@ -36,13 +36,16 @@ def as_document(
         "reasons": list(outcome.reasons),
         "health": health,
         "stored": stored,
+        "notCompared": list(outcome.not_compared),
         "silences": list(silences),
     }
 
 
 def as_far_as_readable(data: bytes) -> dict[str, Any]:
     """A kept answer with what of it can be read; what can't is left out and named among its reasons."""
-    empty: dict[str, Any] = {"checked": None, "reasons": [], "health": [], "stored": [], "silences": []}
+    empty: dict[str, Any] = {
+        "checked": None, "reasons": [], "health": [], "stored": [], "notCompared": [], "silences": [],
+    }  # fmt: skip
     try:
         document = stored_format.read_object("freshness answer", data)
     except stored_format.KeptAsIs as kept:
@@ -61,7 +64,11 @@ def as_far_as_readable(data: bytes) -> dict[str, Any]:
     written: dict[str, Any] = {str(name): document[name] for name in head if name in document}
     when = checked if isinstance(checked, str) else None
     silences = [each for each in found["silences"] or () if isinstance(each, dict)]
-    return {**written, "checked": when, "reasons": reasons, "health": health, "stored": stored, "silences": silences}
+    not_compared = [str(each) for each in found["notCompared"] or ()]
+    return {
+        **written, "checked": when, "reasons": reasons, "health": health, "stored": stored,
+        "notCompared": not_compared, "silences": silences,
+    }  # fmt: skip
 
 
 _MISSING: dict[str, Any] = {
@@ -134,7 +141,7 @@ def comparison_rows(
             "WindowEnd": _plain(start + timedelta(days=1)),
             "RowsUploaded": each.uploaded,
             "RowsStored": each.stored,
-            "MutedUntil": _plain(muted_until),
+            "MutedUntil": _plain(None if "." in each.table else muted_until),  # of the default workspace
         }
         lost = f"{each.lost} accepted rows are not in the table"
         yield head | {

@@ -40,13 +40,14 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures from a day on; `problem` says in a sentence why there are none."""
+    """Figures from a day on; `problem` says in a sentence why there are none, `not_counted` what they leave out."""
 
     since: datetime
     until: datetime
     months: Sequence[Figure] = ()
     days: Sequence[Figure] = ()
     problem: str = ""
+    not_counted: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
         """As API and command give them."""
@@ -54,6 +55,7 @@ class Figures:
             "since": utc_text(self.since),
             "until": utc_text(self.until),
             "problem": self.problem,
+            "notCounted": list(self.not_counted),
             "months": [_shown(figure) for figure in self.months],
             "days": [_shown(figure) for figure in self.days],
         }
@@ -102,6 +104,8 @@ def _shown(figure: Figure) -> dict[str, Any]:
     }  # fmt: skip
 
 
+FIGURES_SHOWN = ("problem", "notCounted", "since", "until", "months")
+"""What the report for auditors has of a document of figures."""
 HEAD = ("Period", "Figure", "Value", "Known on", "Stands on")
 
 

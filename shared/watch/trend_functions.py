@@ -25,8 +25,11 @@ _CHECK_STANDS = "2h"
 _HEALTH = "DefenderExportHealth_CL"
 
 
-def standing_scores(since: str) -> str:
-    """For each subscription and day its newest score of those nine days, unless a newer record took it back."""
+def standing_scores(since: str, more: str = "") -> str:
+    """For each subscription and day its newest score of those nine days, unless a newer record took it back.
+
+    `more` are further columns of the answer.
+    """
     return f"""DefenderSecureScores_CL
 | where TimeGenerated > {since} - 12d and ScoreName =~ 'ascScore'
 | extend OrderTime = {IN_ORDER}, Taken = coalesce(EnqueuedTime, TimeGenerated), Number = coalesce(SequenceNumber, long(-1))
@@ -39,7 +42,7 @@ def standing_scores(since: str) -> str:
 | where Day >= {since} and Day <= now()
 | summarize arg_max(OrderTime, {_STANDING}) by SubscriptionId, Day
 | where (isempty(Action) or Action != 'Delete') and isnotnull(CurrentScore) and MaxScore > 0 and Weight > 0
-| project Day, SubscriptionId, SubscriptionName, ManagementGroupPath, CurrentScore, MaxScore, Weight"""  # noqa: E501 - KQL reads best one operator a line
+| project Day, SubscriptionId, SubscriptionName, ManagementGroupPath, CurrentScore, MaxScore, Weight{more}"""  # noqa: E501 - KQL reads best one operator a line
 
 
 def score_by_day(since: str) -> str:
@@ -154,6 +157,11 @@ FUNCTIONS = {
     ),
 }  # fmt: skip
 """The saved functions: by name what makes their text, where it begins, and what they answer."""
+
+
+def asked_scores(days: int) -> str:
+    """What stands of the last so many days, with the time that tells which of two workspaces has the newer score."""
+    return standing_scores(DAYS.format(lookback=f"{days}d"), ", OrderTime")
 
 
 def saved(name: str) -> str:

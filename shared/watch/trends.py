@@ -7,10 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from shared.azure.log_analytics import whole_answer
-from shared.watch import trend_functions
+from shared.watch import scores_of_places, trend_functions
+from shared.watch.scores_of_places import DayScore
 from shared.watch.trend_figures import Figures, days_filled, first_month, months_filled
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Trends:
-    """What the plots show; `problem` says in a sentence why they show nothing."""
+    """What the plots show; `problem` says in a sentence why they show nothing, `not_counted` what they leave out."""
 
     since: datetime
     until: datetime
@@ -64,6 +65,7 @@ class Trends:
     arrivals: Sequence[Arrival] = ()
     scores: Sequence[Score] = ()
     problem: str = ""
+    not_counted: Sequence[str] = ()
 
     @property
     def times(self) -> list[datetime]:
@@ -98,24 +100,40 @@ def window(now: datetime, hours: int) -> Trends:
     return Trends(until - timedelta(hours=hours), until, minutes)
 
 
-class TrendQueries:
-    """Asks the workspace; a failure becomes the answer's `problem`."""
+class Elsewhere(Protocol):
+    """Where rows lie that routes send to other places alone."""
 
-    def __init__(self, client: LogsQueryClient, workspace_id: str) -> None:
+    async def scores(self) -> tuple[Mapping[str, tuple[LogsQueryClient, str]], Sequence[str]]:
+        """By place, who asks which workspace for scores; and why others can't be asked."""
+
+    async def not_counted(self) -> Sequence[str]:
+        """Sentences on rows that are not among arrivals and open records."""
+
+
+class TrendQueries:
+    """Asks the workspace; a failure becomes the answer's `problem`.
+
+    Scores that routes send to the workspaces of `elsewhere` are asked for there.
+    """
+
+    def __init__(self, client: LogsQueryClient, workspace_id: str, elsewhere: Elsewhere | None = None) -> None:
         self._client = client
         self._workspace_id = workspace_id
+        self._elsewhere = elsewhere
 
     async def read(self, now: datetime, hours: int) -> Trends:
         """Arrivals of the last `hours`, and the scores of the last 90 days."""
         from azure.core.exceptions import AzureError
 
         empty = window(now, hours)
+        left_out: Sequence[str] = ()
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                arrivals, scores = await asyncio.gather(
-                    self._ask(ARRIVALS, empty.since, empty.until, minutes=empty.minutes),
-                    self._figures("DefenderSecureScores_ByDay", SCORE_DAYS),
+                arrivals, (scores, unknown) = await asyncio.gather(
+                    self._ask(ARRIVALS, empty.since, empty.until, minutes=empty.minutes), self._scores(SCORE_DAYS)
                 )
+                if self._elsewhere is not None:
+                    left_out = [*await self._elsewhere.not_counted(), *unknown]
         except (AzureError, TimeoutError) as error:
             log.warning("trends can't be read: %s", type(error).__name__)
             return Trends(empty.since, empty.until, empty.minutes, problem=_problem(error))
@@ -124,7 +142,8 @@ class TrendQueries:
             empty.until,
             empty.minutes,
             [Arrival(row["Time"], row["RecordKind"], int(row["Records"]), _number(row["Lag"])) for row in arrivals],
-            [Score(row["Day"], float(row["Percentage"]), int(row["Subscriptions"])) for row in scores],
+            scores,
+            not_counted=left_out,
         )
 
     async def figures(
@@ -138,15 +157,42 @@ class TrendQueries:
 
         first = first_month(now, months)
         back = (now - first).days
+        unknown: Sequence[str] = ()
         try:
             async with asyncio.timeout(seconds):
                 names = ("DefenderExportTrend_ByMonth", "DefenderExportTrend_ByDay")[: 1 + by_day]
                 found = await asyncio.gather(*(self._figures(name, back, instance_id) for name in names))
+                if self._elsewhere is not None:
+                    days, unknown = await self._scores_everywhere(self._elsewhere, back)
+                    found[0] = scores_of_places.in_months(found[0], days)
+                    found[1:] = [scores_of_places.in_days(each, days) for each in found[1:]]
         except (AzureError, TimeoutError) as error:
             log.warning("figures over time can't be read: %s", type(error).__name__)
             return Figures(first, now, problem=_problem(error))
-        days = days_filled(found[1], first, now) if by_day else ()
-        return Figures(first, now, months_filled(found[0], first, months), days)
+        by_days = days_filled(found[1], first, now) if by_day else ()
+        return Figures(first, now, months_filled(found[0], first, months), by_days, not_counted=unknown)
+
+    async def _scores(self, days: int) -> tuple[list[Score], Sequence[str]]:
+        """The scores of so many days, and what they leave out."""
+        if self._elsewhere is not None:
+            found, unknown = await self._scores_everywhere(self._elsewhere, days)
+            return [Score(*each) for each in found], unknown
+        rows = await self._figures("DefenderSecureScores_ByDay", days)
+        return [Score(row["Day"], float(row["Percentage"]), int(row["Subscriptions"])) for row in rows], ()
+
+    async def _scores_everywhere(self, elsewhere: Elsewhere, days: int) -> tuple[list[DayScore], Sequence[str]]:
+        """The scores from every workspace that has some; a further one that does not answer is named."""
+        from azure.core.exceptions import AzureError
+
+        sources, unseen = await elsewhere.scores()
+        text, unknown = trend_functions.asked_scores(days), list(unseen)
+        standing = [await whole_answer(self._client, self._workspace_id, text, None, seconds=_PATIENCE_SECONDS)]
+        for place, (client, workspace_id) in sources.items():
+            try:
+                standing.append(await whole_answer(client, workspace_id, text, None, seconds=_PATIENCE_SECONDS))
+            except AzureError as error:
+                unknown.append(f"not known for place {place}: {_problem(error)}")
+        return scores_of_places.by_day(standing), [f"secure score: {each}" for each in unknown]
 
     async def _figures(self, name: str, days: int, instance_id: str | None = None) -> Sequence[Mapping[str, Any]]:
         text = trend_functions.asked(name, days)

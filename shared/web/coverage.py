@@ -107,22 +107,9 @@ async def get_status(call: Call) -> func.HttpResponse:
     if run := asked.newest.run:
         muted = muted_run(run, asked.newest.items(asked.state.group_names.surely_above), asked.muting, now)
         about |= {"run": run, "runMuted": shown_mute(muted)}
-    if routes := await _routes(call):
+    if routes := await call.services.routes():
         about["routes"] = routes
     return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
-
-
-async def _routes(call: Call) -> dict[str, Any] | None:
-    """The routes in force and each place's state; the answer does not fail for them, and says that they are unknown."""
-    from azure.core.exceptions import AzureError
-
-    from shared.azure.blob_container import StoreError
-
-    try:
-        return await call.services.routes()
-    except (AzureError, StoreError) as error:
-        told = f"the state of the places can't be read: {type(error).__name__}"
-        return {"fault": told, "rules": [], "places": [], "needs": []}
 
 
 async def _asked(call: Call) -> _Asked:

@@ -247,7 +247,9 @@ async def _stored_pass(services: Services) -> list[str]:
 
     try:
         if services.settings.close_gone:
-            await services.gone.latest()
+            checks = await services.gone_checks()
+            for check in (checks.own, *checks.places.values()):
+                await check.latest()
     except (KeptAsIs, SettingsError) as refusal:
         return [str(refusal)]
     return []

@@ -156,6 +156,8 @@ class Theirs(_Limited):
         except InvalidExport:
             told = "The file of requirements can't be read, so nothing can be judged by it."
             raise ApiError(UNAVAILABLE, told, headers=RETRY_LATER) from None
+        from shared.watch.trend_figures import FIGURES_SHOWN
+
         now = datetime.now(UTC)
         made = Made(now, by, self.settings.instance_id, self.settings.tenant_id)
         # The digest of the file would change with exceptions of others.
@@ -169,7 +171,7 @@ class Theirs(_Limited):
         unplaced = not_shown(mutes, sum(not one and not self._part.entries.can_be_placed(each) for each, one in shown))
         whole = {
             **report,
-            "trend": {name: figures[name] for name in ("problem", "since", "until", "months")},
+            "trend": {name: figures[name] for name in FIGURES_SHOWN},
             "limits": [*report["limits"], *unplaced],
         }
         return with_mutes(whole, muting, since_of(whole), now)

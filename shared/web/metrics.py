@@ -43,6 +43,7 @@ async def get_metrics(call: Call) -> func.HttpResponse:
             "until": utc_text(trends.until),
             "binMinutes": trends.minutes,
             "problem": trends.problem,
+            "notCounted": list(trends.not_counted),
             "times": [utc_text(time) for time in trends.times],
             "recordsPerMinute": trends.records_a_minute(),
             "lagSeconds": trends.lag_seconds(),

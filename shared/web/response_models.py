@@ -463,6 +463,7 @@ class EvidenceTrend(_Body):
     since: datetime
     until: datetime
     months: list[Figure]
+    not_counted: list[str] = []
 
 
 class EvidenceMute(_Body):
@@ -845,6 +846,7 @@ class PlaceKnown(_Body):
     parked: int
     today: int
     yesterday: int
+    unseen: str = ""
 
 
 class RoutesKnown(_Body):
@@ -967,6 +969,7 @@ class Metrics(_Body):
     until: datetime
     bin_minutes: int
     problem: str
+    not_counted: list[str] = []
     times: list[datetime]
     records_per_minute: dict[str, list[float]]
     lag_seconds: list[float | None]
@@ -981,6 +984,7 @@ class Trend(_Body):
     since: datetime
     until: datetime
     problem: str
+    not_counted: list[str] = []
     months: list[Figure]
     days: list[Figure]
 

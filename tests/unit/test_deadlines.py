@@ -72,6 +72,10 @@ BOUNDED = {
     ("reconcile/apply/run_lock.py", "asyncio.sleep(self._renew_every)"): "ten seconds, in a task of the run's own",
     ("reconcile/apply/run_lock.py", "self._renewal"): "it is cancelled",
     ("bootstrap.py", "tick"): "a tick of a timer has a deadline of its own, and `in_time` around it",
+    (
+        "jobs/gone_everywhere.py",
+        "comparing",
+    ): "a tick of a comparison has a deadline of its own, and `in_time` around it",
     ("reconcile/arm/arm_client.py", "answer"): "a call of this client, which has the run's deadline",
     ("reconcile/arm/token_buckets.py", "self._clock.sleep(step - now)"): "as many turns as there are workers",
     ("reconcile/report/report_store.py", "async with self._turn"): CALLER,

@@ -33,7 +33,15 @@ from shared.enrich.delivery.upload import Delivering
 from shared.enrich.invocation.delivery_summary import SERVICE_LEVEL, Observer, ServiceLevel, Summary
 from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.invocation.preparation import Preparer, Work
-from shared.enrich.invocation.sending_again import all_failed, events_of, not_accepted, not_taken, packed, without_place
+from shared.enrich.invocation.sending_again import (
+    all_failed,
+    events_of,
+    not_accepted,
+    not_known,
+    not_taken,
+    packed,
+    without_place,
+)
 from shared.enrich.invocation.simulated_alerts import Follower, sightings, tell
 from shared.enrich.invocation.telemetry import Telemetry
 from shared.enrich.records.model import Event, Row
@@ -128,7 +136,9 @@ class Pipeline:
     async def _follow(self, follower: Follower, work: Work, letters: Sequence[Letter]) -> None:
         forwards = self._forward is not None
         now, rows = self._clock.now(), work.parsed.rows
-        await tell(follower, sightings(rows, letters, now, forwards=forwards, own_rows=work.own))
+        elsewhere = {place: sent.keys() for place, sent in work.places.items()}
+        found = sightings(rows, letters, now, forwards=forwards, own_rows=work.own, elsewhere=elsewhere)
+        await tell(follower, found)
 
     async def replay(self, choice: LetterFilter | None = None) -> Replay:
         """Deliver dead letters again: those that are due, unless `choice` says otherwise.
@@ -142,6 +152,8 @@ class Pipeline:
             return await self._redeliver(letters, deadline, summary)
 
         with self._telemetry.invocation("retry_dead_letters", summary):
+            if self.routed is not None:
+                await self.routed.unknown()  # keeps routes that could not be kept
             deadline = self._clock.deadline(self._budget.deliver)
             end = self._clock.deadline(self._budget.end)
             replay = await _within(end, self.dead_letters.replay(redeliver, deadline, choice))
@@ -253,6 +265,8 @@ class Pipeline:
         """Raw events go the whole way: a later release may read what this one could not."""
         if not letters:
             return []
+        if self.routed is not None and await self.routed.unknown():
+            return not_known(letters)  # where this raised, letters of other places would wait too
         before = {(letter.partition, letter.sequence): letter for letter in letters}
         work = await self._preparer.prepare([letter.raw_event for letter in letters], self._clock.now())
         await asyncio.gather(*map(self._keep_whole, work.oversize))

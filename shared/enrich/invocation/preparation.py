@@ -66,6 +66,11 @@ class PlaceWork:
     bodies: list[Body] = field(default_factory=list)
     forwarded: list[tuple[Row, Outgoing]] = field(default_factory=list)
 
+    def keys(self) -> set[str]:
+        """The RecordKeys of its rows."""
+        rows = [row for body in self.bodies for row in body.rows] + [row for row, _ in self.forwarded]
+        return {row.record_key for row in rows}
+
 
 class Router(Protocol):
     """Divides rows by the file of routes."""

@@ -16,15 +16,16 @@ from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
 from shared.enrich.delivery.upload import Delivering
 from shared.enrich.invocation.delivery_summary import Summary
 from shared.enrich.invocation.preparation import Divided, PlaceWork
-from shared.enrich.invocation.sending_again import all_failed, events_of, not_accepted, not_taken, packed, without_place
+from shared.enrich.invocation.sending_again import events_of, not_accepted, not_known, not_taken, packed, without_place
 from shared.enrich.records.model import Row
 from shared.enrich.routing.route_model import DEFAULT, Place
-from shared.enrich.routing.routes_in_force import InForce
+from shared.enrich.routing.routes_in_force import InForce, RoutesUnknownError
 from shared.enrich.routing.row_facts import Lookup, RowFacts
 
 HUB = "hub"
-_NOT_KNOWN = "routes-unknown"  # the reason of letters that wait for a file of routes that can be read
-_FAULT = "the file of routes can't be read, and no such place is known without it"
+KEEP_AGAIN_SECONDS = 60
+UNKNOWN_SECONDS = 5
+"""The host tries a batch again after as long."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class Source(Protocol):
     async def load(self) -> InForce:
         """The routes in force; raises StoreError where they are not known."""
 
+    async def keep_again(self, in_force: InForce) -> InForce:
+        """Keep routes in force that could not be kept."""
+
 
 class RoutedDelivery:
     """Divides rows by the routes in force and delivers to each place; one per process."""
@@ -64,10 +68,12 @@ class RoutedDelivery:
         self._clock = clock
         self._senders: dict[str, Sender] = {}
         self._in_force: InForce | None = None
+        self._tried = 0.0
+        self._why_unknown, self._ask_again = "", 0.0
         self._turn = asyncio.Lock()
 
     async def load(self) -> InForce:
-        """The routes in force, read once.
+        """The routes in force, read once; where they could not be kept, that is tried again once a minute.
 
         Raises:
             shared.azure.blob_container.StoreError: they are not known.
@@ -75,9 +81,31 @@ class RoutedDelivery:
         if self._in_force is None:
             async with self._turn:
                 if self._in_force is None:
-                    self._in_force = await self._source.load()
+                    self._in_force = await self._loaded()
                     self._senders = {place.name: self._make(place) for place in self._in_force.routes.places}
+                    self._tried = self._clock.monotonic() if self._in_force.unkept else 0.0
+        elif self._in_force.unkept and self._clock.monotonic() - self._tried >= KEEP_AGAIN_SECONDS:
+            self._tried = self._clock.monotonic()  # before it is done: no other invocation waits for it
+            self._in_force = await self._source.keep_again(self._in_force)
         return self._in_force
+
+    async def _loaded(self) -> InForce:
+        """The routes in force; where they are not known, that holds for seconds, so that letters wait for it once."""
+        if self._why_unknown and self._clock.monotonic() < self._ask_again:
+            raise RoutesUnknownError(self._why_unknown)
+        try:
+            return await self._source.load()
+        except RoutesUnknownError as unknown:
+            self._why_unknown, self._ask_again = str(unknown), self._clock.monotonic() + UNKNOWN_SECONDS
+            raise
+
+    async def unknown(self) -> bool:
+        """Whether the routes in force are not known, so that nothing may be delivered by them."""
+        try:
+            await self.load()
+        except StoreError:
+            return True
+        return False
 
     def divide(self, rows: Sequence[Row], lookup: Lookup) -> Divided:
         """Which rows go to which place; `load` comes before."""
@@ -122,7 +150,7 @@ class RoutedDelivery:
         try:
             in_force = await self.load()
         except StoreError:
-            return all_failed(letters, _NOT_KNOWN, _FAULT, outage=True)
+            return not_known(letters)
         by_place: dict[tuple[str, str], list[Letter]] = defaultdict(list)
         for letter in letters:
             by_place[letter.route, letter.target].append(letter)
@@ -135,7 +163,7 @@ class RoutedDelivery:
         sender = self._senders.get(place)
         if sender is None or isinstance(sender, HubSender) != (letters[0].target == HUB):
             # A file that can't be read names no place, which says nothing of the place.
-            return all_failed(letters, _NOT_KNOWN, _FAULT, outage=True) if in_force.fault else without_place(letters)
+            return not_known(letters) if in_force.fault else without_place(letters)
         if isinstance(sender, HubSender):
             failures = await self._forward(place, sender.hub, events_of(letters), deadline, summary)
             return not_taken(letters, failures)

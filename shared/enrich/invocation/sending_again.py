@@ -10,6 +10,9 @@ from shared.enrich.delivery.output_hub import NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Body, Encoded, pack_encoded
 from shared.enrich.delivery.upload import Report
 
+_NOT_KNOWN = "routes-unknown"
+_FAULT = "the file of routes can't be read, and where this belongs is not known without it"
+
 
 def packed(letters: Iterable[Letter]) -> tuple[Mapping[str, Sequence[Letter]], list[Body]]:
     """The letters by stream, and their rows as bodies."""
@@ -47,6 +50,11 @@ def all_failed(letters: Iterable[Letter], reason: str, message: str, *, outage: 
     """Letters that could not even be sent, with their counts moved on."""
     failure = NotForwarded(0, reason, message, outage=outage)
     return [failed_again(letter, unsent(letter, failure)) for letter in letters]
+
+
+def not_known(letters: Iterable[Letter]) -> list[Letter]:
+    """Letters that wait for a file of routes that can be read."""
+    return all_failed(letters, _NOT_KNOWN, _FAULT, outage=True)
 
 
 def without_place(letters: Iterable[Letter]) -> list[Letter]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 import orjson
@@ -20,7 +21,11 @@ PATIENCE_SECONDS = 5.0
 
 
 class Sighting(NamedTuple):
-    """One simulated alert: when the hub took it, and what became of its row at either place."""
+    """One simulated alert: when the hub took it, and what became of its row.
+
+    `places` are those that a route sends it to instead of the default place, with commas between them; then it was
+    accepted where all of them took it, and nothing of it is meant for the output hub of the settings.
+    """
 
     alert: str
     subscription: str
@@ -29,13 +34,10 @@ class Sighting(NamedTuple):
     refused: str = ""
     forwarded: datetime | None = None
     unforwarded: str = ""
+    places: str = ""
 
 
 Follower = Callable[[Sequence[Sighting]], Awaitable[None]]
-
-
-ELSEWHERE = "routed-elsewhere"
-"""The reason of an alert that a route sends to other places alone, where nothing follows it."""
 
 
 def sightings(
@@ -45,11 +47,12 @@ def sightings(
     *,
     forwards: bool,
     own_rows: Sequence[Row] | None = None,
+    elsewhere: Mapping[str, Container[str]] = MappingProxyType({}),
 ) -> list[Sighting]:
     """What became of the simulated alerts among some rows, by the letters for what was not taken.
 
     Reasons are the letters' own words, which quote nothing of a record.  `own_rows` are those of the default place,
-    where there are routes.
+    where there are routes, and `elsewhere` the keys of those that go to each further place.
     """
     found = []
     here = {id(row) for row in (rows if own_rows is None else own_rows)}
@@ -60,9 +63,12 @@ def sightings(
         own = [each for each in letters if not each.route and (each.partition, each.sequence) == came]
         refused = next((each.reason for each in own if each.target != "hub"), "")
         unforwarded = next((each.reason for each in own if each.target == "hub"), "")
-        if not own and id(row) not in here:
-            refused, unforwarded = ELSEWHERE, ELSEWHERE if forwards else ""
         alert = str(orjson.loads(row.json).get("SystemAlertId") or row.record_id)
+        if not own and id(row) not in here:
+            found.append(
+                _elsewhere(alert, row, letters, now, [p for p, keys in elsewhere.items() if row.record_key in keys])
+            )
+            continue
         found.append(
             Sighting(
                 alert,
@@ -75,6 +81,15 @@ def sightings(
             )
         )
     return found
+
+
+def _elsewhere(alert: str, row: Row, letters: Sequence[Letter], now: datetime, places: Sequence[str]) -> Sighting:
+    """What became of an alert at the places that stand for the default one."""
+    came = (row.event.partition, row.event.sequence)
+    refused = {each.route: each.reason for each in letters if (each.partition, each.sequence) == came}
+    why = "; ".join(f"{place}: {refused[place]}" for place in places if place in refused)
+    accepted = now if places and not why else None
+    return Sighting(alert, row.subscription, row.event.enqueued, accepted, why, places=",".join(places))
 
 
 def refused_as_event(letters: Sequence[Letter]) -> bool:

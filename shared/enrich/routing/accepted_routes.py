@@ -10,6 +10,7 @@ import hashlib
 import logging
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import stored_format
@@ -33,6 +34,14 @@ A file has at most 256 KB, of which compression takes nothing off in the worst c
 _WBITS: Final = 31
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """Whether a file was kept: why not, empty where it was, and whether others are kept in its place."""
+
+    why_not: str = ""
+    others: bool = False
+
+
 class AcceptedRoutes:
     """The row in one table."""
 
@@ -40,26 +49,30 @@ class AcceptedRoutes:
         """The table is reached on first use."""
         self._table = table
 
-    async def keep(self, text: bytes) -> None:
+    async def keep(self, text: bytes) -> Keeping:
         """Keep a file that is in force, for the day when the next can't be read; never raises, and takes few seconds.
 
         One that is kept already, or that a later release kept, is left.
         """
         from azure.core.exceptions import AzureError
 
+        others = False
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._replace(text)
+                digest = hashlib.sha256(text).hexdigest()
+                found = await self._found()
+                if found is not None and (found.get("digest") == digest or not _of_this_release(found)):
+                    return Keeping()
+                others = found is not None
+                await self._replace(text, digest)
         except (AzureError, TimeoutError, ValueError) as error:  # the last of settings
             logger.warning("the routes in force could not be kept: %s", type(error).__name__)
+            return Keeping(type(error).__name__, others=others)
+        return Keeping()
 
-    async def _replace(self, text: bytes) -> None:
+    async def _replace(self, text: bytes, digest: str) -> None:
         from azure.data.tables import UpdateMode
 
-        digest = hashlib.sha256(text).hexdigest()
-        found = await self._found()
-        if found is not None and (found.get("digest") == digest or not _of_this_release(found)):
-            return
         packed = zlib.compress(text, wbits=_WBITS)
         parts = {_part(at): packed[at * PART : (at + 1) * PART] for at in range(-(-len(packed) // PART))}
         entity = {"PartitionKey": PARTITION, "RowKey": _ROW, "digest": digest, **parts}

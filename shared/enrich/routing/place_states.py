@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from shared.enrich.routing.place_workspaces import why_unseen
 from shared.enrich.routing.route_model import DEFAULT, HubPlace, Place, Routes
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ _SETTINGS: Final = "not-configured"
 
 @dataclass(frozen=True)
 class PlaceState:
-    """One place: where it is, how it does and why, rows that wait or are parked, and rows taken on two days (UTC)."""
+    """One place: where it is, how it does and why, rows that wait or are parked, and rows taken on two days (UTC).
+
+    `unseen` says why nothing can be said of the rows that lie there; empty where its workspace can be asked.
+    """
 
     name: str
     kind: str
@@ -35,6 +39,7 @@ class PlaceState:
     parked: int = 0
     today: int = 0
     yesterday: int = 0
+    unseen: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """As an answer has it."""
@@ -65,7 +70,8 @@ def states(
     found = [_state(DEFAULT, "", waiting, now)]
     for place in routes.places:
         one = _state(place.name, fault_of(place), waiting, now)
-        found.append(replace(one, kind=_kind(place), where=_where(place), tenant_id=place.tenant))
+        about = replace(one, kind=_kind(place), where=_where(place), tenant_id=place.tenant)
+        found.append(replace(about, unseen=why_unseen(place)))
     known = {one.name for one in found}
     found += [
         replace(_state(name, "", waiting, now), state=UNDECLARED) for name in sorted(waiting) if name not in known

@@ -17,13 +17,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RulePlace:
-    """A data collection rule; `streams` are its streams by table, where they are not called after it."""
+    """A data collection rule; `streams` are its streams by table, where they are not called after it.
+
+    `workspace` is the id of the workspace behind it, by which its rows can be looked at; empty where none is given.
+    """
 
     name: str
     endpoint: str
     rule_id: str
     streams: Mapping[str, str] = field(default_factory=dict)
     tenant: str = ""
+    workspace: str = ""
 
     @property
     def address(self) -> tuple[str, ...]:

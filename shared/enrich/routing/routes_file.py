@@ -25,7 +25,7 @@ FORMS: Final = ("rows", "ocsf")
 EVENT_KB: Final = (256, 1024)
 _KEYS: Final = ("version", "places", "rules")
 _PLACE_KEYS: Final = ("name", "rule", "hub")
-_DCR_KEYS: Final = ("endpoint", "immutableId", "streams", "tenantId")
+_DCR_KEYS: Final = ("endpoint", "immutableId", "streams", "tenantId", "workspaceId")
 _HUB_KEYS: Final = ("namespace", "name", "format", "eventKb", "tenantId")
 _CONDITIONS: Final = ("kinds", "subscriptions", "tenants", "managementGroups", "subscriptionTags", "owners")
 _RULE_KEYS: Final = ("name", *_CONDITIONS, "also", "instead")
@@ -96,6 +96,7 @@ class _Reading(DocumentReading):
             self._parsed(item, path, "immutableId", setting_values.immutable_id, required=True),
             self._streams(item, path),
             self._parsed(item, path, "tenantId", setting_values.guid).lower(),
+            self._parsed(item, path, "workspaceId", setting_values.guid).lower(),
         )
 
     def _hub(self, name: str, item: dict[str, Any], path: Path) -> HubPlace:

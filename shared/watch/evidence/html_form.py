@@ -50,6 +50,7 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     if trend := document.get("trend"):
         yield "<h2>Over the last months, of the whole deployment</h2>"
         yield f"<p>{_text(trend['problem'])}</p>" if trend["problem"] else _table(HEAD, map(line, trend["months"]))
+        yield from (f"<p>{_text(each)}</p>" for each in trend.get("notCounted", ()))
     yield "<h2>What this report can't show</h2>" + _list(document["limits"])
     yield "</body></html>"
 

@@ -29,8 +29,9 @@ export function tiles({ coverage, metrics, letters, freshness, ready }, found, q
     const late = lag !== undefined && lag > 900;
     const hours = Math.round((Date.parse(metrics.until) - Date.parse(metrics.since)) / 3_600_000);
     const span = hours === 168 ? "7 days" : hours === 1 ? "hour" : `${hours} hours`;
-    if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${told}`];
-    return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${told}`];
+    const elsewhere = metrics.notCounted?.length ? `; ${metrics.notCounted.join("; ")}` : "";
+    if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${told}${elsewhere}`];
+    return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${told}${elsewhere}`];
   });
   tile("tile-changed", coverage, () => {
     const { run } = coverage;
@@ -185,7 +186,7 @@ export function trend(found) {
   }
   showDays(plots.coverage, found, "coverage");
   showDays(plots.silent, found, "silent share");
-  fill(byId("trend-months"), found.problem ? el("p", { class: "empty" }, found.problem) : el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Figures by month" }, el("table", { class: "list" },
+  fill(byId("trend-months"), ...(found.notCounted ?? []).map((each) => el("p", { class: "empty" }, sentence(each))), found.problem ? el("p", { class: "empty" }, found.problem) : el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Figures by month" }, el("table", { class: "list" },
     el("thead", {}, el("tr", {}, ["Month", "Figure", "Value", "Stands on"].map((title) => el("th", { scope: "col" }, title)))),
     el("tbody", {}, found.months.map((each) => el("tr", {},
       el("td", {}, each.period),

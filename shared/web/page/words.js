@@ -118,7 +118,7 @@ export const CHECKS = {
   storage: { title: "Storage", next: "Look at the account's network rules and the app's roles on it; what is shown here is what was known before.", brings: ["eventHub", "ingestion", "routes", "stored", "lastRun", "timers"] },
   eventHub: { title: "The event hub", next: "Look at whether it is there, its network rules and the app's role on it. Records that can't arrive are lost after Defender's own retries." },
   ingestion: { title: "Logs Ingestion", next: "Look at the data collection rule and the app's role on it. Records wait as dead letters meanwhile." },
-  routes: { title: "Routes", next: "Mend the file of routes, or what refuses rows at the place that is named. Rows for it wait as dead letters meanwhile." },
+  routes: { title: "Routes", next: "Mend the file of routes, or what refuses rows at the place that is named. Rows for it wait as dead letters meanwhile; where the routes are not known, events wait at the hub." },
   tables: { title: "The tables of the workspace", next: "Deploy the resources of this release, and look at the app's role on the workspace." },
   stored: { title: "Stored data", next: "Put right or remove what is named." },
   lastRun: { title: "The last run", next: "Look at the runs below, and whether the timer fires." },

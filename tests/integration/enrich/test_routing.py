@@ -37,6 +37,7 @@ from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.invocation.pipeline import Pipeline
 from shared.enrich.invocation.pipeline_factory import pipeline
 from shared.enrich.records.model import Event
+from shared.enrich.routing.routes_in_force import RoutesUnknownError
 from shared.settings import Settings
 from shared.web.health_check import CHECKS, NotWell
 from shared.web.response_models import RoutesKnown
@@ -57,6 +58,7 @@ class Routed:
     folder: Path
     opened: AsyncExitStack
     places: dict[str, Ingestion] = field(default_factory=dict)
+    about: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def open(self, *names: str, **options: Any) -> None:
         """Further places by name."""
@@ -68,7 +70,10 @@ class Routed:
     def write(self, rules: list[dict[str, Any]], **more: Mapping[str, Any]) -> Path:
         """The file of routes with these rules, the open places and more."""
         places = [
-            {"name": name, "rule": {"endpoint": place.endpoint, "immutableId": place.rule_id}}
+            {
+                "name": name,
+                "rule": {"endpoint": place.endpoint, "immutableId": place.rule_id, **self.about.get(name, {})},
+            }
             for name, place in self.places.items()
         ]
         places += [{"name": name, **place} for name, place in more.items()]
@@ -284,13 +289,6 @@ class TestAFileThatCannotBeRead:
         assert sum(routed.seen()["payments"].values()) == 18
         assert sum(routed.seen()["default"].values()) == 0
 
-    async def test_where_none_were_in_force_all_rows_go_to_the_default_place(self, routed: Routed) -> None:
-        delivering = routed.process(routed.folder / "absent.yaml")
-        await delivering.run(assessments(range(3), OTHERS))
-        assert sum(routed.seen()["default"].values()) == 3
-        assert delivering.routed is not None
-        assert "all rows go to the default place" in (await delivering.routed.load()).fault
-
     async def test_where_it_is_not_known_what_was_in_force_the_batch_waits_at_the_hub(
         self, routed: Routed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -355,10 +353,9 @@ async def test_a_place_that_is_the_hub_that_is_read_is_refused(routed: Routed, b
     path = routed.write([{"name": "all", "also": ["loop"]}], loop={"hub": {"name": "defender-export"}})
     connection = {"loop": broker.connection_string}
     delivering = routed.process(path, route_connections=connection, event_hub_connection=broker.connection_string)
-    summary = await delivering.run(assessments(range(3), OTHERS))
-    assert delivering.routed is not None
-    assert "is the hub that is read" in (await delivering.routed.load()).fault
-    assert summary.places == {}
+    with pytest.raises(RoutesUnknownError, match=r"is the hub that is read, .* events wait at the hub"):
+        await delivering.run(assessments(range(3), OTHERS))
+    assert sum(routed.seen()["default"].values()) == 0
 
 
 async def test_the_place_that_is_down_is_asked_again_and_the_default_place_may_be_down_too(routed: Routed) -> None:
@@ -577,9 +574,10 @@ class TestOddInputs:
     async def test_a_file_of_nothing_sensible_is_no_file(self, routed: Routed, text: bytes) -> None:
         path = routed.folder / "odd.yaml"
         path.write_bytes(text)
-        await routed.process(path).run(assessments([1], OTHERS))
-        await routed.process(routed.folder).run(assessments([2], OTHERS))  # a folder
-        assert len(keys_at(routed.plant.azure.ingestion)) == 2
+        for odd in (path, routed.folder):  # the other a folder
+            with pytest.raises(RoutesUnknownError):
+                await routed.process(odd).run(assessments([1], OTHERS))
+        assert routed.seen()["default"] == Counter()
 
     async def test_what_a_later_release_kept_is_left_and_not_used(self, routed: Routed) -> None:
         await routed.open("payments")

@@ -13,6 +13,7 @@ import pytest
 from local.tenant import APP
 from local.tenant.roles import custom_role
 from shared.bootstrap import Services
+from shared.jobs.gone_everywhere import GoneChecks
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
 from shared.jobs.runners import Runners
@@ -192,10 +193,14 @@ async def test_timer_and_job_do_not_compare_at_the_same_time(life: Life, monkeyp
     monkeypatch.setenv("CLOSE_GONE", "true")
     services = Services(Settings.load())
     nothing: Any = None
+
+    async def checks() -> GoneChecks:
+        return GoneChecks(life.check())
+
     job = Job("1", "gone", {}, "somebody", life.now)
     runners = Runners(
         reconciler=nothing, exports=nothing, tenant_state=nothing, present=nothing, replay=nothing, discard=nothing,
-        deliver=nothing, deadline=nothing, canary=nothing, to_rows=nothing, gone=life.check,
+        deliver=nothing, deadline=nothing, canary=nothing, to_rows=nothing, gone=checks,
     )  # fmt: skip
     progress = Progress(job)
     try:

@@ -319,7 +319,7 @@ async def test_a_preview_cut_short_at_every_page_counts_what_one_read_counts(
         discard=services.discard,
         deliver=services._deliver_present,
         deadline=one_page,
-        gone=lambda: services.gone,
+        gone=services.gone_checks,
         canary=lambda: services.canary,
         to_rows=services.to_rows,
     )

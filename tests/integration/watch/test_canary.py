@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 from azure.eventhub.aio import EventHubConsumerClient
 
 from local.certs import Certificates
+from local.ingestion import Ingestion
+from local.logs_query import FurtherWorkspace
+from local.places import further_place, keys_at
 from local.stack import FORWARD_HUB, LocalAzure
 from local.tenant import APP, destinations
 from local.tenant.destinations import DEFENDER
@@ -54,7 +58,10 @@ class World:
 
     @property
     def runner(self) -> CanaryRunner:
-        return canary_runner(self.services.settings, self.services.clients, self.services.tenant_state.take, self.now)
+        services = self.services
+        return canary_runner(
+            services.settings, services.clients, services.tenant_state.take, self.now, services.routed_workspaces
+        )
 
     async def set_to(self, **changes: Any) -> None:
         """The same world, whose app has other settings."""
@@ -425,3 +432,64 @@ async def test_the_timer_asks_for_one_canary_a_day_where_one_is_due(world: World
         await world.services.check_freshness()
     (job,) = (await world.services.jobs.page(world.now(), size=9)).jobs
     assert (job.kind, job.actor, job.arguments) == ("canary", "timer", {"subscriptions": [world.subscription.lower()]})
+
+
+@asynccontextmanager
+async def routed(world: World, *, about: dict[str, Any], **rule: Any) -> AsyncIterator[Ingestion]:
+    """The same world, whose alerts a rule sends to a place; `about` is what the file says beside its address."""
+    folder = world.azure.folder
+    async with further_place(folder, world.azure.tokens, world.azure.certificates, now=world.now) as place:
+        workspace = place.workspace
+        world.azure.logs_query.further[workspace.workspace_id] = FurtherWorkspace(workspace, {APP.object_id})
+        more = {name: workspace.workspace_id if value is True else value for name, value in about.items()}
+        there = {"rule": {"endpoint": place.endpoint, "immutableId": place.rule_id, **more}}
+        hub = {"hub": {"namespace": "nowhere.servicebus.windows.net", "name": "rows"}}
+        places = [{"name": "payments", **there}, {"name": "siem", **hub}]
+        path = folder / "routes.yaml"
+        path.write_text(json.dumps({"version": 1, "places": places, "rules": [{"name": "alerts", **rule}]}))
+        await world.set_to(routes_file=str(path))
+        yield place
+
+
+async def test_an_alert_is_looked_for_in_the_workspace_that_its_route_sends_it_to(world: World) -> None:
+    async with routed(world, about={"workspaceId": True}, instead=["payments"]) as place:
+        told = await world.prove()
+        assert keys_at(place).total() == 1
+    assert told["outcome"] == "proven"
+    assert set(reached(told)) >= {"hub", "accepted", "stored"}
+    assert "forwarded" not in states(told)  # the output hub of the settings gets none of it
+    assert keys_at(world.azure.ingestion).total() == 0
+
+
+async def test_of_a_place_that_nothing_is_known_of_no_alert_is_called_lost(world: World) -> None:
+    async with routed(world, about={}, instead=["payments"]):
+        told = await world.prove()
+    assert (told["outcome"], told["hop"], states(told)["accepted"], states(told)["stored"]) == (
+        "not-proven", "stored", "reached", "unseen",
+    )  # fmt: skip
+    assert told["reason"] == "not known for place payments: the file of routes does not say its workspaceId"
+
+
+async def test_an_alert_that_its_place_lost_is_named(world: World) -> None:
+    async with routed(world, about={"workspaceId": True}, instead=["payments"]) as place:
+        place.drop_share = 1.0
+        told = await world.prove()
+    assert (told["hop"], states(told)["stored"]) == ("stored", "late")
+
+
+async def test_a_copy_elsewhere_proves_nothing_of_the_default_place(world: World) -> None:
+    async with routed(world, about={"workspaceId": True}, also=["payments"]) as place:
+        world.azure.ingestion.drop_share = 1.0
+        told = await world.prove()
+        assert keys_at(place).total() == 1
+    assert (told["hop"], states(told)["stored"]) == ("stored", "late")
+
+
+async def test_where_the_pipeline_could_not_note_an_alert_it_is_not_called_missing_from_the_default_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with routed(world, about={"workspaceId": True}, instead=["payments"]):
+        monkeypatch.setattr(Services, "_follower", None)
+        told = await world.prove()
+    assert states(told)["stored"] in {"unseen", "not-reached"}
+    assert told["outcome"] == "not-proven"

@@ -94,11 +94,16 @@ def test_each_is_told_with_what_became_of_its_row_at_both_places() -> None:
 
 
 def test_what_a_route_sends_elsewhere_is_told_as_that_and_letters_of_other_places_say_nothing() -> None:
-    rows = parsed(alert("SIMULATED_A"), alert("SIMULATED_B")).rows
-    told = sightings(rows, [letter(2, route="payments")], NOW, forwards=True, own_rows=rows[1:])
-    assert [(one.accepted, one.refused, one.forwarded, one.unforwarded) for one in told] == [
-        (None, "routed-elsewhere", None, "routed-elsewhere"),
-        (NOW, "", NOW, ""),
+    rows = parsed(*(alert("SIMULATED_X", SystemAlertId=name) for name in "abcd")).rows
+    letters = [letter(1, route="cards", reason="no-access"), letter(3, route="payments")]
+    first, second, *_ = (row.record_key for row in rows)
+    elsewhere = {"payments": {first, second}, "cards": {second, rows[3].record_key}, "siem": set[str]()}
+    told = sightings(rows, letters, NOW, forwards=True, own_rows=rows[2:], elsewhere=elsewhere)
+    assert [(one.accepted, one.refused, one.forwarded, one.unforwarded, one.places) for one in told] == [
+        (NOW, "", None, "", "payments"),
+        (None, "cards: no-access", None, "", "payments,cards"),
+        (NOW, "", NOW, "", ""),
+        (NOW, "", NOW, "", ""),  # a copy, of which the letter says nothing here
     ]
 
 
