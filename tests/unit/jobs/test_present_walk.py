@@ -22,6 +22,7 @@ class Present:
     async def pages(self, _: Sequence[str], step: Sequence[str], gaps: Any, *, skip: int) -> AsyncIterator[list[Any]]:
         assert skip == 0
         gaps.reasons += [f"{name} {number} {self._letter * 4_000}" for name in step for number in range(50)]
+        nothing: list[Any]
         for nothing in ():
             yield nothing
 
