@@ -21,6 +21,7 @@ from shared.settings import SettingsError
 from shared.watch.timer_runs import stopped
 from shared.web import serialization
 from shared.web.authorization import marked
+from shared.web.frozen_containers import frozen_containers
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -72,6 +73,7 @@ async def _checked(services: Services) -> dict[str, Any]:
         _other_releases(services),
         unseen_cves(services),
         waiting_deeds(services),
+        frozen_containers(services, control=_runs_here(CONTROL)),
     )
     well = all(ok for _, ok, _ in results)
     return {
