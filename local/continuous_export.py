@@ -127,7 +127,7 @@ class ContinuousExport:
         if action["actionType"] != "EventHub":
             return "another destination"
         hub = action["eventHubResourceId"]
-        if self._tenant.resource(hub) is None:
+        if "/eventhubs/" not in hub.lower() or self._tenant.resource(hub) is None:
             return "no hub"
         trusted = action["isTrustedServiceEnabled"]
         if not self._let_in(hub, trusted=trusted):

@@ -56,6 +56,8 @@ class ImmutableBlobs(Emulator):
             ) as answer,
         ):
             headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
+            if container in self._containers and not blob:
+                headers["x-ms-has-immutability-policy"] = "true"
             return web.Response(status=answer.status, body=await answer.read(), headers=headers)
 
     async def _is_there(self, container: str, blob: str) -> bool:

@@ -28,7 +28,7 @@ _NOT_IN_PLACES = set("\"'<>{}\\")
 
 def unusable(value: str) -> str:
     """What is wrong with a value whatever its setting is for; empty when nothing is."""
-    if value.startswith("@Microsoft."):
+    if value.lower().startswith("@microsoft."):
         return "is a reference that was not resolved: see the app's Configuration page"
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         return "is in quotes: give the value alone"

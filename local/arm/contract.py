@@ -185,7 +185,9 @@ def _logic_app(action: dict[str, Any], at: str) -> Check:
 
 
 def _event_hub(action: dict[str, Any], at: str) -> Check:
-    yield from _target(action, at, "eventHubResourceId", "Microsoft.EventHub/namespaces/eventhubs")
+    # Azure has been seen to take a namespace, too, to which nothing can be sent.
+    hub, namespace = "Microsoft.EventHub/namespaces/eventhubs", "Microsoft.EventHub/namespaces"
+    yield from _target(action, at, "eventHubResourceId", hub, namespace)
     trusted = action.get("isTrustedServiceEnabled")
     if not isinstance(trusted, bool | None):
         yield Problem(f"{at}.isTrustedServiceEnabled", "must be a boolean")
@@ -200,11 +202,11 @@ def _workspace(action: dict[str, Any], at: str) -> Check:
     yield from _target(action, at, "workspaceResourceId", "Microsoft.OperationalInsights/workspaces")
 
 
-def _target(action: dict[str, Any], at: str, name: str, kind: str) -> Check:
+def _target(action: dict[str, Any], at: str, name: str, *kinds: str) -> Check:
     value = action.get(name)
     parsed = ids.parse(value) if isinstance(value, str) else None
-    if parsed is None or parsed.type.lower() != kind.lower():
-        yield Problem(f"{at}.{name}", f"a resource id of type {kind} is required")
+    if parsed is None or parsed.type.lower() not in {kind.lower() for kind in kinds}:
+        yield Problem(f"{at}.{name}", f"a resource id of type {kinds[0]} is required")
 
 
 _ACTIONS: dict[str, Callable[[dict[str, Any], str], Check]] = {

@@ -189,13 +189,16 @@ class Graph:
     async def _keep_quota(self, end: Deadline) -> None:
         wait = self._resume_at - self._clock.monotonic()
         if wait > 0:
-            await self._clock.sleep(min(capped(wait), max(0.0, end.left)))
+            await self._clock.sleep(min(wait, max(0.0, end.left)))
 
     def _note_quota(self, headers: Any) -> None:
         """Wait out the window once its quota is used up (15 queries in 5 seconds for a user)."""
         try:
             if int(headers["x-ms-user-quota-remaining"]) > 0:
                 return
-            self._resume_at = self._clock.monotonic() + clock_seconds(headers["x-ms-user-quota-resets-after"])
+            asked = capped(
+                clock_seconds(headers["x-ms-user-quota-resets-after"])
+            )  # once, not before each query of a day
+            self._resume_at = self._clock.monotonic() + asked
         except (KeyError, ValueError):
             return

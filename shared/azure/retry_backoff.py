@@ -6,6 +6,7 @@ azure-core's own policy leaves 408, 502 for POST and dropped connections after s
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -96,7 +97,10 @@ def clock_seconds(text: str) -> float:
         ValueError: it is written otherwise.
     """
     hours, minutes, seconds = text.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    found = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if not math.isfinite(found):
+        raise ValueError(f"{text!r} is no time")
+    return found
 
 
 def _backoff(attempt: int) -> float:

@@ -135,7 +135,8 @@ async def _replay_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
     result = ended["result"]
     left = {name: result[name] for name in _LEFT if result.get(name)}
     told = ", ".join(f"{number:,} {name}" for name, number in left.items())
-    print(f"{result['delivered']:,} delivered{f', {told}' if told else ''}")
+    none = f" ({ended['progress']})" if not (result.get("blobs") or left) and ended.get("progress") else ""
+    print(f"{result['delivered']:,} delivered{f', {told}' if told else ''}{none}")
     if result.get("stopped"):
         return failed(f"it ended early: {result['stopped']}")
     return NOT_WELL if left else DONE

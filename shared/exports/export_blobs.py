@@ -120,6 +120,15 @@ class ExportBlobs:
             return
 
 
+ARCHIVED = "lies in the Archive tier, from which nothing can be read"
+REHYDRATE = "Set its tier to Hot or Cool (rehydrate it), and except the container from the rule that archived it."
+
+
+def is_archived(blob: Any) -> bool:
+    """Whether a blob as it was listed lies in the Archive tier."""
+    return bool(blob.blob_tier == "Archive")
+
+
 def is_export_name(name: str) -> bool:
     """Whether an export can have this name: 1 to 63 lower-case letters, digits and inner hyphens."""
     return _NAME.fullmatch(name) is not None

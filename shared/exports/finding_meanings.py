@@ -111,6 +111,7 @@ OTHERS: Final[Mapping[str, Meaning]] = {
     "tombstone": Meaning(
         "error", "the record of an export's delete can't be read: delete the export again, or put it again"
     ),
+    "archived": Meaning("error", "a blob in the store lies in the Archive tier, from which nothing can be read"),
     "bad-name": Meaning("error", "a blob in the store has no export's name"),
     "same-automation": Meaning("error", "two exports own one automation for certain; a warning where they only may"),
     "test-failed": Meaning("error", "a test that the file carries has another outcome than it says"),

@@ -6,7 +6,7 @@ individual recommendations (29 June 2026), alerts captured by public connectors,
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 ALERT_SEVERITIES: Final = ("High", "Medium", "Low", "Informational")
 RECOMMENDATION_SEVERITIES: Final = ("Critical", "High", "Medium", "Low")
@@ -17,6 +17,14 @@ ALERT_STATUSES: Final = ("New", "InProgress", "Resolved", "Dismissed")
 """`New` was captured from event hubs; the later states are those of the API."""
 ALERT_STATUS_WORDS: Final = {"Active": "New"}
 """Resource Graph's and the API's word for a status, and the word of exported events."""
+
+_EXPORTED_STATUS: Final = {word.lower(): exported for word, exported in ALERT_STATUS_WORDS.items()}
+
+
+def exported_status(value: Any) -> Any:
+    """An alert's status in the word of exported events, whatever its casing; anything else as it is."""
+    return _EXPORTED_STATUS.get(value.lower(), value) if isinstance(value, str) else value
+
 
 SIMULATED_PREFIX: Final = "SIMULATED_"
 """How the type of an alert begins that Defender for Cloud simulated, as captured from event hubs."""

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared import stored_format
 from shared.exports.diagnostics import Diagnostic
-from shared.exports.export_blobs import ACCEPTED, CURRENT, DELETED, ExportBlobs, ExportNotFound, is_export_name, quoted
+from shared.exports.export_blobs import (
+    ACCEPTED,
+    ARCHIVED,
+    CURRENT,
+    DELETED,
+    REHYDRATE,
+    ExportBlobs,
+    ExportNotFound,
+    is_archived,
+    is_export_name,
+    quoted,
+)
 from shared.exports.store_number import Number, StoreNumber, about_version, is_readable, stated, version_number
 from shared.exports.validation import Checked, check_together, check_version
 from shared.exports.yaml_reader import MAX_BYTES
@@ -116,6 +127,10 @@ class ExportsInForce:
                 return await self._load(name, blob, None if name in deleted else accepted.get(name), store)
 
         async def record(name: str) -> tuple[str, str | Problem | None]:
+            if is_archived(deleted[name]):
+                sentence = f"the record of its delete {ARCHIVED}."
+                found = Diagnostic("archived", "error", name, sentence, REHYDRATE)
+                return name, Problem(name, (found,), in_force=False)
             async with gate:
                 return name, await self._tombstone(name)
 
@@ -164,7 +179,8 @@ class ExportsInForce:
             number = version_number(blob.metadata or {}, known, store, taken_on=taken_on)
             new = not taken_on and is_readable(known)
             return LoadedExport(name, checked.config, etag, number=number, new=new), None
-        earlier = await self._last_known_good(name) if accepted is not None and is_readable(known) else None
+        kept = accepted is not None and is_readable(known) and not is_archived(accepted)
+        earlier = await self._last_known_good(name) if kept else None
         findings = (*checked.findings, *_written_by(name, blob.metadata or {}))
         problem = Problem(name, findings, in_force=earlier is not None)
         if earlier is None:
@@ -178,6 +194,9 @@ class ExportsInForce:
         etag = quoted(blob.etag)
         if (name, etag) in self._read:
             return self._read[name, etag], etag
+        if is_archived(blob):
+            finding = Diagnostic("archived", "error", name, f"its blob {ARCHIVED}.", REHYDRATE)
+            return Checked(name, b"", None, (finding,)), etag
         if not is_export_name(name):
             finding = Diagnostic("bad-name", "error", name, "this is no export's name.", "Delete the blob.")
             return Checked(name, b"", None, (finding,)), etag

@@ -36,7 +36,7 @@ from shared.exports.known_values import (
     STANDARDS,
 )
 from shared.exports.management_groups import FORM
-from shared.exports.rule_sets import Rule, Source, canonical
+from shared.exports.rule_sets import Rule, Source, canonical, in_digits
 from shared.exports.validation_errors import word_errors
 from shared.exports.yaml_reader import Document, Unreadable, read
 
@@ -404,7 +404,12 @@ class CustomSource(_Part):
             self.event_source,
             tuple(
                 tuple(
-                    Rule(rule.property_j_path, rule.property_type, rule.operator, rule.expected_value)
+                    Rule(
+                        rule.property_j_path,
+                        rule.property_type,
+                        rule.operator,
+                        in_digits(rule.property_type, rule.expected_value),
+                    )
                     for rule in rule_set.rules or ()
                 )
                 for rule_set in self.rule_sets or ()

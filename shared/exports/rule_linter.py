@@ -72,7 +72,9 @@ _STANDARD: Final = re.compile(
     "|".join(
         [
             *(re.escape(name.lower()) for name in STANDARDS),
-            r"\b(?:pci-dss|azure-cis|cis-azure|nist-sp|iso-27001|soc-tsp|fedramp|hipaa|cmmc|swift-cs)",
+            r"\b(?:pci-dss|azure-cis|cis-(?:azure|aws|gcp|google)|nist-|iso-?27001|soc-?2\b|soc-tsp|fedramp)",
+            r"\b(?:hipaa|cmmc|swift-cs)",
+            r"regulatorycompliance(?:standards|controls|assessments)",
         ]
     )
 )
@@ -179,7 +181,7 @@ def _lint_value(rule: Rule, field: Field, place: Place) -> Iterator[Diagnostic]:
             f"{field.path} is {'text' if field.type == 'String' else f'a {field.type.lower()}'}, not {rule.type}.",
             f"Make the type {field.type}.",
         )
-    elif rule.operator != "NotEquals" and (finding := _lint_words(rule, field, place)) is not None:
+    elif (finding := _lint_words(rule, field, place)) is not None:
         yield finding
     elif field.bounds and numeric and not _reachable(rule, field.bounds):
         low, high = field.bounds
@@ -192,13 +194,17 @@ def _lint_value(rule: Rule, field: Field, place: Place) -> Iterator[Diagnostic]:
 
 def _lint_words(rule: Rule, field: Field, place: Place) -> Diagnostic | None:
     """A rule that no known value of the field satisfies, or a value that no record of the kind can have."""
-    if field.path.lower() in {"id", "name", "type"}:
-        return _lint_identity(rule, field.path.lower(), place)
-    if not field.values or any(meets(rule, [value]) for value in field.values):
-        return None
     words = {word.lower(): exported for word, exported in field.words}
+    exported = words.get(rule.value.lower())
+    if rule.operator == "NotEquals":  # of other values it says nothing that could be wrong
+        if not exported:
+            return None
+    elif field.path.lower() in {"id", "name", "type"}:
+        return _lint_identity(rule, field.path.lower(), place)
+    elif not field.values or any(meets(rule, [value]) for value in field.values):
+        return None
     known = ", ".join(field.values)
-    if exported := words.get(rule.value.lower()):
+    if exported:
         sentence = f"exported {place.kind.noun} never have the {field.label or field.path} {rule.value!r}."
         return place.finding("unknown-value", sentence, f"They say {exported}.")
     if field.closed:
@@ -223,8 +229,8 @@ def _lint_identity(rule: Rule, part: str, place: Place) -> Diagnostic | None:
     if part == "name" and kind.name in _NAMED_BY_KEY and re.search(r"[\s/]", value):
         sentence = f"the name of {kind.noun} is a key such as a GUID, never {rule.value!r}."
         return place.finding("unknown-value", sentence, "Give the key, or use properties.displayName.")
-    if part == "id" and kind.name != "RegulatoryComplianceAssessment" and _STANDARD.search(value):
-        sentence = f"the id of {kind.noun} holds no standard's name, so {rule.value!r} can't match."
+    if part != "type" and kind.name != "RegulatoryComplianceAssessment" and _STANDARD.search(value):
+        sentence = f"the {part} of {kind.noun} holds no standard's name, so {rule.value!r} can't match."
         fix = "Filter RegulatoryComplianceAssessment by it (regulatoryCompliance.standards)."
         return place.finding("unknown-value", sentence, fix)
     other = _OTHER_TYPE.search(value) if part == "id" and kind.record_type else None

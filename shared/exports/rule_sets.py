@@ -176,6 +176,25 @@ def normalise_rule(rule: Rule) -> Rule:
     )
 
 
+_LONGEST_EXPONENT: Final = 40
+"""Of a number that is written out in digits."""
+_WRITTEN_PLAINLY: Final = {
+    "Integer": re.compile(r"[+-]?\d+", re.ASCII),
+    "Number": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII),
+}
+
+
+def in_digits(kind: str, value: str) -> str:
+    """A number's text without exponent, and an integer's without a point: whether Azure reads others is not known."""
+    written = _WRITTEN_PLAINLY.get(kind)
+    if written is None or written.fullmatch(value):
+        return value
+    number = read(kind, value)
+    if not isinstance(number, Decimal) or abs(number.adjusted()) > _LONGEST_EXPONENT:
+        return value
+    return _plain(number)
+
+
 def _plain(number: Decimal) -> str:
     digits = format(number, "f")
     return digits.rstrip("0").rstrip(".") if "." in digits else digits

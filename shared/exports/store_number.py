@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from shared import stored_format
+from shared.azure.archive_tier import kept_if_archived
 from shared.exports.export_blobs import ExportBlobs, ExportConflict, is_container_missing
 
 _NUMBER: Final = "number.json"
@@ -60,8 +61,9 @@ class StoreNumber:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            stream = await self._blobs.container.download_blob(_NUMBER)
-            data = await stream.readall()
+            with kept_if_archived(_NUMBER):
+                stream = await self._blobs.container.download_blob(_NUMBER)
+                data = await stream.readall()
         except ResourceNotFoundError as error:
             if is_container_missing(error):
                 raise

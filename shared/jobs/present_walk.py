@@ -7,6 +7,7 @@ there, because something before it came or went, are the pages before it read ag
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,14 @@ from shared.watch.present_records import Found, Gaps, PresentRecords
 SUBSCRIPTIONS_A_STEP = 20
 REASONS_KEPT = 20
 """Why records may be missing: as many reasons as a job's state keeps."""
+REASON_LENGTH = 1_000
+"""Characters of each as JSON: all of them must fit into a property of Table Storage, which holds 32,768."""
+
+
+def _cut(reason: str) -> str:
+    while len(json.dumps(reason)) > REASON_LENGTH:
+        reason = reason[: len(reason) * 9 // 10]
+    return reason
 
 
 class PresentWalk:
@@ -59,7 +68,7 @@ class PresentWalk:
                 self._inside, self._at = page[-1].id, self._at + len(page)
                 yield page
             self._after, self._step, self._inside, self._at = self._step[-1], (), "", 0
-            self.reasons = sorted({*self.reasons, *gaps.said})[:REASONS_KEPT]
+            self.reasons = sorted({*self.reasons, *map(_cut, gaps.said)})[:REASONS_KEPT]
 
     async def _done(self, gaps: Gaps) -> int:
         """How many records of the step are done: those up to `inside`; none where it is gone."""

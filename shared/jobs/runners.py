@@ -224,7 +224,10 @@ class Runners:
             parked=arguments.get("parked"),
             due_only=False,
         )
-        return asdict(await self._replay(choice))
+        done = await self._replay(choice)
+        if not (done.blobs or done.skipped or done.unreadable or done.refused):
+            progress.say("no dead letters are kept of that day, reason and state" if arguments else "there are none")
+        return asdict(done)
 
     async def discard(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Delete one blob of dead letters; its records are lost."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from shared.azure.archive_tier import kept_if_archived
 from shared.reconcile.apply.run_lock import RunLease
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class KeptState(Generic[State]):
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            download = await self._container.download_blob(self._name)
+            with kept_if_archived(self._name):
+                download = await self._container.download_blob(self._name)
         except ResourceNotFoundError:
             return None
         return self._loaded(await download.readall())

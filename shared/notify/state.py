@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from shared import stored_format
+from shared.azure.archive_tier import kept_if_archived
 from shared.clock import utc_moment, utc_text
 from shared.notify.events import Event, read_event
 
@@ -101,8 +102,9 @@ class StoredState:
         from shared.exports.export_blobs import is_container_missing
 
         try:
-            stream = await self._container.download_blob(BLOB)
-            data = await stream.readall()
+            with kept_if_archived(BLOB):
+                stream = await self._container.download_blob(BLOB)
+                data = await stream.readall()
         except ResourceNotFoundError as error:
             if is_container_missing(error):
                 raise

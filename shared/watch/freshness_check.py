@@ -15,6 +15,7 @@ from shared.exports.evaluator import accepts
 from shared.exports.event_sources import member
 from shared.exports.known_values import is_simulated
 from shared.muting.mutes import NOTHING, Muting, Part, parts_of
+from shared.watch.absent_records import explain_absence, gone_kinds
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.expectations import Declared, Expectation, expect
 from shared.watch.freshness_verdicts import (
@@ -165,7 +166,9 @@ class FreshnessCheck:
             plans_off = await self._present.plans_off(wondered)
             evidence = replace(evidence, plans_off=plans_off)
             health = judge(expectations, evidence, now, self._due)
-        return Outcome(now, health, reasons=reasons)
+        for kind, (count, last) in gone_kinds(health).items():
+            log.warning("no subscription has %s any more; %d sent them, the last on %s", kind, count, last.date())
+        return Outcome(now, explain_absence(health), reasons=reasons)
 
     async def _present_for(self, asked: Sequence[Expectation], now: datetime) -> tuple[dict[Key, Present], Gaps]:
         gaps = Gaps()

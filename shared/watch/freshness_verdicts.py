@@ -48,6 +48,7 @@ FEEDS: Mapping[str, frozenset[str]] = {
 DATED = frozenset({"Assessments", "SubAssessments"})
 # How long before a snapshot is overdue the last one came at the latest: it comes weekly and is due after nine days.
 _BEFORE_DUE = timedelta(days=2, hours=12)
+NONE_PRESENT = "there are no such records at present"
 _NOTHING_CHANGED = "only changes are exported, and nothing may have changed"
 _NONE_HERE = (
     "it came to the hub that this app reads, and no export sends there any more: put the files with the resource id of "
@@ -244,7 +245,7 @@ def _nothing_due(expectation: Expectation, present: Present) -> str:
         return f"{present.passing} present records should be sent, which are newer than the last snapshot"
     if present.total:
         return f"none of the {present.total} present records passes the export's filter"
-    return expectation.trouble or "there are no such records at present"
+    return expectation.trouble or NONE_PRESENT
 
 
 def _likely(expectation: Expectation, seen: Seen, present: Present) -> str:

@@ -18,7 +18,7 @@ from shared.azure.retry_backoff import status_of
 from shared.clock import Deadline
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import KINDS, SNAPSHOT, member
-from shared.exports.known_values import ALERT_STATUS_WORDS
+from shared.exports.known_values import exported_status
 from shared.exports.rule_sets import RuleSet, Source
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def as_exported(row: Mapping[str, Any]) -> dict[str, Any]:
     An alert is flat there, an attack path lies under `attackPath`; everything else has Resource Graph's shape.
     """
     kind = _KIND_OF_TYPE.get(str(row.get("type", "")).lower(), "")
-    properties = row.get("properties") or {}
+    found = row.get("properties")
+    properties = found if isinstance(found, Mapping) else {}
     if kind == "Alerts":
         return _alert(row, properties)
     record = {name: value for name, value in row.items() if name != "subscriptionId" and value not in (None, "")}
@@ -102,8 +103,8 @@ def as_exported(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alert(row: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     record = {_ALERT_NAMES.get(name.lower(), name[:1].upper() + name[1:]): value for name, value in properties.items()}
-    if record.get("Status") in ALERT_STATUS_WORDS:
-        record["Status"] = ALERT_STATUS_WORDS[record["Status"]]
+    if "Status" in record:
+        record["Status"] = exported_status(record["Status"])
     record.setdefault("SystemAlertId", row.get("name"))
     if not record.get("AzureResourceId"):
         identifiers = properties.get("resourceIdentifiers") or properties.get("ResourceIdentifiers") or ()

@@ -21,6 +21,7 @@ from shared.settings import SettingsError
 from shared.watch.timer_runs import stopped
 from shared.web import serialization
 from shared.web.authorization import marked
+from shared.web.frozen_containers import frozen_containers
 from shared.web.unclear_groups import unclear_groups
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ async def _checked(services: Services) -> dict[str, Any]:
         unseen_cves(services),
         waiting_deeds(services),
         _unclear_groups(services),
+        frozen_containers(services, control=_runs_here(CONTROL)),
     )
     well = all(ok for _, ok, _ in results)
     return {

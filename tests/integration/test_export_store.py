@@ -156,6 +156,30 @@ async def test_an_invalid_newest_version_leaves_the_last_known_good_in_force(
     assert severities(await store.load_all()) == {"a": "Low", "b": "High"}
 
 
+async def test_a_file_in_the_archive_tier_is_named_with_its_cure_and_takes_no_other_down(
+    store: ExportStore, container: ContainerClient
+) -> None:
+    for name in ("a", "b", "c"):
+        await store.put(name, text(name))
+    await store.delete("c")
+    reader = ExportStore(container)
+    for blob, problems, in_force in (
+        ("current/a.yaml", {"a": True}, {"a", "b"}),
+        ("accepted/a.yaml", {"a": False}, {"b"}),
+        ("deleted/c.json", {"a": False, "c": False}, {"b"}),
+    ):
+        await container.get_blob_client(blob).set_standard_blob_tier("Archive")
+        loaded = await reader.load_all()
+        assert {one.name: one.in_force for one in loaded.problems} == problems
+        assert {code for one in loaded.problems for code in (one.findings[0].code,)} == {"archived"}
+        assert all("rehydrate" in one.findings[0].fix for one in loaded.problems)
+        assert {one.name for one in loaded.exports} == in_force
+    assert loaded.unknown == {"a", "c"}
+    for blob in ("current/a.yaml", "accepted/a.yaml", "deleted/c.json"):
+        await container.get_blob_client(blob).set_standard_blob_tier("Hot")
+    assert (await reader.load_all()).problems == ()
+
+
 async def test_a_valid_version_put_behind_the_back_becomes_the_last_known_good(
     store: ExportStore, container: ContainerClient
 ) -> None:

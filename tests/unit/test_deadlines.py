@@ -43,7 +43,7 @@ BOUNDED = {
     ("bootstrap.py", "asyncio.to_thread(evidence, basis, required, made, proven)"): OWN,
     ("web/limited_services.py", "asyncio.to_thread(evidence, basis, theirs, made, proven)"): OWN,
     ("bootstrap.py", "asyncio.to_thread(shapes_of, reading.met, asked.names, asked.most)"): OWN,
-    ("azure/resource_graph.py", "self._clock.sleep(min(capped(wait), max(0.0, end.left)))"): "its own end",
+    ("azure/resource_graph.py", "self._clock.sleep(min(wait, max(0.0, end.left)))"): "its own end",
     ("azure/retry_backoff.py", "clock.sleep(pause)"): "not begun where it would pass the deadline; a minute at most",
     ("cli/api_client.py", "asyncio.sleep(pause)"): "ten seconds at most, and three tries",
     ("jobs/canary_runner.py", "asyncio.sleep(LOOK_EVERY_SECONDS)"): "ten seconds, until the verdict is due",

@@ -37,6 +37,7 @@ def problems(**env: str) -> dict[str, str]:
         "'https://dce.westeurope-1.ingest.monitor.azure.com'",
         "http://dce.westeurope-1.ingest.monitor.azure.com",
         REFERENCE,
+        "@microsoft.keyvault(SecretUri=https://kv.vault.azure.net/secrets/it/)",
         "@Microsoft.AppConfiguration(Endpoint=https://c.azconfig.io; Key=dce)",
         "https://",
         "https:///dce",

@@ -1,9 +1,11 @@
 """What a record does not say about its resource: names, management groups, tags and owners, from Resource Graph.
 
 Ids of a whole batch are looked up together, 1,000 a query, and kept with a time to live; an id that is not there is
-remembered too.  A stale entry is served while it is looked up again.  Nothing here raises or holds rows up: what is
-not known within `patience` stays empty.  While Resource Graph does not answer, rows wait for it a tenth of that every
-half a minute, which finds out whether it does again.
+remembered too.  A stale entry is served while it is looked up again; one that is twice as old is waited for as if it
+were new, and served only where no answer comes.  Nothing here raises or holds rows up: what is not known within
+`patience` stays empty.  While Resource Graph does not answer, rows wait for it a tenth of that every half a minute,
+which finds out whether it does again.  A query that is refused is asked in halves, until the id is found for which it
+is.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -49,8 +52,31 @@ PAUSE = 30.0
 PROBE = 0.1
 """Share of the patience that a batch has for a look-up after such a pause, until one is answered in time again."""
 
-Query = Callable[[str], Awaitable[Sequence[Mapping[str, Any]]]]
-"""Runs KQL over everything the app may read and gives its rows; raises when rows may be missing."""
+MOST_STALE = 2
+"""Times to live after which an entry is waited for rather than served."""
+MOST_REFUSALS = 64
+"""Of the parts of one query, which is 20 for each id that Resource Graph refuses; what is left is asked for later."""
+NOWHERE = "/subscriptions/00000000-0000-0000-0000-000000000000"
+"""Asked for to learn whether every query is refused, or those with some id."""
+
+Query = Callable[[str, Sequence[str]], Awaitable[Sequence[Mapping[str, Any]]]]
+"""Runs KQL over everything the app may read and gives its rows.
+
+The second argument are the ids of the subscriptions in which they all lie, none for wherever they may.  Raises a
+RefusedError or IncompleteAnswerError, or anything else when there is no answer.
+"""
+
+
+class RefusedError(Exception):
+    """Resource Graph refused a query as it is; another may be answered."""
+
+
+class IncompleteAnswerError(Exception):
+    """Rows may be missing, so that what is not among those that came may exist all the same."""
+
+    def __init__(self, reason: str, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(reason)
+        self.rows = rows
 
 
 @dataclass(frozen=True)
@@ -187,7 +213,10 @@ class Context:
                 missing.append(key)
                 continue
             found[key] = known
-            if now - known.at > self._ttl:
+            age = now - known.at
+            if age > MOST_STALE * self._ttl:
+                missing.append(key)
+            elif age > self._ttl:
                 stale.append(key)
         self.counts.asked += len(keys)
         self.counts.hits += len(found)
@@ -220,14 +249,10 @@ class Context:
             self._flights[key] = task
 
     async def _fly(self, query: str, keys: Sequence[str]) -> None:
-        self.counts.queries += 1
         begun = self._clock()
         try:
-            rows = await self._query(query.replace("{ids}", ", ".join(map(_quoted, keys))))
-            now = self._clock()
-            found = {key: Known(now) for key in keys} | {str(row["id"]).lower(): self._read(row, now) for row in rows}
-            self._known.update(found)
-            self._in_time = now - begun <= self._patience
+            await self._answer(query, keys)
+            self._in_time = self._clock() - begun <= self._patience
         except Exception:  # noqa: BLE001 - whatever fails, the rows go on without context, and it is counted
             self.counts.failures += 1
             self._pause()
@@ -235,20 +260,70 @@ class Context:
             for key in keys:
                 self._flights.pop(key, None)
 
+    async def _answer(self, query: str, keys: Sequence[str]) -> None:
+        """Ask for ids; where that is refused, for halves of them: an id that is refused alone is taken as not there.
+
+        Raises:
+            RefusedError: every query is refused, or too many are.
+            IncompleteAnswerError: what was found is kept, and says nothing of what was not.
+        """
+        parts, refusals = [keys], 0
+        while parts:
+            part = parts.pop()
+            try:
+                rows = await self._rows(query, part)
+            except RefusedError:
+                if refusals == 0:
+                    await self._ask_nothing(query)
+                refusals += 1
+                if refusals > MOST_REFUSALS:
+                    raise
+                half = len(part) // 2
+                if half:
+                    parts += [part[half:], part[:half]]
+                else:
+                    self._known[part[0]] = Known(self._clock())
+                continue
+            except IncompleteAnswerError as partial:
+                self._known.update(self._found(partial.rows))
+                raise
+            now = self._clock()
+            self._known.update({key: Known(now) for key in part} | self._found(rows))
+
+    async def _ask_nothing(self, query: str) -> None:
+        """Find out whether Resource Graph takes the query at all.
+
+        Raises:
+            RefusedError: it does not, whatever ids are in it.
+        """
+        with suppress(IncompleteAnswerError):
+            await self._rows(query, ())
+
+    async def _rows(self, query: str, keys: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """The rows of ids; without ids, an answer of no rows."""
+        self.counts.queries += 1
+        ids = ", ".join(map(_quoted, keys or (NOWHERE,)))
+        return await self._query(query.replace("{ids}", ids), sorted({key.split("/")[2] for key in keys}))
+
+    def _found(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Known]:
+        now = self._clock()
+        return {_text(row, "id").lower(): self._read(row, now) for row in rows}
+
     def _read(self, row: Mapping[str, Any], now: float) -> Known:
         tags = row.get("tags")
         read = {name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}
-        is_subscription = str(row["id"]).count("/") == _SUBSCRIPTION_SLASHES
+        is_subscription = _text(row, "id").count("/") == _SUBSCRIPTION_SLASHES
         chain = row.get("chain") if is_subscription else None
-        names = [str(group.get("name", "")) for group in chain] if isinstance(chain, list) else []
+        groups = chain if isinstance(chain, list) else []
+        names = [_text(group, "name") if isinstance(group, dict) else "" for group in groups]
         path = "/".join(reversed(names))  # the chain begins with the nearest group
-        tenant = row.get("tenantId") or ""
+        tenant = _text(row, "tenantId")
         values = (
-            (row.get("name") or "") if is_subscription else "",
+            _text(row, "name") if is_subscription else "",
             path,
             *(first_tag(wanted, (read,)) for wanted in self._tagging),
             tenant if is_subscription else "",
-            row.get("location") or "",
+            _text(row, "location"),
         )
         members = Members._make(
             b"" if name in self._drop else _member(name, value) for name, value in zip(COLUMNS, values, strict=True)
@@ -271,6 +346,11 @@ class Context:
         )
         kept = [member for member in members if member]
         return b"," + b",".join(kept) + b"}" if kept else b""
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
 
 
 _ENTRY_BYTES = 560  # an entry's objects, its members' among them, and its id in lower case

@@ -3,8 +3,9 @@
 The hub is optional: one that does not take a batch within ten seconds is left alone, and rows for it wait outside the
 path of delivery until a look at its partitions, made in the background, is answered.
 
-The partition follows from the RecordId, so that one record's rows stay in one partition and in order.  It is worked out
-here and not by the service, because a batch takes only one partition key: keyed, every row would be a request.
+The partition follows from the RecordId, so that one record's rows stay in one partition and in order, but for those
+that waited as dead letters.  It is worked out here and not by the service, because a batch takes only one partition
+key: keyed, every row would be a request.
 """
 
 from __future__ import annotations

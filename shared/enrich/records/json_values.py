@@ -15,6 +15,17 @@ def loaded(value: Any) -> Any:
     return orjson.loads(memoryview(value)) if isinstance(value, Raw) else value
 
 
+def decoded(value: Any) -> Any:
+    """The same, and a text that holds an object or a list parsed, since some tables have such values as texts."""
+    value = loaded(value)
+    if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "["}:
+        return value
+    try:
+        return orjson.loads(value)
+    except (orjson.JSONDecodeError, RecursionError):
+        return value
+
+
 def encoded(value: Any) -> bytes:
     """A parsed value as JSON; integers may be of any length."""
     try:

@@ -18,7 +18,7 @@ from shared.enrich.records.row_builder import RecordFilter
 from shared.exports.evaluator import meets, values_at
 from shared.exports.event_sources import KINDS as EXPORTED
 from shared.exports.event_sources import is_snapshot_source
-from shared.exports.known_values import ALERT_STATUS_WORDS
+from shared.exports.known_values import exported_status
 from shared.exports.rule_sets import Source, bare_path, is_given, parse_sources
 
 WITHOUT_SNAPSHOTS = {kind.name for kind in KINDS if kind.source and not EXPORTED[kind.source].has_snapshot}
@@ -82,7 +82,7 @@ def _values(path: str, kind: Kind, record: Any) -> list[Any]:
         return [kind.type]
     found = next((found for each in _paths(path, kind) if (found := values_at(record, each))), [])
     if kind.name == "Alert" and found and _target(bare_path(path).lower(), kind)[0] == "Status":
-        return [ALERT_STATUS_WORDS.get(value, value) for value in found]
+        return [exported_status(value) for value in found]
     return found
 
 

@@ -118,14 +118,15 @@ async def _listed(arm: Arm, kind: str, path: str, version: str, reasons: list[st
 
 def _subscription(row: dict[str, Any]) -> Subscription:
     chain = row.get("chain")
-    names = [str(group.get("name") or "").lower() for group in chain or () if isinstance(group, dict)]
+    groups = chain if isinstance(chain, list) else []
+    names = [str(group.get("name") or "").lower() if isinstance(group, dict) else "" for group in groups]
     return Subscription(
         row["subscriptionId"],
         row.get("name") or "",
         row.get("tenantId") or "",
         row.get("state") or "",
         row.get("tags") or {},
-        tuple(names),
+        tuple(filter(None, names)),
         # Every subscription lies below the root group of its tenant at least.
         placed=bool(names) and all(names),
     )

@@ -10,6 +10,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from shared import stored_format
+from shared.azure.archive_tier import kept_if_archived
 from shared.clock import utc_moment, utc_text
 from shared.reconcile.plan.change_limits import WINDOW, Done
 from shared.reconcile.plan.model import Left
@@ -69,8 +70,9 @@ class LastRunState:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            stream = await self._container.download_blob(LATEST_BLOB)
-            document = stored_format.read_object("baseline", await stream.readall())
+            with kept_if_archived(LATEST_BLOB):
+                data = await (await self._container.download_blob(LATEST_BLOB)).readall()
+            document = stored_format.read_object("baseline", data)
         except ResourceNotFoundError as error:
             if error.error_code == "ContainerNotFound":  # type: ignore[attr-defined] # storage adds it to every error
                 raise
@@ -93,8 +95,9 @@ class LastRunState:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            stream = await self._container.download_blob(LEFT_BLOB)
-            document = stored_format.read_object("left scopes", await stream.readall())
+            with kept_if_archived(LEFT_BLOB):
+                data = await (await self._container.download_blob(LEFT_BLOB)).readall()
+            document = stored_format.read_object("left scopes", data)
         except (ResourceNotFoundError, stored_format.KeptAsIs):
             return {}
         return _left_from(document.get("left"))
@@ -104,8 +107,9 @@ class LastRunState:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            stream = await self._container.download_blob(OWNED_BLOB)
-            document = stored_format.read_object("ownership record", await stream.readall(), _OWNED_MEMBERS)
+            with kept_if_archived(OWNED_BLOB):
+                data = await (await self._container.download_blob(OWNED_BLOB)).readall()
+            document = stored_format.read_object("ownership record", data, _OWNED_MEMBERS)
         except (ResourceNotFoundError, stored_format.KeptAsIs):
             return OwnershipRecord()
         return _owned_from(document) if document.get("instanceId") == instance_id else OwnershipRecord()
@@ -119,8 +123,9 @@ class LastRunState:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            stream = await self._container.download_blob(DAY_BLOB)
-            document = stored_format.read_object("changes of a day", await stream.readall())
+            with kept_if_archived(DAY_BLOB):
+                data = await (await self._container.download_blob(DAY_BLOB)).readall()
+            document = stored_format.read_object("changes of a day", data)
             deletes, repairs = (_moments(document.get(name)) for name in ("deletes", "repairs"))
         except ResourceNotFoundError as error:
             if error.error_code == "ContainerNotFound":  # type: ignore[attr-defined] # storage adds it to every error

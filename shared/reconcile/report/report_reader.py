@@ -41,16 +41,16 @@ def as_far_as_readable(run_id: str, data: bytes, *, items: bool = True) -> dict[
         document = stored_format.read_object("run report", data)
         document = _with_items(document) if items else {**document, "items": []}
     except stored_format.KeptAsIs as kept:
-        return _unreadable(run_id, {}, str(kept))
+        return unreadable(run_id, {}, str(kept))
     report = {**_MEMBERS, **document}
     absent = sorted({*_MEMBERS} - {*document} - _ADDED)
     wrong = sorted(name for name, example in _MEMBERS.items() if not _is_like(report[name], example))
     if absent or wrong:
-        return _unreadable(run_id, report, f"this report lacks or misstates {', '.join([*absent, *wrong])}")
+        return unreadable(run_id, report, f"this report lacks or misstates {', '.join([*absent, *wrong])}")
     if not all(isinstance(item, dict) for item in report["items"]):
-        return _unreadable(run_id, report, "this report holds items that are none")
+        return unreadable(run_id, report, "this report holds items that are none")
     if not all(map(is_moment, (report["started"], report["ended"]))):
-        return _unreadable(run_id, report, "this report holds a time that is none")
+        return unreadable(run_id, report, "this report holds a time that is none")
     return {**report, **_times(report)}
 
 
@@ -69,7 +69,7 @@ def _with_items(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name not in _STORED_ONLY} | {"items": items}
 
 
-def _unreadable(run_id: str, report: Mapping[str, Any], reason: str) -> dict[str, Any]:
+def unreadable(run_id: str, report: Mapping[str, Any], reason: str) -> dict[str, Any]:
     """What is known of a run from its id, and of its report as far as the types are right."""
     try:
         began = utc_text(day_of(run_id))

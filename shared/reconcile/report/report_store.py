@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from shared.azure.archive_tier import kept_if_archived
 from shared.azure.storage_time import storage_time
 from shared.reconcile.report.approvals import FOLDER as APPROVALS
 from shared.reconcile.report.equal_items import grouped
-from shared.reconcile.report.report_reader import RUN_ID, UNREADABLE, as_far_as_readable, day_of
+from shared.reconcile.report.report_reader import RUN_ID, UNREADABLE, as_far_as_readable, day_of, unreadable
 from shared.reconcile.report.run_report import Report
+from shared.stored_format import KeptAsIs
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -64,12 +66,16 @@ class Reports:
         if not RUN_ID.fullmatch(run_id):
             return None
         try:
-            stream = await self._container.download_blob(f"{day_of(run_id):%Y/%m/%d}/{run_id}.json")
+            name = f"{day_of(run_id):%Y/%m/%d}/{run_id}.json"
         except ValueError:
             return None  # no such day
+        try:
+            with kept_if_archived(name):
+                data = await (await self._container.download_blob(name)).readall()
         except ResourceNotFoundError:
             return None
-        data = await stream.readall()
+        except KeptAsIs as kept:
+            return unreadable(run_id, {}, str(kept))
         return await asyncio.to_thread(as_far_as_readable, run_id, data)
 
     async def _note_summary(self, run_id: str, summary: Mapping[str, Any]) -> None:

@@ -127,7 +127,7 @@ MALFORMED = [
     bad("properties.actions[0].actionType", "eventhub", "is not one of"),
     bad("properties.actions[0].eventHubResourceId", REMOVED, "resource id of type"),
     bad("properties.actions[0].eventHubResourceId", "hub", "resource id of type"),
-    bad("properties.actions[0].eventHubResourceId", HUB.partition("/eventhubs")[0], "resource id of type"),
+    bad("properties.actions[0].eventHubResourceId", HUB.replace("EventHub/", "Relay/"), "resource id of type"),
     bad("properties.actions[0].connectionString", REMOVED, "unless isTrustedServiceEnabled"),
     bad("properties.actions[0].connectionString", "Endpoint=sb://x/", "not an event hub connection string"),
     bad("properties.actions[0].isTrustedServiceEnabled", "yes", "must be a boolean"),

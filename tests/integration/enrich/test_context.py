@@ -193,3 +193,16 @@ async def test_rows_go_on_at_full_rate_without_context_while_resource_graph_is_o
     here.arm.faults.clear()
     clock.skipped += PAUSE
     await until(recovered, "context did not come back")
+
+
+async def test_with_more_subscriptions_than_one_answer_covers_those_of_the_batch_are_named(here: Place) -> None:
+    here.arm.subscription_limit = 20
+    last = [*dict.fromkeys(one["id"].split("/")[2] for one in here.resources)][-15:]
+    far = [one for one in here.resources if one["id"].split("/")[2] in last]
+    rows = rows_on(far, 30)
+    await here.context.enrich(rows)
+    assert all(b"SubscriptionName" in row.json for row in rows)
+    assert here.context.counts.failures == 0
+    before = here.graph.requests
+    await here.context.enrich(rows_on([one for one in here.resources if one not in far], 15))
+    assert here.graph.requests - before <= 2, "no answer is asked for twice any more"

@@ -150,3 +150,52 @@ async def test_an_output_hub_that_answers_again_is_noticed_beside_the_path_of_de
     assert await hub.send(row, deadline), "this batch does not wait for the look"
     await asyncio.sleep(0.01)
     assert hub._out is None
+
+
+class Batch(list[Any]):
+    """A batch of events, as much of it as it is filled by."""
+
+    def add(self, event: Any) -> None:
+        self.append(event)
+
+
+class MadeAnew:
+    """Clients whose output hub has some partitions, and takes no batch for any other."""
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self.taken = 0
+
+    @property
+    def output_hub(self) -> Any:
+        return self
+
+    async def get_partition_ids(self) -> list[str]:
+        return [str(number) for number in range(self.partitions)]
+
+    async def create_batch(self, partition_id: str) -> Batch:
+        if int(partition_id) >= self.partitions:
+            raise ConnectionError
+        return Batch()
+
+    async def send_batch(self, batch: Batch) -> None:
+        self.taken += len(batch)
+
+
+@pytest.mark.parametrize("after", [1, 3, 16])
+async def test_an_output_hub_that_is_made_anew_with_other_partitions_is_sent_to_without_a_restart(after: int) -> None:
+    now = 0.0
+    clients = MadeAnew(4)
+    hub = OutputHub(clients, Clock(monotonic=lambda: now))  # type: ignore[arg-type] # as much of them as it uses
+    rows = [Outgoing(f"id-{number}", "T", b"{}") for number in range(20)]
+    deadline = Clock().deadline(5)
+    assert await hub.send(rows, deadline) == []
+    clients.partitions = after
+    await hub.send(rows, deadline)
+    for seconds in (31.0, 62.0):
+        now = seconds
+        await hub.send(rows, deadline)
+        await asyncio.sleep(0.01)
+    clients.taken = 0
+    assert await hub.send(rows, deadline) == []
+    assert clients.taken == 20

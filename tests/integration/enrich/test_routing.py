@@ -8,7 +8,7 @@ import os
 import sys
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -382,7 +382,7 @@ class Graph:
     def __init__(self, known: Mapping[str, Mapping[str, Any]]) -> None:
         self.known, self.down = known, False
 
-    async def __call__(self, kql: str) -> list[Mapping[str, Any]]:
+    async def __call__(self, kql: str, _: Sequence[str]) -> list[Mapping[str, Any]]:
         if self.down:
             raise OSError("no answer")
         return [{"id": name, **about} for name, about in self.known.items() if f"'{name}'" in kql]

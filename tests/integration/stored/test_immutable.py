@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from local.azurite import StorageAccount
 from local.certs import Certificates
@@ -19,6 +22,7 @@ from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 from shared.enrich.invocation.pipeline_factory import pipeline
 from shared.enrich.records.model import Event
 from shared.settings import Settings
+from shared.web.frozen_containers import frozen_containers
 from tests.integration.enrich.conftest import MovableTime, Plant, assessments, names
 from tests.integration.reconcile.world import World, world
 from tests.integration.stored.test_reconcile import changed
@@ -101,3 +105,15 @@ async def test_a_check_whose_answer_cannot_be_kept_still_sends_its_rows(
         with pytest.raises(HttpResponseError, match="immutable"):
             await flow.check(0.5)
         assert len(flow.azure.ingestion.stored) > before
+
+
+async def test_ready_warns_of_each_container_under_a_policy(plant: Plant) -> None:
+    with suppress(ResourceExistsError):
+        await plant.clients.blobs.create_container(plant.settings.exports_container)
+    services: Any = SimpleNamespace(settings=plant.settings, clients=plant.clients)
+    told = await frozen_containers(services, control=True)
+    assert [sentence.split(" is under ")[0] for sentence in told] == [
+        "the container dead-letters",
+        "the container run-reports",
+    ]
+    assert len(await frozen_containers(services, control=False)) == 1

@@ -164,9 +164,10 @@ async def test_each_silence_gets_its_verdict_and_reason_and_nobody_else_is_accus
     assert silent == expected
 
     assert found[unplanned, "SubAssessments"]["verdict"] == "quiet"
-    assert found[unplanned, "SubAssessments"]["reason"] == (
-        "there are no such records at present; Defender plans that are off: CloudPosture, SqlServers, VirtualMachines"
-    )
+    reason = found[unplanned, "SubAssessments"]["reason"]
+    assert reason.startswith("there are no such records at present, though some came until ")
+    assert reason.endswith("; Defender plans that are off: CloudPosture, SqlServers, VirtualMachines")
+
     assert {found[elsewhere, kind]["verdict"] for kind in KINDS} == {"not observable"}
     assert (found[streaming, "Assessments"]["verdict"], found[streaming, "Assessments"]["reason"]) == (
         "quiet",

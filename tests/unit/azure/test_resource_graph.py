@@ -28,6 +28,14 @@ class UsedUp:
         """It is 200."""
 
 
+class Plenty(UsedUp):
+    """An answer after which there is quota left."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**super().headers, "x-ms-user-quota-remaining": "14"}
+
+
 @dataclass
 class Clients:
     """A fake of the clients: Resource Manager answers at once, with the same each time."""
@@ -69,3 +77,22 @@ def test_the_next_query_waits_until_the_quota_is_there_again() -> None:
 def test_a_quota_that_comes_later_than_the_deadline_ends_the_wait_there(resets_after: str) -> None:
     _, ended, how = virtually(second_query(resets_after, 10))
     assert (ended, how) == (10, "out of time")
+
+
+@pytest.mark.parametrize("resets_after", ["23:59:59", "9999:00:00"])
+def test_a_quota_that_comes_in_hours_costs_a_minute_once(resets_after: str) -> None:
+    async def queries() -> list[float]:
+        clients = Clients(UsedUp(resets_after))
+        graph = Graph(clients, virtual_clock())  # type: ignore[arg-type] # a fake
+        await graph.page({"query": "a"}, [])
+        clients.answer = Plenty(resets_after)
+        for _ in range(3):
+            await graph.page({"query": "b"}, [])
+        return clients.asked
+
+    assert virtually(queries()) == [0, 60, 60, 60]
+
+
+@pytest.mark.parametrize("resets_after", ["0:0:inf", "0:0:nan", "soon", "1:2"])
+def test_a_quota_that_says_no_time_is_waited_for_by_nobody(resets_after: str) -> None:
+    assert virtually(second_query(resets_after, 30))[0] == [0, 0]

@@ -119,3 +119,5 @@ def test_hours_minutes_and_seconds() -> None:
     assert clock_seconds("01:02:03.5") == 3723.5
     with pytest.raises(ValueError, match="unpack"):
         clock_seconds("5")
+    with pytest.raises(ValueError, match="no time"):
+        clock_seconds("0:0:nan")

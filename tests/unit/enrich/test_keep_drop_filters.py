@@ -136,7 +136,9 @@ def test_a_filter_sees_a_record_as_it_was_read(record: Any, rules: Any, met: boo
 
 def test_a_filter_sees_the_status_that_exported_events_bear() -> None:
     assert kept(nested(), KEEP_RECORDS=of("Alerts", ("Status", "Equals", "New")))
+    assert kept(nested(status="active"), KEEP_RECORDS=of("Alerts", ("Status", "Equals", "New")))
     assert not kept(nested(status="Resolved"), KEEP_RECORDS=of("Alerts", ("Status", "Equals", "New")))
+    assert not kept(nested(status={"code": 7}), KEEP_RECORDS=of("Alerts", ("Status", "Equals", "New")))
 
 
 def test_an_attack_path_of_resource_graph_is_seen_as_the_exported_one() -> None:

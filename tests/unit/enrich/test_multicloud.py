@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -135,3 +136,44 @@ def test_a_management_group_is_a_resource_of_its_own_type() -> None:
         "microsoft.management/managementgroups",
         "mg1",
     )
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        (ARN, ("AWS", ARN, None)),
+        (
+            "//compute.googleapis.com/projects/p1/zones/z1/instances/i",
+            ("GCP", "//compute.googleapis.com/projects/p1/zones/z1/instances/i", None),
+        ),
+        ("a machine", ("Azure", "a machine", None)),
+    ],
+)
+def test_an_alert_whose_resource_is_named_by_its_own_clouds_id_is_of_that_cloud(
+    resource: str, expected: tuple[Any, ...]
+) -> None:
+    record = alert(AzureResourceId=resource, ResourceIdentifiers=None, Entities=None, ExtendedProperties=None)
+    assert of(record, "Cloud", "NativeResourceId", "ResourceId") == expected
+
+
+def test_parts_of_an_attack_path_that_are_json_in_a_text_are_read() -> None:
+    path = {
+        "attackPathId": "P-1",
+        "mitre": json.dumps([{"tactic": "Initial Access", "techniques": ["T1190"]}]),
+        "target": json.dumps({"entityIdentifiers": {"awsResourceId": ARN}}),
+        "entryPoint": json.dumps({"resourceId": VM}),
+        "attackPathSteps": json.dumps([{"resourceId": VM}]),
+        "manualRemediationSteps": '["one", "two"]',
+    }
+    names = ("Tactics", "Techniques", "TargetId", "EntryPointId", "AffectedResourceIds", "AdditionalRemediationSteps")
+    expected = (["Initial Access"], ["T1190"], ARN, VM.lower(), [VM.lower()], "one\ntwo")
+    assert of({"attackPath": path}, *names) == expected
+    broken = {"attackPathId": "P-1", "mitre": "[Initial Access", "target": "{no"}
+    assert of({"attackPath": broken}, "Tactics", "TargetId") == (["[Initial Access"], "{no")
+
+
+@pytest.mark.parametrize(
+    ("intent", "tactics"), [("Unknown", None), ("unknown, Execution", ["Execution"]), ("PreAttack", ["PreAttack"])]
+)
+def test_that_the_tactic_is_not_known_is_no_tactic(intent: str, tactics: list[str] | None) -> None:
+    assert of(alert(Intent=intent), "Tactics") == (tactics,)

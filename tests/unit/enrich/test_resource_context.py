@@ -11,7 +11,16 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.enrich.context.resource_context import CACHED_BYTES, PAUSE, QUERIES, Context, Known, Tagging
+from shared.enrich.context.resource_context import (
+    CACHED_BYTES,
+    PAUSE,
+    QUERIES,
+    Context,
+    IncompleteAnswerError,
+    Known,
+    RefusedError,
+    Tagging,
+)
 from shared.enrich.records.model import Row
 from tests.unit.enrich.builders import NOW, PARSER, alert, assessment, event
 from tests.unit.enrich.golden.base import SUB, VM
@@ -27,17 +36,26 @@ class Graph:
         self.rows = {row["id"].lower(): row for row in rows}
         self.queries: list[str] = []
         self.fails = False
+        self.refused: set[str] = set()
+        self.hidden: set[str] = set()
         self.gate: asyncio.Event | None = None
 
-    async def __call__(self, kql: str) -> Sequence[Mapping[str, Any]]:
+    async def __call__(self, kql: str, _: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         self.queries.append(kql)
         if self.gate is not None:
             await self.gate.wait()
         if self.fails:
             raise ConnectionError
         asked = [one.replace("\\'", "'") for one in re.findall(r"'((?:[^'\\]|\\.)*)'", kql)]
+        if "*" in self.refused or self.refused.intersection(asked):
+            raise RefusedError
         table = "resourcecontainers" if kql.startswith("resourcecontainers") else "resources"
-        return [row for key in asked if (row := self.rows.get(key)) and row["table"] == table]
+        found = [row for key in asked if (row := self.rows.get(key)) and row["table"] == table]
+        if self.hidden.intersection(asked):
+            raise IncompleteAnswerError(
+                "some are hidden", [row for row in found if row["id"].lower() not in self.hidden]
+            )
+        return found
 
 
 class Now:
@@ -165,6 +183,102 @@ async def test_a_stale_entry_is_served_while_it_is_looked_up_again() -> None:
     graph.gate.set()
     await asyncio.sleep(0.01)
     assert (await enriched(context, alert()))["Owner"] == "new"
+
+
+@pytest.mark.parametrize("ttls", [2.1, 168])
+async def test_an_entry_long_out_of_date_is_waited_for(ttls: float) -> None:
+    now = Now()
+    graph = Graph(subscription(), machine(owner="old"))
+    context = Context(graph, ttl=60, clock=now)
+    await enriched(context, alert())
+    graph.rows[VM.lower()] = machine(owner="new")
+    graph.rows[GROUP.lower()] = group(env="prod")  # not there before
+    now.seconds = ttls * 60
+    got = await enriched(context, alert())
+    assert (got["Owner"], got["AssetEnvironment"]) == ("new", "prod")
+
+
+async def test_an_entry_long_out_of_date_is_served_where_no_answer_comes() -> None:
+    now = Now()
+    graph = Graph(subscription(), machine(owner="old"))
+    context = Context(graph, ttl=60, clock=now)
+    await enriched(context, alert())
+    graph.fails = True
+    now.seconds = 1000
+    assert (await enriched(context, alert()))["Owner"] == "old"
+    assert (await enriched(context, alert()))["Owner"] == "old", "in the pause, too"
+
+
+def other(number: int) -> str:
+    return f"{GROUP}/providers/Microsoft.Web/sites/site-{number}"
+
+
+def site(number: int) -> dict[str, Any]:
+    return {"table": "resources", "id": other(number), "name": "s", "tags": {"owner": "ann"}, "location": "northeurope"}
+
+
+@pytest.mark.parametrize("bad", [{0}, {499}, {999}, {3, 500, 998}])
+async def test_an_id_for_which_a_query_is_refused_costs_no_other_its_context(bad: set[int]) -> None:
+    graph = Graph(subscription(), *map(site, range(1000)))
+    graph.refused = {other(number).lower() for number in bad}
+    context = Context(graph)
+    batch = rows(*(alert(AzureResourceId=other(number), SystemAlertId=str(number)) for number in range(1000)))
+    await context.enrich(batch)
+    owners = [orjson.loads(row.json).get("Owner") for row in batch]
+    assert [number for number, owner in enumerate(owners) if owner != "ann"] == sorted(bad)
+    assert context.counts.failures == 0
+    assert context.counts.queries <= 3 + 21 * len(bad)
+    before = context.counts.queries
+    await context.enrich(batch)
+    assert context.counts.queries == before, "it is taken as not there, for as long as any other"
+
+
+async def test_where_every_query_is_refused_it_is_an_outage_of_few_queries() -> None:
+    now = Now()
+    graph = Graph(subscription(), machine(owner="ann"))
+    graph.refused = {"*"}
+    context = Context(graph, clock=now)
+    assert not CONTEXT_COLUMNS & set(await enriched(context, alert()))
+    assert (context.counts.queries, context.counts.failures) == (4, 2)
+    graph.refused = set()
+    now.seconds = PAUSE
+    assert (await enriched(context, alert()))["Owner"] == "ann", "nothing was taken as not there"
+
+
+async def test_more_refused_ids_than_one_flight_can_find_are_found_by_the_next() -> None:
+    now = Now()
+    graph = Graph(subscription(), *map(site, range(1000)))
+    graph.refused = {other(number).lower() for number in range(0, 1000, 100)}
+    context = Context(graph, clock=now)
+    batch = rows(*(alert(AzureResourceId=other(number), SystemAlertId=str(number)) for number in range(1000)))
+    for _ in range(5):
+        await context.enrich(batch)
+        now.seconds += PAUSE
+    assert sum(b'"Owner":"ann"' in row.json for row in batch) == 990
+
+
+async def test_of_an_answer_that_lacks_rows_those_that_came_are_used_and_no_other_is_taken_as_not_there() -> None:
+    now = Now()
+    graph = Graph(subscription(), machine(owner="ann"), site(1))
+    graph.hidden = {other(1).lower()}
+    context = Context(graph, clock=now)
+    batch = rows(alert(), alert(AzureResourceId=other(1), SystemAlertId="1"))
+    await context.enrich(batch)
+    assert [orjson.loads(row.json).get("Owner") for row in batch] == ["ann", None]
+    assert context.known_of(batch[1])[2] is None
+    graph.hidden = set()
+    now.seconds = PAUSE
+    assert (await enriched(context, alert(AzureResourceId=other(1))))["Owner"] == "ann"
+
+
+@pytest.mark.parametrize(
+    "odd", [{"chain": [None, {"name": "corp"}, {"name": 7}, "x"]}, {"name": ["a"]}, {"tenantId": 7}, {"tags": [1]}]
+)
+async def test_one_odd_row_of_an_answer_costs_no_other_its_context(odd: dict[str, Any]) -> None:
+    context = Context(Graph(subscription() | odd, machine(owner="ann"), group(env="prod")))
+    got = await enriched(context, alert())
+    assert (got["Owner"], got["AssetEnvironment"]) == ("ann", "prod")
+    assert context.counts.failures == 0
 
 
 async def test_resource_graph_down_costs_columns_not_rows_and_it_recovers_by_itself() -> None:

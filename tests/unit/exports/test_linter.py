@@ -411,3 +411,26 @@ def test_what_is_said_never_to_match_never_matches() -> None:
     ):
         assert on_alerts(one)
         assert not evaluate(Source("Alerts", ((one,),)), ALERT | {"ConfidenceScore": 9}).exported
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "operator", "value", "found"),
+    [
+        ("Alerts", "Status", "NotEquals", "Active", ["unknown-value"]),
+        ("Alerts", "ProductComponentName", "NotEquals", "KeyVault", ["unknown-value"]),
+        ("Alerts", "Status", "NotEquals", "New", []),
+        ("Alerts", "Status", "NotEquals", "Archived", []),
+        ("Alerts", "ProductComponentName", "Contains", "SQL", []),
+        ("Assessments", "id", "Contains", "SOC2", ["unknown-value"]),
+        ("Assessments", "id", "Contains", "/CIS-AWS-Foundations", ["unknown-value"]),
+        ("AssessmentsSnapshot", "id", "Contains", "regulatoryComplianceStandards/x", ["unknown-value"]),
+        ("Assessments", "name", "Equals", "ISO27001", ["unknown-value"]),
+        ("Assessments", "id", "Contains", "/resourceGroups/rg-soc/", []),
+        ("Assessments", "id", "NotEquals", "PCI-DSS-4", []),
+        ("RegulatoryComplianceAssessment", "id", "Contains", "SOC2", []),
+    ],
+)
+def test_a_value_that_no_record_holds_is_named(
+    source: str, path: str, operator: str, value: str, found: list[str]
+) -> None:
+    assert codes(Source(source, ((Rule(path, "String", operator, value),),))) == found

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from shared.exports.model import ExportConfig, InvalidExport, parse_export
+from shared.exports.rule_sets import normalise_rule
 from tests.unit.exports.examples import HUB, OTHER_SUBSCRIPTION, SUBSCRIPTION, WORKSPACE, config, export, text
 
 
@@ -224,6 +226,32 @@ def test_custom_rules_are_written_as_the_api_has_them_in_any_casing(value: Any, 
     assert source.event_source == "Alerts"
     ((one,),) = source.rule_sets
     assert (one.path, one.type, one.operator, one.value) == ("x", "String", "Equals", text_)
+
+
+NUMBERS = [
+    ("Integer", "5.0", "5"),
+    ("Integer", "1e3", "1000"),
+    ("Integer", " 7 ", "7"),
+    ("Integer", "-0.0", "-0"),
+    ("Integer", "12345678901234567890", "12345678901234567890"),
+    ("Number", "1e-5", "0.00001"),
+    ("Number", "0.00001", "0.00001"),
+    ("Number", "1.50E+2", "150"),
+    ("Number", "5.", "5."),
+    ("Number", "\u0665", "5"),
+    ("Number", "1e999", "1e999"),
+    ("Number", "x", "x"),
+    ("String", "1e3", "1e3"),
+]
+
+
+@pytest.mark.parametrize(("kind", "written", "sent"), NUMBERS)
+def test_a_number_is_sent_in_plain_digits(kind: str, written: str, sent: str) -> None:
+    rule = {"propertyJPath": "x", "propertyType": kind, "operator": "Equals", "expectedValue": written}
+    parsed = config(export={"custom": [{"eventSource": "Alerts", "ruleSets": [{"rules": [rule]}]}]})
+    (((one,),),) = (parsed.export.custom[0].source().rule_sets,)
+    assert one.value == sent
+    assert normalise_rule(one) == normalise_rule(replace(one, value=written)), "it means the same as before"
 
 
 @pytest.mark.parametrize("nothing", [{}, {"ruleSets": None}, {"ruleSets": []}])

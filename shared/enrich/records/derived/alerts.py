@@ -33,7 +33,7 @@ def alert(read: Read) -> datetime | None:
         or _first_of(identifiers, "azureresourceid")
         or _resource_of(read.id)
     )
-    if resource:
+    if resource and cloud_of_native(resource) is None:
         fill_place(values, resource.lower())
     if values.SubscriptionId is None:
         stated = (
@@ -49,11 +49,14 @@ def alert(read: Read) -> datetime | None:
     values.ProductComponentName = read.plan or first_text(extended, "productcomponentname")
     values.AlertLink = whole_link(values.AlertLink)
     if read.intent:
-        values.Tactics = [tactic for part in read.intent.split(",") if (tactic := part.strip())] or None
+        parts = [part.strip() for part in read.intent.split(",")]
+        values.Tactics = [part for part in parts if part and part.lower() != _NO_TACTIC] or None
     _fill_techniques(read, extended)
     return values.ProcessingEndTime or values.AlertTimeGenerated or values.EndTime  # type: ignore[no-any-return] # Any
 
 
+_NO_TACTIC = "unknown"
+"""The word of Microsoft's API for an alert without a tactic."""
 _TENANT = ("azureresourcetenantid", "azuretenantid", "aadtenantid")
 _NATIVE = ("amazonresourceid", "awsresourceid", "fullresourcename", "gcpresourceid", "nativeresourceid")
 
@@ -101,12 +104,12 @@ def _fill_cloud(read: Read, identifiers: Sequence[Mapping[str, Any]], extended: 
                 values.Location = _first_of([entity], "location", "region")
     if not read.resource or not values.ResourceId or (cloud and cloud != "Azure"):
         native = native or first_text(extended, "nativeresourceid")
+    if not native and values.ResourceId is None:
+        native = read.resource
     if native:
         values.NativeResourceId = native
         cloud = cloud or cloud_of_native(native)
         fill_account(values)
-    if values.ResourceId is None and read.resource and not native:
-        values.NativeResourceId = read.resource
     values.Cloud = cloud or "Azure"
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.enrich.records.derived.multicloud import cloud_of_native, fill_account
-from shared.enrich.records.json_values import encoded, first_text, listed, loaded, mapping
+from shared.enrich.records.json_values import decoded, encoded, first_text, listed, mapping
 from shared.enrich.records.reader_output import Read
 from shared.enrich.records.resource_ids import fill_azure_place, fill_place, resource_part, segment_after
 
@@ -24,14 +24,15 @@ def attack_path(read: Read) -> datetime | None:
     cut = segment_after(lowered, "/attackpaths/", read.id or "")
     values.AttackPathId = read.attack_path_id or read.name or cut or None
     values.RecordId = (read.attack_path_id or cut or read.name or "").lower() or lowered or None
-    steps, graph = loaded(values.Path), loaded(read.graph)
+    steps, graph = decoded(values.Path), decoded(read.graph)
     if steps is None:
         values.Path = read.graph
     elif graph is not None:
         values.Graph = read.graph
     entities = _entities(steps, graph)
-    values.EntryPointId = _end(read.entry_point, read.entry_point_id, entities)
-    values.TargetId = _end(read.target, read.target_id, entities)
+    entry_point, target = decoded(read.entry_point), decoded(read.target)
+    values.EntryPointId = _end(entry_point, read.entry_point_id, entities)
+    values.TargetId = _end(target, read.target_id, entities)
     affected = [resource for entity in entities if (resource := _arm_id(entity))]
     affected += [node for node in (values.EntryPointId, values.TargetId) if node and node.startswith(_AZURE)]
     affected += _steps(steps)
@@ -42,9 +43,9 @@ def attack_path(read: Read) -> datetime | None:
         fill_azure_place(values, resource_part(lowered))
     if values.SubscriptionId is None and read.subscription:
         values.SubscriptionId = read.subscription.lower()
-    _fill_clouds(values, entities, [loaded(read.entry_point), loaded(read.target)], affected)
-    _fill_mitre(values, loaded(read.mitre))
-    values.AdditionalRemediationSteps = _joined(loaded(read.steps))
+    _fill_clouds(values, entities, [entry_point, target], affected)
+    _fill_mitre(values, decoded(read.mitre))
+    values.AdditionalRemediationSteps = _joined(decoded(read.steps))
     return None
 
 
@@ -114,7 +115,6 @@ def _end(node: Any, stated: Any, entities: list[dict[str, Any]]) -> str | None:
 
 def _node(value: Any) -> str | None:
     """The id of an entry point or target, which is an id or an object that has one."""
-    value = loaded(value)
     if isinstance(value, str):
         return value or None
     node = mapping(value)
