@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from shared.azure.quota import Holders, Quota, QuotaExceededError
 from shared.azure.resource_graph import LIMIT_HIT, Graph
 from shared.exports.compiler import compile_sources
-from shared.exports.scope_findings import KnownNames, UnknownName
+from shared.exports.scope_findings import KnownNames, refuse_unknown
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.discover.subscription_names import named
@@ -103,8 +103,7 @@ class TenantState:
             *map(known.unknown_subscription, ids),
             *map(known.unknown_management_group, management_groups),
         ]
-        if said := [sentence for sentence in sentences if sentence]:
-            raise UnknownName("; ".join(said))
+        refuse_unknown(sentences, self.unseen)
         listed = {subscription.lower() for subscription in ids}
         groups = {group.lower() for group in management_groups}
         return [each for each in self.subscriptions if each.id.lower() in listed or groups & set(each.ancestors)]

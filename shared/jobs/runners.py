@@ -13,7 +13,7 @@ from shared.clock import Deadline
 from shared.exports.event_sources import KINDS
 from shared.exports.explain import explain
 from shared.exports.export_blobs import ExportNotFound
-from shared.exports.scope_findings import UnknownName
+from shared.exports.scope_findings import NotAllSeen, UnknownName
 from shared.jobs.export_choice import ExportChoice, Subscriptions, all_of
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
@@ -332,7 +332,7 @@ def _refusing_unknown() -> Iterator[None]:
     """An unknown name ends the job, with the nearest known one."""
     try:
         yield
-    except UnknownName as unknown:
+    except (UnknownName, NotAllSeen) as unknown:
         raise JobRefusedError(str(unknown)) from None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.exports.compiler import NAME_TAG
 from shared.exports.ownership import owned, tag
-from shared.exports.scope_findings import KnownNames, UnknownName
+from shared.exports.scope_findings import KnownNames, refuse_unknown
 from shared.exports.suggestions import suggest
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory, Subscription
@@ -18,24 +18,30 @@ if TYPE_CHECKING:
     from shared.exports.last_known_good import LoadedExports
 
 
-def places(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
+def places(inventory: Inventory, asked: Sequence[str], groups: Sequence[str]) -> set[str]:
     """The lower-case ids of the subscriptions asked for, by id, name or a group above; all where nothing is asked for.
 
     Raises:
-        UnknownName: one is not known; the message names the nearest known one.
+        UnknownName: one is not known; the message names the nearest known one, or what could not be read.
         ValueError: several subscriptions have that name.
     """
+    subscriptions = inventory.subscriptions
     ids = [one.lower() for one in named(asked, subscriptions)]
     known = KnownNames.of(subscriptions)
     said = [*map(known.unknown_subscription, ids), *map(known.unknown_management_group, groups)]
-    if told := "; ".join(filter(None, said)):
-        raise UnknownName(told)
+    refuse_unknown(said, _unseen(inventory, groups))
     above = {one.lower() for one in groups}
     return {
         one.id.lower()
         for one in subscriptions
         if not (ids or above) or one.id.lower() in ids or above.intersection(one.ancestors)
     }
+
+
+def _unseen(inventory: Inventory, groups: Sequence[str]) -> list[str]:
+    """What could not be read, but for the groups asked for: Azure refuses to list those that are not there, too."""
+    listed = [f"/managementGroups/{group}/descendants " for group in groups]
+    return [reason for reason in inventory.reasons if not any(one in reason for one in listed)]
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Narrowing:
         """Refuse unknown names: a run over them would find nothing, and so nothing wrong.
 
         Raises:
-            UnknownName: naming the nearest known one.
+            UnknownName: naming the nearest known one, or what could not be read.
         """
         if not (self.subscriptions or self.management_groups or self.exports):
             return
@@ -76,8 +82,7 @@ class Narrowing:
                 if name not in exports
             ),
         ]
-        if said := [sentence for sentence in sentences if sentence]:
-            raise UnknownName("; ".join(said))
+        refuse_unknown(sentences, _unseen(inventory, self.management_groups))
 
     def items(self, subscriptions: Sequence[Subscription]) -> Callable[[Item], bool] | None:
         """Which items of a plan the run looks at; None for all."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.azure.resource_graph import REFUSED, Graph
 from shared.reconcile.arm.arm_client import Arm, ArmError
-from shared.reconcile.model import Inventory, Live, Subscription
+from shared.reconcile.model import Inventory, Live, Subscription, read_tags
 
 SUBSCRIPTIONS = """
 resourcecontainers
@@ -68,7 +68,7 @@ async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: in
             row.get("displayName") or "",
             row.get("tenantId") or "",
             row.get("state") or "Enabled",
-            row.get("tags") or {},
+            read_tags(row.get("tags")),
             tuple(above.get(row["subscriptionId"].lower(), ())),
         )
         for row in rows
@@ -115,14 +115,14 @@ async def _listed(arm: Arm, kind: str, path: str, version: str, reasons: list[st
 
 
 def _subscription(row: dict[str, Any]) -> Subscription:
-    chain = row.get("chain")
-    names = [str(group.get("name") or "").lower() for group in chain or () if isinstance(group, dict)]
+    chain = row["chain"] if isinstance(row.get("chain"), list) else []
+    names = [str(group.get("name") or "").lower() for group in chain if isinstance(group, dict)]
     return Subscription(
         row["subscriptionId"],
         row.get("name") or "",
         row.get("tenantId") or "",
         row.get("state") or "",
-        row.get("tags") or {},
+        read_tags(row.get("tags")),
         tuple(names),
         # Every subscription lies below the root group of its tenant at least.
         placed=bool(names) and all(names),
