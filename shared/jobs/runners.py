@@ -214,6 +214,7 @@ class Runners:
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""
+        from shared.enrich.dead_letters.dead_letter_format import no_such_reason
         from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 
         progress.say("replaying")
@@ -224,7 +225,10 @@ class Runners:
             parked=arguments.get("parked"),
             due_only=False,
         )
-        return asdict(await self._replay(choice))
+        done = asdict(await self._replay(choice))
+        if not any(done.values()) and (wrong := no_such_reason(choice.reason)):
+            raise JobRefusedError(wrong)
+        return done
 
     async def discard(self, job: Job, progress: Progress) -> Mapping[str, Any]:  # noqa: ARG002 - every runner takes both
         """Delete one blob of dead letters; its records are lost."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from shared.azure.blob_container import StoreError
 from shared.clock import Clock, Deadline
-from shared.enrich.dead_letters.dead_letter_format import Letter, not_forwarded, refused
+from shared.enrich.dead_letters.dead_letter_format import NO_ROUTES, Letter, not_forwarded, refused
 from shared.enrich.delivery.output_format import OutputEncoder
 from shared.enrich.delivery.output_hub import Forward, NotForwarded, Outgoing
 from shared.enrich.delivery.upload import Delivering
@@ -23,7 +23,6 @@ from shared.enrich.routing.routes_in_force import InForce
 from shared.enrich.routing.row_facts import Lookup, RowFacts
 
 HUB = "hub"
-_NOT_KNOWN = "routes-unknown"  # the reason of letters that wait for a file of routes that can be read
 _FAULT = "the file of routes can't be read, and no such place is known without it"
 
 
@@ -122,7 +121,7 @@ class RoutedDelivery:
         try:
             in_force = await self.load()
         except StoreError:
-            return all_failed(letters, _NOT_KNOWN, _FAULT, outage=True)
+            return all_failed(letters, NO_ROUTES, _FAULT, outage=True)
         by_place: dict[tuple[str, str], list[Letter]] = defaultdict(list)
         for letter in letters:
             by_place[letter.route, letter.target].append(letter)
@@ -135,7 +134,7 @@ class RoutedDelivery:
         sender = self._senders.get(place)
         if sender is None or isinstance(sender, HubSender) != (letters[0].target == HUB):
             # A file that can't be read names no place, which says nothing of the place.
-            return all_failed(letters, _NOT_KNOWN, _FAULT, outage=True) if in_force.fault else without_place(letters)
+            return all_failed(letters, NO_ROUTES, _FAULT, outage=True) if in_force.fault else without_place(letters)
         if isinstance(sender, HubSender):
             failures = await self._forward(place, sender.hub, events_of(letters), deadline, summary)
             return not_taken(letters, failures)
