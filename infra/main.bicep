@@ -191,14 +191,15 @@ var givenIds = {
 var malformedIds = filter(objectKeys(givenIds), name => !empty(givenIds[name]) && !isId(givenIds[name]))
 var malformedActionGroups = filter(actionGroupIds, id => !isResourceId(id, 'Microsoft.Insights/actionGroups'))
 var malformedMails = filter(alertEmails, address => !isMail(address))
-var reservedTags = intersection(objectKeys(tags), ['azd-env-name', 'azd-service-name', 'application'])
+var tagNames = map(objectKeys(tags), tag => toLower(tag))
+var reservedTags = intersection(tagNames, ['azd-env-name', 'azd-service-name', 'application'])
 var malformedTags = filter(
-  objectKeys(tags),
+  tagNames,
   tag =>
     empty(tag) || length(tag) > 128 || contains(
       map(range(0, length(tag)), at => contains('<>%&\\?/', substring(tag, at, 1))),
       true
-    )
+    ) || contains(map(['azure', 'microsoft', 'windows'], prefix => startsWith(tag, prefix)), true)
 )
 var letters = 'abcdefghijklmnopqrstuvwxyz0123456789'
 var rules = [
@@ -293,8 +294,12 @@ var rules = [
     sentence: 'tags: ${join(reservedTags, ', ')} is set by the deployment itself.'
   }
   {
-    broken: !empty(malformedTags) || length(tags) > 47
-    sentence: 'tags: at most 47, each with a name of 1 to 128 characters without <>%&\\?/.'
+    broken: !empty(malformedTags) || length(tags) > 47 || length(union(tagNames, tagNames)) < length(tags)
+    sentence: 'tags: at most 47, each with a name of 1 to 128 characters without <>%&\\?/, given once whatever its casing, that does not begin with azure, microsoft or windows.'
+  }
+  {
+    broken: contains(map(sentinelCriticalValues, value => empty(trim(value))), true)
+    sentence: 'sentinelCriticalValues must hold no empty text: it would make critical what has no such tag.'
   }
 ]
 var refusals = map(filter(rules, rule => rule.broken), rule => rule.sentence)

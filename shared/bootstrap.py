@@ -623,7 +623,9 @@ class Services:
         from shared.watch.freshness_check import Tenant
 
         survey = await self.tenant_state.take()
-        tenant = Tenant(survey.declared, survey.coverage, survey.reasons)
+        tenant = Tenant(
+            survey.declared, survey.coverage, survey.reasons, hidden=await self.hidden_subscriptions(survey)
+        )
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
         tenant = replace(tenant, standings=await self._standings(survey), muting=await self.muting(survey))
@@ -631,6 +633,13 @@ class Services:
         if self.settings.canary and self.settings.canary_every_days:
             await self._ask_for_canary(survey)
         return found
+
+    async def hidden_subscriptions(self, state: TenantState) -> Collection[str]:
+        """Subscriptions that the last complete run knew and that are not shown any more."""
+        from shared.reconcile.discover.missing_subscriptions import hidden_now
+
+        baseline = await self.reconciler.last_run.baseline()
+        return hidden_now(state.subscriptions, baseline.known)
 
     async def _ask_for_canary(self, state: TenantState) -> None:
         """Queue a canary of the subscription that is due longest, if one is; freshness does not fail for it."""

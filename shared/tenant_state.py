@@ -16,7 +16,7 @@ from shared.azure.quota import Holders, Quota, QuotaExceededError
 from shared.azure.resource_graph import LIMIT_HIT, Graph
 from shared.exports.compiler import compile_sources
 from shared.exports.management_groups import GroupNames, lies_below
-from shared.exports.scope_findings import KnownNames, UnknownName
+from shared.exports.scope_findings import KnownNames, refuse_unknown
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.discover.subscription_names import named
@@ -107,12 +107,12 @@ class TenantState:
             return list(self.subscriptions)
         known = KnownNames.of(self.subscriptions)
         ids = named(subscriptions, self.subscriptions)
+        refuse_unknown(map(known.management_groups.several, management_groups), ())
         sentences = [
             *map(known.unknown_subscription, ids),
-            *map(known.unclear_management_group, management_groups),
+            *map(known.unknown_management_group, management_groups),
         ]
-        if said := [sentence for sentence in sentences if sentence]:
-            raise UnknownName("; ".join(said))
+        refuse_unknown(sentences, self.unseen)
         listed = {subscription.lower() for subscription in ids}
         return [each for each in self.subscriptions if each.id.lower() in listed or lies_below(each, management_groups)]
 

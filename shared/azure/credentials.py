@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from shared.azure.asked import SIGN_IN
 from shared.azure.cloud_endpoints import Cloud
@@ -14,12 +14,30 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.identity.aio import ClientAssertionCredential
 
+_PROOFS: Final = {
+    "certificate": "CROSS_TENANT_CERTIFICATE",
+    "secret": "CROSS_TENANT_CLIENT_SECRET",  # nosec B105 # the setting's name
+}
+
 
 def own_credential(cloud: Cloud) -> AsyncTokenCredential:
     """A managed identity on Azure, the developer's sign-in on a terminal."""
     from azure.identity.aio import DefaultAzureCredential
 
     return DefaultAzureCredential(authority=cloud.authority, transport=transport(SIGN_IN))
+
+
+def cross_tenant_gap(settings: Settings) -> str:
+    """What CROSS_TENANT_CREDENTIAL asks for and no setting gives; empty where nothing is missing."""
+    kind = settings.cross_tenant_credential
+    given = {
+        "CROSS_TENANT_CLIENT_ID": settings.cross_tenant_client_id,
+        "CROSS_TENANT_CLIENT_SECRET": settings.cross_tenant_secret,
+        "CROSS_TENANT_CERTIFICATE": settings.cross_tenant_certificate,
+    }
+    needed = [] if kind == "none" else ["CROSS_TENANT_CLIENT_ID", *([_PROOFS[kind]] if kind in _PROOFS else [])]
+    missing = [name for name in needed if not given[name]]
+    return f"CROSS_TENANT_CREDENTIAL is {kind}, and {' and '.join(missing)} is empty: set it" if missing else ""
 
 
 def cross_tenant_credential(
@@ -35,17 +53,15 @@ def cross_tenant_credential(
     settings.require("AZURE_CLOUD")
     settings.require("CROSS_TENANT_CREDENTIAL", "CROSS_TENANT_AUTHORITY", "CROSS_TENANT_CLIENT_ID")
     kind = settings.cross_tenant_credential
-    proof = {"secret": settings.cross_tenant_secret, "certificate": settings.cross_tenant_certificate}
     if kind == "none" or not settings.cross_tenant_client_id:
         raise SettingsError(
             "this app has no credential for other tenants: set CROSS_TENANT_CLIENT_ID, and CROSS_TENANT_CREDENTIAL "
             "to federated, certificate or secret (docs/cross-tenant.md)"
         )
-    if kind in proof:
-        settings.require("CROSS_TENANT_CLIENT_SECRET" if kind == "secret" else "CROSS_TENANT_CERTIFICATE")
-    if kind in proof and not proof[kind]:
-        name = "CROSS_TENANT_CERTIFICATE" if kind == "certificate" else "CROSS_TENANT_CLIENT_SECRET"
-        raise SettingsError(f"CROSS_TENANT_CREDENTIAL is {kind}, and {name} is empty: set it")
+    if kind in _PROOFS:
+        settings.require(_PROOFS[kind])
+    if gap := cross_tenant_gap(settings):
+        raise SettingsError(gap)
     who: tuple[str, str] = (tenant_id, settings.cross_tenant_client_id)
     options: dict[str, Any] = {
         "authority": settings.authority_host or cloud.authority,

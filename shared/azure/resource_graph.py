@@ -92,7 +92,9 @@ def _why(error: Exception) -> str:
     code = getattr(getattr(error, "error", None), "code", None)
     if status_of(error) in _REFUSED:  # what it says goes on with a time and an id, so that no two of them are the same
         return f"{REFUSED} ({code or status_of(error)})"
-    return f"Resource Graph did not answer: {getattr(error, 'message', error)}"
+    # The SDK says code and message once more, in lines of their own.
+    said, *_ = [*str(getattr(error, "message", error)).strip().splitlines(), ""]
+    return f"Resource Graph did not answer: {said}"
 
 
 def _too_large(error: Exception) -> bool:

@@ -31,6 +31,13 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """As argparse has it, but for empty texts: a variable that is not set must not mean "all", or this folder."""
+        read_below = action.nargs == argparse.PARSER  # what follows a command's name is the command's to read
+        if not arg_string.strip() and not read_below and action.default not in ("", [""]):
+            raise argparse.ArgumentError(action, "it is empty; give it a value, or leave it out")
+        return super()._get_value(action, arg_string)
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, and end with 2."""
         told = self._with_nearest(message)

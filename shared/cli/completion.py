@@ -59,7 +59,7 @@ def register(commands: Any, parser: Callable[[], argparse.ArgumentParser]) -> No
     completion.add_argument("shell", choices=list(SCRIPTS))
     completion.set_defaults(run=lambda arguments: _print([SCRIPTS[arguments.shell].rstrip()]))
     complete = commands.add_parser("complete", prefix_chars="\0", add_help=False)
-    complete.add_argument("words", nargs="*")
+    complete.add_argument("words", nargs="*", default=[""])
     complete.set_defaults(run=lambda arguments: _print(candidates(parser(), arguments.words)))
 
 

@@ -67,7 +67,11 @@ def day(text: str) -> str:
 
 
 async def _list_letters(arguments: argparse.Namespace, services: Services) -> int:
+    from shared.enrich.dead_letters.dead_letter_format import no_such_reason
+
     found = [letter async for letter in services.pipeline.dead_letters.find(_filter(arguments))]
+    if not found and (wrong := no_such_reason(arguments.reason or "")):
+        return failed(wrong)
     return _print_letters([_row(letter) for letter in found], as_json=arguments.json)
 
 

@@ -36,7 +36,7 @@ async def _import(arguments: argparse.Namespace, services: Services) -> int:
 
     inventory = await services.reconciler.discover(arguments.management_group)
     instance_id = services.settings.instance_id
-    chosen = places(inventory.subscriptions, arguments.subscription, arguments.management_group)
+    chosen = places(inventory, arguments.subscription, arguments.management_group)
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]
     imported, left = import_exports(automations, inventory.subscriptions, instance_id, adopt=arguments.adopt)
     files = [

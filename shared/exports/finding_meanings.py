@@ -85,7 +85,7 @@ OTHERS: Final[Mapping[str, Meaning]] = {
     "unused-waiver": Meaning("warning", "a waived code that is not found any more"),
     "too-large": Meaning("error", "the file or the automation exceeds its limit"),
     "blank-key": Meaning("error", "a key without a value"),
-    "empty-list": Meaning("error", "a list or mapping of the scope without entries"),
+    "empty-list": Meaning("error", "a list or mapping of the scope, or `ruleSets` or `rules`, without entries"),
     "still-declared": Meaning(
         "error",
         "`renamedFrom` names an export that still has a file; a warning where one file is put",

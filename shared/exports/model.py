@@ -6,7 +6,9 @@ readable until it is edited.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -30,6 +32,7 @@ from shared.exports.known_values import (
     CHINA_REGIONS,
     CLOUDS,
     PLANS,
+    RECOMMENDATION_SEVERITIES,
     REGIONS,
     RESOURCE_TYPES,
     SQL_SCANNER,
@@ -70,6 +73,7 @@ _WORKSPACE_PATTERN = (
 )
 _RESERVED_TAGS = ("managed-by", "defender-export-")
 _MAX_DESCRIPTION = 65_536  # the API names no limit
+_MAX_RULES = 12_000  # more than any automation of 1 MB holds, at some 115 bytes a rule
 _MAX_TAGS = 40  # Azure allows 50 on a resource; ownership tags and those of other tools need some
 _HUB_EXAMPLE = (
     "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-soc/providers/Microsoft.EventHub"
@@ -298,6 +302,49 @@ class Recommendations(_Part):
                 "findings (sub-assessments) belong to ids; recommendations of a category have none: take findings out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _few_enough_rules(self) -> Self:
+        # Before they are made: what a short file asks for by combination would take minutes and gigabytes.
+        if (rules := _rules_of(self)) > _MAX_RULES:
+            raise ValueError(
+                f"ids, categories, resourceTypes, clouds and severities combine to {rules:,} rules; Azure takes some "
+                "9,000 in an automation: split the export into several files"
+            )
+        return self
+
+
+def _rules_of(part: Recommendations) -> int:
+    """How many rules the combinations of a section are."""
+    narrowed = [_distinct(part.resource_types), _distinct(part.clouds)]
+    severities = _levels(part)
+    plain = _distinct(part.ids) + sum(isinstance(item, str) for item in part.categories or ())
+    rules = _combined(plain, *narrowed, severities) if plain or not part.categories else 0
+    for item in part.categories or ():
+        if not isinstance(item, str):
+            own = (item.resource_types, item.clouds, item.resource_id_contains)
+            named = [1] * ((item.category is not None) + (item.scanner is not None))
+            sizes = (*named, *map(_distinct, own), *narrowed, _levels(item) or severities)
+            rules += _combined(*sizes, excluded=_distinct(item.except_resource_types))
+    return rules
+
+
+def _combined(*sizes: int, excluded: int = 0) -> int:
+    """Rules in the product of lists of these sizes, each combination with `excluded` more; empty lists count not."""
+    filled = [size for size in sizes if size]
+    return math.prod(filled) * (len(filled) + excluded)
+
+
+def _distinct(names: Iterable[str] | None) -> int:
+    return len({name.lower() for name in names or ()})
+
+
+def _levels(part: Recommendations | CategoryFilter) -> int:
+    """How many severities are named; none for all of them."""
+    ranks = RECOMMENDATION_SEVERITIES
+    if part.minimum_severity is not None:
+        return (ranks.index(part.minimum_severity) + 1) % len(ranks)
+    return len({*(part.severities or ())})
 
 
 class SecureScore(_Part):

@@ -65,8 +65,10 @@ NEVER: Final = frozenset(
 """Codes of findings with which a rule set lets nothing through."""
 
 
-# What JSONPath has beyond keys and positions: wildcards, filters, slices, unions, negative positions, descent.
-_UNFOLLOWED: Final = re.compile(r"\.\.|(?:^|\.)\*|\[\s*(?:\?|\(|-|\d*\s*:|\d+\s*,|'[^']*'\s*,|\"[^\"]*\"\s*,)")
+# Keys and positions, which the evaluator follows; JSONPath has filters, slices, unions, functions and descent beside.
+_KEY: Final = r"[^.\[\]*?]+(?<!\(\))"
+_BRACKET: Final = r"(?:\[\s*(?:'[^']+'|\"[^\"]+\"|\d+)\s*\]|\[\*\])"
+_FOLLOWED: Final = re.compile(rf"(?:\$(?=[.\[]))?(?:\.?{_KEY}|{_BRACKET})(?:\.{_KEY}|{_BRACKET})*")
 _NAMED_BY_KEY: Final = {"Assessments", "SubAssessments", "SecureScoreControls", "RegulatoryComplianceAssessment"}
 _STANDARD: Final = re.compile(
     "|".join(
@@ -117,7 +119,7 @@ def lint_rule(rule: Rule, place: Place) -> Iterator[Diagnostic]:
         return
     path = dotted(rule.path)
     field = place.kind.field(path)
-    if _UNFOLLOWED.search(rule.path):
+    if not _FOLLOWED.fullmatch(rule.path):
         sentence = f"{rule.path!r} is a path that tests, previews and backfills can't follow, so they never match it."
         yield place.finding("unsupported-path", sentence, "Name the keys, or positions such as [0], one by one.")
     elif field is None:

@@ -21,6 +21,24 @@ class UnknownName(ValueError):  # noqa: N818 - says what is the case
     """A request names what is not known; the message names the nearest known name."""
 
 
+class NotAllSeen(ValueError):  # noqa: N818 - says what is the case
+    """A request names what was not seen, and not all could be read: it may well be there."""
+
+
+def refuse_unknown(sentences: Iterable[str], unseen: Sequence[str]) -> None:
+    """Refuse a request whose names select nothing; `unseen` says what of the tenant could not be read, and why.
+
+    Raises:
+        UnknownName: all was read.
+        NotAllSeen: not all was.
+    """
+    if not (said := "; ".join(filter(None, sentences))):
+        return
+    if unseen:
+        raise NotAllSeen(f"not all could be read, so what was asked for may well be there: {'; '.join(unseen)}")
+    raise UnknownName(said)
+
+
 @dataclass(frozen=True)
 class KnownNames:
     """The names that a scope can select by: ids and groups in lower case, values by the tag's name in lower case."""

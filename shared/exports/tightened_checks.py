@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.exports.yaml_reader import Document, Path
 
 _NAMED_PARTS: Final = ("scope", "automation", "destination")
+_EMPTY_IS_ALL: Final = ("ruleSets", "rules")
 _RESERVED_PREFIXES: Final = ("microsoft", "azure", "windows")
 
 
@@ -38,7 +39,7 @@ def check_tightened(document: Document, source: str) -> list[Diagnostic]:
             wrong("unknown-key", path, f"{key!r} is not a key here.", f"Did you mean {to_camel(key)}?")
         if isinstance(value, str) and path[0] in _NAMED_PARTS and not _free(path) and _has_dot_segment(value):
             wrong("dot-segment", path, f"{value!r} has a part that is only dots.", "Write the name itself.")
-        if path[0] == "scope" and value in ([], {}) and not _free(path):
+        if value in ([], {}) and _means_all(path):
             wrong("empty-list", path, f"{dotted(path)} is empty.", "List something, or take the key out.")
         if isinstance(value, Mapping) and key == "tags":
             for name, sentence in _tag_problems(value, reserved=path[0] == "automation"):
@@ -54,6 +55,13 @@ def _in_record(path: Path) -> bool:
 def _free(path: Path) -> bool:
     """Whether the last key is one that the author chooses: inside a record or among tags."""
     return _in_record(path) or "tags" in path[:-1]
+
+
+def _means_all(path: Path) -> bool:
+    """Whether something empty there would mean all; the model refuses the other lists that do."""
+    if path[0] == "scope":
+        return not _free(path)
+    return path[:2] == ("export", "custom") and path[-1] in _EMPTY_IS_ALL
 
 
 def _has_dot_segment(value: str) -> bool:

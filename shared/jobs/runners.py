@@ -13,7 +13,7 @@ from shared.clock import Deadline
 from shared.exports.event_sources import KINDS
 from shared.exports.explain import explain
 from shared.exports.export_blobs import ExportNotFound
-from shared.exports.scope_findings import UnknownName
+from shared.exports.scope_findings import NotAllSeen, UnknownName
 from shared.jobs.export_choice import ExportChoice, Subscriptions, all_of
 from shared.jobs.heartbeat import Progress
 from shared.jobs.model import Job
@@ -214,6 +214,7 @@ class Runners:
 
     async def replay(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Deliver dead letters again now, whether they are due or not."""
+        from shared.enrich.dead_letters.dead_letter_format import no_such_reason
         from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 
         progress.say("replaying")
@@ -226,6 +227,8 @@ class Runners:
         )
         done = await self._replay(choice)
         if not (done.blobs or done.skipped or done.unreadable or done.refused):
+            if wrong := no_such_reason(choice.reason):
+                raise JobRefusedError(wrong)
             progress.say("no dead letters are kept of that day, reason and state" if arguments else "there are none")
         return asdict(done)
 
@@ -335,7 +338,7 @@ def _refusing_unknown() -> Iterator[None]:
     """An unknown name ends the job, with the nearest known one."""
     try:
         yield
-    except UnknownName as unknown:
+    except (UnknownName, NotAllSeen) as unknown:
         raise JobRefusedError(str(unknown)) from None
 
 

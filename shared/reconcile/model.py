@@ -44,6 +44,13 @@ class ResourceId(NamedTuple):
         return cls(parts[1], intern(parts[3]), intern(parts[7]))  # a tenant has few groups and names
 
 
+def read_tags(tags: Any) -> dict[str, str]:
+    """Tags as an answer of Azure has them; what is no tag counts as none."""
+    if not isinstance(tags, Mapping):
+        return {}
+    return {intern(str(name)): intern("" if value is None else str(value)) for name, value in tags.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A subscription as discovery saw it; `ancestors` are its management groups in lower case, nearest first.
@@ -88,11 +95,12 @@ class Live:
         Raises:
             ValueError: the body carries no automation's id.
         """
+        properties = body.get("properties")
         return cls(
             ResourceId.parse(str(body.get("id", ""))),
             intern(str(body.get("location") or "")),
-            {intern(str(name)): intern(str(value)) for name, value in (body.get("tags") or {}).items()},
-            orjson.dumps(body.get("properties") or {}),
+            read_tags(body.get("tags")),
+            orjson.dumps(properties if isinstance(properties, Mapping) else {}),
             str(body.get("etag") or ""),
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared.exports.compiler import NAME_TAG
 from shared.exports.management_groups import lies_below
 from shared.exports.ownership import owned, tag
-from shared.exports.scope_findings import KnownNames, UnknownName
+from shared.exports.scope_findings import KnownNames, refuse_unknown
 from shared.exports.suggestions import suggest
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory, Subscription
@@ -19,23 +19,31 @@ if TYPE_CHECKING:
     from shared.exports.last_known_good import LoadedExports
 
 
-def places(subscriptions: Sequence[Subscription], asked: Sequence[str], groups: Sequence[str]) -> set[str]:
+def places(inventory: Inventory, asked: Sequence[str], groups: Sequence[str]) -> set[str]:
     """The lower-case ids of the subscriptions asked for, by id, name or a group above; all where nothing is asked for.
 
     Raises:
         UnknownName: one is not known, or is several management groups'; the message names what would be right.
+        NotAllSeen: one is not known, and not all could be read.
         ValueError: several subscriptions have that name.
     """
+    subscriptions = inventory.subscriptions
     ids = [one.lower() for one in named(asked, subscriptions)]
     known = KnownNames.of(subscriptions)
-    said = [*map(known.unknown_subscription, ids), *map(known.unclear_management_group, groups)]
-    if told := "; ".join(filter(None, said)):
-        raise UnknownName(told)
+    refuse_unknown(map(known.management_groups.several, groups), ())
+    said = [*map(known.unknown_subscription, ids), *map(known.unknown_management_group, groups)]
+    refuse_unknown(said, _unseen(inventory, groups))
     return {
         one.id.lower()
         for one in subscriptions
         if not (ids or groups) or one.id.lower() in ids or lies_below(one, groups)
     }
+
+
+def _unseen(inventory: Inventory, groups: Sequence[str]) -> list[str]:
+    """What could not be read, but for the groups asked for: Azure refuses to list those that are not there, too."""
+    listed = [f"/managementGroups/{group}/descendants " for group in groups]
+    return [reason for reason in inventory.reasons if not any(one in reason for one in listed)]
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class Narrowing:
 
         Raises:
             UnknownName: naming the nearest known one, or those that one name may mean.
+            NotAllSeen: one is not known, and not all could be read.
         """
         if not (self.subscriptions or self.management_groups or self.exports):
             return
@@ -67,17 +76,17 @@ class Narrowing:
             *loaded.deleted,
             *(tag(live.tags, NAME_TAG) for live in inventory.automations if owned(live.tags, instance_id)),
         }
+        refuse_unknown(map(known.management_groups.several, self.management_groups), ())
         sentences = [
             *map(known.unknown_subscription, self.subscriptions),
-            *map(known.unclear_management_group, self.management_groups),
+            *map(known.unknown_management_group, self.management_groups),
             *(
                 f"there is no export named {name}. {suggest(name, sorted(exports))}".strip()
                 for name in self.exports
                 if name not in exports
             ),
         ]
-        if said := [sentence for sentence in sentences if sentence]:
-            raise UnknownName("; ".join(said))
+        refuse_unknown(sentences, _unseen(inventory, self.management_groups))
 
     def items(self, subscriptions: Sequence[Subscription]) -> Callable[[Item], bool] | None:
         """Which items of a plan the run looks at; None for all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -30,10 +30,11 @@ from shared.watch.freshness_verdicts import (
     unproven,
     with_nothing_to_send,
 )
+from shared.watch.hidden_subscriptions import missed, standing, stubs
 from shared.watch.last_arrival import Key
 from shared.watch.last_seen import LastSeen
 from shared.watch.present_records import Gaps, PresentRecords, dated
-from shared.watch.trend_rows import Silences, Standing, kept, read_back, settle, trend_rows
+from shared.watch.trend_rows import Standing, kept, read_back, settle, trend_rows
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -59,7 +60,8 @@ log = logging.getLogger(__name__)
 class Tenant:
     """What is declared and what is live; `reasons` say what may be missing, `standings` who meets what is required.
 
-    `muting` is what is muted: only rows say so.
+    `muting` is what is muted: only rows say so.  `hidden` are the lower-case ids of subscriptions that took writes when
+    they were last seen and are not shown any more.
     """
 
     declared: Sequence[Declared]
@@ -67,6 +69,7 @@ class Tenant:
     reasons: Sequence[str] = ()
     standings: Sequence[Standing] = ()
     muting: Muting = NOTHING
+    hidden: Collection[str] = ()
 
 
 class FreshnessCheck:
@@ -101,19 +104,23 @@ class FreshnessCheck:
 
     async def run(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
         """Check everything once: note, judge, compare, keep the answer and send its rows; gives the answer."""
-        outcome = await self._judge(tenant, now, noting=True)
+        before = await self.latest() or {}
+        outcome = await self._judge(tenant, now, before, noting=True)
         day = (now - SETTLES).astimezone(UTC).date() - timedelta(days=1)
         stored, trouble, unknown = await self._compare(day)
         outcome = Outcome(now, outcome.health, stored, [*outcome.reasons, *trouble], unknown)
-        silences = await self._silences(outcome, tenant)
-        document = as_document(outcome, tenant.coverage, kept(silences.open))
+        # Who is silent since when, carried on from the check before.
+        known = read_back(before.get("silences", ()))
+        silences = settle(known, outcome.health, outcome.checked, complete=not tenant.reasons)
+        shown = [*tenant.coverage, *stubs(before.get("health", ()), tenant.hidden)]
+        document = as_document(outcome, shown, kept(silences.open))
         # The rows first: alerts rest on them, and the answer may lie where nothing can be written anew.
         muted = self._muted(tenant.muting, now)
         tables = tenant.muting.of([Part(destination=self._workspace_id.lower())], now)
-        rows = comparison_rows(outcome, self._instance_id, self._on_time_percent, tables.until if tables else None)
-        names = {each.subscription_id.lower(): each.name for each in tenant.coverage}
+        compared = comparison_rows(outcome, self._instance_id, self._on_time_percent, tables.until if tables else None)
+        names = {each.subscription_id.lower(): each.name for each in shown}
         over_time = trend_rows(outcome, tenant.standings, silences, names, self._instance_id)
-        await self._send([*health_rows(document, self._instance_id, muted), *rows, *over_time])
+        await self._send([*health_rows(document, self._instance_id, muted), *compared, *over_time])
         await self._answers.upload_blob(LATEST, json.dumps(document), overwrite=True)
         for each in outcome.stored:
             if each.lost:
@@ -122,7 +129,9 @@ class FreshnessCheck:
 
     async def judge(self, tenant: Tenant, now: datetime) -> dict[str, Any]:
         """What `run` would answer as of `now`, without leaving a trace."""
-        return as_document(await self._judge(tenant, now, noting=False), tenant.coverage)
+        before = await self.latest() or {}
+        outcome = await self._judge(tenant, now, before, noting=False)
+        return as_document(outcome, [*tenant.coverage, *stubs(before.get("health", ()), tenant.hidden)])
 
     async def latest(self) -> dict[str, Any] | None:
         """The latest answer as far as it can be read; None before the first check."""
@@ -142,14 +151,15 @@ class FreshnessCheck:
 
         return lambda health: of(health["subscription_id"], health["export"])
 
-    async def _judge(self, tenant: Tenant, now: datetime, *, noting: bool) -> Outcome:
+    async def _judge(self, tenant: Tenant, now: datetime, before: Mapping[str, Any], *, noting: bool) -> Outcome:
         expectations = expect(tenant.declared, tenant.coverage, self._hub_id, complete=not tenant.reasons)
         seen = await self._last_seen.read()
         unreadable = self._last_seen.unreadable
         expectations = [each for each in expectations if each.key not in unreadable]
         nowhere = bool(self._hub_id) and none_here(expectations)
         # Where nothing is sent here any more, what was waited for is not forgotten: the hub's name may be set back.
-        waiting = marks(expectations, seen, now, complete=not tenant.reasons and not nowhere)
+        complete = not tenant.reasons and not nowhere
+        waiting = marks(expectations, seen, now, complete=complete, hidden=tenant.hidden)
         seen |= waiting
         reasons = [*tenant.reasons, *(f"what was seen of {key[0]}, {key[1]}: {why}" for key, why in unreadable.items())]
         asked = [*suspects(expectations, seen, now, self._due), *unproven(expectations, seen, now, self._due)]
@@ -168,7 +178,8 @@ class FreshnessCheck:
             health = judge(expectations, evidence, now, self._due)
         for kind, (count, last) in gone_kinds(health).items():
             log.warning("no subscription has %s any more; %d sent them, the last on %s", kind, count, last.date())
-        return Outcome(now, explain_absence(health), reasons=reasons)
+        stands = standing(before.get("health", ()), tenant.hidden)
+        return Outcome(now, [*explain_absence(health), *stands], reasons=[*reasons, *missed(seen, tenant.hidden)])
 
     async def _present_for(self, asked: Sequence[Expectation], now: datetime) -> tuple[dict[Key, Present], Gaps]:
         gaps = Gaps()
@@ -197,12 +208,6 @@ class FreshnessCheck:
         if gaps.said:
             log.warning("present records may be missing: %s", "; ".join(gaps.said))
         return {key: Present(*count) for key, count in counts.items() if key not in gaps.unreadable}, gaps
-
-    async def _silences(self, outcome: Outcome, tenant: Tenant) -> Silences:
-        """Who is silent since when, carried on from the check before."""
-        before = await self.latest() or {}
-        known = read_back(before.get("silences", ()))
-        return settle(known, outcome.health, outcome.checked, complete=not tenant.reasons)
 
     async def _compare(self, day: date) -> tuple[list[Compared], list[str], list[str]]:
         """What was accepted on a day beside what is stored of it; and why that is not known, where it is not."""

@@ -6,7 +6,7 @@ snapshot that is due, records that it would have held for as long, and none that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -89,12 +89,17 @@ class Health:
 
 
 def marks(
-    expectations: Iterable[Expectation], seen: Mapping[Key, Seen], now: datetime, *, complete: bool
+    expectations: Iterable[Expectation],
+    seen: Mapping[Key, Seen],
+    now: datetime,
+    *,
+    complete: bool,
+    hidden: Collection[str] = (),
 ) -> dict[Key, Seen]:
     """What to note before judging: who is waited for from now on, and who no longer is.
 
     Without it, an export that comes back after a month would be called silent at once.  `complete` says that
-    no expectation is missing, so that what is not expected is withdrawn.
+    no expectation is missing, so that what is not expected is withdrawn, but for subscriptions that are `hidden`.
     """
     waits = {each.key for each in expectations if each.waits}
     changed = {
@@ -103,7 +108,7 @@ def marks(
         if seen.get(key, Seen()).expected_since is None
     }
     if complete:
-        gone = (key for key, one in seen.items() if key not in waits and one.expected_since)
+        gone = (key for key, one in seen.items() if key not in waits and key[0] not in hidden and one.expected_since)
         changed |= {key: replace(seen[key], withdrawn=now) for key in gone}
     return changed
 

@@ -30,6 +30,7 @@ _LETTER_COLUMNS = (
 
 async def list_dead_letters(call: Call) -> func.HttpResponse:
     """What could not be delivered, blob by blob, without contents."""
+    from shared.enrich.dead_letters.dead_letter_format import no_such_reason
     from shared.enrich.dead_letters.dead_letter_store import LetterFilter
 
     parked = request_parameters.word(call.request, "parked", ("true", "false"))
@@ -55,6 +56,8 @@ async def list_dead_letters(call: Call) -> func.HttpResponse:
         }
         async for letter in call.services.pipeline.dead_letters.find(choice)
     ]
+    if not rows and (wrong := no_such_reason(choice.reason)):
+        raise ApiError(BAD_REQUEST, f"{wrong[:1].upper()}{wrong[1:]}")
     return csv_answers.table(call.request, rows, _LETTER_COLUMNS, ("name",))
 
 

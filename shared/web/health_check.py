@@ -263,10 +263,13 @@ def _first(problem: Problem) -> str:
 
 async def _settings(services: Services) -> str:
     """Whether every setting can be read and fits the others; those that don't act as docs/settings.md says."""
+    from shared.azure.credentials import cross_tenant_gap
     from shared.enrich.invocation.parser_factory import enrich_problems
 
     settings = services.settings
     problems = {**enrich_problems(settings), **settings.problems}
+    if gap := cross_tenant_gap(settings):
+        problems.setdefault("CROSS_TENANT_CREDENTIAL", gap)
     timeout = _host_timeout()
     if timeout is not None and settings.function_timeout.total_seconds() > timeout:
         seconds = settings.function_timeout.total_seconds()

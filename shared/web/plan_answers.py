@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared.exports.diagnostics import Diagnostic, errors, limit
 from shared.exports.file_tests import run_tests
 from shared.exports.proposal import Proposal, propose
+from shared.exports.scope_findings import NotAllSeen
 from shared.exports.validation import Checked, check_text, check_together
 from shared.jobs.arguments import LIMITS
 from shared.reconcile.importer.imported_exports import import_exports
@@ -65,6 +66,8 @@ async def plan_changes(call: Call) -> func.HttpResponse:
     )
     try:
         report = await call.services.reconciler.plan(request)
+    except NotAllSeen:
+        raise
     except ValueError as error:
         raise ApiError(BAD_REQUEST, _sentence(error)) from None
     _refuse_unread(report.unread, report.plan.reasons)
@@ -83,7 +86,9 @@ async def import_live(call: Call) -> func.HttpResponse:
     inventory = await call.services.reconciler.discover(groups)
     _refuse_unread(inventory.unread, inventory.reasons)
     try:
-        chosen = places(inventory.subscriptions, asked.get("subscriptions", ()), groups)
+        chosen = places(inventory, asked.get("subscriptions", ()), groups)
+    except NotAllSeen:
+        raise
     except ValueError as error:
         raise ApiError(BAD_REQUEST, _sentence(error)) from None
     automations = [live for live in inventory.automations if live.id.key[0] in chosen]

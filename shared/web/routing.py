@@ -224,8 +224,12 @@ def _failure(name: str, error: Exception) -> ApiError:
 
     from shared.azure.blob_container import StoreError
     from shared.azure.event_hub import HubUnreadableError
+    from shared.exports.scope_findings import NotAllSeen
     from shared.settings import SettingsError
 
+    if isinstance(error, NotAllSeen):
+        log.error("%s was asked for names that may be among what could not be read", name)
+        return ApiError(UNAVAILABLE, f"{str(error)[:1].upper()}{str(error)[1:]}", headers=RETRY_LATER)
     if isinstance(error, SettingsError):
         log.error("%s can't work: %s", name, error)
         return ApiError(UNAVAILABLE, f"The app is not fully configured: {error}", headers=RETRY_LATER)

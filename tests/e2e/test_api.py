@@ -412,7 +412,7 @@ class TestReads:
         assert "items" in report
 
     def test_dead_letters_are_counted_by_day_reason_and_parked(self, api: Api) -> None:
-        for query in ("", "?day=2026-01-01", "?reason=outage", "?parked=true", "?parked=false"):
+        for query in ("", "?day=2026-01-01", "?reason=not-found", "?parked=true", "?parked=false"):
             assert api.call("GET", f"/api/dead-letters{query}").json() == {"value": [], "continuation": ""}
 
     def test_freshness_is_what_the_last_check_said(self, api: Api) -> None:
@@ -432,6 +432,7 @@ class TestReads:
             "runs?continuation=MTA%3D", "runs?continuation=MjA5OTk5OTlUOTk5OTk5OTk5OTk5Wi0wMDAwMDAwMA%3D%3D",
             "jobs?continuation=Li4vLi4%3D", "dead-letters?day=..%2F..", "dead-letters?parked=maybe",
             "dead-letters?day=2026-02-30", "dead-letters?parked=", "dead-letters?reason=", "coverage?subscription=",
+            "dead-letters?reason=outage",
             "coverage?subscription=none", "coverage?managementGroup=", "coverage?tenant=", "coverage?unmet=",
             "coverage?unmet=cis", "coverage?source=alerts", "coverage?maxage=0", "coverage?Limit=1",
             "coverage?limits=1",

@@ -15,12 +15,21 @@ from shared.enrich.delivery.output_hub import NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Body
 from shared.enrich.delivery.upload import Refusal
 from shared.enrich.records.model import BadRecord, Event, Row
+from shared.exports.suggestions import suggest
 
 Target = Literal["workspace", "hub"]
 _ROUTE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 NO_OUTPUT_HUB = "no-output-hub"  # the reason of letters for an output hub that the settings no longer name
 NO_PLACE = "no-place"  # the same for a place that the file of routes no longer names
 UNDECIDED = "route-unknown"  # the reason of records of which it is not known yet where they go
+NO_ROUTES = "routes-unknown"  # the reason of letters that wait for a file of routes that can be read
+REASONS = frozenset(
+    {
+        NO_OUTPUT_HUB, NO_PLACE, UNDECIDED, NO_ROUTES, "unreadable", "defect", "not-configured", "stream-refused",
+        "no-token", "no-access", "not-found", "throttled", "unavailable", "refused", "too-large", "hub-unavailable",
+    }
+)  # fmt: skip
+"""Reasons of this release's dead letters; others' can have more."""
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -111,6 +120,13 @@ def undecided(row: Row, now: datetime) -> Letter:
     """A letter for a record of which it is not known where it goes; a replay reads it again and decides then."""
     said = "Resource Graph did not answer, and a route asks for what it knows"
     return msgspec.structs.replace(_of_event(row.event, row.whole, now, UNDECIDED, said), outage=True)
+
+
+def no_such_reason(reason: str) -> str:
+    """What to say to who asks for a reason that no dead letter was found with; empty where that may well be."""
+    if not reason or reason in REASONS:
+        return ""
+    return f"no dead letter has the reason {reason}. {suggest(reason, sorted(REASONS))}".strip()
 
 
 def unreadable(bad: BadRecord, now: datetime) -> Letter:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from shared.enrich.dead_letters.dead_letter_format import NO_PLACE, Letter, answered, failed_again, unsent
+from shared.enrich.dead_letters.dead_letter_format import NO_PLACE, NO_ROUTES, Letter, answered, failed_again, unsent
 from shared.enrich.delivery.output_hub import NotForwarded, Outgoing
 from shared.enrich.delivery.packing import Body, Encoded, pack_encoded
 from shared.enrich.delivery.upload import Report
 
-_NOT_KNOWN = "routes-unknown"
 _FAULT = "the file of routes can't be read, and where this belongs is not known without it"
 
 
@@ -54,7 +53,7 @@ def all_failed(letters: Iterable[Letter], reason: str, message: str, *, outage: 
 
 def not_known(letters: Iterable[Letter]) -> list[Letter]:
     """Letters that wait for a file of routes that can be read."""
-    return all_failed(letters, _NOT_KNOWN, _FAULT, outage=True)
+    return all_failed(letters, NO_ROUTES, _FAULT, outage=True)
 
 
 def without_place(letters: Iterable[Letter]) -> list[Letter]:

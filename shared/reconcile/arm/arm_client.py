@@ -45,7 +45,8 @@ class ArmError(Exception):
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}" if code else message)
+        sentence = " ".join(message.split())  # some of Azure's go over several lines
+        super().__init__(f"{code}: {sentence}" if code else sentence)
         self.status = status
         self.code = code
 

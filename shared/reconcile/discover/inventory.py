@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from shared.azure.resource_graph import REFUSED, Graph
 from shared.reconcile.arm.arm_client import Arm, ArmError
-from shared.reconcile.model import Inventory, Live, Subscription
+from shared.reconcile.model import Inventory, Live, Subscription, read_tags
 
 SUBSCRIPTIONS = """
 resourcecontainers
@@ -70,7 +70,7 @@ async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: in
             row.get("displayName") or "",
             row.get("tenantId") or "",
             row.get("state") or "Enabled",
-            row.get("tags") or {},
+            read_tags(row.get("tags")),
             tuple(above.get(row["subscriptionId"].lower(), ())),
         )
         for row in rows
@@ -125,7 +125,7 @@ def _subscription(row: dict[str, Any]) -> Subscription:
         row.get("name") or "",
         row.get("tenantId") or "",
         row.get("state") or "",
-        row.get("tags") or {},
+        read_tags(row.get("tags")),
         tuple(filter(None, names)),
         # Every subscription lies below the root group of its tenant at least.
         placed=bool(names) and all(names),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from shared.exports.ownership import owned
-from shared.reconcile.model import WRITABLE_STATES, Inventory
+from shared.reconcile.model import WRITABLE_STATES, Inventory, Subscription
 
 # Fewer subscriptions than this share of the last complete run's means that rights were lost, not subscriptions.
 SHARP_FALL = 0.8
@@ -27,9 +27,14 @@ def remembered(inventory: Inventory, before: Mapping[str, str]) -> dict[str, str
     One that was seen disabled or deleted may go.  One that took writes when it was last seen still counts, so that
     rights that are lost step by step are noticed as well as those that are lost at once.
     """
-    seen = {one.id.lower(): one.state for one in inventory.subscriptions}
-    lost = {name: state for name, state in before.items() if name not in seen and state.lower() in WRITABLE_STATES}
-    return lost | seen
+    lost = {name: before[name] for name in hidden_now(inventory.subscriptions, before)}
+    return lost | {one.id.lower(): one.state for one in inventory.subscriptions}
+
+
+def hidden_now(subscriptions: Iterable[Subscription], before: Mapping[str, str]) -> set[str]:
+    """The lower-case ids of subscriptions that took writes when they were last seen, and are not shown any more."""
+    seen = {one.id.lower() for one in subscriptions}
+    return {name for name, state in before.items() if name not in seen and state.lower() in WRITABLE_STATES}
 
 
 def fallen(inventory: Inventory, seen_before: int) -> str:

@@ -33,6 +33,8 @@ def declared(
     numbers = {export.name: export.number for export in loaded.exports}
     known = KnownNames.of(inventory.subscriptions)
     unknown = {config.name: scope_findings(config.scope, inventory.subscriptions, known) for config in configs}
+    # Where nothing was seen, a scope's names are not what is wrong.
+    told = unknown if inventory.subscriptions else {}
     return Declaration(
         desired_automations(configs, inventory.subscriptions, instance_id, prepared, numbers),
         {config.name for config in configs},
@@ -41,7 +43,7 @@ def declared(
         doubtful={problem.name for problem in loaded.problems},
         unknown={name: found for name, found in unknown.items() if found},
         findings=(
-            *(f"{name}: {sentence}" for name, found in unknown.items() for sentence in found),
+            *(f"{name}: {sentence}" for name, found in told.items() for sentence in found),
             *_about_rollouts(configs, known),
             *_about_files(loaded),
             *_not_judged(configs, inventory),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -9,11 +10,13 @@ from local.azurite import StorageAccount
 from local.certs import Certificates
 from local.tenant import synthetic_tenant
 from shared.exports.diagnostics import InvalidExport
+from shared.exports.scope_findings import NotAllSeen, UnknownName
 from shared.jobs.model import Job
 from shared.jobs.runners import Runners
 from shared.jobs.worker import JobRefusedError, WaitingError
 from shared.reconcile.apply.run_lock import RunLease
-from tests.integration.reconcile.world import World, export, world
+from shared.reconcile.run import Request
+from tests.integration.reconcile.world import ME, World, export, world
 
 SIZE = 3
 
@@ -57,6 +60,25 @@ async def test_a_query_that_is_refused_is_said_once_with_its_cure_and_no_word_on
     assert "Reader" not in report.reason
     assert "accept-fewer" not in report.reason
     assert (await here.plan(inventory="list")).plan.reasons == ()
+
+
+async def test_where_nothing_could_be_read_no_name_is_said_not_to_be_there(here: World) -> None:
+    await here.apply()
+    here.arm.faults.add("error", matching="POST .*ResourceGraph", status=500)
+    report = await here.plan()
+    assert report.reason.startswith("Resource Graph did not answer: ")
+    assert "\n" not in report.reason
+    assert "no visible subscription" not in report.reason
+    for asked in (
+        Request(ME, subscriptions=[str(uuid4())]),
+        Request(ME, management_groups=["contosso"]),
+        Request(ME, exports=["sco"]),
+    ):
+        with pytest.raises(NotAllSeen, match="may well be there: Resource Graph did not answer"):
+            await here.reconciler().plan(asked)
+    here.arm.faults.clear()
+    with pytest.raises(UnknownName, match=r"Did you mean contoso\?"):
+        await here.reconciler().plan(Request(ME, management_groups=["contosso"]))
 
 
 async def test_a_file_whose_own_tests_fail_is_refused_wherever_it_is_put(here: World) -> None:

@@ -81,7 +81,8 @@ class Flow:
 
         async with self.services() as services:
             survey = await services.tenant_state.take()
-            seen = Seen(survey.declared, survey.coverage, survey.reasons)
+            hidden = await services.hidden_subscriptions(survey)
+            seen = Seen(survey.declared, survey.coverage, survey.reasons, hidden=hidden)
             document = await services.freshness.run(seen, self.start + days * DAY)
             assert await services.freshness.latest() == document
         return {(each["subscription_id"], each["kind"]): each for each in document["health"]}
@@ -337,3 +338,25 @@ async def test_a_subscription_whose_records_may_not_be_read_is_not_taken_for_one
     assert found[one, kind]["present"] is None
     elsewhere = {key[1] for key, each in found.items() if each["verdict"] == "silent" and key[0] == one}
     assert elsewhere == {name for sub, name in present if sub == one and name not in {kind, "AttackPaths"}} - {kind}
+
+
+async def test_a_subscription_that_is_not_shown_any_more_hides_no_silence(flow: Flow) -> None:
+    """Rights that are lost end no alarm, and rights that are given back begin no wait anew."""
+    first, before = await never_sent(flow)
+    scopes = [each.scope for each in flow.tenant.subscriptions.values()]
+    flow.tenant.revoke(APP)
+    for scope in scopes:
+        if first not in scope:
+            flow.tenant.assign(APP, scope, custom_role(f"Test {scope}", *custom_actions()))
+    for days in (9.6, 9.7):
+        found = await flow.check(days)
+        told = "it is not shown to the app any more, and before: "
+        assert silences(found) == {key: f"{told}{said}" for key, said in before.items()}
+        assert all(each["name"] for each in found.values())
+        async with flow.services() as services:
+            document = await services.freshness.latest()
+        assert document is not None
+        assert {each["subscription_id"] for each in document["silences"]} == {first}
+        assert any(reason.startswith(f"{first} should send here") for reason in document["reasons"])
+    flow.tenant.assign(APP, next(scope for scope in scopes if first in scope), custom_role("Test", *custom_actions()))
+    assert silences(await flow.check(9.8)) == before

@@ -100,10 +100,11 @@ WITH: dict[str, dict[str, Any]] = {
     "tests": {"record": {"a": 1}, "exported": False},
     "categories": {"category": "SoftwareUpdate"},
 }
+EMPTY_IS_NONE = {("export", "custom"), ("tests",), ("waive",)}
 
 
-@pytest.mark.parametrize("path", sorted(set(optional_keys(ExportConfig))), ids=".".join)
-def test_every_optional_key_left_blank_is_an_error_at_its_line(path: tuple[str, ...]) -> None:
+def with_value(path: tuple[str, ...], value: Any) -> list[str]:
+    """The lines of a valid file but for one key, with what has to surround it."""
     document: Any = json.loads((DATA / "valid.json").read_text())
     holder = document
     for step in path[:-1]:
@@ -115,12 +116,22 @@ def test_every_optional_key_left_blank_is_an_error_at_its_line(path: tuple[str, 
             if not isinstance(holder.get(step), dict):
                 holder[step] = {}
             holder = holder[step]
-    holder[path[-1]] = None
-    lines = json.dumps(document, indent=1).splitlines()
+    holder[path[-1]] = value
+    return json.dumps(document, indent=1).splitlines()
+
+
+@pytest.mark.parametrize("path", sorted(set(optional_keys(ExportConfig))), ids=".".join)
+def test_every_optional_key_left_blank_is_an_error_at_its_line(path: tuple[str, ...]) -> None:
+    lines = with_value(path, None)
     line = next(number for number, text in enumerate(lines, 1) if text.rstrip(",").endswith(f'"{path[-1]}": null'))
     checked = check_text("\n".join(lines), "f.yaml")
     assert not checked.valid
     assert any(one.severity == "error" and one.where.startswith(f"f.yaml:{line}:") for one in checked.findings)
+
+
+@pytest.mark.parametrize("path", sorted(set(optional_keys(ExportConfig)) - EMPTY_IS_NONE), ids=".".join)
+def test_no_empty_list_stands_for_all(path: tuple[str, ...]) -> None:
+    assert not check_text("\n".join(with_value(path, [])), "f.yaml").valid
 
 
 @pytest.mark.parametrize(
@@ -173,6 +184,8 @@ def test_other_texts_ask_for_quotes_with_the_text_as_typed(written: str) -> None
         ("managementGroups: [contoso]", "management_groups: [contoso]", "unknown-key"),
         ("location: West Europe", "location: westeurope\n  tags: {Team: a, team: b}", "bad-tag"),
         ("location: West Europe", "location: westeurope\n  tags: {Microsoft-x: a}", "bad-tag"),
+        ("alerts: {minimumSeverity: High}", "custom: [{eventSource: Alerts, ruleSets: []}]", "empty-list"),
+        ("alerts: {minimumSeverity: High}", "custom: [{eventSource: Alerts, ruleSets: [{rules: []}]}]", "empty-list"),
         ("name: soc-alerts", "name: !!str soc-alerts", "odd-yaml"),
         ("name: soc-alerts", 'name: soc-alerts\ndescription: "a\\0b"', "odd-yaml"),
     ],

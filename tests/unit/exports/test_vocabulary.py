@@ -142,13 +142,31 @@ def test_a_recommendation_s_path_on_alerts_is_an_error(path: str) -> None:
         "properties.metadata.categories[0,1]",
         "$..name",
         "properties.additionalData[(@.length-1)]",
+        "properties.additionalData.length()",
+        "properties.additionalData[",
+        "properties.additionalData[x]",
+        "properties.additionalData[ * ]",
+        "properties.additionalData['x']y",
+        "properties.additionalData['']",
+        "properties.additionalData.",
     ],
 )
 def test_paths_that_cannot_be_followed_say_so(path: str) -> None:
     assert codes("Assessments", path) == ["unsupported-path"]
 
 
-@pytest.mark.parametrize("path", ["properties.additionalData[0].x", "properties.additionalData[*].x", "['id']"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "properties.additionalData[0].x",
+        "properties.additionalData[*].x",
+        "['id']",
+        "$['id']",
+        "properties.additionalData['a.b'].x (y)",
+        "properties.additionalData.@odata",
+        "properties.additionalData.assessed resource",
+    ],
+)
 def test_paths_that_can_be_followed_are_left_alone(path: str) -> None:
     assert codes("Assessments", path) == []
 

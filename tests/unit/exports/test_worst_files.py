@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.exports.compiler import compile_sources
 from shared.exports.diagnostics import MAX_FINDINGS
+from shared.exports.model import _rules_of
 from shared.exports.validation import check_text
 
 HEAD = """version: 1
@@ -97,3 +99,48 @@ def test_time_grows_with_the_size(kind: str) -> None:
         if whole < MOST_SECONDS and whole <= max(DOUBLING**2 * quarter, 0.2):
             return
     pytest.fail(f"250 KB and 1 MB took {least} s")
+
+
+def many(name: str, number: int) -> str:
+    return f"[{', '.join(f'{name}{index}' for index in range(number))}]"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        f"{{categories: {many('c', 2000)}, resourceTypes: {many('a.b/c', 2000)}}}",
+        f"{{ids: {many('i', 300)}, clouds: {many('c', 300)}, resourceTypes: {many('a.b/c', 300)}}}",
+        f"{{categories: [{{category: x, clouds: {many('c', 300)}, resourceIdContains: {many('t', 300)}}}]}}",
+        f"{{categories: [{{category: x, clouds: {many('c', 900)}, exceptResourceTypes: {many('a.b/c', 900)}}}]}}",
+        f"{{clouds: {many('c', 50)}, categories: [{', '.join(f'{{scanner: s{one}}}' for one in range(300))}]}}",
+    ],
+    ids=["categories", "ids", "an entry", "exclusions", "entries"],
+)
+def test_what_a_short_file_combines_is_counted_and_not_made(section: str) -> None:
+    text = f"{HEAD}export: {{recommendations: {section}}}\n"
+    assert len(text) < 40_000
+    began = time.process_time()
+    (finding,) = check_text(text, "f.yaml").findings
+    assert time.process_time() - began < 1
+    assert "split the export into several files" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "{}",
+        "{minimumSeverity: Low}",
+        "{minimumSeverity: High, clouds: [Azure, AWS]}",
+        "{ids: [a, b], severities: [High, Medium, Low], resourceTypes: [a.b/c]}",
+        "{categories: [x, y, {category: z, scanner: s, exceptResourceTypes: [a.b/c, a.b/d], clouds: [AWS]}]}",
+        "{ids: [a], categories: [{category: z, minimumSeverity: High}, {scanner: q}], severities: [Low], clouds: [X]}",
+    ],
+)
+def test_the_count_is_that_of_the_rules_that_are_made(section: str) -> None:
+    config = check_text(f"{HEAD}export: {{recommendations: {section}}}\n", "f.yaml").config
+    assert config is not None
+    assert config.export.recommendations is not None
+    (source,) = [one for one in compile_sources(config) if one.event_source == "Assessments"]
+    made = sum(len(rules) for rules in source.rule_sets)
+    type_rules = sum(rule.path == "type" for rules in source.rule_sets for rule in rules)
+    assert _rules_of(config.export.recommendations) == made - type_rules

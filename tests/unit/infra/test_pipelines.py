@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared import __version__
 from tools.infra import ROOT
 
 FOLDER = ROOT / "docs" / "pipelines"
@@ -72,3 +73,8 @@ def test_the_plan_asks_the_app_which_knows_whose_exports_are_its_own(name: str) 
     text = (FOLDER / name).read_text()
     assert "DEFENDER_EXPORT_URL" in text
     assert "--direct" not in text
+
+
+@pytest.mark.parametrize("name", ["azure-pipelines.yml", "github-actions.yml"])
+def test_the_release_that_is_installed_is_this_one(name: str) -> None:
+    assert set(re.findall(r"/defender-export@v([\w.]+)", (FOLDER / name).read_text())) == {__version__}

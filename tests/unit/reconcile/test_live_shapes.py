@@ -184,6 +184,14 @@ def test_any_shape_is_linted_explained_covered_and_compared(name: str) -> None:
     diff(one, {"properties": {}})
 
 
+@pytest.mark.parametrize("odd", ["x", 5, ["a"], None, True])
+def test_an_answer_of_another_shape_is_read_as_saying_nothing(odd: Any) -> None:
+    found = Live.from_body({"id": str(live({}).id), "location": odd, "tags": odd, "properties": odd, "etag": odd})
+    assert found.tags == found.properties == {}
+    diff(found, {"properties": {}})
+    assert Live.from_body({"id": str(live({}).id), "tags": {"a": None, "b": 5}}).tags == {"a": "", "b": "5"}
+
+
 @pytest.mark.parametrize("name", SAYABLE)
 def test_what_a_file_can_say_plans_as_an_adoption_of_tags_only(name: str) -> None:
     one = live(SAYABLE[name])

@@ -8,6 +8,7 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 
 from shared.azure.blob_container import StoreError
+from shared.exports.scope_findings import NotAllSeen
 from shared.settings import SettingsError
 from shared.watch.hub_lag import behind, misplaced
 from shared.web import request_parameters, serialization
@@ -154,6 +155,11 @@ class TestFailures:
     def test_of_azure_are_503_and_tell_no_details(self, error: Exception) -> None:
         refusal = _failure("list_runs", error)
         assert (refusal.problem.status, "secret" in refusal.detail) == (503, False)
+
+    def test_of_names_that_may_be_among_what_was_not_read_are_503(self) -> None:
+        refusal = _failure("plan_changes", NotAllSeen("not all could be read"))
+        assert (refusal.problem.status, refusal.detail) == (503, "Not all could be read")
+        assert "Retry-After" in refusal.headers
 
     def test_of_the_settings_are_503_and_name_them(self) -> None:
         refusal = _failure("list_runs", SettingsError("MAX_DELETES: 'x' must be a number"))
