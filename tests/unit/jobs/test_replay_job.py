@@ -17,7 +17,7 @@ from shared.jobs.runners import Runners
 @pytest.mark.parametrize(
     ("arguments", "done", "said"),
     [
-        ({"reason": "refuse"}, Replay(), "no dead letters are kept of that day, reason and state"),
+        ({"reason": "refused"}, Replay(), "no dead letters are kept of that day, reason and state"),
         ({"day": "2031-01-01", "parked": True}, Replay(), "no dead letters are kept of that day, reason and state"),
         ({}, Replay(), "there are none"),
         ({"reason": "refused"}, Replay(blobs=1, delivered=3), "replaying"),
