@@ -69,13 +69,16 @@ async def ready(call: Call) -> func.HttpResponse:
 
 
 async def _checked(services: Services) -> dict[str, Any]:
-    results, *warnings = await asyncio.gather(
-        asyncio.gather(*(_check(name, probe, services) for name, probe in CHECKS.items())),
+    noticing = (
         _other_releases(services),
         unseen_cves(services),
         waiting_deeds(services),
         _unclear_groups(services),
         frozen_containers(services, control=_runs_here(CONTROL)),
+    )
+    results, warnings = await asyncio.gather(
+        asyncio.gather(*(_check(name, probe, services) for name, probe in CHECKS.items())),
+        asyncio.gather(*(_in_time(notice, services) for notice in noticing)),
     )
     well = all(ok for _, ok, _ in results)
     return {
@@ -86,8 +89,21 @@ async def _checked(services: Services) -> dict[str, Any]:
     }
 
 
+def _patience(services: Services) -> float:
+    """Seconds that one look may take."""
+    return min(_PATIENCE_SECONDS, services.settings.request_deadline_seconds * 0.8)
+
+
+async def _in_time(notice: Awaitable[list[str]], services: Services) -> list[str]:
+    """The warnings; none where they can't be known in time, of which the checks tell."""
+    try:
+        return await asyncio.wait_for(notice, _patience(services))
+    except TimeoutError:
+        return []
+
+
 async def _check(name: str, probe: Callable[[Services], Awaitable[str]], services: Services) -> tuple[str, bool, str]:
-    patience = min(_PATIENCE_SECONDS, services.settings.request_deadline_seconds * 0.8)
+    patience = _patience(services)
     try:
         return name, True, await asyncio.wait_for(probe(services), patience)
     except TimeoutError:
