@@ -340,7 +340,7 @@ PLANTED = [
     (no_export, "exports", "no export is stored: nothing is exported"),
     (hub_deleted, "inForce", "does not exist"),
     (without_right_to_write, "inForce", "may not do Microsoft.Security/automations/"),
-    (without_right_to_read, "inForce", "no visible subscription lies below the management group"),
+    (without_right_to_read, "inForce", "give the app Reader or Security Reader"),
     (in_anothers_hands, "inForce", "it belongs to the deployment theirs"),
     (guard_in_the_way, "inForce", "1 deletes are more than MAX_DELETES allows (0)"),
     (lease_without_end, "lastRun", "has a lease without end"),

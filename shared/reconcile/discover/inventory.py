@@ -35,6 +35,8 @@ AUTOMATIONS_VERSION = "2023-12-01-preview"
 
 
 _CURE = "set INVENTORY=list, so that each subscription is asked instead"
+# Resource Graph refuses queries of who sees no subscription (NoValidSubscriptionsInQueryRequest).
+_RIGHTS = "give the app Reader or Security Reader, without which it sees no subscription; where it has one of them"
 
 
 async def from_graph(graph: Graph) -> Inventory:
@@ -47,7 +49,8 @@ async def from_graph(graph: Graph) -> Inventory:
     automations = [Live.from_body(row) async for page in pages for row in page]
     unread |= bool(pages.reasons) and not automations
     reasons += [reason for reason in pages.reasons if reason not in reasons]
-    reasons = [f"{reason}: {_CURE}" if reason.startswith(REFUSED) else reason for reason in reasons]
+    cure = _CURE if subscriptions else f"{_RIGHTS}, {_CURE}"
+    reasons = [f"{reason}: {cure}" if reason.startswith(REFUSED) else reason for reason in reasons]
     if not subscriptions and not reasons:
         reasons.append("no subscription is visible: the app needs Reader or Security Reader")
     return replace(_once_each(subscriptions, automations, reasons), unread=unread or not subscriptions)
