@@ -132,16 +132,25 @@ class Contest:
             self.from_trigger(self.decode(*given))
             self.note(f"decoding, ours, {zone}", began, len(batch))
 
-    async def beside(self, name: str, batch: Sequence[bytes], handler: Handler, *, deferred: bool) -> None:
-        """A handler without any decoding, and with the decoding that it has."""
-        events = self.own(*trigger(batch, TIMES["no zone"]))
-        began = time.process_time()
-        await handler(events)
-        self.note(f"{name}, without decoding", began, len(batch))
-        given = trigger(batch, TIMES["no zone"])
-        began = time.process_time()
-        await handler(self.decode(*given) if deferred else self.own(*given))
-        self.note(f"{name}, whole", began, len(batch))
+    async def beside(
+        self, name: str, batch: Sequence[bytes], handler: Handler, *, deferred: bool, whole_first: bool
+    ) -> None:
+        """A handler without any decoding, and with the decoding that it has; who goes first finds colder caches."""
+
+        async def alone() -> None:
+            events = self.own(*trigger(batch, TIMES["no zone"]))
+            began = time.process_time()
+            await handler(events)
+            self.note(f"{name}, without decoding", began, len(batch))
+
+        async def whole() -> None:
+            given = trigger(batch, TIMES["no zone"])
+            began = time.process_time()
+            await handler(self.decode(*given) if deferred else self.own(*given))
+            self.note(f"{name}, whole", began, len(batch))
+
+        for turn in (whole, alone) if whole_first else (alone, whole):
+            await turn()
 
     async def small(self, size: int) -> None:
         """Small batches, one after the other."""
@@ -204,14 +213,15 @@ async def measure(records: int, rounds: int, sink: str) -> dict[str, list[float]
         for handler in (contest.handler, contest.whole):
             await handler(contest.own(*trigger(each, TIMES["no zone"])))
     for number in range(rounds):
-        for each in contest.batches(1_000):
+        for place, each in enumerate(contest.batches(1_000)):
+            first = (number + place) % 2 == 1
             await contest.decoding(each)
-            await contest.beside("ours, Raw rest", each, contest.handler, deferred=True)
-            await contest.beside("ours, Raw whole", each, contest.whole, deferred=True)
+            await contest.beside("ours, Raw rest", each, contest.handler, deferred=True, whole_first=first)
+            await contest.beside("ours, Raw whole", each, contest.whole, deferred=True, whole_first=first)
             for form in FORMS if number == 0 else ():  # the broker keeps all that it takes
                 await contest.forward(form, each)
             for name, handler in others.items():
-                await contest.beside(name, each, handler, deferred=False)
+                await contest.beside(name, each, handler, deferred=False, whole_first=first)
             await contest.a_request()
         for size in SMALL:
             await contest.small(size)
