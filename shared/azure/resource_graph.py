@@ -29,6 +29,7 @@ REQUEST_SECONDS = 30.0  # for one request with its token; Resource Graph itself 
 PAGE_SECONDS = 120.0  # for one page with all its retries
 THROTTLED = 429
 REFUSED = "Resource Graph refused the query"
+NO_SUBSCRIPTION = "NoValidSubscriptionsInQueryRequest"  # whoever asks has no right in any subscription
 _REFUSED = frozenset({400, 404, 413, 422})
 LIMIT_HIT = "Resource Graph shows only the first 10,000 subscriptions"
 
@@ -89,9 +90,10 @@ class GraphPages:
 def _why(error: Exception) -> str:
     if status_of(error) == THROTTLED:
         return "Resource Graph throttled this app for longer than it could wait"
-    code = getattr(getattr(error, "error", None), "code", None)
     if status_of(error) in _REFUSED:  # what it says goes on with a time and an id, so that no two of them are the same
-        return f"{REFUSED} ({code or status_of(error)})"
+        codes = _codes(error)
+        code = NO_SUBSCRIPTION if NO_SUBSCRIPTION in codes else next(iter(codes), status_of(error))
+        return f"{REFUSED} ({code})"
     # The SDK says code and message once more, in lines of their own.
     said, *_ = [*str(getattr(error, "message", error)).strip().splitlines(), ""]
     return f"Resource Graph did not answer: {said}"
@@ -99,8 +101,14 @@ def _why(error: Exception) -> str:
 
 def _too_large(error: Exception) -> bool:
     """Whether an answer was refused for its size, at most 16 MB: then fewer rows may fit."""
+    return TOO_LARGE in _codes(error)
+
+
+def _codes(error: Exception) -> list[str]:
+    """The code of a refusal, then those of its details, which tell more."""
     detail = getattr(error, "error", None)
-    return TOO_LARGE in {getattr(one, "code", None) for one in (detail, *(getattr(detail, "details", None) or ()))}
+    codes = (getattr(one, "code", None) for one in (detail, *(getattr(detail, "details", None) or ())))
+    return [str(code) for code in codes if code]
 
 
 class Graph:

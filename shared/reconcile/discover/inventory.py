@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from shared.azure.resource_graph import REFUSED, Graph
+from shared.azure.resource_graph import NO_SUBSCRIPTION, REFUSED, Graph
 from shared.reconcile.arm.arm_client import Arm, ArmError
 from shared.reconcile.model import Inventory, Live, Subscription, read_tags
 
@@ -34,9 +34,8 @@ MANAGEMENT_GROUPS_VERSION = "2021-04-01"
 AUTOMATIONS_VERSION = "2023-12-01-preview"
 
 
-_CURE = "set INVENTORY=list, so that each subscription is asked instead"
-# Resource Graph refuses queries of who sees no subscription (NoValidSubscriptionsInQueryRequest).
-_RIGHTS = "give the app Reader or Security Reader, without which it sees no subscription; where it has one of them"
+_LIST_INSTEAD = "set INVENTORY=list, so that each subscription is asked instead"
+_GIVE_RIGHTS = "no subscription is visible: give the app Reader or Security Reader"
 
 
 async def from_graph(graph: Graph) -> Inventory:
@@ -49,11 +48,14 @@ async def from_graph(graph: Graph) -> Inventory:
     automations = [Live.from_body(row) async for page in pages for row in page]
     unread |= bool(pages.reasons) and not automations
     reasons += [reason for reason in pages.reasons if reason not in reasons]
-    cure = _CURE if subscriptions else f"{_RIGHTS}, {_CURE}"
-    reasons = [f"{reason}: {cure}" if reason.startswith(REFUSED) else reason for reason in reasons]
+    reasons = [f"{reason}: {_cure(reason)}" if reason.startswith(REFUSED) else reason for reason in reasons]
     if not subscriptions and not reasons:
-        reasons.append("no subscription is visible: the app needs Reader or Security Reader")
+        reasons.append(_GIVE_RIGHTS)
     return replace(_once_each(subscriptions, automations, reasons), unread=unread or not subscriptions)
+
+
+def _cure(refusal: str) -> str:
+    return _GIVE_RIGHTS if NO_SUBSCRIPTION in refusal else _LIST_INSTEAD
 
 
 async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: int) -> Inventory:
@@ -61,6 +63,8 @@ async def from_lists(arm: Arm, management_groups: Sequence[str], concurrency: in
     reasons: list[str] = []
     refused: list[str] = []
     rows = [row async for row in _listed(arm, "list subscriptions", "/subscriptions", SUBSCRIPTIONS_VERSION, reasons)]
+    if not rows and not reasons:
+        reasons.append(_GIVE_RIGHTS)
     above: dict[str, list[str]] = {}
     # The list knows groups of the caller's own tenant alone, so a tenant before the name says nothing to it.
     for group in dict.fromkeys(name.rpartition("/")[2].lower() for name in management_groups):

@@ -62,6 +62,17 @@ async def test_a_query_that_is_refused_is_said_once_with_its_cure_and_no_word_on
     assert (await here.plan(inventory="list")).plan.reasons == ()
 
 
+@pytest.mark.parametrize("inventory", ["graph", "list"])
+async def test_without_any_right_to_read_the_rights_are_the_cure(here: World, inventory: str) -> None:
+    await here.apply()
+    here.tenant.assignments = []
+    report = await here.plan(inventory=inventory)
+    assert report.plan.reasons[0].endswith("no subscription is visible: give the app Reader or Security Reader")
+    assert "INVENTORY=list" not in report.reason
+    assert "accept-fewer" not in report.reason
+    assert not report.plan.writes
+
+
 async def test_where_nothing_could_be_read_no_name_is_said_not_to_be_there(here: World) -> None:
     await here.apply()
     here.arm.faults.add("error", matching="POST .*ResourceGraph", status=500)
