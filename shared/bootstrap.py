@@ -322,6 +322,7 @@ class Services:
     @cached_property
     def tenant_state(self) -> TenantStateReader:
         """Reads the tenant for coverage, freshness and previews."""
+        from shared.reconcile.report.last_run_state import LastRunState
         from shared.tenant_state import TenantStateReader
 
         quotas = self.clients.tables.get_table_client(self.settings.jobs_table)
@@ -331,6 +332,7 @@ class Services:
             self.settings.instance_id,
             quotas=quotas,
             keeps_live=bool(self.settings.readers_file),
+            last_run=LastRunState(self.clients.blobs.get_container_client(self.settings.reports_container)),
         )
 
     @cached_property
@@ -623,9 +625,9 @@ class Services:
         from shared.watch.freshness_check import Tenant
 
         survey = await self.tenant_state.take()
-        tenant = Tenant(
-            survey.declared, survey.coverage, survey.reasons, hidden=await self.hidden_subscriptions(survey)
-        )
+        # What is lost has its own verdicts, and leaves those of the others as they are.
+        reasons = [each for each in survey.reasons if each not in survey.lost]
+        tenant = Tenant(survey.declared, survey.coverage, reasons, hidden=await self.hidden_subscriptions(survey))
         if as_of is not None:
             return await self.freshness.judge(tenant, as_of)
         tenant = replace(tenant, standings=await self._standings(survey), muting=await self.muting(survey))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -19,6 +19,7 @@ from shared.exports.management_groups import GroupNames, lies_below
 from shared.exports.scope_findings import KnownNames, refuse_unknown
 from shared.exports.scope_selection import selects
 from shared.reconcile.discover.inventory import from_graph
+from shared.reconcile.discover.missing_subscriptions import hidden_now, not_shown
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Subscription
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from shared.exports.last_known_good import LoadedExports
     from shared.exports.model import ExportConfig
     from shared.exports.store import ExportStore
+    from shared.reconcile.report.last_run_state import LastRunState
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,8 @@ class TenantState:
     automations: int = 0
     live: tuple[Live, ...] = ()
     """The automations as they were read, kept only where there are limited readers."""
+    lost: tuple[str, ...] = ()
+    """Those of the reasons that are about subscriptions which the last complete run saw and this reading did not."""
     digest: str = ""
     """Of the subscriptions and automations as they were read (`shared.watch.evidence.document.tenant_digest`)."""
 
@@ -120,7 +124,8 @@ class TenantState:
 class TenantStateReader:
     """Reads the tenant through Resource Graph; one that ended less than a minute ago is used again.
 
-    `quotas` is the table in which all instances of the app note their forced readings.
+    `quotas` is the table in which all instances of the app note their forced readings; `last_run` tells which
+    subscriptions there were.
     """
 
     def __init__(
@@ -132,12 +137,14 @@ class TenantStateReader:
         *,
         quotas: TableClient | None = None,
         keeps_live: bool = False,
+        last_run: LastRunState | None = None,
     ) -> None:
         self._clients = clients
         self._exports = exports
         self._instance_id = instance_id
         self._now = now
         self._keeps_live = keeps_live
+        self._last_run = last_run
         self._last: TenantState | None = None
         self._ended = datetime.min.replace(tzinfo=UTC)
         self._reading: asyncio.Task[TenantState] | None = None
@@ -212,7 +219,10 @@ class TenantStateReader:
         return state
 
     async def _take(self, now: datetime) -> TenantState:
-        inventory, loaded = await asyncio.gather(from_graph(Graph(self._clients)), self._exports.load_all())
+        inventory, loaded, before = await asyncio.gather(
+            from_graph(Graph(self._clients)), self._exports.load_all(), self._before()
+        )
+        lost = () if inventory.reasons else not_shown(hidden_now(inventory.subscriptions, before))
         cut_short = not set(inventory.reasons) <= {LIMIT_HIT}
         automations = [Live(str(live.id), live.tags, live.encoded) for live in inventory.automations]
         coverage = cover(inventory.subscriptions, automations, self._instance_id)
@@ -224,14 +234,26 @@ class TenantStateReader:
                 *_declared([export.config for export in loaded.exports], inventory.subscriptions),
                 *_still_live(loaded.unknown, coverage),
             ],
-            reasons=(*inventory.reasons, *_unknown(loaded)),
+            reasons=(*inventory.reasons, *lost, *_unknown(loaded)),
             failed=inventory.unread,
             cut_short=cut_short,
-            unseen=tuple(inventory.reasons),
+            unseen=(*inventory.reasons, *lost),
+            lost=lost,
             automations=len(automations),
             live=tuple(automations) if self._keeps_live else (),
             digest=tenant_digest((each.id for each in inventory.subscriptions), automations),
         )
+
+    async def _before(self) -> Mapping[str, str]:
+        """The states of the subscriptions that the last complete run saw, by id; none where there was no run."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        if self._last_run is None:
+            return {}
+        try:
+            return (await self._last_run.baseline()).known
+        except ResourceNotFoundError:  # the container comes with the first run
+            return {}
 
 
 def _unknown(loaded: LoadedExports) -> Iterable[str]:

@@ -11,14 +11,14 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.cli.app_context import AppContext, add_target, chosen
 from shared.cli.argument_parser import WIDTH
-from shared.cli.command_services import moment_text
 from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.cli.time_limit import run_limited
+from shared.cli.watch_tables import overdue
 from shared.reconcile.plan.plan_render import shortened
 from shared.shown_text import printable
 
@@ -31,7 +31,6 @@ _ALL_IS_WELL = (
 )
 _NAMES = 5
 _NOT_LET_IN = frozenset({401, 403})
-_STALE_CHECK = timedelta(days=1)
 _MENDS: Final = {
     "app": "look at the address that `use` keeps, the network, and whether the app runs: `az functionapp show`",
     "access": "`use URL` keeps a new key; with Entra, have an app role assigned (docs/api.md, Who may call)",
@@ -147,10 +146,12 @@ async def _exports(api: ApiClient) -> list[Fault]:
 
 
 async def _in_force(api: ApiClient) -> list[Fault]:
-    runs = (await api.document("GET", "runs", params={"limit": "10"}))["value"]
+    runs = (await api.document("GET", "runs", params={"limit": "100"}))["value"]
     whole = (run for run in runs if run["outcome"] not in {"Skipped", "Running"} and not run["scope"])
     newest = next(whole, None)
-    if newest is None or newest["outcome"] == "Succeeded":
+    if newest is None:
+        return [Fault("inForce", "no run of late looked at the whole tenant and ended: `plan` does")]
+    if newest["outcome"] == "Succeeded":
         return []
     return [Fault("inForce", f"the run {newest['runId']} ended {newest['outcome']}: {newest['reason']}")]
 
@@ -158,13 +159,14 @@ async def _in_force(api: ApiClient) -> list[Fault]:
 async def _freshness(api: ApiClient) -> list[Fault]:
     from shared.cli.subscriptions_by_app import subscriptions
 
-    checked = (await api.document("GET", "freshness", params={"limit": "1"}))["checked"]
-    if checked and datetime.now(UTC) - datetime.fromisoformat(checked) > _STALE_CHECK:
-        told = f"the last check was more than a day ago, at {moment_text(checked)}: does the timer fire?"
-        return [Fault("freshness", told)]
+    page = await api.document("GET", "freshness", params={"limit": "1"})
+    if page["checked"] is None:
+        return [Fault("freshness", "nothing was checked yet: the timer does it within the hour")]
+    if told := overdue(page["checked"], datetime.now(UTC)):
+        return [Fault("freshness", *told)]
     rows = await api.pages("freshness", verdict="silent", limit="1000")
     if not rows:
-        return []
+        return [Fault("freshness", f"not all is judged: {_some(page['reasons'])}")] if page["reasons"] else []
     names = {one.id.lower(): one.name for one in await subscriptions(api)}
     silent = [f"{names.get(row['subscriptionId'].lower()) or row['subscriptionId']} {row['kind']}" for row in rows]
     return [Fault("freshness", f"silent: {_some(silent)}; {rows[0]['reason']}")]

@@ -1,6 +1,6 @@
 """`coverage`, `freshness`, `preview` and `backfill`: what is exported, whether it flows, what an export would send.
 
-Exit codes: 0 all well, 1 an error, a failed job, or with `coverage --check` an unmet requirement, 2 wrong usage.
+Exit codes: 0 all well, 1 an error, a failed job, or with `--check` what is not well or not known, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def register(commands: Commands) -> None:
     coverage.add_argument("--unmet", action="store_true", help="only subscriptions that miss a requirement")
     coverage.add_argument("--details", action="store_true", help="every automation, its filter and its findings")
     coverage.add_argument(
-        "--check", action="store_true", help="end with 1 when a requirement is unmet, or nothing was judged"
+        "--check", action="store_true", help="end with 1 unless all was seen, and judged, and meets what is required"
     )
     coverage.add_argument("--json", action="store_true")
     add_target(coverage)
@@ -53,7 +53,9 @@ def register(commands: Commands) -> None:
     freshness.add_argument("--kind", type=one_of(*KINDS), metavar="KIND", help=f"only this kind: {', '.join(KINDS)}")
     words = watch_tables.ATTENTION
     freshness.add_argument("--verdict", type=one_of(*words), metavar="VERDICT", help=f"only: {', '.join(words)}")
-    freshness.add_argument("--check", action="store_true", help="end with 1 when one of those is silent")
+    freshness.add_argument(
+        "--check", action="store_true", help="end with 1 when one of those is silent, or that is not known"
+    )
     freshness.add_argument("--all", action="store_true", help="also those in order")
     freshness.add_argument("--json", action="store_true")
     add_target(freshness)
@@ -139,7 +141,8 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
             met = len(covered) - unmet[requirement.name]
             watch_tables.show_met(requirement.name, met, len(covered), requirement.description)
         watch_tables.show_muted(len(muted))
-    return NOT_WELL if arguments.check and (failing - muted.keys() or not covered) else DONE
+    well = survey.complete and covered and not failing - muted.keys()
+    return NOT_WELL if arguments.check and not well else DONE
 
 
 async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
@@ -151,7 +154,10 @@ async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
         latest = await services.freshness.latest()
         if latest is None:
             return failed("nothing was checked yet; `freshness --now` does it now")
-        document = latest
+        document = {
+            **latest,
+            "reasons": [*latest["reasons"], *watch_tables.overdue(latest["checked"], datetime.now(UTC))],
+        }
     places = await _places(arguments, services)
     muting, now = await services.muting(), arguments.as_of or datetime.now(UTC)
     hub = services.settings.event_hub_resource_id
@@ -167,8 +173,7 @@ async def _freshness(arguments: argparse.Namespace, services: Services) -> int:
     else:
         narrowed = bool(arguments.verdict or arguments.kind or places is not None)
         watch_tables.show_freshness(document, health, everything=arguments.all or narrowed)
-    silent = any(watch_tables.is_silent(each) for each in health)
-    return NOT_WELL if arguments.check and silent else DONE
+    return NOT_WELL if arguments.check and not watch_tables.all_flows(document, health, arguments) else DONE
 
 
 async def _places(arguments: argparse.Namespace, services: Services) -> set[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.cli import watch_tables
@@ -45,7 +46,8 @@ async def coverage(arguments: argparse.Namespace, api: ApiClient) -> int:
         for name in names:
             watch_tables.show_met(name, len(rows) - unmet[name], len(rows))
         watch_tables.show_muted(len(failing) - len(raised))
-    return NOT_WELL if arguments.check and (raised or not rows) else DONE
+    well = first["complete"] and rows and not raised
+    return NOT_WELL if arguments.check and not well else DONE
 
 
 async def freshness(arguments: argparse.Namespace, api: ApiClient) -> int:
@@ -59,15 +61,15 @@ async def freshness(arguments: argparse.Namespace, api: ApiClient) -> int:
     names = {one.id.lower(): one.name for one in await subscriptions(api)}
     everything = [_health(row, names) for row in await api.pages("freshness", limit="1000")]
     health = watch_tables.wanted(everything, arguments, chosen)
-    document = {"checked": page["checked"], "reasons": page.get("reasons", []), "health": everything}
+    reasons = [*page.get("reasons", []), *watch_tables.overdue(page["checked"], datetime.now(UTC))]
+    document = {"checked": page["checked"], "reasons": reasons, "health": everything}
     document["muteTrouble"] = page.get("muteTrouble", "")
     if arguments.json:
         print(json.dumps({**document, "health": health}, indent=1))
     else:
         narrowed = bool(arguments.verdict or arguments.kind or chosen is not None)
         watch_tables.show_freshness(document, health, everything=arguments.all or narrowed)
-    silent = any(watch_tables.is_silent(each) for each in health)
-    return NOT_WELL if arguments.check and silent else DONE
+    return NOT_WELL if arguments.check and not watch_tables.all_flows(document, health, arguments) else DONE
 
 
 def _health(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

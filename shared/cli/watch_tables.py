@@ -7,16 +7,19 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.cli.command_services import moment_text
 from shared.cli.tables import print_table
+from shared.clock import utc_moment
 from shared.reconcile.plan.plan_render import WIDTH
 from shared.shown_text import printable
 
 ATTENTION = ("silent", "quiet", "not observable", "fresh")
 _MUTED = "silent, muted"
 _SHOWN_IDS = 2
+STALE_CHECK = timedelta(days=1)
 
 
 def show_coverage(rows: Sequence[Mapping[str, Any]], *, details: bool) -> None:
@@ -61,6 +64,19 @@ def show_muted(count: int) -> None:
 def is_silent(health: Mapping[str, Any]) -> bool:
     """Whether a verdict is to be raised: it is silent, and not muted."""
     return health["verdict"] == "silent" and not health.get("muted")
+
+
+def overdue(checked: str, now: datetime) -> list[str]:
+    """Why the latest check says nothing of the present; nothing where it is a day old at most."""
+    if now - utc_moment(checked) <= STALE_CHECK:
+        return []
+    return [f"the last check was more than a day ago, at {moment_text(checked)}: does the timer fire?"]
+
+
+def all_flows(document: Mapping[str, Any], health: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> bool:
+    """Whether the check saw everything, judged what the options ask for, and found no silence that is not muted."""
+    judged = document["health"] and (health or arguments.verdict)
+    return bool(judged) and not document["reasons"] and not any(map(is_silent, health))
 
 
 def muted_words(muted: Mapping[str, str] | None) -> str:

@@ -31,7 +31,7 @@ from shared.reconcile.destinations.event_hub_keys import Destinations, KeyedDest
 from shared.reconcile.destinations.registration import closed, unregistered, without_automations
 from shared.reconcile.discover.export_policies import rewriting
 from shared.reconcile.discover.inventory import from_graph, from_lists
-from shared.reconcile.discover.missing_subscriptions import fallen, hidden, remembered
+from shared.reconcile.discover.missing_subscriptions import fallen, hidden, hidden_now, not_shown, remembered
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Inventory, ResourceId
 from shared.reconcile.narrowing import Narrowing
@@ -469,6 +469,9 @@ class Reconciler:
                 run.record,
             )
             plan = await self._plan(run, request, configs, inventory, terms)
+            if judged and not fewer and not request.subscriptions:
+                lost = hidden_now(inventory.subscriptions, baseline.known)
+                plan = replace(plan, findings=(*plan.findings, *not_shown(lost)))
         run.report = replace(run.report, plan=plan, waiting=self.by_approval and bool(plan.writes))
         _log(run.report, "planned", **{action.value: number for action, number in plan.counts.items()})
 

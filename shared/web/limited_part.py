@@ -82,6 +82,7 @@ def part_of(state: TenantState, ids: frozenset[str], *, perhaps_more: bool, tena
         declared=[each for each in state.declared if each.subscription_id.lower() in ids],
         reasons=(INCOMPLETE,) if state.reasons or perhaps_more else (),
         unseen=(INCOMPLETE,) if state.unseen or perhaps_more else (),
+        lost=(),
         automations=len(live),
         digest=tenant_digest((each.id for each in subscriptions), live),
         live=(),

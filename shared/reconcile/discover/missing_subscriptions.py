@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from shared.exports.ownership import owned
 from shared.reconcile.model import WRITABLE_STATES, Inventory, Subscription
@@ -35,6 +35,16 @@ def hidden_now(subscriptions: Iterable[Subscription], before: Mapping[str, str])
     """The lower-case ids of subscriptions that took writes when they were last seen, and are not shown any more."""
     seen = {one.id.lower() for one in subscriptions}
     return {name for name, state in before.items() if name not in seen and state.lower() in WRITABLE_STATES}
+
+
+def not_shown(lost: Collection[str]) -> tuple[str, ...]:
+    """What is said of subscriptions that were visible to the last complete run; nothing where there are none."""
+    if not lost:
+        return ()
+    more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+    what, they = ("subscriptions", "they are") if more else ("subscription", "it is")
+    told = f"the {what} {min(lost)}{more} took writes at the last complete run and can't be seen any more"
+    return (f"{told}: rights may be lost; if {they} really gone, run `apply --accept-fewer`",)
 
 
 def fallen(inventory: Inventory, seen_before: int) -> str:

@@ -13,9 +13,14 @@ import pytest
 
 from local.certs import Certificates
 from local.stack import LocalAzure
-from local.tenant import destinations, synthetic_tenant
+from local.tenant import APP, destinations, synthetic_tenant
+from local.tenant.ids import management_group_id
+from local.tenant.roles import READER
+from shared.bootstrap import Services
 from shared.cli import main
+from shared.settings import Settings
 from shared.watch.cis_benchmark import CIS
+from shared.watch.freshness_check import LATEST
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]
 EXPORT = """
@@ -38,29 +43,32 @@ requirements:
 
 
 @pytest.fixture
-async def run(
-    tmp_path: Path, local_certs: Certificates, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> AsyncIterator[Run]:
-    """Run a command in this process; gives its exit code and what it printed."""
+async def azure(tmp_path: Path, local_certs: Certificates) -> AsyncIterator[LocalAzure]:
     tenant = synthetic_tenant(2, 6, untidy=False)
     settings = {"EVENT_HUB_RESOURCE_ID": destinations(tenant).event_hub}
     parts = ("azurite", "arm", "ingestion")
     async with LocalAzure(
         tmp_path / "azure", parts=parts, tenant=tenant, certificates=local_certs, settings=settings
-    ) as azure:
-        for name, value in azure.app_settings().items():
-            monkeypatch.setenv(name, value)
-        (tmp_path / "soc.yaml").write_text(EXPORT.format(hub=destinations(tenant).event_hub))
-        (tmp_path / "wanted.yaml").write_text(REQUIREMENTS)
-        monkeypatch.chdir(tmp_path)
+    ) as running:
+        yield running
 
-        async def run(*arguments: str) -> tuple[int, str, str]:
-            code = await asyncio.to_thread(main, arguments)
-            out, err = capsys.readouterr()
-            assert "+00:00" not in out, "each time ends in Z"
-            return code, out, err
 
-        yield run
+@pytest.fixture
+def run(azure: LocalAzure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; gives its exit code and what it printed."""
+    for name, value in azure.app_settings().items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "soc.yaml").write_text(EXPORT.format(hub=destinations(azure.tenant).event_hub))
+    (tmp_path / "wanted.yaml").write_text(REQUIREMENTS)
+    monkeypatch.chdir(tmp_path)
+
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(main, arguments)
+        out, err = capsys.readouterr()
+        assert "+00:00" not in out, "each time ends in Z"
+        return code, out, err
+
+    return run
 
 
 async def test_watching_from_a_terminal(run: Run) -> None:
@@ -103,9 +111,6 @@ async def test_watching_from_a_terminal(run: Run) -> None:
 
     code, out, _ = await run("backfill", "--export", "soc", "--detach", "--json")
     job = json.loads(out)["job"]
-    from shared.bootstrap import Services
-    from shared.settings import Settings
-
     services = Services(Settings.load())
     await services.job_worker.run(job)
     await services.close()
@@ -120,6 +125,41 @@ async def test_watching_from_a_terminal(run: Run) -> None:
     assert (await run("freshness", "--as-of", later, "--check"))[0] == 1
     assert (await run("plan", "--subscription", name))[0] == 0
     await letters_are_gone(run)
+
+
+async def test_a_check_is_well_only_where_all_was_seen_of_late(run: Run, azure: LocalAzure, tmp_path: Path) -> None:
+    everything = EXPORT.replace("frequency: [streaming], minimumSeverity: High", "frequency: [streaming]")
+    (tmp_path / "soc.yaml").write_text(everything.format(hub=destinations(azure.tenant).event_hub))
+    assert (await run("freshness", "--now"))[0] == 0
+    assert (await run("freshness", "--check"))[0] == 1, "no export is declared, so nothing was judged"
+    assert (await run("push", "soc.yaml"))[0] == 0
+    assert (await run("apply", "--yes"))[0] == 0
+    group = ("--management-group", "contoso")
+    assert (await run("coverage", "--check", *group))[0] == 0
+    assert (await run("freshness", "--now", "--check"))[0] == 0
+    assert (await run("freshness", "--check", "--verdict", "silent"))[0] == 0
+    services = Services(Settings.load())
+    answers = services.freshness._answers.get_blob_client(LATEST)
+    document = json.loads(await (await answers.download_blob()).readall())
+    old = (datetime.now(UTC) - timedelta(hours=25)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    await answers.upload_blob(json.dumps({**document, "checked": old}), overwrite=True)
+    code, out, _ = await run("freshness", "--check")
+    assert code == 1
+    assert "! the last check was more than a day ago" in out
+    await answers.upload_blob(json.dumps({**document, "reasons": ["Resource Graph did not answer"]}), overwrite=True)
+    assert (await run("freshness", "--check"))[0] == 1
+    await services.close()
+    assert (await run("freshness"))[0] == 0, "without --check it is shown, and that is all"
+
+    lost, *others = sorted(one.id for one in azure.tenant.subscriptions.values() if one.tenant_id == azure.tenant.home)
+    azure.tenant.revoke(APP, management_group_id(azure.tenant.home))
+    for one in others:
+        azure.tenant.assign(APP, f"/subscriptions/{one}", READER)
+    code, out, _ = await run("coverage", "--check", *group)
+    assert code == 1
+    assert lost in out
+    assert (await run("coverage", *group))[0] == 0
+    assert (await run("freshness", "--now", "--check"))[0] == 1
 
 
 async def volume_is_told(run: Run, volume: list[dict[str, Any]], last: str) -> None:

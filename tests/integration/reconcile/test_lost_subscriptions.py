@@ -1,0 +1,100 @@
+"""A subscription that was seen and is not any more: said by each run and reading, until it is said to be gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from local.azurite import StorageAccount
+from local.certs import Certificates
+from local.tenant import APP, synthetic_tenant
+from local.tenant.ids import management_group_id
+from local.tenant.roles import READER
+from local.tenant.synthetic import EXPORT_ROLE
+from shared.reconcile.report.last_run_state import LastRunState
+from shared.reconcile.run import Request
+from shared.tenant_state import TenantState, TenantStateReader
+from tests.integration.reconcile.world import ME, World, world
+
+SIZE = 12
+SAID = "took writes at the last complete run and can't be seen any more"
+
+
+@pytest.fixture
+async def here(local_certs: Certificates, storage: StorageAccount) -> AsyncIterator[World]:
+    async with world(synthetic_tenant(2, SIZE, untidy=False), local_certs, storage) as running:
+        await running.put("soc")
+        assert (await running.apply()).outcome == "Succeeded"
+        yield running
+
+
+def home(here: World) -> list[str]:
+    return sorted(one.id for one in here.tenant.subscriptions.values() if one.tenant_id == here.tenant.home)
+
+
+def sees(here: World, *seen: str) -> None:
+    """From now on the app has its roles over these subscriptions of the home tenant alone."""
+    here.tenant.revoke(APP, management_group_id(here.tenant.home))
+    for one in seen:
+        for role in (READER, EXPORT_ROLE):
+            here.tenant.assign(APP, f"/subscriptions/{one}", role)
+
+
+async def read(here: World) -> TenantState:
+    last = LastRunState(here.clients.blobs.get_container_client(here.settings.reports_container))
+    return await TenantStateReader(here.clients, here.store, here.settings.instance_id, last_run=last).take()
+
+
+async def test_rights_that_are_lost_on_one_are_said_until_they_are_back(here: World) -> None:
+    lost, *others = home(here)
+    assert not (await read(here)).lost
+    sees(here, *others)
+    for report in (await here.apply(), await here.plan(), await here.apply()):
+        assert report.outcome == "Partial"
+        assert [lost in one and SAID in one for one in report.plan.findings].count(True) == 1
+        assert not report.plan.reasons
+        assert not report.plan.writes
+    state = await read(here)
+    assert (state.complete, state.unseen, state.failed) == (False, state.lost, False)
+    assert lost in state.lost[0]
+    for role in (READER, EXPORT_ROLE):
+        here.tenant.assign(APP, management_group_id(here.tenant.home), role)
+    assert (await here.apply()).outcome == "Succeeded"
+    assert (await read(here)).complete
+
+
+async def test_what_is_really_gone_is_said_until_that_is_accepted(here: World) -> None:
+    first, second = home(here)[:2]
+    for gone in (first, second):
+        here.tenant.subscriptions.delete(gone)
+    (said,) = (await here.apply()).plan.findings
+    assert said.startswith(f"the subscriptions {first} and 1 more {SAID}")
+    assert (await here.reconciler().apply(Request(ME, accept_fewer=True))).outcome == "Succeeded"
+    assert (await here.apply()).outcome == "Succeeded"
+    assert (await read(here)).complete
+
+
+async def test_what_was_seen_disabled_goes_without_a_word(here: World) -> None:
+    ending = home(here)[0]
+    here.tenant.change_subscription(ending, state="Disabled")
+    await here.apply()
+    here.tenant.subscriptions.delete(ending)
+    assert (await here.apply()).outcome == "Succeeded"
+    assert (await read(here)).complete
+
+
+async def test_one_that_moves_out_of_what_the_app_may_see_is_not_in_force_either(here: World) -> None:
+    lost, *others = home(here)
+    sees(here, *others)
+    narrowed = await here.reconciler().plan(Request(ME, subscriptions=others[:1]))
+    assert SAID not in narrowed.reason
+    by_export = await here.reconciler().plan(Request(ME, exports=["soc"]))
+    assert lost in by_export.reason
+
+
+async def test_where_much_is_lost_it_is_said_once(here: World) -> None:
+    sees(here, *home(here)[6:])
+    report = await here.plan()
+    assert "rights may be lost" in report.plan.reasons[0]
+    assert SAID not in report.reason
