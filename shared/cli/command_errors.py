@@ -58,8 +58,12 @@ def _azure(error: BaseException) -> str:
         ServiceResponseError,
     )
 
+    from shared.azure.archive_tier import archived
+
     if not isinstance(error, AzureError):
         return ""
+    if told := archived(error):
+        return told
     text = str(error.message or error)
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         found = _HOST.search(text)

@@ -222,6 +222,7 @@ def _patience(request: func.HttpRequest, deadline: int) -> float:
 def _failure(name: str, error: Exception) -> ApiError:
     from azure.core.exceptions import AzureError
 
+    from shared.azure.archive_tier import archived
     from shared.azure.blob_container import StoreError
     from shared.azure.event_hub import HubUnreadableError
     from shared.exports.scope_findings import NotAllSeen
@@ -236,6 +237,9 @@ def _failure(name: str, error: Exception) -> ApiError:
     if isinstance(error, TimeoutError):
         log.error("%s had no answer in time", name)
         return ApiError(UNAVAILABLE, _LATE, headers=RETRY_LATER)
+    if told := archived(error):
+        log.error("%s met a blob that is archived", name)
+        return ApiError(UNAVAILABLE, f"{told[:1].upper()}{told[1:]}.", headers=RETRY_LATER)
     if isinstance(error, AzureError | StoreError | HubUnreadableError):
         log.error("%s failed: %s from Azure", name, type(error).__name__)
         return ApiError(

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from local.azurite import StorageAccount
 from shared.cli import main
+from shared.cli.command_errors import sentence
 from shared.exports.diagnostics import InvalidExport
 from shared.exports.export_blobs import ExportConflict, ExportNotFound
 from shared.exports.store import ExportStore
+from shared.web.routing import _failure
 
 if TYPE_CHECKING:
     from shared.exports.last_known_good import LoadedExports
@@ -175,6 +177,11 @@ async def test_a_file_in_the_archive_tier_is_named_with_its_cure_and_takes_no_ot
         assert all("rehydrate" in one.findings[0].fix for one in loaded.problems)
         assert {one.name for one in loaded.exports} == in_force
     assert loaded.unknown == {"a", "c"}
+    with pytest.raises(HttpResponseError) as refused:
+        await store.get("a")
+    told = f"{container.container_name}/current/a.yaml lies in the Archive tier, from which nothing can be read: set"
+    assert told in sentence(refused.value)
+    assert told in str(_failure("get_export", refused.value))
     for blob in ("current/a.yaml", "accepted/a.yaml", "deleted/c.json"):
         await container.get_blob_client(blob).set_standard_blob_tier("Hot")
     assert (await reader.load_all()).problems == ()
