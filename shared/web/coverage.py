@@ -88,7 +88,7 @@ async def get_coverage(call: Call) -> func.HttpResponse:
     ]
     now = datetime.now(UTC)
     for row in value:
-        row["muted"] = shown_mute(asked.muting.of([Part(row["subscriptionId"].lower())], now))
+        row.update(shown_mute("muted", asked.muting.of([Part(row["subscriptionId"].lower())], now)))
     if call.request.params.get("subscription") and value:
         items = asked.newest.items(asked.state.group_names.surely_above)
         value[0]["open"] = [one for one in items if subscription_of(one) == shown[0].subscription_id.lower()]
@@ -100,13 +100,14 @@ async def get_status(call: Call) -> func.HttpResponse:
     asked = await _asked(call)
     rows = await _matrix(call, asked, asked.newest)
     now = datetime.now(UTC)
-    for known in (places := asked.newest.destinations):
+    places = []
+    for known in asked.newest.destinations:
         parts = [Part(export=name.lower(), destination=known["id"].strip("/").lower()) for name in known["exports"]]
-        known["muted"] = shown_mute(asked.muting.of(parts, now))
+        places.append({**known, **shown_mute("muted", asked.muting.of(parts, now))})
     about = {**asked.about, "destinations": places}
     if run := asked.newest.run:
         muted = muted_run(run, asked.newest.items(asked.state.group_names.surely_above), asked.muting, now)
-        about |= {"run": run, "runMuted": shown_mute(muted)}
+        about |= {"run": run, **shown_mute("runMuted", muted)}
     if routes := await call.services.routes():
         about["routes"] = routes
     return csv_answers.table(call.request, rows, _STATUS_COLUMNS, ("subscriptionId",), **about)
@@ -175,15 +176,15 @@ async def _matrix(call: Call, asked: _Asked, newest: Newest) -> list[dict[str, A
             "notes": status.notes,
             "verdicts": status.verdicts,
             "muted": {kind: muted.as_dict() for kind, muted in status.muted(asked.muting, now).items()},
-            "subscriptionMuted": shown_mute(asked.muting.of([Part(each.subscription_id.lower())], now)),
+            **shown_mute("subscriptionMuted", asked.muting.of([Part(each.subscription_id.lower())], now)),
         }
         for each, status in zip(asked.chosen, found, strict=True)
     ]
 
 
-def shown_mute(muted: Muted | None) -> dict[str, str] | None:
-    """By what something is muted, as answers have it."""
-    return muted.as_dict() if muted else None
+def shown_mute(name: str, muted: Muted | None) -> dict[str, Any]:
+    """By what something is muted, as answers have it under a name; nothing where it is not."""
+    return serialization.where_known(**{name: muted.as_dict() if muted else None})
 
 
 def _who(coverage: SubscriptionCoverage, subscription: Subscription, owner_tags: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.exports.diagnostics import InvalidExport
@@ -44,7 +45,13 @@ async def get_evidence(call: Call) -> func.HttpResponse:
     if kind == serialization.CSV:
         headers = {"Complete": str(document["complete"]).lower()} | ({"Continuation": token} if token else {})
         return serialization.answer(csv_table(document, shown), kind=serialization.CSV, headers=headers)
-    return serialization.answer({**document, "value": list(shown), "continuation": token})
+    requirements = [_without_nulls(each) for each in document["requirements"]]
+    value = [_without_nulls(row) for row in shown]
+    return serialization.answer({**document, "requirements": requirements, "value": value, "continuation": token})
+
+
+def _without_nulls(document: Mapping[str, Any]) -> dict[str, Any]:
+    return serialization.where_known(**document)
 
 
 async def _report(call: Call) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared.exports.event_sources import KINDS
 from shared.muting.mutes import Muting, parts_of
 from shared.watch.freshness_verdicts import VERDICTS
-from shared.web import csv_answers, request_parameters
+from shared.web import csv_answers, request_parameters, serialization
 from shared.web.scope import check_scope
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ async def get_freshness(call: Call) -> func.HttpResponse:
     if wanted["subscription_id"] and wanted["subscription_id"] not in known:
         await check_scope(call, subscriptions=[wanted["subscription_id"]])
     muting, now = await call.services.muting(), datetime.now(UTC)
+    reasons = latest["reasons"] if latest else ["nothing was checked yet"]
     rows = [
         {
             "subscriptionId": each["subscription_id"],
@@ -43,7 +44,7 @@ async def get_freshness(call: Call) -> func.HttpResponse:
             "reason": each["reason"],
             "lastSeen": each["last_seen"],
             "present": each["present"],
-            "muted": _muted(call, muting, each, now),
+            **_muted(call, muting, each, now),
         }
         for each in (latest["health"] if latest else ())
         if all(not value or each[name].lower() == value.lower() for name, value in wanted.items())
@@ -54,11 +55,13 @@ async def get_freshness(call: Call) -> func.HttpResponse:
         _FRESHNESS_COLUMNS,
         ("subscriptionId", "kind", "export"),
         checked=latest["checked"] if latest else None,
+        complete=not reasons,
+        reasons=reasons,
         muteTrouble=muting.trouble,
     )
 
 
-def _muted(call: Call, muting: Muting, health: Mapping[str, Any], now: datetime) -> dict[str, str] | None:
+def _muted(call: Call, muting: Muting, health: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     hub = call.services.settings.event_hub_resource_id
     found = muting.of(parts_of(health["subscription_id"], health["export"], hub), now)
-    return found.as_dict() if found else None
+    return serialization.where_known(muted=found.as_dict() if found else None)

@@ -18,7 +18,7 @@ from shared.watch.evidence.document import Made, evidence
 from shared.watch.evidence.muted_months import since_of, with_mutes
 from shared.watch.open_items import Newest, subscription_of
 from shared.web.limited_entries import Whose, not_shown
-from shared.web.limited_part import Part
+from shared.web.limited_part import INCOMPLETE, Part
 from shared.web.problems import RETRY_LATER, UNAVAILABLE, ApiError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Theirs(_Limited):
             return None
         told, ids = self._part.told, self._part.ids
         health = [told(each, _REASONS) for each in latest["health"] if each["subscription_id"].lower() in ids]
-        return {"checked": latest["checked"], "health": health}
+        return {"checked": latest["checked"], "reasons": [INCOMPLETE] if latest["reasons"] else [], "health": health}
 
     async def _load_all(self) -> LoadedExports:
         from shared.exports.last_known_good import LoadedExports

@@ -55,7 +55,7 @@ async def get_metrics(call: Call) -> func.HttpResponse:
                 }
                 for each in trends.scores
             ],
-            "openRecords": await _open_records(call.services),
+            **serialization.where_known(openRecords=await _open_records(call.services)),
         }
     )
 

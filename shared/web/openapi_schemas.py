@@ -77,9 +77,7 @@ def _typed_null(schema: dict[str, Any], nulls: bool) -> dict[str, Any]:
     if len(others) > 1:
         return {"anyOf": others, **rest}
     (other,) = others
-    if nulls and "$ref" in other:
-        return {"anyOf": [other, {"type": "null"}], **rest}
-    if not nulls or "type" not in other:
+    if not nulls or "type" not in other:  # an answer leaves an object out that there is not
         return {**other, **rest}
     enum = {"enum": [*other["enum"], None]} if "enum" in other else {}
     return {**other, **enum, "type": [other["type"], "null"], **rest}

@@ -413,7 +413,7 @@ class EvidenceRequirement(_Body):
 
     name: str
     description: str
-    benchmark: EvidenceBenchmark | None
+    benchmark: EvidenceBenchmark | None = None
     conclusion: Literal["met", "met with exceptions", "met as far as judged", "not met", "not judged"]
     counts: dict[str, int]
     questions: list[EvidenceQuestion]
@@ -431,7 +431,7 @@ class EvidenceRow(_Body):
     verdict: Literal["met", "not met", "excepted", "not judged"]
     reason: str
     note: str
-    exception: EvidenceException | None
+    exception: EvidenceException | None = None
 
 
 class EvidenceSources(_Body):
@@ -643,6 +643,8 @@ class FreshnessList(_Body):
     value: list[FreshnessRow]
     continuation: str
     checked: datetime | None
+    complete: bool
+    reasons: list[str]
     mute_trouble: str = ""
 
 

@@ -93,6 +93,11 @@ def accepted(request: func.HttpRequest, *offered: str) -> str:
     return offered[found.index(best)]
 
 
+def where_known(**members: Any) -> dict[str, Any]:
+    """Members of an answer that it leaves out where they are None: generators make an empty class of a null object."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
 def answer(
     document: Any, *, status: int = 200, kind: str = JSON, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:

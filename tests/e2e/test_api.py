@@ -377,7 +377,6 @@ class TestReads:
         assert set(matrix[0]) == {
             "subscriptionId", "subscription", "tenantId", "managementGroups", "subscriptionState", "owner",
             "exports", "destinations", "takesWrites", "states", "notes", "verdicts", "muted",
-            "subscriptionMuted",
         }  # fmt: skip
         lines = api.call("GET", "/api/coverage", accept="text/csv").text.splitlines()
         assert lines[0].startswith("subscriptionId,subscription,tenantId,eventSource,automation")

@@ -76,7 +76,7 @@ def test_an_auditor_gets_the_same_report_by_each_way_in(api: Api, shell: Shell) 
     assert direct["by"].startswith("cli:")
     assert document["by"].startswith("key:")
 
-    (excepted,) = (row for row in document["value"] if row["exception"])
+    (excepted,) = (row for row in document["value"] if row.get("exception"))
     assert excepted["verdict"] == "excepted"
     assert excepted["subscriptionId"] in (shell.folder / "requirements.yaml").read_text()
     assert excepted["exception"]["owner"] == "Payments"
@@ -108,7 +108,7 @@ def test_from_an_empty_shell_an_auditor_reads_an_exception_and_a_manager_three_m
     auditor(f"use {api.url}", DEFENDER_EXPORT_KEY=api.key)
     auditor("evidence --out report.html")
     report = json.loads(auditor("evidence --output json"))
-    (excepted,) = (row for row in report["value"] if row["exception"])
+    (excepted,) = (row for row in report["value"] if row.get("exception"))
     assert excepted["exception"]["owner"] == "Payments"
     assert "The subscription is moved in spring" in (auditor.folder / "report.html").read_text()
 

@@ -30,7 +30,7 @@ def _lines(document: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> Iterat
     made["sourcesSha256"] = document["sources"]["sha256"]
     made["requirementsSha256"] = document["sources"]["requirementsSha256"]
     for row in rows:
-        benchmark = named[row["requirement"]]["benchmark"] or {}
+        benchmark = named[row["requirement"]].get("benchmark") or {}
         exception = row.get("exception") or {}
         yield {
             **{name: row.get(name) for name in ("requirement", "subscriptionId", "subscription", "tenantId", "state")},

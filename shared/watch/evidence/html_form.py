@@ -67,7 +67,7 @@ def _about(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _requirement(requirement: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    benchmark = requirement["benchmark"]
+    benchmark = requirement.get("benchmark")
     yield f"<h2>{_text(requirement['name'])}</h2>"
     counts = ", ".join(f"{number} {word}" for word, number in requirement["counts"].items())
     facts = [("Conclusion", requirement["conclusion"]), ("Subscriptions", counts)]
@@ -91,7 +91,7 @@ def _requirement(requirement: Mapping[str, Any], rows: Sequence[Mapping[str, Any
 
 
 def _verdict(row: Mapping[str, Any]) -> tuple[str, ...]:
-    exception, above = row["exception"], " / ".join(row["managementGroups"])
+    exception, above = row.get("exception"), " / ".join(row["managementGroups"])
     told = exception and "{owner}, until {until} ({state}): {reason}".format(**exception)
     return (
         row["subscription"], row["subscriptionId"], above, row["state"], row["verdict"], row["reason"], row["note"],

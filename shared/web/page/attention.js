@@ -52,6 +52,9 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
   }
   if (freshness && !freshness.checked) {
     found.push({ state: "quiet", word: "unknown", what: "The flow of data was never checked.", next: "The hourly check does it by itself; EVENT_HUB_RESOURCE_ID must be set." });
+  } else if (freshness?.reasons?.length) {
+    found.push({ state: "blocked", word: "not judged", what: `The check of the flow ${ago(freshness.checked)} did not see everything: ${sentence(freshness.reasons.join("; "))}`,
+      next: "What follows from it is not known, rather than well; the next check looks again." });
   }
   if (coverage?.muteTrouble) {
     found.push({ state: "drifted", word: "mutes", what: sentence(coverage.muteTrouble), next: "Put the file of mutes anew: defender-export mutes put FILE." });

@@ -41,7 +41,7 @@ export function tiles({ coverage, metrics, letters, freshness, ready }, found, q
     const big = `${changes ? plural(changes, "change") : "no changes"}${run.mode === "plan" ? " planned" : ""}`;
     return [coverage.runMuted ? "quiet" : OUTCOMES[run.outcome] ?? "quiet", big, `${run.outcome.toLowerCase()}${coverage.runMuted ? ", muted" : ""} ${ago(run.ended)}: ${planned(run)}${inForce(run) ? `; in force ${inForce(run)}` : ""}`];
   });
-  byId("tile-open-place").hidden = !metrics?.openRecords; // null while nothing counts them
+  byId("tile-open-place").hidden = !metrics?.openRecords; // not there while nothing counts them
   tile("tile-open", metrics?.openRecords, () => openRecords(metrics.openRecords));
   tile("tile-needed", coverage && letters && freshness && ready, () =>
     found.length ? [found[0].state, plural(found.length, "matter"), "to look at, each with what to do next"]
