@@ -261,11 +261,10 @@ async def _follow(job_id: str, services: Services, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(_as_dict(job), indent=1))
     elif job.result:
-        watch_tables.warn(job.result.get("reasons", ()))
-        print(f"{job.state}: {job.result['records']:,} records of {job.result['subscriptions']} subscriptions")
+        watch_tables.show_backfill(job.state, job.result)
     else:
         print(f"{job.state}: {job.error}")
-    return 0 if job.state == "succeeded" else 1
+    return DONE if job.state == "succeeded" and not (job.result or {}).get("reasons") else NOT_WELL
 
 
 def _as_dict(job: Job) -> dict[str, Any]:

@@ -111,11 +111,10 @@ async def backfill(arguments: argparse.Namespace, api: ApiClient) -> int:
             )
         )
     elif result := ended.get("result"):
-        watch_tables.warn(result["reasons"])
-        print(f"{ended['state']}: {result['records']:,} records of {result['subscriptions']} subscriptions")
+        watch_tables.show_backfill(ended["state"], result)
     else:
         print(f"{ended['state']}: {ended['error'] or ended['trouble']}")
-    return DONE if ended["state"] == "succeeded" else NOT_WELL
+    return DONE if ended["state"] == "succeeded" and not (ended.get("result") or {}).get("reasons") else NOT_WELL
 
 
 async def _scope(arguments: argparse.Namespace, api: ApiClient) -> dict[str, Any]:

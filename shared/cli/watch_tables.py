@@ -143,6 +143,14 @@ def _verdict(health: Mapping[str, Any]) -> str:
     return _MUTED if health["verdict"] == "silent" and health.get("muted") else str(health["verdict"])
 
 
+def show_backfill(state: str, result: Mapping[str, Any]) -> None:
+    """Print what a job sent, and why that may not be all."""
+    reasons = result.get("reasons", ())
+    warn(reasons)
+    how = f"{state} in part" if reasons else state
+    print(f"{how}: {result['records']:,} records of {result['subscriptions']} subscriptions")
+
+
 def show_preview(result: Mapping[str, Any], price: float | None, *, as_json: bool) -> None:
     """Print how many records each rule set would send, what rows those bring, and what they cost by a price of a GB."""
     volume = [_with_cost(each, price) for each in result.get("volume", ())]

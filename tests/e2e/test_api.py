@@ -415,7 +415,10 @@ class TestReads:
             assert api.call("GET", f"/api/dead-letters{query}").json() == {"value": [], "continuation": ""}
 
     def test_freshness_is_what_the_last_check_said(self, api: Api) -> None:
-        assert set(api.call("GET", "/api/freshness").json()) == {"checked", "value", "muteTrouble", "continuation"}
+        answer = api.call("GET", "/api/freshness").json()
+        about = {"checked", "complete", "reasons", "muteTrouble"}
+        assert set(answer) == {*about, "value", "continuation"}
+        assert answer["complete"] is (answer["checked"] is not None and not answer["reasons"])
 
     @pytest.mark.parametrize("path", ["exports", "coverage", "status", "freshness", "runs", "dead-letters"])
     def test_every_table_is_csv_by_accept_and_406_as_anything_else(self, api: Api, path: str) -> None:

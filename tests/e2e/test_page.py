@@ -654,6 +654,17 @@ async def test_markup_in_any_name_tag_or_message_is_inert(look: Visit) -> None:
     await expect(page.locator(".subscription-name").first).to_contain_text("<script>window.harmed=1</script>")
 
 
+async def test_a_check_that_did_not_see_everything_is_a_matter_to_look_at(look: Visit) -> None:
+    checked = {"checked": "2026-11-28T10:00:00Z", "value": [], "continuation": "", "muteTrouble": ""}
+    for reasons, words in (([], "All is as declared"), (["Resource Graph did not answer"], "did not see everything")):
+        freshness = {**checked, "complete": not reasons, "reasons": reasons}
+        exports = {"value": [{"name": "soc"}], "continuation": "", "problems": []}
+        await look.pretend({**EMPTY, "freshness": freshness, "exports": exports})
+        page = await look.open()
+        told = page.locator("#attention-list" if reasons else "#tile-needed")
+        await expect(told).to_contain_text(words)
+
+
 async def test_the_page_asks_again_by_itself(look: Visit) -> None:
     await look.pretend(EMPTY)
     await look.page.clock.install()

@@ -172,7 +172,9 @@ async def test_no_channel_raises_what_is_muted_until_its_end_and_each_does_from_
     muted = {name: rows[one]["muted"].get("Assessments") for one, name in world.names.items()}
     assert (muted["a"]["mute"], muted["b"]["mute"], muted["c"]) == ("m0", "m1", None)
     assert {rows[one]["states"]["Assessments"] for one in world.names} == {"silent"}, "muted is not sound"
-    covered = {each["subscriptionId"].lower(): each.get("muted") for each in (await world.answer(get_coverage))["value"]}
+    covered = {
+        each["subscriptionId"].lower(): each.get("muted") for each in (await world.answer(get_coverage))["value"]
+    }
     assert covered[world.subscriptions["a"]]["owner"] == "Ann"
     assert covered[world.subscriptions["b"]] is None, "an export is muted, not all of its subscription"
 

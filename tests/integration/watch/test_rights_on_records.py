@@ -19,6 +19,7 @@ from local.tenant import APP, destinations, synthetic_tenant
 from local.tenant.roles import custom_role
 from local.tenant.state import Tenant
 from shared.bootstrap import Services
+from shared.cli.watch import _follow
 from shared.jobs.export_choice import Subscriptions
 from shared.jobs.runners import preview, stored_choice
 from shared.settings import Settings
@@ -169,7 +170,9 @@ async def test_rights_that_cannot_be_asked_leave_it_open_whether_there_are_recor
     assert gaps.said == [f"Alerts of some subscriptions: what this app may read there could not be asked ({said})"]
 
 
-async def test_backfill_and_preview_give_the_reason_to_who_asked(granted: Granted) -> None:
+async def test_backfill_and_preview_give_the_reason_to_who_asked(
+    granted: Granted, capsys: pytest.CaptureFixture[str]
+) -> None:
     services, hub = granted.services, destinations(granted.tenant).event_hub
     await services.exports.put("everything", EVERYTHING.format(hub=hub))
     granted.only(*without("SubAssessments"))
@@ -186,3 +189,5 @@ async def test_backfill_and_preview_give_the_reason_to_who_asked(granted: Grante
         await services.job_worker.run(job.id)
         done = await services.jobs.settled(job.id, datetime.now(UTC))
         assert (done.state, (done.result or {})["reasons"]) == ("succeeded", [sentence("SubAssessments")])
+    assert await _follow(job.id, services, as_json=False) == 1
+    assert "\nsucceeded in part: " in capsys.readouterr().out
