@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from shared.cli.app_context import add_target
 from shared.cli.command_services import caller_name, failed, moment_text, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
+from shared.cli.job_results import left_of_replay
 from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _HEAD = ("name", "records", "replays", "due", "state")
 _GONE = "{} is not there, or is being replayed: `dead-letters list` shows what is kept"
-_LEFT = ("remaining", "parked", "skipped", "unreadable", "refused")
 
 
 def register(commands: Any) -> None:
@@ -137,10 +137,9 @@ async def _replay_by_app(arguments: argparse.Namespace, api: ApiClient) -> int:
     if ended["state"] != "succeeded":
         return failed(ended["error"] or ended["trouble"])
     result = ended["result"]
-    left = {name: result[name] for name in _LEFT if result.get(name)}
-    told = ", ".join(f"{number:,} {name}" for name, number in left.items())
+    left = left_of_replay(result)
     none = f" ({ended['progress']})" if not (result.get("blobs") or left) and ended.get("progress") else ""
-    print(f"{result['delivered']:,} delivered{f', {told}' if told else ''}{none}")
+    print(f"{result['delivered']:,} delivered{f', {left}' if left else ''}{none}")
     if result.get("stopped"):
         return failed(f"it ended early: {result['stopped']}")
     return NOT_WELL if left else DONE

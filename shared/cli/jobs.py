@@ -15,11 +15,13 @@ from shared.cli.app_context import add_target
 from shared.cli.argument_parser import whole_number
 from shared.cli.command_services import caller_name, failed, moment_text, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.cli.job_results import shortfall
 from shared.cli.questions import confirmed
 from shared.cli.reconcile_by_app import progress
 from shared.cli.tables import print_table
 from shared.cli.time_limit import following
 from shared.clock import utc_text
+from shared.shown_text import printable
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -113,6 +115,7 @@ async def _show_job_by_app(arguments: argparse.Namespace, api: ApiClient) -> int
 
 
 def _print_job(job: Mapping[str, Any], *, as_json: bool, waited: bool) -> int:
+    left = shortfall(job["kind"], job.get("result"))
     if as_json:
         print(json.dumps(job, indent=1))
     else:
@@ -122,11 +125,13 @@ def _print_job(job: Mapping[str, Any], *, as_json: bool, waited: bool) -> int:
         for name in ("progress", "error"):
             if job.get(name):
                 print(f"  {name}: {job[name]}")
+        if left:
+            print(f"  not all was done: {printable(left)}")
         if job.get("arguments"):
             print(f"  arguments: {json.dumps(job['arguments'])}")
         if job.get("result"):
             print("  --json shows its result")
-    return NOT_WELL if waited and job["state"] != "succeeded" else DONE
+    return NOT_WELL if waited and (job["state"] != "succeeded" or left) else DONE
 
 
 async def _cancel_job(arguments: argparse.Namespace, services: Services) -> int:

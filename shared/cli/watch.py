@@ -18,6 +18,7 @@ from shared.cli.app_context import add_target
 from shared.cli.argument_parser import moment, one_of
 from shared.cli.command_services import ApiCommand, add_scope, caller_name, failed, with_services
 from shared.cli.exit_codes import DONE, NOT_WELL
+from shared.cli.job_results import shortfall
 from shared.cli.time_limit import WHETHER_TAKEN, following, go_on_by, got_on
 from shared.clock import utc_text
 from shared.exports.event_sources import KINDS
@@ -264,7 +265,7 @@ async def _follow(job_id: str, services: Services, *, as_json: bool) -> int:
         watch_tables.show_backfill(job.state, job.result)
     else:
         print(f"{job.state}: {job.error}")
-    return DONE if job.state == "succeeded" and not (job.result or {}).get("reasons") else NOT_WELL
+    return DONE if job.state == "succeeded" and not shortfall(job.kind, job.result) else NOT_WELL
 
 
 def _as_dict(job: Job) -> dict[str, Any]:

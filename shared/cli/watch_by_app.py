@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shared.cli import watch_tables
 from shared.cli.exit_codes import DONE, NOT_WELL, UsageError
 from shared.cli.exports import is_file
+from shared.cli.job_results import shortfall
 from shared.cli.reconcile_by_app import progress
 from shared.cli.subscriptions_by_app import ids_of, places, subscriptions
 
@@ -114,7 +115,7 @@ async def backfill(arguments: argparse.Namespace, api: ApiClient) -> int:
         watch_tables.show_backfill(ended["state"], result)
     else:
         print(f"{ended['state']}: {ended['error'] or ended['trouble']}")
-    return DONE if ended["state"] == "succeeded" and not (ended.get("result") or {}).get("reasons") else NOT_WELL
+    return DONE if ended["state"] == "succeeded" and not shortfall("backfill", ended.get("result")) else NOT_WELL
 
 
 async def _scope(arguments: argparse.Namespace, api: ApiClient) -> dict[str, Any]:
