@@ -169,7 +169,7 @@ _SHAPES = {
     ),
     "get_freshness": _Shape(
         "When each subscription last sent each kind", {200: "FreshnessList"},
-        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE,
+        (problems.NOT_FOUND, problems.NOT_ACCEPTABLE), gives=_TABLE, returns=("Complete",),
     ),
     "list_canaries": _Shape(
         "What canaries ended with, by subscription, the oldest first", {200: "CanaryList"}, (problems.NOT_FOUND,)
@@ -274,7 +274,7 @@ _RETURNS = {
     "Location": "Where it is.",
     "WWW-Authenticate": "How to sign in; not sent for function keys.",
     "Retry-After": "Seconds until it is worth asking again.",
-    "Complete": "Whether all of the tenant could be read (CSV).",
+    "Complete": "Whether all that the answer is about could be read (CSV).",
     "Continuation": "The `continuation` of the next page, where there is one (CSV).",
 }
 
