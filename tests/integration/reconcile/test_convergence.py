@@ -96,8 +96,10 @@ async def converges(here: World, seed: int, rate: float) -> None:
 async def _three_hundred(seed: int, certs: Certificates, storage: StorageAccount) -> None:
     tenant = synthetic_tenant(seed, 300, resources=1)
     # Waits follow one another on the moved clock, where in real time they overlap; so the budget is no limit here.
-    budget = timedelta(hours=10)
-    async with world(tenant, certs, storage, register_provider=True, apply_budget=budget) as here:
+    budget, timeout = timedelta(hours=10), timedelta(hours=20)
+    async with world(
+        tenant, certs, storage, register_provider=True, apply_budget=budget, function_timeout=timeout
+    ) as here:
         await converges(here, seed, rate=0.05)
 
 
