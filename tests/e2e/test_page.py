@@ -465,6 +465,20 @@ async def test_one_part_that_fails_leaves_the_others_alone(look: Visit) -> None:
     look.complaints.clear()
 
 
+@pytest.mark.parametrize("part", ["exports", "freshness", "dead-letters", "ready"])
+async def test_a_part_that_cannot_be_read_is_a_matter_to_look_at(look: Visit, part: str) -> None:
+    page = await look.open()
+    await expect(page.locator("#tile-needed")).not_to_contain_text("Loading…")
+    await look.pretend({part: {"title": "It failed", "detail": "Later."}}, status=503)
+    await page.click("#refresh")
+    await expect(page.locator("#attention-list")).to_contain_text("could not be read: It failed.")
+    await expect(page.locator("#attention-list")).to_contain_text("What is shown of it is of")
+    await page.reload()
+    await expect(page.locator("#attention-list")).to_contain_text("could not be read: It failed.")
+    await expect(page.locator("#tile-needed")).to_contain_text("matters" if part == "exports" else "not known")
+    look.complaints.clear()
+
+
 async def test_axe_finds_nothing_serious_anywhere(look: Visit) -> None:
     await look.page.emulate_media(reduced_motion="reduce")
     page = await look.open()

@@ -62,6 +62,17 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
   return found;
 }
 
+const PARTS = { coverage: "The state of the subscriptions", exports: "The export files", letters: "The dead letters", freshness: "The check of the flow", ready: "What the app depends on" };
+const FORBIDDEN = 403; // a part that somebody may not see is no matter for them
+
+// A part that could not be read is no part without a matter: what is known of it is of before.
+export function unread(data, failures) {
+  return Object.keys(PARTS).filter((name) => failures[name] && failures[name].status !== FORBIDDEN).map((name) => ({
+    state: "blocked", word: "not known", what: `${PARTS[name]} could not be read: ${sentence(failures[name].title)}`,
+    next: `${data[name] ? `What is shown of it is of ${ago(data[name].at)}.` : "Nothing is known of it."} It is asked again by itself.`,
+  }));
+}
+
 // What is muted is told after all that needs a person, and counted apart.
 export function muted(coverage) {
   const rows = coverage?.rows.filter((row) => row.quieted || row.subscriptionMuted) ?? [];

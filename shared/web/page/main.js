@@ -1,7 +1,7 @@
 // The page: asks for everything, shows what has arrived, asks again.
 import * as address from "./address.js";
 import { INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask, linked } from "./api.js";
-import { findings, muted } from "./attention.js";
+import { findings, muted, unread } from "./attention.js";
 import { showDestinations } from "./destinations.js";
 import { byId, el, fill, mark } from "./dom.js";
 import * as jobs from "./jobs.js";
@@ -94,11 +94,11 @@ function draw(name) {
   if (name === "trend" && data.trend && !failure) sections.trend(data.trend);
   if (name === "trend" && failure && !data.trend) fill(byId("trend-months"));
   byId("part").hidden = !data.ready?.part;
-  const found = findings(data);
+  const found = [...unread(data, failures), ...findings(data)];
   const quiet = muted(data.coverage);
   sections.tiles(data, found, quiet);
   sections.attention([...found, ...quiet], { filter: narrow, openRun, go: (id) => { byId(id).scrollIntoView({ block: "nearest" }); byId(id).focus(); } });
-  for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "coverage"], ["tile-needed", "coverage"]]) {
+  for (const [tile, section] of [["tile-exported", "coverage"], ["tile-flowing", "metrics"], ["tile-changed", "coverage"], ...["ready", "freshness", "letters", "coverage"].map((part) => ["tile-needed", part])]) {
     if (failures[section] && !data[section]) fill(byId(tile), el("p", { class: "tile-big" }, mark("blocked", "not known")), el("p", { class: "tile-small" }, failures[section].title));
   }
   if (name === "coverage" && failure && !data.coverage) fill(byId("destinations"), el("p", { class: "empty" }, `Not known: ${failure.title}.`));

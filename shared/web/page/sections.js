@@ -25,13 +25,14 @@ export function tiles({ coverage, metrics, letters, freshness, ready }, found, q
     const silences = freshness?.rows.filter((row) => row.verdict === "silent") ?? [];
     const silent = silences.filter((row) => !row.muted).length;
     const hushed = silences.length - silent;
-    const told = `${silent ? `; ${number(silent)} silent` : ""}${hushed ? `; ${number(hushed)} silent and muted` : ""}`;
+    const unsure = !freshness?.checked ? "; who is silent is not known" : freshness.reasons?.length ? "; not everyone could be judged" : "";
+    const told = `${silent ? `; ${number(silent)} silent` : ""}${hushed ? `; ${number(hushed)} silent and muted` : ""}${unsure}`;
     const late = lag !== undefined && lag > 900;
     const hours = Math.round((Date.parse(metrics.until) - Date.parse(metrics.since)) / 3_600_000);
     const span = hours === 168 ? "7 days" : hours === 1 ? "hour" : `${hours} hours`;
     const elsewhere = metrics.notCounted?.length ? `; ${metrics.notCounted.join("; ")}` : "";
     if (!total) return [silent ? "silent" : "quiet", "no records", `in the last ${span}${told}${elsewhere}`];
-    return [silent ? "silent" : late ? "drifted" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${told}${elsewhere}`];
+    return [silent ? "silent" : late ? "drifted" : unsure ? "quiet" : "exported", plural(Math.round(total), "record"), `in the last ${span}; lag ${lag === undefined ? "unknown" : duration(lag)}${told}${elsewhere}`];
   });
   tile("tile-changed", coverage, () => {
     const { run } = coverage;
