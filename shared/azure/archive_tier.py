@@ -13,7 +13,7 @@ CODES = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 
 
 def archived(error: BaseException) -> str:
-    """What is told of an error that means that a blob lies in the Archive tier; empty for any other."""
+    """The sentence on an error that means that a blob lies in the Archive tier; empty for any other."""
     if getattr(error, "error_code", "") not in CODES:
         return ""
     request = getattr(getattr(error, "response", None), "request", None)

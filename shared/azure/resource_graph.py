@@ -29,7 +29,7 @@ REQUEST_SECONDS = 30.0  # for one request with its token; Resource Graph itself 
 PAGE_SECONDS = 120.0  # for one page with all its retries
 THROTTLED = 429
 REFUSED = "Resource Graph refused the query"
-NO_SUBSCRIPTION = "NoValidSubscriptionsInQueryRequest"  # whoever asks has no right in any subscription
+NO_SUBSCRIPTION = "NoValidSubscriptionsInQueryRequest"  # who asks has no right in any subscription
 _REFUSED = frozenset({400, 404, 413, 422})
 LIMIT_HIT = "Resource Graph shows only the first 10,000 subscriptions"
 
