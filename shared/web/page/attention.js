@@ -25,7 +25,7 @@ export function findings({ coverage, letters, freshness, exports: files, ready }
     }
     if (!coverage.complete && coverage.reasons?.length) {
       found.push({ state: "blocked", word: "incomplete", what: `Not every subscription was seen: ${coverage.reasons.join("; ")}.`,
-        next: "Compare the app's role assignments with the deployment guide; nothing is deleted until discovery is complete." });
+        next: "Compare the app's role assignments with the deployment guide. An incomplete discovery deletes nothing." });
     }
   }
   for (const problem of files?.problems ?? []) {

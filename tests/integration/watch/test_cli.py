@@ -136,6 +136,7 @@ async def test_a_check_is_well_only_where_all_was_seen_of_late(run: Run, azure: 
     assert (await run("apply", "--yes"))[0] == 0
     group = ("--management-group", "contoso")
     assert (await run("coverage", "--check", *group))[0] == 0
+    assert (await run("evidence", "--check", "--output", "json", *group))[0] == 0
     assert (await run("freshness", "--now", "--check"))[0] == 0
     assert (await run("freshness", "--check", "--verdict", "silent"))[0] == 0
     services = Services(Settings.load())
@@ -159,6 +160,7 @@ async def test_a_check_is_well_only_where_all_was_seen_of_late(run: Run, azure: 
     assert code == 1
     assert lost in out
     assert (await run("coverage", *group))[0] == 0
+    assert (await run("evidence", "--check", "--output", "json", *group))[0] == 1
     assert (await run("freshness", "--now", "--check"))[0] == 1
 
 
