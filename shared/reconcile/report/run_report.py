@@ -254,6 +254,8 @@ class Report:
             if item.action is Action.BLOCKED and not item.waits
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
+        # What is wrong with the files or their scopes is nobody's to mute, and comes first, where nothing is cut off.
+        findings = [{"status": "finding", "reason": finding} for finding in self.plan.findings]
         muted = MutedInRun(self.muting, self.plan.destinations, self.ended)
         muted_until = muted.repairs(self.outcomes)
         return {
@@ -279,7 +281,7 @@ class Report:
             "InForce": sum(each.in_force for each in self.in_force),
             "Requests": sum(self.requests.values()),
             "Guard": "; ".join(self.plan.guards),
-            "Problems": muted.problems(problems)[:MAX_PROBLEMS],
+            "Problems": [*findings, *muted.problems(problems)][:MAX_PROBLEMS],
             "ReportName": self.name,
             "ApprovedBy": self.approved_by,
             "ApprovedTime": self.approved_at.isoformat() if self.approved_at else None,

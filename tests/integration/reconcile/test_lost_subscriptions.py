@@ -53,6 +53,7 @@ async def test_rights_that_are_lost_on_one_are_said_until_they_are_back(here: Wo
     for report in (await here.apply(), await here.plan(), await here.apply()):
         assert report.outcome == "Partial"
         assert [lost in one and SAID in one for one in report.plan.findings].count(True) == 1
+        assert [lost in one["reason"] for one in report.row()["Problems"]] == [True]
         assert not report.plan.reasons
         assert not report.plan.writes
     state = await read(here)

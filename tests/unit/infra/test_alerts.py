@@ -379,6 +379,17 @@ async def test_a_run_ends_no_alert_of_what_it_did_not_look_at(newer: Row) -> Non
         assert len(await answer(ALERTS["updates-held-back"], [held, newer])) == 1
 
 
+async def test_a_finding_of_a_run_is_raised_until_a_newer_run_does_not_have_it() -> None:
+    findings = [{"status": "finding", "reason": reason} for reason in ("soc: no group contosso", "1 can't be seen")]
+    partial = run(20, Outcome="Partial", Problems=[*findings, problem("no role")])
+    found = await answer(ALERTS["blocked-destination"], [partial])
+    assert sorted((row["Subscription"], row["Reason"]) for row in found) == [
+        ("", "1 can't be seen"), ("", "soc: no group contosso"), ("aaaa", "no role"),
+    ]  # fmt: skip
+    mended = await answer(ALERTS["blocked-destination"], [partial, run(4, Problems=findings[:1])])
+    assert [row["Reason"] for row in mended] == ["soc: no group contosso"]
+
+
 async def test_what_an_incomplete_run_saw_anew_takes_the_place_of_what_was_said_before() -> None:
     newer = run(4, Complete=False, Problems=[problem("another reason")])
     found = await answer(ALERTS["blocked-destination"], [BLOCKED, newer])
