@@ -34,5 +34,7 @@ async def whole_answer(
     answer = await client.query_workspace(workspace_id, query, timespan=timespan, server_timeout=seconds)
     if not isinstance(answer, LogsQueryResult):
         raise HttpResponseError("Log Analytics gave only a part of the answer")
+    if not answer.tables:
+        raise HttpResponseError("Log Analytics answered without a table")
     table = answer.tables[0]
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]

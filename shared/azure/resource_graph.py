@@ -87,6 +87,25 @@ class GraphPages:
             self.reasons.append("Resource Graph cut its answer short")
 
 
+def _page(content: bytes) -> dict[str, Any]:
+    """An answer with its rows.
+
+    Raises:
+        azure.core.exceptions.DecodeError: it is something else, such as a proxy's page or an error in a 200.
+    """
+    from azure.core.exceptions import DecodeError
+
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        answer = None
+    rows = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DecodeError(message="its answer holds no list of rows")
+    found: dict[str, Any] = answer
+    return found
+
+
 def _why(error: Exception) -> str:
     if status_of(error) == THROTTLED:
         return "Resource Graph throttled this app for longer than it could wait"
@@ -164,7 +183,7 @@ class Graph:
         """One page as Resource Graph answers it; what its headers say is missing goes to `reasons`.
 
         Raises:
-            azure.core.exceptions.AzureError: none came within two minutes, or before the deadline.
+            azure.core.exceptions.AzureError: none came within two minutes, or before the deadline, or it is no page.
         """
         from azure.core.exceptions import ServiceResponseTimeoutError
         from azure.core.rest import HttpRequest
@@ -193,8 +212,7 @@ class Graph:
             and LIMIT_HIT not in reasons
         ):
             reasons.append(LIMIT_HIT)
-        answer: dict[str, Any] = orjson.loads(response.content)
-        return answer
+        return _page(response.content)
 
     async def _keep_quota(self, end: Deadline) -> None:
         wait = self._resume_at - self._clock.monotonic()

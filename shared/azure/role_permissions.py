@@ -57,10 +57,28 @@ class OwnPermissions:
             except TimeoutError:
                 raise ServiceResponseTimeoutError("no answer in time") from None
             response.raise_for_status()
-            return response.json()
+            return response
 
-        roles = (await retried(ask, self._clock, deadline=end.at)).get("value") or ()
+        roles = _roles(await retried(ask, self._clock, deadline=end.at))
         return {action for action in actions if not any(permits(role, action) for role in roles)}
+
+
+def _roles(response: Any) -> list[Mapping[str, Any]]:
+    """What an answer lists.
+
+    Raises:
+        azure.core.exceptions.DecodeError: it is no list of permissions, which does not say that there are none.
+    """
+    from azure.core.exceptions import DecodeError
+
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    listed = answer.get("value") if isinstance(answer, Mapping) else None
+    if not isinstance(listed, list) or not all(isinstance(role, Mapping) for role in listed):
+        raise DecodeError(message="the answer holds no list of permissions")
+    return listed
 
 
 def permits_data(permission: Mapping[str, Any], action: str) -> bool:

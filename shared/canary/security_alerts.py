@@ -28,6 +28,7 @@ MOST_PAGES: Final = 20
 """Of the list of alerts; its order is not published."""
 _DONE, _UNDER_WAY, _REFUSED = frozenset({200, 204}), 202, range(400, 500)
 _TRANSIENT = frozenset({408, 429})
+_OTHERWISE: Final = "Azure Resource Manager answers something else than was asked for"
 
 
 class UnansweredError(Exception):
@@ -79,7 +80,7 @@ class SecurityAlerts:
         return frozenset(
             str(each.get("name"))
             for each in _values(document)
-            if str((each.get("properties") or {}).get("pricingTier")).lower() == "free"
+            if str(_about(each).get("pricingTier")).lower() == "free"
         )
 
     async def simulate(self, subscription: str, location: str, bundle: str) -> Begun:
@@ -94,10 +95,10 @@ class SecurityAlerts:
         if not operation.startswith(f"{self._clients.arm_endpoint}/"):
             return True  # a token goes to no other place; the alert itself tells
         status, _, document = await self._send("GET", operation, "")
-        said = str(document.get("status") or "").lower() if isinstance(document, Mapping) else ""
-        if said in {"failed", "canceled"}:
+        said = str(document.get("status") or "").lower()
+        if said in {"failed", "canceled", "cancelled"}:
             raise RefusedError(f"the operation {said}")
-        return status != _UNDER_WAY and said not in {"inprogress", "running"}
+        return status != _UNDER_WAY and said in {"", "succeeded"}  # ARM: any other word is of one under way
 
     async def simulated(self, subscription: str, location: str, since: datetime) -> Listed:
         """The simulated alerts that were generated since a moment."""
@@ -106,11 +107,11 @@ class SecurityAlerts:
         for _ in range(MOST_PAGES):
             _, _, document = await self._send("GET", path, version)
             for each in _values(document):
-                about = each.get("properties") or {}
+                about = _about(each)
                 at = _moment(about.get("timeGeneratedUtc") or about.get("startTimeUtc"))
                 if is_simulated(about.get("alertType")) and at is not None and at >= since:
                     found[str(about.get("systemAlertId") or each.get("name"))] = at
-            path = str(document.get("nextLink") or "") if isinstance(document, Mapping) else ""
+            path = str(document.get("nextLink") or "")
             version = ""
             if not path.startswith(f"{self._clients.arm_endpoint}/"):
                 return Listed(found, whole=not path)
@@ -124,9 +125,13 @@ class SecurityAlerts:
             if str(refused).startswith("404"):
                 return None
             raise
-        return document if isinstance(document, Mapping) else {}
+        if not any(name.lower() == "properties" for name in document):
+            raise UnansweredError(_OTHERWISE)
+        return document
 
-    async def _send(self, method: str, path: str, version: str, body: Any = None) -> tuple[int, Mapping[str, str], Any]:
+    async def _send(
+        self, method: str, path: str, version: str, body: Any = None
+    ) -> tuple[int, Mapping[str, str], Mapping[str, Any]]:
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
 
@@ -144,18 +149,30 @@ class SecurityAlerts:
             raise RefusedError(f"{status} {_code(answer)}".strip())
         if not 200 <= status < 300:  # noqa: PLR2004 - HTTP
             raise UnansweredError(f"Azure Resource Manager answers {status}")
-        return status, answer.headers, _json(answer)
+        return status, answer.headers, _document(answer)
 
 
 def _provider(subscription: str) -> str:
     return f"/subscriptions/{subscription}/providers/Microsoft.Security"
 
 
+def _document(answer: Any) -> Mapping[str, Any]:
+    """The object of a success, empty where there is none; what is no object says nothing, above all not *none*.
+
+    Raises:
+        UnansweredError: it is something else, or an error.
+    """
+    document = _json(answer) if answer.content else {}
+    if not isinstance(document, Mapping) or document.get("error"):
+        raise UnansweredError(_OTHERWISE)
+    return document
+
+
 def _json(answer: Any) -> Any:
     try:
-        return answer.json() if answer.content else {}
+        return answer.json()
     except ValueError:
-        return {}
+        return None
 
 
 def _code(answer: Any) -> str:
@@ -165,9 +182,16 @@ def _code(answer: Any) -> str:
     return str(error.get("code") or "")[:80] if isinstance(error, Mapping) else ""
 
 
-def _values(document: Any) -> list[Mapping[str, Any]]:
-    value = document.get("value") if isinstance(document, Mapping) else None
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+def _values(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    value = document.get("value")
+    if not isinstance(value, list):
+        raise UnansweredError(_OTHERWISE)
+    return [each for each in value if isinstance(each, Mapping)]
+
+
+def _about(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    about = item.get("properties")
+    return about if isinstance(about, Mapping) else {}
 
 
 def _moment(text: Any) -> datetime | None:

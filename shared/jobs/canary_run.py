@@ -22,6 +22,8 @@ from shared.jobs.canary_ports import BudgetSpentError, Ports
 
 LOOK_SECONDS = 45.0
 """For one look at all hops, whatever the services do."""
+ON_THE_WAY = timedelta(hours=1)
+"""For which an alert that was generated before a canary may arrive after it began, and is not taken for its own."""
 
 
 _MEND_RIGHT = "Give the right to simulate alerts on the subscription (docs/canary.md), and ask again."
@@ -147,9 +149,13 @@ class CanaryRun:
         return replace(canary, alerts=ids).with_seen(Reached(Hop.EMITTED, min(found.values())))
 
     async def _before(self, canary: Canary) -> Canary:
-        """The simulated alerts that are there before this canary's; unknown where the list can't be read."""
+        """The simulated alerts that are there before this canary's; unknown where the list can't be read.
+
+        Those that were generated a while before it may still be on their way to the hub.
+        """
+        since = canary.since - ON_THE_WAY
         try:
-            listed = await self._ports.alerts.simulated(canary.subscription, canary.location, canary.since)
+            listed = await self._ports.alerts.simulated(canary.subscription, canary.location, since)
         except RefusedError:
             return canary
         return replace(canary, older=tuple(sorted(listed.found)))

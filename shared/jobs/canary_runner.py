@@ -63,8 +63,8 @@ class CanaryRunner:
         async def further(subscription: str) -> None:
             canary = left[subscription]
             while True:
-                asked = canary.asked
-                canary, verdict = await run.step(canary, wanted)
+                before = canary
+                canary, verdict = await run.step(before, wanted)
                 left[subscription] = canary
                 if verdict.outcome is not Outcome.RUNNING:
                     if await self._kept(canary, verdict, job.actor):
@@ -73,7 +73,7 @@ class CanaryRunner:
                     return
                 said.append(f"{subscription}: {told(verdict)}")
                 checkpoint()
-                if asked or not canary.checked:
+                if before.asked or canary == before:  # where nothing came of it, asking again at once brings no more
                     return
 
         said: list[str] = []
@@ -98,12 +98,12 @@ class CanaryRunner:
         async def one(subscription: str) -> dict[str, Any]:
             canary = Canary(subscription, self.now())
             while True:
-                asked = canary.asked
-                canary, verdict = await run.step(canary, wanted)
+                before = canary
+                canary, verdict = await run.step(before, wanted)
                 if verdict.outcome is not Outcome.RUNNING and await self._kept(canary, verdict, by):
                     return result(canary, verdict, self.now())
                 tell(f"{subscription}: {told(verdict)}")
-                if asked or not canary.checked:
+                if before.asked or canary == before:
                     await asyncio.sleep(LOOK_EVERY_SECONDS)
 
         return list(await asyncio.gather(*map(one, subscriptions)))

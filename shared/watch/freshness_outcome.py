@@ -21,10 +21,9 @@ class Delay:
     p99: float
     late: int
 
-    @property
-    def on_time_percent(self) -> float:
-        """The share of events that were not late."""
-        return 100 * (self.events - self.late) / self.events
+    def on_time_percent(self, lost: int) -> float:
+        """The share of events that were not late; of those that are not in the table none was on time."""
+        return 100 * (self.events - self.late) / (self.events + lost)
 
 
 @dataclass(frozen=True)

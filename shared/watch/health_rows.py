@@ -150,12 +150,14 @@ def comparison_rows(
             "Reason": "; ".join(filter(None, (lost, each.because))) if each.lost else "",
         }
         if (delay := each.delay) is not None:
-            met = delay.on_time_percent >= on_time_percent
+            percent = delay.on_time_percent(each.lost)
+            met = percent >= on_time_percent
+            late = f"{delay.late} of {delay.events} events were late"
             yield head | {
                 "CheckName": "service level",
                 "Verdict": "met" if met else "missed",
-                "Reason": "" if met else f"{delay.late} of {delay.events} events were late",
-                "Details": asdict(delay) | {"onTimePercent": round(delay.on_time_percent, 4), "asked": on_time_percent},
+                "Reason": "" if met else f"{late}; {lost}" if each.lost else late,
+                "Details": asdict(delay) | {"onTimePercent": round(percent, 4), "asked": on_time_percent},
             }
 
 

@@ -117,7 +117,6 @@ class LastSeen:
         async for entity in entities:
             key = (str(entity["PartitionKey"]), str(entity["RowKey"]))
             try:
-                stored_format.admit("last seen", entity)
                 found[key] = Seen(**_times(entity))
             except stored_format.KeptAsIs as kept:
                 self.unreadable[key] = str(kept)
@@ -139,7 +138,10 @@ class LastSeen:
         return {table: rows for table, rows in sums.items() if table not in unknown}
 
     async def _write_newer(self, due: Mapping[str, Mapping[str, Mapping[str, datetime]]]) -> None:
-        """Write arrivals that are newer than the table's: another process, or this one before, may have seen later."""
+        """Write arrivals that are newer than the table's: another process, or this one before, may have seen later.
+
+        A row that can't be read is left as it is, and holds up no other.
+        """
         newer: dict[str, dict[str, dict[str, datetime]]] = {}
         turns = asyncio.Semaphore(_CONCURRENT_WRITES)
 
@@ -148,13 +150,16 @@ class LastSeen:
                 found = self._table.query_entities("PartitionKey eq @one", parameters={"one": subscription_id})
                 known = {entity["RowKey"]: entity async for entity in found}
             for kind, columns in kinds.items():
+                try:
+                    times = _times(known.get(kind, {}))
+                except stored_format.KeptAsIs:
+                    continue
                 for column, seen in columns.items():
-                    key = (subscription_id, kind, column == "snapshot")
-                    stored = known[kind].get(column) if kind in known else None
-                    if stored is None or seen > stored.astimezone(UTC):
+                    stored = times.get(column)
+                    if stored is None or seen > stored:
                         newer.setdefault(subscription_id, {}).setdefault(kind, {})[column] = seen
                     else:
-                        self._newest[key] = stored.astimezone(UTC)
+                        self._newest[subscription_id, kind, column == "snapshot"] = stored
 
         await asyncio.gather(*(compare(subscription_id, kinds) for subscription_id, kinds in due.items()))
         await self._write(newer)
@@ -179,6 +184,12 @@ class LastSeen:
 
 
 def _times(entity: Mapping[str, Any]) -> dict[str, datetime]:
+    """The times in a row.
+
+    Raises:
+        shared.stored_format.KeptAsIs: a newer release wrote it, or it can't be read.
+    """
+    stored_format.admit("last seen", entity)
     present = {name: entity[name] for name in _TIMES if entity.get(name) is not None}
     if wrong := sorted(name for name, value in present.items() if not isinstance(value, datetime)):
         raise stored_format.KeptAsIs(f"its column {wrong[0]} holds no time: remove the row, or put it right")

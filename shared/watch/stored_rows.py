@@ -84,6 +84,8 @@ class StoredRows:
             return (), f"rows stored can't be counted: {_EXPLAINED.get(status, type(error).__name__)}"
         if not isinstance(answer, LogsQueryResult):
             return (), "rows stored can't be counted: the workspace's answer is partial"
+        if not answer.tables:
+            return (), "rows stored can't be counted: the workspace's answer holds no table"
         table = answer.tables[0]
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows], ""
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 API_VERSION = "2023-01-01"
 HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 MESSAGE_LIMIT = 500  # characters of an error that are kept
+NO_SUCCESS = "NoSuccess"
+_SUCCESSES = frozenset({200, 201, 202})
+"""Beside the API's 204: its documentation names 200 and 202."""
 
 
 class Ingestion(Protocol):
@@ -145,10 +148,24 @@ def _named(prefix: str) -> set[str]:
 
 
 def _answer(response: AsyncHttpResponse, now: datetime) -> Answer:
+    """The answer; what is no success by the API's own word is none, whatever its status says."""
     if response.status_code == 204:  # noqa: PLR2004 # No Content, the usual answer
         return Answer(204)
+    if 200 <= response.status_code < 300 and not _succeeded(response):  # noqa: PLR2004 # a page of something between
+        return Answer(0, NO_SUCCESS, f"status {response.status_code} with a body that says no success")
     code, message = _service_error(response)
     return Answer(response.status_code, code, _short(message), asked_seconds(response.headers, now))
+
+
+def _succeeded(response: AsyncHttpResponse) -> bool:
+    """Whether a 2xx is the API's: it is one of its statuses, and its body empty or JSON without an error."""
+    if response.status_code not in _SUCCESSES:
+        return False
+    try:
+        said = json.loads(response.text() or "{}")
+    except (ValueError, LookupError, RecursionError):  # the second of an unknown encoding
+        return False
+    return not (isinstance(said, dict) and said.get("error"))
 
 
 def _service_error(response: AsyncHttpResponse) -> tuple[str, str]:

@@ -189,19 +189,13 @@ def _one_after_another(text: bytes, body: bytes, error: UnreadableError) -> list
     return parts or [Part(None, body, str(error))]
 
 
-_LISTS = ("records", "value", "data")
-_WRAPPERS = (
-    "data",
-    "body",
-    "event",
-    "message",
-    "payload",
-    "contentdata",
-    "content",
-    "$content",
-    "data_base64",
-    "record",
-)
+_RECORDS = "records"
+_WRAPPERS = frozenset(
+    {
+        _RECORDS, "value", "data", "body", "event", "message", "payload", "contentdata", "content", "$content",
+        "data_base64", "record",
+    }
+)  # fmt: skip
 
 
 def _unwrapped(value: Any, text: bytes | None = None, depth: int = 0) -> Iterator[Part]:
@@ -228,25 +222,34 @@ def _unwrapped(value: Any, text: bytes | None = None, depth: int = 0) -> Iterato
 
 
 def _inside(envelope: dict[str, Any], depth: int) -> list[Part] | None:
-    """What an envelope holds; None where the object is none."""
-    if depth >= MOST_WRAPPINGS:
-        return None
+    """What an envelope holds, in each of its members that hold records; None where the object is none."""
     lowered = {name.lower(): value for name, value in envelope.items()}
-    listed = lowered.get("records")
-    if isinstance(listed, list) and (len(lowered) == 1 or not _is_of_security(lowered)):
-        if not listed:
-            return [Part(None, encoded(envelope), NO_RECORD)]
-        if len(lowered) == 1 or any(isinstance(item, dict | str) for item in listed):
-            return list(_unwrapped(listed, None, depth + 1))
-    if _is_of_security(lowered):
+    if depth >= MOST_WRAPPINGS or _is_of_security(lowered):
         return None
-    for name in (*_LISTS, *_WRAPPERS):
-        inner = lowered.get(name)
-        if isinstance(inner, dict | list | str) and inner:
-            parts = list(_unwrapped(inner, None, depth + 1))
-            if any(part.record is not None and _is_of_security(part.record) for part in parts):
-                return parts
-    return None
+    found, empty = [], False
+    for name, inner in envelope.items():
+        if name.lower() not in _WRAPPERS or not isinstance(inner, dict | list | str):
+            continue
+        listed = name.lower() == _RECORDS and isinstance(inner, list)
+        if not inner:
+            empty |= listed
+            continue
+        parts = list(_unwrapped(inner, None, depth + 1))
+        whole = listed and (len(lowered) == 1 or any(isinstance(item, dict | str) for item in inner))
+        if whole or any(part.record is not None and _is_of_security(part.record) for part in parts):
+            found.append(parts)
+    if not found:
+        return [Part(None, encoded(envelope), NO_RECORD)] if empty else None
+    return _each_once(found)
+
+
+def _each_once(members: list[list[Part]]) -> list[Part]:
+    """The parts of several members; what two of them hold alike, as a value and as its text, is one part."""
+    parts, bodies = [*members[0]], {part.body for part in members[0]}
+    for member in members[1:]:
+        parts += [part for part in member if part.body not in bodies]
+        bodies |= {part.body for part in member}
+    return parts
 
 
 def _is_of_security(record: Mapping[str, Any]) -> bool:

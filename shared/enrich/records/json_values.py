@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,18 @@ from msgspec import Raw
 def loaded(value: Any) -> Any:
     """A dynamic value parsed, whichever reader it came from."""
     return orjson.loads(memoryview(value)) if isinstance(value, Raw) else value
+
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
+
+def loaded_exactly(value: Any) -> Any:
+    """The same with all digits of integers beyond 64 bits, of which orjson makes floats."""
+    if not isinstance(value, Raw):
+        return value
+    text = bytes(value)
+    parsed = orjson.loads(text)
+    return json.loads(text) if _LONG_NUMBER.search(text) else parsed
 
 
 def decoded(value: Any) -> Any:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.enrich.records.field_mapping import Kind
-from shared.enrich.records.json_values import loaded
+from shared.enrich.records.json_values import loaded_exactly
 from shared.enrich.tables import ColumnType
 
 Trail = tuple[str, ...]
@@ -58,7 +58,7 @@ class Read(Struct, gc=False):
         for trail, value_in in self.origins[name]:
             value = value_in(self.record)
             if value is not None:
-                self.rest = keep(self.rest, trail, loaded(value))
+                self.rest = keep(self.rest, trail, loaded_exactly(value))
 
 
 INPUTS = Read.__struct_fields__[4:]

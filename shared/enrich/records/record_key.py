@@ -28,7 +28,7 @@ import orjson
 from msgspec import Raw
 
 from shared.enrich.records.field_mapping import Kind
-from shared.enrich.records.json_values import loaded
+from shared.enrich.records.json_values import loaded_exactly
 from shared.enrich.records.reader_output import Read
 from shared.enrich.tables import FIRST, SPINE
 
@@ -133,13 +133,14 @@ def _by_content(kind: Kind) -> KeyOf:
         utc = enqueued if enqueued.tzinfo is UTC else enqueued.astimezone(UTC)
         day = utc.date() if snapshot or action == "Backfill" else None
         said = _encode((name, values.RecordId, action, snapshot, day, utc.date(), utc.hour, _cased(name, plain, read)))
-        nested = [_canonical(loaded(getattr(values, name))) for name in dynamic]
+        nested = [_canonical(loaded_exactly(getattr(values, name))) for name in dynamic]
         if rest:
             rest = {name: value for name, value in _canonical(rest).items() if name not in _ENVELOPE}
             for path in no_change:
                 _without(rest, path)
             rest = _pruned(rest)
-        new = {name: _canonical(loaded(value)) for name in added if (value := getattr(values, name)) is not None}
+        later = ((name, getattr(values, name)) for name in added)
+        new = {name: _canonical(loaded_exactly(value)) for name, value in later if value is not None}
         if new:
             rest = rest | {"": new}
         if rest or nested:
@@ -190,7 +191,7 @@ def canonical_entities(value: Any) -> list[str] | None:
     """
     lowered = _lowered(value) if isinstance(value, Raw) else None
     if lowered is None:
-        entities = loaded(value)
+        entities = loaded_exactly(value)
         if not isinstance(entities, list):
             return None if entities is None else [_sorted(_settled(entities)).decode()]
         numbered: dict[str, Any] = {}
@@ -201,13 +202,14 @@ def canonical_entities(value: Any) -> list[str] | None:
 
 
 _ASCII = bytes(range(128))
+_BEYOND_64_BITS = 2.0**63
 
 
 def _lowered(value: Raw) -> list[Any] | None:
     """The entities as `_numbered` and `_referred` give them, from a text whose ASCII is lowered as a whole.
 
-    None where that can't be, and where it holds something else than a list: escaped characters have no case yet, and of
-    names that differ by case alone a null would count.
+    None where that can't be, and where it holds something else than a list: escaped characters have no case yet, of
+    names that differ by case alone a null would count, and integers beyond 64 bits have become floats.
     """
     text = bytes(value).lower()
     if b"\\u" in text:
@@ -236,7 +238,7 @@ def _lowered(value: Raw) -> list[Any] | None:
 def _survey(holder: Any, numbered: dict[str, Any], references: list[tuple[Any, Any, Any]]) -> bool:
     """Note the entities below an object or list by their numbers, and where one is referred to; drop their types.
 
-    False where there is a null, or a number or type that is none.
+    False where there is a null, a number or type that is none, or a float that may be an integer beyond 64 bits.
     """
     for name, inner in holder.items() if type(holder) is dict else enumerate(holder):
         kind = type(inner)
@@ -252,7 +254,11 @@ def _survey(holder: Any, numbered: dict[str, Any], references: list[tuple[Any, A
                 return False
             if number is not None:
                 numbered[str(number)] = inner
-        elif inner is None or (kind is list and not _survey(inner, numbered, references)):
+        elif (
+            inner is None
+            or (kind is float and abs(inner) >= _BEYOND_64_BITS)
+            or (kind is list and not _survey(inner, numbered, references))
+        ):
             return False
     return True
 
@@ -308,7 +314,7 @@ def _standing(value: Any) -> Any:
     """A column's value as `_settled` has it."""
     if type(value) is Raw:
         text = bytes(value)
-        return _settled_text(text) if len(text) <= _SHORT else _settled(orjson.loads(text))
+        return _settled_text(text) if len(text) <= _SHORT else _settled(loaded_exactly(value))
     if type(value) is list and len(value) == 1 and type(value[0]) is str:
         return [value[0].lower()]
     return _settled(value)
@@ -317,7 +323,7 @@ def _standing(value: Any) -> Any:
 @lru_cache(1024)
 def _settled_text(text: bytes) -> Any:
     """The same of a short JSON text, such as risk factors: few of them differ.  Nothing may change what it gives."""
-    return _settled(orjson.loads(text))
+    return _settled(loaded_exactly(Raw(text)))
 
 
 def _settled(value: Any) -> Any:

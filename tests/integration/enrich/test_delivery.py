@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from local.oddities import Oddity
 from shared.azure.blob_container import StoreError
 from shared.enrich.invocation.freshness_notes import FreshnessNotes
 from shared.enrich.invocation.pipeline import PART_BYTES
@@ -42,6 +43,34 @@ async def test_a_service_in_trouble_is_asked_again(plant: Plant, fault: dict[str
     summary = await plant.pipeline.run(assessments(range(10)))
     assert plant.stored() == names(range(10))
     assert summary.retries == 3
+    assert await plant.letters() == []
+
+
+NO_SUCCESSES = {
+    "a page of a proxy": Oddity("", 204, 200, body=lambda _: "<html>Sign in</html>"),
+    "an error in a 200": Oddity("", 204, 200, body=lambda _: {"error": {"code": "Busy", "message": "later"}}),
+    "some of it": Oddity("", 204, 206),
+    "of several parts": Oddity("", 204, 207, body=lambda _: {"responses": []}),
+}
+
+
+@pytest.mark.parametrize("name", NO_SUCCESSES)
+async def test_a_2xx_that_says_no_success_accepts_nothing(plant: Plant, name: str) -> None:
+    plant.azure.ingestion.oddities.append(NO_SUCCESSES[name])
+    summary = await plant.pipeline.run(assessments(range(10)))
+    assert not summary.accepted
+    letters = await plant.lost()
+    assert len(letters) == 10
+    assert {(letter.reason, letter.outage) for letter in letters} == {("unavailable", True)}
+    assert "Sign in" not in str(letters)
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("body", ["", "{}"])
+async def test_a_success_of_the_documentation_accepts(plant: Plant, status: int, body: str) -> None:
+    plant.azure.ingestion.oddities.append(Oddity("", 204, status, body=lambda _: body))
+    summary = await plant.pipeline.run(assessments(range(10)))
+    assert summary.accepted == {"DefenderAssessments_CL": 10}
     assert await plant.letters() == []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.oddities import Oddity
 from local.tenant import APP
 from local.tenant.roles import custom_role
 from shared.bootstrap import Services
@@ -95,6 +96,22 @@ async def test_where_a_right_was_lost_nothing_ends_and_the_place_is_named(life: 
     assert told.concluded == {"Missing": 1}, "the other subscription is its own"
     assert any(second in why for why in told.reasons)
     assert set(await life.said()) == life.ids(here[:1])
+
+
+@pytest.mark.parametrize("answer", ["<html>Sign in</html>", {"error": {"code": "Busy"}}, {"data": {"rows": []}}, []])
+@pytest.mark.parametrize("asked", ["Microsoft.ResourceGraph/resources$", "/permissions$"])
+async def test_an_answer_of_another_form_ends_nothing_and_is_said(life: Life, asked: str, answer: Any) -> None:
+    gone = life.packages(3)
+    await life.appear(0.1, *gone)
+    life.vanish(gone)
+    life.azure.arm.oddities.append(Oddity(asked, 200, body=lambda _: answer))
+    try:
+        told = await life.compare(1)
+    finally:
+        life.azure.arm.oddities.clear()
+    assert told.ended
+    assert (told.concluded, await life.said()) == ({}, {})
+    assert told.reasons
 
 
 @pytest.mark.soak

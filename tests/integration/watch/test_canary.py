@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from azure.eventhub.aio import EventHubConsumerClient
 from local.certs import Certificates
 from local.ingestion import Ingestion
 from local.logs_query import FurtherWorkspace
+from local.oddities import Oddity
 from local.places import further_place, keys_at
 from local.stack import FORWARD_HUB, LocalAzure
 from local.tenant import APP, destinations
@@ -365,6 +367,38 @@ async def test_an_alert_of_a_moment_ago_proves_nothing_of_now(world: World) -> N
     await disable(world)
     told = await world.prove(world.job(1))
     assert (told["outcome"], told["hop"]) == ("not-proven", "hub")
+
+
+async def test_an_alert_from_before_that_arrives_now_is_not_taken_for_the_canarys(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = world.azure.continuous_export
+    (another,) = export.simulate(world.subscription, "centralus", ["StorageAccounts"])
+    another["TimeGenerated"] = another["ProcessingEndTime"] = f"{world.begun - timedelta(minutes=3):%Y-%m-%dT%H:%M:%SZ}"
+    monkeypatch.setattr(export, "simulate", lambda *_: [])  # the request is taken, and no alert comes of it
+    told = await world.prove()
+    assert (told["outcome"], told["hop"]) == ("not-proven", "emitted"), told
+    assert world.azure.ingestion.rows == 1, "the other alert went the whole way meanwhile"
+
+
+OTHERWISE = {
+    "no list": ("GET .*/locations$", {"error": {"code": "Busy"}}),
+    "a page": ("(GET .*/locations|POST .*/simulate)$", "<html>Sign in</html>"),
+    "an automation without properties": ("GET .*/automations/[^/]+$", {}),
+    "alerts without a list": ("GET .*/locations/[^/]+/alerts$", {"values": []}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+async def test_an_answer_of_another_form_is_no_answer(world: World, name: str) -> None:
+    matching, answer = OTHERWISE[name]
+    for status in (200, 202):
+        world.azure.arm.oddities.append(Oddity(matching, status, 200, body=lambda _: answer))
+    told = await world.prove()
+    assert (told["outcome"], told["hop"], states(told)["simulated"]) == ("not-proven", "simulated", "refused"), told
+    assert "something else than was asked for" in told["reason"]
+    asked = [each for each in world.azure.arm.requests if re.search(matching, f"{each.method} {each.path}")]
+    assert len(asked) < 12, "asked again each half minute, not at once"
 
 
 @pytest.mark.soak

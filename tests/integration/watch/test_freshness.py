@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from local.certs import Certificates
+from local.oddities import Oddity
 from local.records import generate
 from local.stack import LocalAzure
 from local.tenant import APP, Tenant, destinations, synthetic_tenant
@@ -261,9 +262,14 @@ async def test_rows_lost_behind_a_204_are_found_by_table_and_number(flow: Flow) 
     assert late == pytest.approx(sum(stored.values()) / 2, rel=0.05)
 
 
-@pytest.mark.parametrize(("status", "said"), [(403, "Log Analytics Data Reader"), (404, "no such workspace")])
+@pytest.mark.parametrize(
+    ("status", "said"), [(403, "Log Analytics Data Reader"), (404, "no such workspace"), (200, "holds no table")]
+)
 async def test_a_workspace_that_can_not_be_asked_is_said(flow: Flow, status: int, said: str) -> None:
-    flow.azure.logs_query.faults.add("error", status=status)
+    if status == 200:
+        flow.azure.logs_query.oddities.append(Oddity("", 200, body=lambda _: {}))
+    else:
+        flow.azure.logs_query.faults.add("error", status=status)
     async with flow.services() as services:
         await services.pipeline.run([Event(each.body, flow.start, "0", 1) for each in generate(3, ["s"], 1)])
         tomorrow = datetime.combine((datetime.now(UTC) + DAY).date(), time(3), UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ServiceResponseTimeoutError
 
-from shared.azure.resource_graph import Graph
+from shared.azure.resource_graph import Graph, GraphAnswer
 from tests.virtual_time import virtual_clock, virtually
 
 
@@ -96,3 +96,17 @@ def test_a_quota_that_comes_in_hours_costs_a_minute_once(resets_after: str) -> N
 @pytest.mark.parametrize("resets_after", ["0:0:inf", "0:0:nan", "soon", "1:2"])
 def test_a_quota_that_says_no_time_is_waited_for_by_nobody(resets_after: str) -> None:
     assert virtually(second_query(resets_after, 30))[0] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>Sign in</html>", b"[]", b'{"error": {"code": "Busy"}}', b'{"data": null}', b'{"data": [1]}'],
+)
+def test_a_200_without_a_list_of_rows_is_an_incomplete_answer_and_no_empty_one(content: bytes) -> None:
+    async def asked() -> GraphAnswer:
+        graph = Graph(Clients(Plenty("00:00:01", content)), virtual_clock())  # type: ignore[arg-type] # a fake
+        return await graph.query("securityresources | order by id asc")
+
+    answer = virtually(asked())
+    assert (answer.rows, answer.complete) == ([], False)
+    assert answer.reasons == ("Resource Graph did not answer: its answer holds no list of rows",)

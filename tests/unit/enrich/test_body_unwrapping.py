@@ -116,6 +116,19 @@ WRAPPED: dict[str, tuple[bytes, list[str], list[str]]] = {
     "an unknown object with data": (text({"id": "x", "data": {"a": 1}}), ["Other"], []),
     "an unknown object with records": (text({"id": "x", "records": [1, 2]}), ["Other"], []),
     "an attack path in a wrapper": (text({"payload": AS_EXPORTED.record}), ["AttackPath"], []),
+    "two members with records": (
+        text({"records": [assessment()], "value": [alert()], "data": UNKNOWN_RECORD}),
+        ["Assessment", "Alert", "Other"],
+        [],
+    ),
+    "two members with records, no list": (text({"body": assessment(), "data": alert()}), ["Assessment", "Alert"], []),
+    "two spellings of records": (
+        text({"Records": [assessment()], "records": [alert()]}),
+        ["Assessment", "Alert"],
+        [],
+    ),
+    "an empty list beside records": (text({"records": [], "value": BOTH}), ["Assessment", "Alert"], []),
+    "one record as an object and as its text": (text({"data": alert(), "message": TWO}), ["Alert"], []),
     "wrapped five times": (
         text({"body": {"data": [{"event": {"message": text(BOTH).decode()}}]}}),
         ["Assessment", "Alert"],

@@ -147,6 +147,27 @@ def several_keys() -> str:
     return "".join(key(record, enqueued=ENQUEUED.astimezone(FURTHER_EAST)) for record in records)
 
 
+BEYOND = 123_456_789_012_345_678_901
+
+
+def with_number(name: str, number: int) -> dict[str, Any]:
+    """A record with a number in a column of JSON, or in an input that no column carries."""
+    if name == "entities":
+        return alert(Entities=[{"Type": "file", "Size": number}])
+    if name == "risk factors":
+        return assessment(risk={"riskFactors": [{"weight": number}]})
+    return AS_EXPORTED.record | {"attackPath": AS_EXPORTED.record["attackPath"] | {name: {"id": "x", "n": number}}}
+
+
+@pytest.mark.parametrize("name", ["entities", "risk factors", "entryPoint", "attackPathSteps"])
+@pytest.mark.parametrize("beyond", [BEYOND, -BEYOND, 2**64])
+def test_an_integer_beyond_64_bits_has_all_its_digits_in_the_key_and_in_the_row(name: str, beyond: int) -> None:
+    one, other = with_number(name, beyond), with_number(name, beyond + 1)
+    assert row(one).record_key != row(other).record_key
+    assert row(one).record_key == row([one]).record_key, "whichever reader it came from"
+    assert str(beyond).encode() in row(one).json
+
+
 def test_keys_are_the_same_in_another_process() -> None:
     code = "from tests.unit.enrich.test_record_key import several_keys; print(several_keys(), end='')"
     zone = os.environ | {"TZ": "EAST-14"}

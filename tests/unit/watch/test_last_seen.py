@@ -150,6 +150,21 @@ async def test_ids_that_are_none_are_not_noted(table: Table, last_seen: LastSeen
     assert list(table.entities) == [(ONE, "Alerts")]
 
 
+@pytest.mark.parametrize("wrong", [{"streaming": "yesterday"}, {"streaming": NOW, "format": 99}])
+async def test_a_row_that_can_not_be_read_is_left_as_it_is_and_holds_up_no_other(
+    table: Table, last_seen: LastSeen, wrong: dict[str, Any]
+) -> None:
+    await table.upsert_entity({"PartitionKey": ONE, "RowKey": "Alerts", **wrong})
+    seen = NOW + timedelta(hours=1)
+    sightings = {(ONE, "Alerts", False): seen, (ONE, "Assessments", False): seen, (TWO, "Alerts", False): seen}
+    await last_seen.note(sightings, {("DefenderAlerts_CL", NOW.date()): 3}, seen)
+    assert table.entities[ONE, "Alerts"] == {"PartitionKey": ONE, "RowKey": "Alerts", **wrong}
+    found = await last_seen.read()
+    assert {key: each.streaming for key, each in found.items()} == {(ONE, "Assessments"): seen, (TWO, "Alerts"): seen}
+    assert set(last_seen.unreadable) == {(ONE, "Alerts")}
+    assert await last_seen.uploaded(NOW.date()) == {"DefenderAlerts_CL": 3}
+
+
 async def test_marks_leave_arrivals_alone(last_seen: LastSeen) -> None:
     await last_seen.note({(ONE, "Alerts", True): NOW}, {}, NOW)
     await last_seen.mark({(ONE, "Alerts"): Seen(expected=NOW, idle=NOW), (TWO, "Alerts"): Seen(withdrawn=NOW)})
