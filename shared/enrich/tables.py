@@ -331,7 +331,7 @@ Unconfirmed       int       Changes not yet visible when read back.
 NotReached        int       Changes left for the next run by the time budget.
 Requests          int       Requests made.
 Guard             string    The guard that stopped updates or deletes, where one did.
-Problems          dynamic   What went wrong, by subscription or export file; findings about files, scopes and what can't be seen first.
+Problems          dynamic   What went wrong, findings about files and scopes first.
 ReportName        string    Name of the report's blob.
 Release           string    Release of the app that wrote the row.
 Scope             dynamic   + What the run was narrowed to: subscriptions, management groups, exports; empty for all.

@@ -25,6 +25,7 @@ LATEST_BLOB = "latest.json"
 DAY_BLOB = "changes-of-a-day.json"
 LEFT_BLOB = "left-scopes.json"
 OWNED_BLOB = "owned.json"
+_TERMINAL = "cli"
 _OWNED_MEMBERS = frozenset({"instanceId", "subscriptions", "owned", "repairs"})
 
 
@@ -32,7 +33,8 @@ _OWNED_MEMBERS = frozenset({"instanceId", "subscriptions", "owned", "repairs"})
 class Baseline:
     """What the last complete run saw, and as whom; `trouble` is why that is not known, empty before the first run.
 
-    `known` are the states of its subscriptions by id, with those that vanished before for no reason that was seen.
+    `known` are the states of its subscriptions by id, with those that vanished before for no reason that was seen;
+    `trigger` is what began it, empty where that is not noted.
     """
 
     subscriptions: int = 0
@@ -40,6 +42,7 @@ class Baseline:
     trouble: str = ""
     identity: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
+    trigger: str = ""
 
 
 class LastRunState:
@@ -60,7 +63,10 @@ class LastRunState:
             "known": dict(report.known),
             "storeNumber": report.store_number,
             "identity": report.identity,
+            "trigger": report.caller.trigger,
         }
+        if report.caller.trigger == _TERMINAL:
+            seen |= _of_the_app(await self.baseline(), report)
         await self._container.upload_blob(LATEST_BLOB, json.dumps(seen), overwrite=True)
         if report.plan.left is not None:
             await self._container.upload_blob(LEFT_BLOB, _left_as_text(report.plan.left), overwrite=True)
@@ -88,6 +94,7 @@ class LastRunState:
             int(number),
             identity=identity if isinstance(identity, str) else "",
             known=_states(document.get("known")),
+            trigger=str(document.get("trigger") or ""),
         )
 
     async def left(self) -> dict[str, Left]:
@@ -141,6 +148,23 @@ class LastRunState:
         for name, moments in (("deletes", done.deletes), ("repairs", done.repairs)):
             document[name] = {key: utc_text(moment) for key, moment in moments.items()}
         await self._container.upload_blob(DAY_BLOB, json.dumps(document), overwrite=True)
+
+
+def _of_the_app(before: Baseline, report: Report) -> dict[str, Any]:
+    """What a person's run leaves of what the app saw, who may see more or less; nothing where the app saw nothing.
+
+    A person who accepts fewer says that what is not seen is gone.
+    """
+    if before.trigger in {"", _TERMINAL} or before.identity in {"", report.identity}:
+        return {}
+    accepted = bool(report.asked.get("acceptFewer"))
+    known = {name: state for name, state in before.known.items() if not accepted or name in report.known}
+    return {
+        "subscriptions": len(known) or before.subscriptions,
+        "known": known,
+        "identity": before.identity,
+        "trigger": before.trigger,
+    }
 
 
 def _left_as_text(left: Mapping[str, Left]) -> str:

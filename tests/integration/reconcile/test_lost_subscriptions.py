@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +13,8 @@ from local.tenant import APP, synthetic_tenant
 from local.tenant.ids import management_group_id
 from local.tenant.roles import READER
 from local.tenant.synthetic import EXPORT_ROLE
-from shared.reconcile.report.last_run_state import LastRunState
+from shared.reconcile.report.last_run_state import LATEST_BLOB, LastRunState
+from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from shared.tenant_state import TenantState, TenantStateReader
 from tests.integration.reconcile.world import ME, World, world
@@ -99,3 +101,20 @@ async def test_where_much_is_lost_it_is_said_once(here: World) -> None:
     report = await here.plan()
     assert "rights may be lost" in report.plan.reasons[0]
     assert SAID not in report.reason
+
+
+async def test_a_person_who_sees_more_or_less_takes_the_place_of_nothing_that_the_app_saw(here: World) -> None:
+    hidden, gone, *others = home(here)
+    last = LastRunState(here.clients.blobs.get_container_client(here.settings.reports_container))
+    app = await here.reconciler().apply(Request(Caller("timer", "reconcile_exports")))
+    kept = json.loads(await (await last._container.download_blob(LATEST_BLOB)).readall())
+    assert (kept["trigger"], kept["identity"]) == ("timer", app.identity)
+    known = {name: state for name, state in kept["known"].items() if name != others[0]}  # which a person sees as well
+    changed = json.dumps(kept | {"identity": "the app's", "known": known})
+    await last._container.upload_blob(LATEST_BLOB, changed, overwrite=True)
+    sees(here, gone, *others)
+    assert (await here.apply()).outcome in {"Succeeded", "Partial"}
+    baseline = await last.baseline()
+    assert (baseline.identity, baseline.trigger, dict(baseline.known)) == ("the app's", "timer", known)
+    await here.reconciler().apply(Request(ME, accept_fewer=True))
+    assert dict((await last.baseline()).known) == {name: state for name, state in known.items() if name != hidden}
