@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -22,6 +22,7 @@ from shared.reconcile.discover.inventory import from_graph
 from shared.reconcile.discover.missing_subscriptions import hidden_now, not_shown
 from shared.reconcile.discover.subscription_names import named
 from shared.reconcile.model import Subscription
+from shared.reconcile.report.last_run_state import Baseline
 from shared.watch.coverage import Destination, Live, SubscriptionCoverage, cover
 from shared.watch.evidence.document import Basis, tenant_digest
 from shared.watch.expectations import Declared
@@ -222,7 +223,8 @@ class TenantStateReader:
         inventory, loaded, before = await asyncio.gather(
             from_graph(Graph(self._clients)), self._exports.load_all(), self._before()
         )
-        lost = () if inventory.reasons else not_shown(hidden_now(inventory.subscriptions, before))
+        lost = () if inventory.reasons else not_shown(hidden_now(inventory.subscriptions, before.known))
+        unknown = (f"which subscriptions there were is not known: {before.trouble}",) if before.trouble else ()
         cut_short = not set(inventory.reasons) <= {LIMIT_HIT}
         automations = [Live(str(live.id), live.tags, live.encoded) for live in inventory.automations]
         coverage = cover(inventory.subscriptions, automations, self._instance_id)
@@ -234,26 +236,26 @@ class TenantStateReader:
                 *_declared([export.config for export in loaded.exports], inventory.subscriptions),
                 *_still_live(loaded.unknown, coverage),
             ],
-            reasons=(*inventory.reasons, *lost, *_unknown(loaded)),
+            reasons=(*inventory.reasons, *lost, *unknown, *_unknown(loaded)),
             failed=inventory.unread,
             cut_short=cut_short,
-            unseen=(*inventory.reasons, *lost),
+            unseen=(*inventory.reasons, *lost, *unknown),
             lost=lost,
             automations=len(automations),
             live=tuple(automations) if self._keeps_live else (),
             digest=tenant_digest((each.id for each in inventory.subscriptions), automations),
         )
 
-    async def _before(self) -> Mapping[str, str]:
-        """The states of the subscriptions that the last complete run saw, by id; none where there was no run."""
+    async def _before(self) -> Baseline:
+        """What the last complete run saw; nothing where there was no run."""
         from azure.core.exceptions import ResourceNotFoundError
 
         if self._last_run is None:
-            return {}
+            return Baseline()
         try:
-            return (await self._last_run.baseline()).known
+            return await self._last_run.baseline()
         except ResourceNotFoundError:  # the container comes with the first run
-            return {}
+            return Baseline()
 
 
 def _unknown(loaded: LoadedExports) -> Iterable[str]:

@@ -21,6 +21,7 @@ from shared.cli.time_limit import run_limited
 from shared.cli.watch_tables import overdue
 from shared.reconcile.plan.plan_render import shortened
 from shared.shown_text import printable
+from shared.watch.open_items import only_claimed
 
 if TYPE_CHECKING:
     from shared.cli.api_client import ApiClient
@@ -147,13 +148,18 @@ async def _exports(api: ApiClient) -> list[Fault]:
 
 async def _in_force(api: ApiClient) -> list[Fault]:
     runs = (await api.document("GET", "runs", params={"limit": "100"}))["value"]
-    whole = (run for run in runs if run["outcome"] not in {"Skipped", "Running"} and not run["scope"])
-    newest = next(whole, None)
+    newest = next(filter(_tells_of_all, runs), None)
     if newest is None:
-        return [Fault("inForce", "no run of late looked at the whole tenant and ended: `plan` does")]
+        return [Fault("inForce", "no run of the app looked at the whole tenant and ended of late: `plan` does")]
     if newest["outcome"] == "Succeeded":
         return []
     return [Fault("inForce", f"the run {newest['runId']} ended {newest['outcome']}: {newest['reason']}")]
+
+
+def _tells_of_all(run: Mapping[str, Any]) -> bool:
+    """Whether it ended and looked at every export; a run of a terminal saw what one person may see."""
+    ended = run["outcome"] not in {"Skipped", "Running"}
+    return ended and run["trigger"] != "cli" and not only_claimed(run) and not run["scope"]
 
 
 async def _freshness(api: ApiClient) -> list[Fault]:

@@ -33,6 +33,19 @@ def _of_replay(result: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, (stopped, left_of_replay(result))))
 
 
+def _of_gone(result: Mapping[str, Any]) -> str:
+    """Of a comparison, the default workspace's and those of further places."""
+    passes = {"": result, **(result.get("places") or {})}
+    left = [_left_of_pass(told, place) for place, told in passes.items()]
+    return "; ".join([*filter(None, left), *result.get("notKnown", ())])
+
+
+def _left_of_pass(told: Mapping[str, Any], place: str) -> str:
+    out = told.get("slicesLeftOut")
+    left = [*told.get("reasons", ()), *told.get("heldBack", ()), *([f"{out:,} slices left out"] if out else ())]
+    return "; ".join(f"{place}: {each}" if place else str(each) for each in left)
+
+
 def _of_canary(result: Mapping[str, Any]) -> str:
     found = [each for each in result.get("value", ()) if each["outcome"] != "proven"]
     return "; ".join(f"{each['subscription']}: {each['outcome'].replace('-', ' ')}" for each in found)
@@ -43,5 +56,6 @@ _OF_KIND: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "claim": _of_run,
     "backfill": _of_backfill,
     "replay": _of_replay,
+    "gone": _of_gone,
     "canary": _of_canary,
 }

@@ -117,7 +117,8 @@ async def _coverage(arguments: argparse.Namespace, services: Services) -> int:
     survey = await services.tenant_state.take()
     chosen = {each.id.lower() for each in survey.below(arguments.subscription, arguments.management_group)}
     covered = [each for each in survey.coverage if each.subscription_id.lower() in chosen]
-    verdicts = with_proof(judge(covered, requirements), await services.proven(), CIS.name)
+    broken = (await services.open_items.newest(datetime.now(UTC))).broken
+    verdicts = with_proof(judge(covered, requirements, broken), await services.proven(), CIS.name)
     unmet = Counter(verdict.requirement for verdict in verdicts if not verdict.met)
     failing = {verdict.subscription_id for verdict in verdicts if not verdict.met}
     muting, now = await services.muting(survey), datetime.now(UTC)

@@ -91,7 +91,8 @@ def of_destinations(newest: Newest) -> Observed:
         else:
             doubtful.add(key)
     broken = {each.key for each in conditions}
-    whole = any(map(looked_at_all, newest.reports))
+    # A file that can't be read does not say where it sends to, so no run looked there.
+    whole = any(looked_at_all(each) and not each.get("unreadable") for each in newest.reports)
     return Observed(
         list({each.key: each for each in conditions}.values()),
         frozenset() if whole else frozenset({DESTINATION}),
@@ -135,15 +136,15 @@ def of_dead_letters(kept: Mapping[tuple[str, str], int]) -> Observed:
 
 
 def of_timers(ended: Mapping[str, datetime], now: datetime) -> Observed:
-    """Which timers have stopped, of those that ever succeeded."""
-    if not ended:
-        return unseen(TIMER)
+    """Which timers have stopped, of those that ever succeeded; of one without a row nothing is known."""
     found = stopped(ended, now)
     return Observed(
         [
             Condition(TIMER, name, name, f"It last succeeded at {last:%Y-%m-%d %H:%M} UTC", last)
             for name, last in found.items()
-        ]
+        ],
+        frozenset({TIMER}),
+        well=frozenset((TIMER, name) for name in ended.keys() - found.keys()),
     )
 
 

@@ -20,7 +20,7 @@ _BROKEN = "broken"
 
 def says_something(report: Mapping[str, Any]) -> bool:
     """Whether a report tells what is open: the run of this app ended, and planned for what it looked at."""
-    return report["outcome"] not in _SAID_NOTHING and report["trigger"] != _TERMINAL
+    return report["outcome"] not in _SAID_NOTHING and report["trigger"] != _TERMINAL and not only_claimed(report)
 
 
 def looked_at_all(report: Mapping[str, Any]) -> bool:
@@ -30,7 +30,13 @@ def looked_at_all(report: Mapping[str, Any]) -> bool:
 
 def of_the_tenant(report: Mapping[str, Any]) -> bool:
     """Whether a run of this app was of the whole tenant and has ended, well or not."""
-    return report["outcome"] not in _UNTOLD and report["trigger"] != _TERMINAL and not report.get("scope")
+    ended = report["outcome"] not in _UNTOLD and not report.get("scope")
+    return ended and report["trigger"] != _TERMINAL and not only_claimed(report)
+
+
+def only_claimed(report: Mapping[str, Any]) -> bool:
+    """Whether the run took over what another app wrote, for which it looks at no export and no destination."""
+    return bool((report.get("asked") or {}).get("claim"))
 
 
 @dataclass(frozen=True)

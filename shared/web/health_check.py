@@ -18,6 +18,7 @@ from shared.clock import utc_text
 from shared.fail_points import touching
 from shared.reconcile.report.report_reader import UNREADABLE
 from shared.settings import SettingsError
+from shared.watch.open_items import only_claimed
 from shared.watch.timer_runs import stopped
 from shared.web import serialization
 from shared.web.authorization import marked
@@ -383,13 +384,14 @@ async def _newest_of_the_tenant(reports: Reports, now: datetime) -> dict[str, An
     """
     skipped: list[str] = []
     found = None
-    async for found in reports.newest(now):
-        if found["trigger"] == "cli" or found["scope"]:
-            continue  # it saw what one person may see, or some of the tenant
-        if found["outcome"] != "Skipped":
+    async for run in reports.newest(now):
+        if run["trigger"] == "cli" or run["scope"] or only_claimed(run):
+            continue  # it saw what one person may see, or some of the tenant, or looked at no export
+        found = run
+        if run["outcome"] != "Skipped":
             break  # a skipped run says only that another one was under way
-        if found["trigger"] == "timer":
-            skipped.append(found["reason"])
+        if run["trigger"] == "timer":
+            skipped.append(run["reason"])
     if len(skipped) >= _SKIPPED_IN_A_ROW:
         raise NotWell(f"none of the timer's last {len(skipped)} runs came to write: {skipped[0]}")
     return found

@@ -322,7 +322,9 @@ class Arm:
         try:
             return await answer
         except ArmError as error:
-            if error.status == 404 and not error.not_registered:  # noqa: PLR2004 - not found
+            # Who lost all rights in a subscription is told that it is not there, which says nothing of what it holds.
+            unseen = error.not_registered or error.code == "SubscriptionNotFound"
+            if error.status == 404 and not unseen:  # noqa: PLR2004 - not found
                 return None
             raise
 

@@ -42,9 +42,11 @@ export async function ask(path, { method = "GET", body, headers = {} } = {}) {
     throw new Failure(0, late ? "The app did not answer within a minute" : "The app can't be reached",
       "Check the connection, and whether the function app runs. This page asks again by itself.");
   }
-  // `ready` answers 503 with what it found.
-  if (response.ok || response.headers.get("Content-Type")?.startsWith("application/json")) return response.json();
-  throw refusal(response.status, await response.json().catch(() => ({})));
+  if (response.ok) return response.json();
+  // A gateway before the app has a JSON of its own for what it refuses; `ready` answers 503 with what it found.
+  const found = await response.json().catch(() => ({}));
+  if (Array.isArray(found?.checks)) return found;
+  throw refusal(response.status, found ?? {});
 }
 
 function refusal(status, problem) {

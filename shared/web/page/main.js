@@ -1,6 +1,6 @@
 // The page: asks for everything, shows what has arrived, asks again.
 import * as address from "./address.js";
-import { INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask, linked } from "./api.js";
+import { Failure, INSTANCE, MAY_READ_RECORDS, MAY_WRITE, MODE, RECONCILE, TENANT, VERSION, all, ask, linked } from "./api.js";
 import { findings, muted, unread } from "./attention.js";
 import { showDestinations } from "./destinations.js";
 import { byId, el, fill, mark } from "./dom.js";
@@ -70,8 +70,8 @@ async function load(name) {
     arrived(name, { ...found, at: Date.now() });
   } catch (failure) {
     if (ticket !== asked[name]) return;
+    failures[name] = failure.title ? failure : new Failure(0, "What the app answered can't be read", "Look at what is between this page and the app, such as a gateway or a sign-in; this page asks again by itself.");
     if (!failure.title) console.error(failure);
-    failures[name] = failure;
     draw(name);
   }
 }

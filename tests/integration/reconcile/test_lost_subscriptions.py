@@ -13,10 +13,15 @@ from local.tenant import APP, synthetic_tenant
 from local.tenant.ids import management_group_id
 from local.tenant.roles import READER
 from local.tenant.synthetic import EXPORT_ROLE
+from shared.reconcile.arm.arm_client import Arm, ArmError
+from shared.reconcile.arm.token_buckets import Pacer
+from shared.reconcile.model import ResourceId
 from shared.reconcile.report.last_run_state import LATEST_BLOB, LastRunState
 from shared.reconcile.report.run_report import Caller
 from shared.reconcile.run import Request
 from shared.tenant_state import TenantState, TenantStateReader
+from shared.watch.open_items import OpenItems
+from shared.web.health_check import _newest_of_the_tenant
 from tests.integration.reconcile.world import ME, World, world
 
 SIZE = 12
@@ -118,3 +123,37 @@ async def test_a_person_who_sees_more_or_less_takes_the_place_of_nothing_that_th
     assert (baseline.identity, baseline.trigger, dict(baseline.known)) == ("the app's", "timer", known)
     await here.reconciler().apply(Request(ME, accept_fewer=True))
     assert dict((await last.baseline()).known) == {name: state for name, state in known.items() if name != hidden}
+
+
+@pytest.mark.parametrize("kept", [json.dumps({"format": 99, "release": "9.0.0"}), "no JSON", "{}"])
+async def test_where_it_is_not_known_which_there_were_no_reading_is_complete(here: World, kept: str) -> None:
+    reports = here.clients.blobs.get_container_client(here.settings.reports_container)
+    await reports.upload_blob(LATEST_BLOB, kept, overwrite=True)
+    sees(here, *home(here)[1:])
+    state = await read(here)
+    assert (state.complete, state.failed, state.lost) == (False, False, ())
+    assert state.unseen[0].startswith("which subscriptions there were is not known: this baseline ")
+
+
+async def test_nothing_is_gone_of_a_subscription_that_is_not_shown(here: World) -> None:
+    lost = home(here)[0]
+    here.tenant.subscriptions.delete(lost)
+    arm = Arm(here.clients, here.clock, Pacer(here.clock), halt=lambda: "")
+    place = ResourceId(lost, "rg-defender-export", "defender-export-soc")
+    for asked in (arm.get(place), arm.delete(place), arm.group_exists(place)):
+        with pytest.raises(ArmError, match="could not be found"):
+            await asked
+
+
+async def test_a_run_that_only_claims_is_not_the_newest_that_looked_at_the_tenant(here: World) -> None:
+    timer = await here.reconciler().apply(Request(Caller("timer", "reconcile_exports")))
+    for caller, claim in ((Caller("job", "someone"), True), (ME, False)):
+        assert (await here.reconciler().apply(Request(caller, claim=claim))).outcome == "Succeeded"
+    reports = here.reconciler().reports
+    newest = await OpenItems(reports.newest, reports.read).newest(here.clock.now())
+    assert newest.run is not None
+    assert newest.run["runId"] == timer.run_id
+    assert [each["runId"] for each in newest.reports] == [timer.run_id]
+    found = await _newest_of_the_tenant(reports, here.clock.now())
+    assert found is not None
+    assert found["runId"] == timer.run_id

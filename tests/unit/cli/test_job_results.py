@@ -21,10 +21,15 @@ CASES: list[tuple[str, dict[str, Any] | None, str]] = [
     ("replay", {**REPLAYED, "stopped": "no time"}, "it ended early: no time"),
     ("canary", {"value": [{"subscription": "a", "outcome": "proven"}]}, ""),
     ("canary", {"value": [{"subscription": "a", "outcome": "not-proven"}]}, "a: not proven"),
+    ("gone", {"reasons": [], "heldBack": [], "slicesLeftOut": 0}, ""),
+    ("gone", {"reasons": ["no answer"], "heldBack": ["90 % would end"], "slicesLeftOut": 2},
+     "no answer; 90 % would end; 2 slices left out"),
+    ("gone", {"reasons": [], "places": {"pay": {"heldBack": ["all would end"]}}, "notKnown": ["not known for cards"]},
+     "pay: all would end; not known for cards"),
     ("plan", {"outcome": "Partial", "reason": "2 to write"}, ""),
     ("preview", {"reasons": ["not all was read"]}, ""),
     ("replay", None, ""),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "result", "left"), CASES)

@@ -117,6 +117,17 @@ def test_what_the_sources_say() -> None:
     assert [each.subject for each in of_dead_letters(kept).conditions] == ["refused"]
 
 
+def test_what_no_run_looked_at_and_a_timer_without_a_row_do_not_end() -> None:
+    run = {"outcome": "Succeeded", "trigger": "timer", "complete": True, "destinations": [], "unreadable": {}}
+    place, timer = ("destination-broken", "/hub"), ("timer-stopped", "check_freshness")
+    assert of_destinations(Newest([run])).over(place)
+    assert not of_destinations(Newest([{**run, "unreadable": {"soc": "format 9"}}])).over(place)
+    assert not of_destinations(Newest([{**run, "asked": {"claim": True}}])).over(place)
+    assert of_timers({"check_freshness": NOW}, NOW).over(timer)
+    assert not of_timers({"reconcile_exports": NOW}, NOW).over(timer)
+    assert not of_timers({}, NOW).over(timer)
+
+
 def test_an_exception_runs_out_after_its_last_day() -> None:
     granted = GrantedException("cis", "Pay", "spring", NOW.date(), ("s1",))
     assert not of_exceptions([granted], NOW).conditions

@@ -42,6 +42,7 @@ WHOLE = run(item(A), item(B), item(C, "scores"))
         (run(outcome="Skipped"), [item(A), item(B), item(C, "scores")]),
         (run(outcome="Unreadable"), [item(A), item(B), item(C, "scores")]),
         (run(trigger="cli"), [item(A), item(B), item(C, "scores")]),
+        (run(asked={"claim": True}, outcome="Succeeded"), [item(A), item(B), item(C, "scores")]),
         (run(complete=False), [item(A), item(B), item(C, "scores")]),
         (run(item(B, action="update"), complete=False), [item(B, action="update"), item(A), item(C, "scores")]),
     ],
