@@ -432,7 +432,8 @@ class Reconciler:
             run.destinations = self._keyed(run.arm, only_looks=True)
         # What could not be read is no sign of rights that were lost.
         judged = not (request.accept_fewer or other_eyes or inventory.reasons)
-        known = remembered(inventory, {} if request.accept_fewer or other_eyes else baseline.known)
+        # Other eyes may see less: what they don't see is remembered too, or it would be forgotten with their first run.
+        known = remembered(inventory, {} if request.accept_fewer else baseline.known)
         explained = len(baseline.known.keys() - known.keys())
         fewer = fallen(inventory, max(len(known), baseline.subscriptions - explained)) if judged else ""
         run.done, unknown = await self.last_run.done(self._clock.now())

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, Page, Request, Route, async_playwright, expect
 
 from local.app import App
 from local.certs import Certificates
@@ -476,6 +476,31 @@ async def test_a_part_that_cannot_be_read_is_a_matter_to_look_at(look: Visit, pa
     await page.reload()
     await expect(page.locator("#attention-list")).to_contain_text("could not be read: It failed.")
     await expect(page.locator("#tile-needed")).to_contain_text("matters" if part == "exports" else "not known")
+    look.complaints.clear()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "answer", "said"),
+    [
+        (429, "application/json", '{"statusCode": 429, "message": "Rate limit is exceeded"}', "The app answered 429"),
+        (200, "text/html", "<html>Sign in</html>", "What the app answered can't be read"),
+        (200, "application/json", '{"message": "under maintenance"}', "What the app answered can't be read"),
+        (502, "application/json", "null", "The app answered 502"),
+    ],
+)
+async def test_what_another_answers_in_place_of_the_app_is_no_answer(
+    look: Visit, status: int, kind: str, answer: str, said: str
+) -> None:
+    async def gateway(route: Route) -> None:
+        await route.fulfill(status=status, body=answer, content_type=kind)
+
+    parts = ("dead-letters", "freshness", "metrics", "runs?")
+    await look.page.route(lambda url: any(f"/api/{part}" in url for part in parts), gateway)
+    page = await look.open()
+    await expect(page.locator("#attention-list")).to_contain_text(f"The dead letters could not be read: {said}.")
+    await expect(page.locator("#letters")).to_contain_text(said)
+    await expect(page.locator("#tile-needed")).to_contain_text("not known")
+    await expect(page.locator("#tile-flowing")).not_to_contain_text("Loading…")
     look.complaints.clear()
 
 

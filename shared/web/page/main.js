@@ -77,8 +77,14 @@ async function load(name) {
 }
 
 function arrived(name, found) {
+  const before = data[name];
   data[name] = found;
-  draw(name);
+  try {
+    draw(name);
+  } catch (failure) {
+    data[name] = before; // what can't be shown is no answer, and must not stop the parts that use it
+    throw failure;
+  }
 }
 
 function draw(name) {

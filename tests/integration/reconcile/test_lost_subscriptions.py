@@ -157,3 +157,15 @@ async def test_a_run_that_only_claims_is_not_the_newest_that_looked_at_the_tenan
     found = await _newest_of_the_tenant(reports, here.clock.now())
     assert found is not None
     assert found["runId"] == timer.run_id
+
+
+async def test_another_identity_that_sees_less_does_not_make_the_rest_forgotten(here: World) -> None:
+    lost, *others = home(here)
+    last = LastRunState(here.clients.blobs.get_container_client(here.settings.reports_container))
+    kept = json.loads(await (await last._container.download_blob(LATEST_BLOB)).readall())
+    await last._container.upload_blob(LATEST_BLOB, json.dumps(kept | {"identity": "the former"}), overwrite=True)
+    sees(here, *others)
+    await here.apply()
+    assert lost in (await last.baseline()).known
+    assert lost in (await here.apply()).reason
+    assert not (await read(here)).complete

@@ -18,6 +18,8 @@ from local.tenant.ids import management_group_id
 from local.tenant.roles import READER
 from shared.bootstrap import Services
 from shared.cli import main
+from shared.reconcile.report.run_report import Caller
+from shared.reconcile.run import Request
 from shared.settings import Settings
 from shared.watch.cis_benchmark import CIS
 from shared.watch.freshness_check import LATEST
@@ -162,6 +164,24 @@ async def test_a_check_is_well_only_where_all_was_seen_of_late(run: Run, azure: 
     assert (await run("coverage", *group))[0] == 0
     assert (await run("evidence", "--check", "--output", "json", *group))[0] == 1
     assert (await run("freshness", "--now", "--check"))[0] == 1
+
+
+async def test_what_is_sent_to_a_broken_hub_meets_nothing(run: Run, azure: LocalAzure, tmp_path: Path) -> None:
+    everything = EXPORT.replace("frequency: [streaming], minimumSeverity: High", "frequency: [streaming]")
+    hub = destinations(azure.tenant).event_hub
+    (tmp_path / "soc.yaml").write_text(everything.format(hub=hub))
+    assert (await run("push", "soc.yaml"))[0] == 0
+    assert (await run("apply", "--yes"))[0] == 0
+    group = ("--management-group", "contoso")
+    assert (await run("coverage", "--check", *group))[0] == 0
+    azure.tenant.delete_resource(hub)
+    services = Services(Settings.load())
+    await services.reconciler.apply(Request(Caller("timer", "reconcile_exports")))
+    await services.close()
+    code, out, _ = await run("coverage", "--check", "--requirements", "wanted.yaml", *group)
+    assert code == 1
+    assert f"nothing arrives at {hub}".lower() in " ".join(out.split()).lower()
+    assert out.count("met by 0 of") == 2
 
 
 async def volume_is_told(run: Run, volume: list[dict[str, Any]], last: str) -> None:
