@@ -118,7 +118,10 @@ async def _listed(arm: Arm, kind: str, path: str, version: str, reasons: list[st
             if not error.not_registered:
                 reasons.append(f"{path} could not be listed: {error}")
             return
-        for entry in answer.get("value") or ():
+        if not isinstance(entries := answer.get("value"), list):
+            reasons.append(f"{path} could not be listed: its answer holds no list")
+            return
+        for entry in entries:
             yield entry
         next_page = answer.get("nextLink") or ""
 

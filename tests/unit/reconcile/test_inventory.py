@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.reconcile.discover.inventory import from_graph
+from shared.reconcile.discover.inventory import from_graph, from_lists
 from shared.reconcile.model import Subscription
 
 
@@ -71,3 +71,22 @@ async def test_a_chain_that_is_not_whole_does_not_say_where_a_subscription_lies(
     subscription = await found(chain)
     assert not subscription.placed
     assert "" not in subscription.ancestors
+
+
+class Lists:
+    """A fake of Azure Resource Manager: one subscription, and this answer for its automations."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self._answer = answer
+
+    async def send(self, kind: str, method: str, path: str, version: str) -> dict[str, Any]:
+        return {"value": [{"subscriptionId": "a"}]} if path == "/subscriptions" else self._answer
+
+
+@pytest.mark.parametrize("answer", [{}, {"value": None}, {"value": {}}, {"message": "under maintenance"}])
+async def test_an_answer_without_a_list_is_no_empty_list(answer: dict[str, Any]) -> None:
+    inventory = await from_lists(Lists(answer), [], 1)  # type: ignore[arg-type] # a fake
+    assert inventory.unread
+    assert inventory.reasons[0].endswith("could not be listed: its answer holds no list")
+    empty = await from_lists(Lists({"value": []}), [], 1)  # type: ignore[arg-type] # a fake
+    assert (empty.complete, empty.unread) == (True, False)
