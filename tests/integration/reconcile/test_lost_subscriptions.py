@@ -165,7 +165,8 @@ async def test_another_identity_that_sees_less_does_not_make_the_rest_forgotten(
     kept = json.loads(await (await last._container.download_blob(LATEST_BLOB)).readall())
     await last._container.upload_blob(LATEST_BLOB, json.dumps(kept | {"identity": "the former"}), overwrite=True)
     sees(here, *others)
-    await here.apply()
+    of_timer = Request(Caller("timer", "reconcile_exports"))
+    await here.reconciler().apply(of_timer)
     assert lost in (await last.baseline()).known
-    assert lost in (await here.apply()).reason
+    assert lost in (await here.reconciler().apply(of_timer)).reason
     assert not (await read(here)).complete
