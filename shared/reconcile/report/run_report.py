@@ -254,7 +254,7 @@ class Report:
             if item.action is Action.BLOCKED and not item.waits
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
-        # What is wrong with the files or their scopes is nobody's to mute, and comes first, where nothing is cut off.
+        # What is wrong with the files or their scopes can't be muted, and comes first, where nothing is cut off.
         findings = [{"status": "finding", "reason": finding} for finding in self.plan.findings]
         muted = MutedInRun(self.muting, self.plan.destinations, self.ended)
         muted_until = muted.repairs(self.outcomes)
