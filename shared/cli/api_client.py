@@ -134,7 +134,15 @@ class ApiClient:
 
     async def pages(self, path: str, **params: str) -> list[dict[str, Any]]:
         """The rows of every page of a list."""
+        return (await self.listing(path, **params))[0]
+
+    async def listing(self, path: str, **params: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The rows of every page of a list, and what the first page says beside them.
+
+        Pages may be of different readings: `complete` is true only where each says so, and `reasons` are those of all.
+        """
         rows: list[dict[str, Any]] = []
+        about: dict[str, Any] = {}
         token = ""  # nosec B105 # of continuation, none yet
         while True:
             page = await self.document("GET", path, params=params | ({"continuation": token} if token else {}))
@@ -143,8 +151,13 @@ class ApiClient:
                 token = page["continuation"]
             except (KeyError, TypeError):
                 raise ApiFailure(f"{self._base} answers, but not as this API does: is it the app's address?") from None
+            said = {name: value for name, value in page.items() if name not in {"value", "continuation"}}
+            if about and "complete" in said:
+                about["complete"] = about.get("complete", True) and said["complete"]
+                about["reasons"] = list(dict.fromkeys([*about.get("reasons", ()), *said.get("reasons", ())]))
+            about = said | about
             if not token:
-                return rows
+                return rows, about
 
     async def start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The job that the app now has for what is asked of it, queued or already at an end."""

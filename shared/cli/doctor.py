@@ -165,14 +165,13 @@ def _tells_of_all(run: Mapping[str, Any]) -> bool:
 async def _freshness(api: ApiClient) -> list[Fault]:
     from shared.cli.subscriptions_by_app import subscriptions
 
-    page = await api.document("GET", "freshness", params={"limit": "1"})
+    rows, page = await api.listing("freshness", verdict="silent", limit="1000")
     if page["checked"] is None:  # right after a deployment; a timer that does not fire is a fault of `timers`
         return []
     if told := overdue(page["checked"], datetime.now(UTC)):
         return [Fault("freshness", *told)]
-    rows = await api.pages("freshness", verdict="silent", limit="1000")
     if not rows:
-        return [Fault("freshness", f"not all is judged: {_some(page['reasons'])}")] if page["reasons"] else []
+        return [Fault("freshness", f"not all is judged: {_some(page['reasons'])}")] if page.get("reasons") else []
     names = {one.id.lower(): one.name for one in await subscriptions(api)}
     silent = [f"{names.get(row['subscriptionId'].lower()) or row['subscriptionId']} {row['kind']}" for row in rows]
     return [Fault("freshness", f"silent: {_some(silent)}; {rows[0]['reason']}")]

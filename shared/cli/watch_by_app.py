@@ -26,12 +26,8 @@ async def coverage(arguments: argparse.Namespace, api: ApiClient) -> int:
     if arguments.requirements:
         raise UsageError("requirements of one's own are judged by `coverage --direct --requirements FILE`")
     chosen = await places(arguments.subscription, arguments.management_group, api)
-    first = await api.document("GET", "coverage", params={"limit": "1"})
-    rows = [
-        row
-        for row in await api.pages("coverage", limit="1000")
-        if chosen is None or row["subscriptionId"].lower() in chosen
-    ]
+    everything, first = await api.listing("coverage", limit="1000")
+    rows = [row for row in everything if chosen is None or row["subscriptionId"].lower() in chosen]
     unmet = Counter(verdict["requirement"] for row in rows for verdict in row["verdicts"] if not verdict["met"])
     names = list(dict.fromkeys(verdict["requirement"] for row in rows for verdict in row["verdicts"]))
     failing = [row for row in rows if not all(each["met"] for each in row["verdicts"])]
@@ -55,12 +51,12 @@ async def freshness(arguments: argparse.Namespace, api: ApiClient) -> int:
     """The verdicts of the app's latest check."""
     if arguments.now or arguments.as_of:
         raise UsageError("the app's timer checks; a check of another time or right now needs `freshness --direct`")
-    page = await api.document("GET", "freshness", params={"limit": "1"})
+    listed, page = await api.listing("freshness", limit="1000")
     if page["checked"] is None:
         raise ValueError("nothing was checked yet: the app's timer does it within the hour")
     chosen = await places(arguments.subscription, arguments.management_group, api)
     names = {one.id.lower(): one.name for one in await subscriptions(api)}
-    everything = [_health(row, names) for row in await api.pages("freshness", limit="1000")]
+    everything = [_health(row, names) for row in listed]
     health = watch_tables.wanted(everything, arguments, chosen)
     reasons = [*page.get("reasons", []), *watch_tables.overdue(page["checked"], datetime.now(UTC))]
     document = {"checked": page["checked"], "reasons": reasons, "health": everything}

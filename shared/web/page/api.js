@@ -60,6 +60,7 @@ function refusal(status, problem) {
 }
 
 // Every page of a list, one after the other; `progress` sees the rows so far with the first page's other members.
+// Pages may be of different readings: the whole is complete where each is.
 export async function all(path, progress = () => {}) {
   const rows = [];
   let about = {};
@@ -69,7 +70,8 @@ export async function all(path, progress = () => {}) {
     const page = await ask(continuation ? `${path}${separator}continuation=${encodeURIComponent(continuation)}` : path);
     const { value, continuation: next, ...rest } = page;
     for (const row of value) rows.push(row);
-    about = { ...rest, ...about };
+    const told = "complete" in rest ? { complete: rest.complete && about.complete !== false, reasons: [...new Set([...(about.reasons ?? []), ...(rest.reasons ?? [])])] } : {};
+    about = { ...rest, ...about, ...told };
     continuation = next;
     progress({ ...about, rows, more: Boolean(continuation) });
   } while (continuation);
