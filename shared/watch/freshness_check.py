@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from shared.azure.resource_graph import LIMIT_HIT
 from shared.clock import Clock
 from shared.exports.evaluator import accepts
 from shared.exports.event_sources import member
@@ -30,7 +31,7 @@ from shared.watch.freshness_verdicts import (
     unproven,
     with_nothing_to_send,
 )
-from shared.watch.hidden_subscriptions import missed, standing, stubs
+from shared.watch.hidden_subscriptions import missed, standing, stubs, undecided
 from shared.watch.last_arrival import Key
 from shared.watch.last_seen import LastSeen
 from shared.watch.present_records import Gaps, PresentRecords, dated
@@ -178,8 +179,16 @@ class FreshnessCheck:
             health = judge(expectations, evidence, now, self._due)
         for kind, (count, last) in gone_kinds(health).items():
             log.warning("no subscription has %s any more; %d sent them, the last on %s", kind, count, last.date())
-        stands = standing(before.get("health", ()), tenant.hidden)
-        return Outcome(now, [*explain_absence(health), *stands], reasons=[*reasons, *missed(seen, tenant.hidden)])
+        last = before.get("health", ())
+        unread = {each.key for each in asked} - present.keys()
+        # The first 10,000 are the same ones every hour, so with them alone an export that ends is seen to end.
+        seen_whole = set(tenant.reasons) <= {LIMIT_HIT} and not unreadable
+        open_still = undecided(
+            [each for each in last if each["subscription_id"] not in tenant.hidden], health, unread, complete=seen_whole
+        )
+        health = [each for each in explain_absence(health) if (each.subscription_id, each.kind) not in open_still]
+        stands = [*open_still.values(), *standing(last, tenant.hidden)]
+        return Outcome(now, [*health, *stands], reasons=[*reasons, *missed(seen, tenant.hidden)])
 
     async def _present_for(self, asked: Sequence[Expectation], now: datetime) -> tuple[dict[Key, Present], Gaps]:
         gaps = Gaps()

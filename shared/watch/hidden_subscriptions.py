@@ -1,6 +1,7 @@
-"""Subscriptions that were there and are not shown any more: what was last said of them stands.  Pure.
+"""Silences that a check can't judge: what was last said of them stands.  Pure.
 
-Rights that are lost look like a subscription that is gone.  One that ends is seen disabled or deleted first.
+Rights that are lost look like a subscription that is gone.  One that ends is seen disabled or deleted first.  And where
+Resource Graph does not answer, it is not known whether there still is something to send.
 """
 
 from __future__ import annotations
@@ -11,15 +12,38 @@ from typing import Any, Final
 
 from shared.clock import utc_moment
 from shared.watch.coverage import SubscriptionCoverage
-from shared.watch.freshness_verdicts import SILENT, Health
+from shared.watch.freshness_verdicts import QUIET, SILENT, Health
 from shared.watch.last_arrival import Key, Seen
 
 _SAID: Final = "it is not shown to the app any more, and before: "
+_NOT_JUDGED: Final = "it could not be judged now, and before: "
 
 
 def standing(before: Iterable[Mapping[str, Any]], hidden: Collection[str]) -> list[Health]:
     """The silences among the last answer's verdicts that still stand."""
-    return [_as_it_was(each) for each in before if each["verdict"] == SILENT and each["subscription_id"] in hidden]
+    return [
+        _as_it_was(each, _SAID) for each in before if each["verdict"] == SILENT and each["subscription_id"] in hidden
+    ]
+
+
+def undecided(
+    before: Iterable[Mapping[str, Any]], health: Iterable[Health], unknown: Collection[Key], *, complete: bool
+) -> dict[Key, Health]:
+    """The silences among the last answer's verdicts that this check neither confirms nor ends.
+
+    Args:
+        before: the last answer's verdicts.
+        health: those of this check.
+        unknown: the keys of which it could not be read what there is to send.
+        complete: no expectation is missing, so that what was not judged is not expected any more.
+    """
+    judged = {(each.subscription_id, each.kind): each.verdict for each in health}
+    silent = {(each["subscription_id"], each["kind"]): each for each in before if each["verdict"] == SILENT}
+    return {
+        key: _as_it_was(each, _NOT_JUDGED)
+        for key, each in silent.items()
+        if (judged[key] == QUIET and key in unknown if key in judged else not complete)
+    }
 
 
 def stubs(before: Iterable[Mapping[str, Any]], hidden: Collection[str]) -> list[SubscriptionCoverage]:
@@ -38,7 +62,7 @@ def missed(seen: Mapping[Key, Seen], hidden: Collection[str]) -> list[str]:
     return [f"{told}; if it is really gone, run `apply --accept-fewer`"]
 
 
-def _as_it_was(entry: Mapping[str, Any]) -> Health:
+def _as_it_was(entry: Mapping[str, Any], said: str) -> Health:
     def moment(name: str) -> datetime | None:
         try:
             return utc_moment(entry[name]) if entry[name] else None
@@ -51,7 +75,7 @@ def _as_it_was(entry: Mapping[str, Any]) -> Health:
         entry["export"],
         SILENT,
         moment("since"),
-        entry["reason"] if entry["reason"].startswith(_SAID) else f"{_SAID}{entry['reason']}",
+        said + entry["reason"].removeprefix(_SAID).removeprefix(_NOT_JUDGED),
         moment("last_seen"),
         moment("last_snapshot"),
         moment("due_by"),

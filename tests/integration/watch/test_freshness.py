@@ -346,6 +346,38 @@ async def test_a_subscription_whose_records_may_not_be_read_is_not_taken_for_one
     assert elsewhere == {name for sub, name in present if sub == one and name not in {kind, "AttackPaths"}} - {kind}
 
 
+@pytest.mark.parametrize("trouble", ["no answer", "no right", "no row"])
+async def test_what_can_not_be_judged_for_a_while_hides_no_silence(flow: Flow, trouble: str) -> None:
+    first, before = await never_sent(flow)
+    scopes = [each.scope for each in flow.tenant.subscriptions.values()]
+    own = [action for action in custom_actions() if action != "Microsoft.Security/*/read"]
+    rights = {"no right": [*own, "Microsoft.Security/automations/read"]}.get(trouble, custom_actions())
+    if trouble == "no answer":
+        flow.azure.arm.faults.add("error", matching="POST .*ResourceGraph", status=400)  # not asked again
+    elif trouble == "no right":
+        flow.tenant.revoke(APP)
+        for scope in scopes:
+            flow.tenant.assign(APP, scope, custom_role(f"Test {scope}", *rights))
+    else:
+        async with flow.services() as services:
+            table = services.clients.tables.get_table_client(services.settings.freshness_table)
+            for subscription, kind in before:
+                await table.upsert_entity({"PartitionKey": subscription, "RowKey": kind, "format": 99})
+    for days in (9.6, 9.7):
+        found = silences(await flow.check(days))
+        why = "it is not shown to the app any more" if trouble == "no answer" else "it could not be judged now"
+        assert found == {key: f"{why}, and before: {said}" for key, said in before.items()}
+    if trouble == "no row":
+        return
+    flow.azure.arm.faults.clear()
+    flow.tenant.revoke(APP)
+    for scope in scopes:
+        flow.tenant.assign(APP, scope, custom_role(f"Again {scope}", *custom_actions()))
+    assert silences(await flow.check(9.8)) == before
+    await flow.snapshot(9.9, {first})
+    assert silences(await flow.check(10)) == {}
+
+
 async def test_a_subscription_that_is_not_shown_any_more_hides_no_silence(flow: Flow) -> None:
     """Rights that are lost end no alarm, and rights that are given back begin no wait anew."""
     first, before = await never_sent(flow)

@@ -9,8 +9,8 @@ import pytest
 
 from shared.reconcile.discover.missing_subscriptions import hidden_now
 from shared.reconcile.model import Subscription
-from shared.watch.freshness_verdicts import FRESH, QUIET, SILENT, marks
-from shared.watch.hidden_subscriptions import missed, standing, stubs
+from shared.watch.freshness_verdicts import FRESH, QUIET, SILENT, Health, marks
+from shared.watch.hidden_subscriptions import missed, standing, stubs, undecided
 from shared.watch.last_arrival import Seen
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -53,3 +53,27 @@ def test_what_was_waited_for_is_not_withdrawn_and_is_named() -> None:
     assert set(marks([], seen, NOW, complete=True, hidden={"a"})) == {("b", "Alerts")}
     assert [reason.split()[0] for reason in missed(seen, {"a"})] == ["a"]
     assert missed(seen, {"c"}) == missed({KEY: Seen()}, {"a"}) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "unknown", "complete", "stands"),
+    [
+        (QUIET, True, True, True),  # it could not be read what there is to send
+        (QUIET, False, False, False),  # nothing is there any more, whatever else was not seen
+        (FRESH, True, False, False),
+        (SILENT, True, True, False),  # judged so anew
+        (None, False, False, True),  # an expectation may be missing
+        (None, False, True, False),  # it is not expected any more
+    ],
+)
+def test_a_silence_stands_until_it_is_judged(verdict: str | None, unknown: bool, complete: bool, stands: bool) -> None:
+    health = [Health("a", "Assessments", "soc", verdict, None, "")] if verdict else []
+    key = ("a", "Assessments")
+    found = undecided(
+        [entry(), entry(kind="Alerts", verdict=QUIET)], health, {key} if unknown else (), complete=complete
+    )
+    assert set(found) == ({key} if stands else set())
+    for one in found.values():
+        assert (one.verdict, one.reason) == (SILENT, "it could not be judged now, and before: why")
+    again = undecided([entry(reason=one.reason) for one in found.values()], (), (), complete=False)
+    assert [one.reason for one in again.values()] == [one.reason for one in found.values()]
