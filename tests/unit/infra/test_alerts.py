@@ -404,6 +404,19 @@ async def test_a_stopped_timer_does_not_end_an_alert_within_a_day(name: str) -> 
     assert len(await answer(ALERTS[name], rows, NOW + timedelta(hours=40))) == 1
 
 
+async def test_every_function_that_nobody_waits_for_is_watched_for_failures_and_every_timer_for_stops() -> None:
+    import function_app
+
+    triggers = {
+        each.get_function_name(): each.get_trigger().get_binding_name() for each in function_app.app.get_functions()
+    }
+    unattended = {name for name, kind in triggers.items() if kind != "httpTrigger"}
+    failed = await answer(ALERTS["function-failures"], [request(5, name, success=False) for name in triggers])
+    assert {row["Function"] for row in failed} == unattended
+    stopped = await answer(ALERTS["timer-stopped"], [request(2, "get_status")])
+    assert {row["Function"] for row in stopped} == {name for name, kind in triggers.items() if kind == "timerTrigger"}
+
+
 @pytest.mark.parametrize("name", TIMERS)
 async def test_one_timer_that_has_stopped_for_four_days_fires_whatever_else_runs(name: str) -> None:
     rows = [request(5760, name), *timers(without=name), request(3, "run_job"), request(2, "get_status"), run()]
