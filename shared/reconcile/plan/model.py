@@ -139,6 +139,7 @@ class Plan:
     write nothing at all.  `written` says in words what would be written.  `apart` is what exports declare without an
     automation of their own: the second claim on one, and a disabled one that is not there.  `left` is what is out of
     its export's scope, by id in lower case; None where that was not judged.  `destinations` has what is known of each.
+    `under_way` are those of the findings that only say how far a rollout is.
     """
 
     items: tuple[Item, ...]
@@ -151,6 +152,7 @@ class Plan:
     apart: tuple[Item, ...] = ()
     left: Mapping[str, Left] | None = None
     destinations: tuple[Target, ...] = ()
+    under_way: tuple[str, ...] = ()
 
     @property
     def doubted(self) -> dict[str, str]:

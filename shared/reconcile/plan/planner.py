@@ -278,6 +278,7 @@ def make_plan(
         tuple(apart),
         deletes.left,
         declaration.destinations,
+        turns.standing,
     )
 
 

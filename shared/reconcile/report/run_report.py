@@ -255,7 +255,8 @@ class Report:
         ]
         problems += [{"export": name, "status": "unreadable", "reason": why} for name, why in self.unreadable.items()]
         # What is wrong with the files or their scopes can't be muted, and comes first, where nothing is cut off.
-        findings = [{"status": "finding", "reason": finding} for finding in self.plan.findings]
+        wrong = (finding for finding in self.plan.findings if finding not in self.plan.under_way)
+        findings = [{"status": "finding", "reason": finding} for finding in wrong]
         muted = MutedInRun(self.muting, self.plan.destinations, self.ended)
         muted_until = muted.repairs(self.outcomes)
         return {

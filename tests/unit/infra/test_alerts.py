@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
+from azure.functions.decorators.function_app import Function
 
 from local.streams import ARROW_TYPES
 from local.workspace import Workspace
@@ -404,12 +405,16 @@ async def test_a_stopped_timer_does_not_end_an_alert_within_a_day(name: str) -> 
     assert len(await answer(ALERTS[name], rows, NOW + timedelta(hours=40))) == 1
 
 
+def _trigger_of(function: Function) -> str:
+    trigger = function.get_trigger()
+    assert trigger is not None
+    return str(trigger.get_binding_name())
+
+
 async def test_every_function_that_nobody_waits_for_is_watched_for_failures_and_every_timer_for_stops() -> None:
     import function_app
 
-    triggers = {
-        each.get_function_name(): each.get_trigger().get_binding_name() for each in function_app.app.get_functions()
-    }
+    triggers = {str(each.get_function_name()): _trigger_of(each) for each in function_app.app.get_functions()}
     unattended = {name for name, kind in triggers.items() if kind != "httpTrigger"}
     failed = await answer(ALERTS["function-failures"], [request(5, name, success=False) for name in triggers])
     assert {row["Function"] for row in failed} == unattended
