@@ -412,9 +412,7 @@ def _trigger_of(function: Function) -> str:
 
 
 async def test_every_function_that_nobody_waits_for_is_watched_for_failures_and_every_timer_for_stops() -> None:
-    import function_app
-
-    triggers = {str(each.get_function_name()): _trigger_of(each) for each in function_app.app.get_functions()}
+    triggers = {str(each.get_function_name()): _trigger_of(each) for each in app_functions()}
     unattended = {name for name, kind in triggers.items() if kind != "httpTrigger"}
     failed = await answer(ALERTS["function-failures"], [request(5, name, success=False) for name in triggers])
     assert {row["Function"] for row in failed} == unattended
