@@ -66,9 +66,9 @@ def is_silent(health: Mapping[str, Any]) -> bool:
     return health["verdict"] == "silent" and not health.get("muted")
 
 
-def overdue(checked: str, now: datetime) -> list[str]:
+def overdue(checked: str | None, now: datetime) -> list[str]:
     """Why the latest check says nothing of the present; nothing where it is a day old at most."""
-    if now - utc_moment(checked) <= STALE_CHECK:
+    if checked is None or now - utc_moment(checked) <= STALE_CHECK:  # without a time the answer itself says so
         return []
     return [f"the last check was more than a day ago, at {moment_text(checked)}: does the timer fire?"]
 

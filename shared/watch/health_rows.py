@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from shared import __version__, stored_format
-from shared.clock import utc_text
+from shared.clock import utc_moment, utc_text
 from shared.watch.coverage import SubscriptionCoverage
 from shared.watch.freshness_outcome import Outcome
 
@@ -51,9 +51,9 @@ def as_far_as_readable(data: bytes) -> dict[str, Any]:
     except stored_format.KeptAsIs as kept:
         return {**empty, "reasons": [str(kept)]}
     found = {name: document.get(name) if isinstance(document.get(name), list) else None for name in empty}
-    checked = document.get("checked")
+    checked = _readable(document.get("checked"))
     reasons = [str(reason) for reason in found["reasons"] or ()]
-    if found["health"] is None or not isinstance(checked, str):
+    if found["health"] is None or checked is None:
         reasons.append("the kept freshness answer lacks its verdicts or its time: the next check writes it anew")
     health = [_MISSING | each for each in found["health"] or () if _is_health(each)]
     stored = [each for each in found["stored"] or () if _is_comparison(each)]
@@ -62,13 +62,21 @@ def as_far_as_readable(data: bytes) -> dict[str, Any]:
         reasons.append(f"{left_out} entries of the kept freshness answer can't be read and are left out")
     head = (stored_format.FORMAT, stored_format.RELEASE)
     written: dict[str, Any] = {str(name): document[name] for name in head if name in document}
-    when = checked if isinstance(checked, str) else None
     silences = [each for each in found["silences"] or () if isinstance(each, dict)]
     not_compared = [str(each) for each in found["notCompared"] or ()]
     return {
-        **written, "checked": when, "reasons": reasons, "health": health, "stored": stored,
+        **written, "checked": checked, "reasons": reasons, "health": health, "stored": stored,
         "notCompared": not_compared, "silences": silences,
     }  # fmt: skip
+
+
+def _readable(moment: Any) -> str | None:
+    """A time as it is written; None for what is none."""
+    try:
+        utc_moment(moment)
+    except (ValueError, TypeError):
+        return None
+    return str(moment)
 
 
 _MISSING: dict[str, Any] = {

@@ -149,6 +149,11 @@ async def test_a_check_is_well_only_where_all_was_seen_of_late(run: Run, azure: 
     code, out, _ = await run("freshness", "--check")
     assert code == 1
     assert "! the last check was more than a day ago" in out
+    for odd in ("no JSON", "{}", json.dumps({**document, "checked": "yesterday"})):
+        await answers.upload_blob(odd, overwrite=True)
+        code, out, err = await run("freshness", "--check")
+        assert (code, err) == (1, "")
+        assert "what follows from it is not judged" in out
     await answers.upload_blob(json.dumps({**document, "reasons": ["Resource Graph did not answer"]}), overwrite=True)
     assert (await run("freshness", "--check"))[0] == 1
     await services.close()
